@@ -1,0 +1,47 @@
+"""The words of governance: verdicts, effect levels, and the decision about one call."""
+
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+
+class Verdict(StrEnum):
+    """What a policy says about one call, weakest first: DENY outranks ESCALATE outranks ALLOW."""
+
+    ALLOW = "ALLOW"
+    ESCALATE = "ESCALATE"
+    DENY = "DENY"
+
+    @property
+    def strictness(self) -> int:
+        return ("ALLOW", "ESCALATE", "DENY").index(self.value)
+
+
+class Effect(IntEnum):
+    """How far a call reaches: E0 computes, E1 reads, E2 writes softly, E3 acts outside, E4 is critical."""
+
+    E0 = 0
+    E1 = 1
+    E2 = 2
+    E3 = 3
+    E4 = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The verdict about one call, with everything a receipt must say of why.
+
+    `reason_code` is "" for a plain ALLOW; `rule_id` names the check or rule that decided;
+    `policy_hash` (64 hex) names the exact effective policy, kept by its hash so that the
+    decision can be replayed.
+    """
+
+    verdict: Verdict
+    reason_code: str
+    rule_id: str
+    reason: str
+    policy_hash: str
+    finality: str = ""
+
+    def stricter_of(self, other: "Decision") -> "Decision":
+        """The stricter of two decisions; the first one on a tie."""
+        return other if other.verdict.strictness > self.verdict.strictness else self

@@ -1,0 +1,113 @@
+"""What the use cases need from the outside world, said as Protocols.
+
+A port exists only where there are two real implementations, or where the call leaves the process.
+Storage is not a port: there is one, and its tests run against the real thing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from domain.tools import ToolSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    """An answer of the outside: headers have lower-case names; `body` is cut at the size cap."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    truncated: bool
+    url: str
+
+
+class Http(Protocol):
+    """The guarded way out: public addresses only, size-capped, timed out.
+
+    Raises `domain.outside.OutsideError` for everything that is not an answer.
+    """
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        max_bytes: int = 1_000_000,
+        timeout: float = 20.0,
+    ) -> HttpAnswer: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """One message: text always, html where there is one. `message_id` makes a repeat recognisable."""
+
+    to: str
+    subject: str
+    text: str
+    html: str = ""
+    message_id: str = ""
+
+
+class Mailer(Protocol):
+    """Sends mail. Raises `domain.outside.OutsideError` when it could not."""
+
+    async def send(self, mail: Mail) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """What a planner wants to do next. `call_id` is the model's own id for it ("" if none)."""
+
+    tool: str
+    args: Mapping[str, Any]
+    call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """Tokens and the price in millionths of a US dollar."""
+
+    model: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    cost_micros: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanRequest:
+    """Everything a planner may see. `history` is what its own earlier `PlanAnswer`s returned.
+
+    `results` are the results of calls made since then: (call, text as data, ok).
+    """
+
+    task_title: str
+    task_description: str
+    operator: Mapping[str, Any]
+    tools: Sequence[ToolSpec]
+    history: Any
+    results: Sequence[Mapping[str, Any]]
+    model_config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanAnswer:
+    """What the planner said: one of `call`, `finished` (a summary), or `blocked` (a plain reason).
+
+    `history` is stored after each answer so that a resumed run goes on where it was.
+    """
+
+    call: ToolCall | None = None
+    finished: str | None = None
+    blocked: str | None = None
+    blocked_code: str = ""
+    history: Any = None
+    usage: Usage = field(default_factory=Usage)
+
+
+class Planner(Protocol):
+    """Says what to do next. Raises `domain.outside.OutsideError` when a model cannot be asked."""
+
+    async def next(self, request: PlanRequest) -> PlanAnswer: ...
