@@ -1,0 +1,71 @@
+"""An approval: one durable question to a person, its states and its answer. No I/O here."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class ApprovalStatus(StrEnum):
+    PENDING = "pending"
+    APPROVED = "approved"
+    REJECTED = "rejected"
+    CHANGES_REQUESTED = "changes_requested"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+DECISIONS = frozenset({ApprovalStatus.APPROVED, ApprovalStatus.REJECTED, ApprovalStatus.CHANGES_REQUESTED})
+
+
+class Via(StrEnum):
+    """Where a decision was made."""
+
+    CHAT = "chat"
+    MINI_APP = "mini_app"
+    API = "api"
+    CLI = "cli"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """`action_hash` (64 hex) is the digest of exactly what was shown; what runs is checked against it."""
+
+    id: str
+    workspace_id: str
+    task_id: str | None
+    run_id: str | None
+    step_id: str | None
+    action: str
+    action_input: Any
+    action_hash: str
+    effect: int
+    policy_version: str
+    approval_context: dict[str, Any]
+    reason: str
+    status: str
+    version: int
+    quorum: int
+    deciders: list[str] | None
+    requested_by: str
+    resolved_by: str | None
+    resolved_via: str | None
+    resolution_note: str | None
+    grant_id: str | None
+    callback_url: str | None
+    callback_secret: str | None
+    requested_at: datetime
+    resolved_at: datetime | None
+    execute_after: datetime | None
+    expires_at: datetime | None
+    reminded: int
+
+    @property
+    def pending(self) -> bool:
+        return self.status == ApprovalStatus.PENDING
+
+    @property
+    def short_digest(self) -> str:
+        """The first 12 hex digits: what the card shows and the button carries."""
+        return self.action_hash[:12]

@@ -1,0 +1,387 @@
+"""The store: one way to write, one way to read, the same code on SQLite and Postgres.
+
+A unit of work is a plain synchronous function of a `Tx`. On SQLite all writers share one thread
+that commits waiting units together (each in its own savepoint), which is what makes durable
+commits cheap; on Postgres each unit is its own transaction on a small pool of threads.
+Never wait for the network inside a unit of work.
+"""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, CursorResult, Engine, make_url
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+T = TypeVar("T")
+
+GROUP = 64
+RETRYABLE = {"40001", "40P01", "55P03"}
+
+
+class Prepared:
+    """A statement compiled once per dialect and run on the bare cursor.
+
+    The ledger's hot appends go this way: building and caching a Core statement costs several
+    times what SQLite needs to run it. Parameters are given by bind name.
+    """
+
+    __slots__ = ("_compiled", "_statement")
+
+    def __init__(self, statement: Any) -> None:
+        self._statement = statement
+        self._compiled: dict[str, tuple[str, tuple[str, ...], dict[str, Any], bool]] = {}
+
+    def _for(self, dialect: sa.Dialect) -> tuple[str, tuple[str, ...], dict[str, Any], bool]:
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            compiled = self._statement.compile(dialect=dialect)
+            processors = {k: v for k, v in compiled._bind_processors.items() if v is not None}  # noqa: SLF001
+            positional = tuple(compiled.positiontup or ())
+            defaults = {k: v for k, v in compiled.params.items() if v is not None}
+            found = (str(compiled), positional, {"processors": processors, "defaults": defaults}, bool(positional))
+            self._compiled[dialect.name] = found
+        return found
+
+    def __call__(self, tx: "Tx", **params: Any) -> Any:
+        sql, positional, extra, is_positional = self._for(tx.connection.dialect)
+        processors = extra["processors"]
+        values = {**extra["defaults"], **params} if extra["defaults"] else params
+        if processors:
+            values = {k: (processors[k](v) if k in processors else v) for k, v in values.items()}
+        cursor = tx.cursor
+        try:
+            cursor.execute(sql, tuple(values[k] for k in positional) if is_positional else values)
+        except Exception as error:
+            raise tx.wrap(error) from error
+        return cursor
+
+
+@dataclass(slots=True)
+class Tx:
+    """One unit of work. `after` holds what is to be called on the event loop once it is committed."""
+
+    connection: Connection
+    after: list[Callable[[], None]] = field(default_factory=list)
+    cache: dict[str, Any] = field(default_factory=dict)
+    _cursor: Any = None
+
+    @property
+    def postgres(self) -> bool:
+        return self.connection.dialect.name == "postgresql"
+
+    @property
+    def cursor(self) -> Any:
+        if self._cursor is None:
+            if not self.connection.in_transaction():
+                self.connection.begin()
+            self._cursor = self.connection.connection.cursor()
+        return self._cursor
+
+    def execute(self, statement: Any, params: Any = None) -> CursorResult[Any]:
+        return self.connection.execute(statement, params)
+
+    def one(self, statement: Any) -> Any | None:
+        """The first row or None."""
+        return self.connection.execute(statement).first()
+
+    def all(self, statement: Any) -> list[Any]:
+        return list(self.connection.execute(statement).all())
+
+    def scalar(self, statement: Any) -> Any:
+        return self.connection.execute(statement).scalar()
+
+    def insert_if_absent(self, table: sa.Table, values: dict[str, Any], *, key: tuple[str, ...]) -> bool:
+        """Insert unless a row with this key stands already; True when it was inserted."""
+        insert = _insert(self, table).values(**values).on_conflict_do_nothing(index_elements=list(key))
+        return self.execute(insert).rowcount == 1
+
+    def upsert(self, table: sa.Table, values: dict[str, Any], *, key: tuple[str, ...]) -> None:
+        insert = _insert(self, table).values(**values)
+        changed = {k: insert.excluded[k] for k in values if k not in key}
+        self.execute(insert.on_conflict_do_update(index_elements=list(key), set_=changed))
+
+    def lock(self, statement: Any) -> Any:
+        """`statement` with FOR UPDATE on Postgres; on SQLite the writer is alone anyway."""
+        return statement.with_for_update() if self.postgres else statement
+
+    def lock_due(self, statement: Any) -> Any:
+        """`statement` with FOR UPDATE SKIP LOCKED on Postgres, for sweeps shared by several processes."""
+        return statement.with_for_update(skip_locked=True) if self.postgres else statement
+
+    def on_commit(self, call: Callable[[], None]) -> None:
+        self.after.append(call)
+
+    def wrap(self, error: Exception) -> Exception:
+        """A bare driver error as SQLAlchemy would have raised it, so that callers catch one kind."""
+        dbapi = self.connection.dialect.dbapi
+        if dbapi is None or not isinstance(error, dbapi.Error):
+            return error
+        return DBAPIError.instance(None, None, error, dbapi.Error, dialect=self.connection.dialect)
+
+
+def _insert(tx: Tx, table: sa.Table) -> Any:
+    if tx.postgres:
+        from sqlalchemy.dialects.postgresql import insert as pg_insert  # noqa: PLC0415
+
+        return pg_insert(table)
+    from sqlalchemy.dialects.sqlite import insert as sqlite_insert  # noqa: PLC0415
+
+    return sqlite_insert(table)
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a unique or foreign key constraint refused the write."""
+    return isinstance(error, IntegrityError)
+
+
+class _Unit:
+    __slots__ = ("fn", "future", "loop")
+
+    def __init__(self, fn: Callable[[Tx], Any], future: "asyncio.Future[Any]", loop: asyncio.AbstractEventLoop) -> None:
+        self.fn = fn
+        self.future = future
+        self.loop = loop
+
+
+class Store:
+    """The database of one installation. Open with `Store(url)`, close with `await close()`."""
+
+    def __init__(self, url: str, *, readers: int = 4, pool: int = 8) -> None:
+        self.url = url
+        self._parsed = make_url(url)
+        self.sqlite = self._parsed.get_backend_name() == "sqlite"
+        self._closed = False
+        self._local = threading.local()
+        self._connections: list[Connection] = []
+        self._guard = threading.Lock()
+        self._stream_engine: AsyncEngine | None = None
+        if self.sqlite:
+            self.path = Path(self._parsed.database or "pilot.db")
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.engine = sqlite_engine(self.path, read_only=False)
+            self._read_engine = sqlite_engine(self.path, read_only=True)
+            self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
+            self._writer = threading.Thread(target=self._write_forever, name="store-writer", daemon=True)
+            self._writer.start()
+            self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-reader")
+        else:
+            self.engine = sa.create_engine(
+                self._parsed, pool_size=pool + 2, max_overflow=8, pool_pre_ping=True, isolation_level="READ COMMITTED"
+            )
+            self._read_engine = self.engine
+            self._readers = ThreadPoolExecutor(pool, thread_name_prefix="store")
+
+    # --- units of work ----------------------------------------------------------------------------
+
+    async def write(self, fn: Callable[[Tx], T]) -> T:
+        """Run `fn` in a write transaction; its result once it is durably committed.
+
+        Any exception of `fn` rolls its work back and is raised here. `fn` may be run again after a
+        serialization failure, so it must have no effect but its statements.
+        """
+        loop = asyncio.get_running_loop()
+        if not self.sqlite:
+            return await loop.run_in_executor(self._readers, self._write_postgres, fn, loop)
+        if self._closed:
+            raise RuntimeError("the store is closed")
+        future: asyncio.Future[Any] = loop.create_future()
+        self._queue.put(_Unit(fn, future, loop))
+        return await future  # type: ignore[no-any-return]
+
+    async def read(self, fn: Callable[[Tx], T]) -> T:
+        """Run `fn` on one consistent snapshot; it cannot write."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, fn)
+
+    async def stream(self, statement: Any) -> AsyncIterator[Any]:
+        """Rows of a long select, a few at a time, without holding a reader thread (exports)."""
+        if self._stream_engine is None:
+            url = self._parsed.set(drivername="sqlite+aiosqlite") if self.sqlite else self._parsed
+            self._stream_engine = create_async_engine(url, pool_size=2)
+        async with self._stream_engine.connect() as connection:
+            result = await connection.stream(statement)
+            async for row in result:
+                yield row
+
+    async def close(self) -> None:
+        """Finish what was queued, then close every connection."""
+        self._closed = True
+        if self.sqlite:
+            self._queue.put(None)
+            await asyncio.get_running_loop().run_in_executor(None, self._writer.join, 10)
+        await asyncio.get_running_loop().run_in_executor(None, self._readers.shutdown)
+        with self._guard:
+            for connection in self._connections:
+                connection.invalidate()
+                connection.close()
+        if self._stream_engine is not None:
+            await self._stream_engine.dispose()
+        self._read_engine.dispose()
+        self.engine.dispose()
+
+    # --- SQLite: one writer thread, group commit --------------------------------------------------
+
+    def _write_forever(self) -> None:
+        connection: Connection | None = None
+        while True:
+            first = self._queue.get()
+            if first is None:
+                break
+            batch = [first]
+            stop = False
+            while len(batch) < GROUP:
+                try:
+                    unit = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if unit is None:
+                    stop = True
+                    break
+                batch.append(unit)
+            if connection is None:
+                connection = self.engine.connect()
+            try:
+                self._commit_group(connection, batch)
+            except BaseException as error:  # noqa: BLE001 - every waiting unit must hear of it
+                connection.invalidate()
+                connection.close()
+                connection = None
+                _settle([(unit, None, error, []) for unit in batch if not unit.future.done()])
+            if stop:
+                break
+        if connection is not None:
+            connection.close()
+
+    def _commit_group(self, connection: Connection, batch: list[_Unit]) -> None:
+        settled: list[tuple[_Unit, Any, BaseException | None, list[Callable[[], None]]]] = []
+        transaction = _begin_patiently(connection)
+        raw = connection.connection.cursor()
+        try:
+            for unit in batch:
+                tx = Tx(connection)
+                raw.execute("SAVEPOINT unit")
+                try:
+                    result = unit.fn(tx)
+                except Exception as error:  # noqa: BLE001 - handed to the caller of this unit
+                    raw.execute("ROLLBACK TO unit")
+                    settled.append((unit, None, error, []))
+                else:
+                    settled.append((unit, result, None, tx.after))
+                raw.execute("RELEASE unit")
+            transaction.commit()
+        except BaseException:
+            transaction.rollback()
+            raise
+        _settle(settled)
+
+    # --- Postgres: a transaction a unit -----------------------------------------------------------
+
+    def _write_postgres(self, fn: Callable[[Tx], T], loop: asyncio.AbstractEventLoop) -> T:
+        for attempt in range(8):
+            try:
+                with self.engine.begin() as connection:
+                    tx = Tx(connection)
+                    result = fn(tx)
+            except DBAPIError as error:
+                if getattr(error.orig, "sqlstate", None) in RETRYABLE and attempt < 7:
+                    time.sleep(0.005 * 2**attempt)
+                    continue
+                raise
+            for call in tx.after:
+                loop.call_soon_threadsafe(call)
+            return result
+        raise AssertionError("unreachable")
+
+    def _read(self, fn: Callable[[Tx], T]) -> T:
+        if not self.sqlite:
+            with self._read_engine.connect() as connection:
+                return fn(Tx(connection))
+        held: Connection | None = getattr(self._local, "connection", None)
+        if held is None:
+            held = self._read_engine.connect()
+            self._local.connection = held
+            with self._guard:
+                self._connections.append(held)
+        try:
+            return fn(Tx(held))
+        finally:
+            held.rollback()
+
+
+def _settle(settled: list[tuple[_Unit, Any, BaseException | None, list[Callable[[], None]]]]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Unit, Any, BaseException | None, list[Any]]]] = {}
+    for item in settled:
+        by_loop.setdefault(item[0].loop, []).append(item)
+    for loop, items in by_loop.items():
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(_resolve, items)
+
+
+def _resolve(items: list[tuple[_Unit, Any, BaseException | None, list[Callable[[], None]]]]) -> None:
+    for unit, result, error, after in items:
+        for call in after:
+            call()
+        if unit.future.done():
+            continue
+        if error is None:
+            unit.future.set_result(result)
+        else:
+            unit.future.set_exception(error)
+
+
+def _begin_patiently(connection: Connection) -> Any:
+    # The job engine is a second writer on the file: its short transactions may hold the lock.
+    for attempt in range(6):
+        try:
+            transaction = connection.begin()
+        except OperationalError:
+            if attempt == 5:
+                raise
+            connection.rollback()
+            time.sleep(0.05 * 2**attempt)
+        else:
+            return transaction
+    raise AssertionError("unreachable")
+
+
+def sqlite_engine(path: Path, *, read_only: bool) -> Engine:
+    """An engine on the SQLite file: WAL, full durability, immediate transactions for writers."""
+    engine = sa.create_engine(
+        f"sqlite:///{path}",
+        poolclass=sa.pool.QueuePool,
+        pool_size=8,
+        max_overflow=16,
+        connect_args={"check_same_thread": False, "timeout": 30},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _configure(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in (
+            "busy_timeout=10000",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "cache_size=-20000",
+            "temp_store=MEMORY",
+            *(("query_only=ON",) if read_only else ()),
+        ):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine
