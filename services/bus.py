@@ -1,0 +1,41 @@
+"""Wakes whoever in this process waits for a workspace to change; what changed is read from the store."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Bus:
+    """A wake-up call per workspace. It carries no data: a missed call loses nothing."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, set[asyncio.Event]] = {}
+
+    def woke(self, topic: str) -> None:
+        """Wake every listener of `topic`. Call it on the event loop."""
+        for waiting in self._waiting.get(topic, ()):
+            waiting.set()
+
+    def wake_all(self) -> None:
+        """Wake everybody (after a lost connection, when something may have been missed)."""
+        for waiting in self._waiting.values():
+            for one in waiting:
+                one.set()
+
+    @property
+    def topics(self) -> list[str]:
+        """What is being listened to right now."""
+        return list(self._waiting)
+
+    @contextmanager
+    def listen(self, topic: str) -> Iterator[asyncio.Event]:
+        """An event that is set whenever `topic` woke; the listener clears it."""
+        waiting = asyncio.Event()
+        self._waiting.setdefault(topic, set()).add(waiting)
+        try:
+            yield waiting
+        finally:
+            listeners = self._waiting[topic]
+            listeners.discard(waiting)
+            if not listeners:
+                del self._waiting[topic]

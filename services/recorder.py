@@ -1,0 +1,76 @@
+"""One door for what is remembered: an audit line, a signed receipt and a live event, in the caller's transaction."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from domain.audit import AuditAction
+from domain.clock import Now
+from domain.ids import new_id
+from services.bus import Bus
+from services.ledger import Facts, Ledger
+from storage import audit, events
+from storage.database import Tx
+
+
+CHANGE = Facts()
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """Records what was done. Everything it writes commits or rolls back with the change itself."""
+
+    ledger: Ledger
+    bus: Bus
+    now: Now
+
+    def record(
+        self,
+        tx: Tx,
+        *,
+        workspace_id: str | None,
+        actor: str,
+        action: AuditAction,
+        target: str | None = None,
+        verdict: str = "allow",
+        reason: str | None = None,
+        metadata: dict[str, Any] | None = None,
+        facts: Facts | None = CHANGE,
+    ) -> str | None:
+        """Write the audit line and, in a workspace, the receipt; the receipt's id (`evidenceItemId`).
+
+        `actor` is a principal (`user:<id>`, `api_key:<id>`, `email_hash:<sha256>`, `system`).
+        `facts=None` writes no receipt (events before a workspace exists do so by having none).
+        """
+        now = self.now()
+        receipt_id = new_id() if workspace_id is not None and facts is not None else None
+        details = dict(metadata or {})
+        if receipt_id is not None:
+            details["evidenceItemId"] = receipt_id
+        audit.append(
+            tx,
+            workspace_id=workspace_id,
+            action=action.value,
+            actor=actor,
+            target=target,
+            verdict=verdict,
+            reason=reason,
+            metadata=details,
+            now=now,
+        )
+        if receipt_id is not None and workspace_id is not None and facts is not None:
+            self.ledger.append(
+                tx,
+                workspace_id=workspace_id,
+                receipt_id=receipt_id,
+                principal=actor,
+                action=action.value,
+                resource=target or "",
+                facts=facts,
+                now=now,
+            )
+        return receipt_id
+
+    def event(self, tx: Tx, *, workspace_id: str, kind: str, ref: str, payload: dict[str, Any] | None = None) -> None:
+        """Tell whoever watches the workspace, once this transaction is committed."""
+        events.append(tx, workspace_id=workspace_id, kind=kind, ref=ref, payload=payload or {}, now=self.now())
+        tx.on_commit(lambda: self.bus.woke(workspace_id))

@@ -1,0 +1,76 @@
+"""Audit rows: appended in the caller's transaction, read newest first."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from domain.audit import AuditEntry
+from domain.ids import new_id
+from storage.database import Prepared, Tx
+from storage.tables import audit_log
+from storage.values import columns_of, to_value
+
+_append = Prepared(sa.insert(audit_log).values({c.name: sa.bindparam(c.name) for c in audit_log.c}))
+
+
+def append(
+    tx: Tx,
+    *,
+    workspace_id: str | None,
+    action: str,
+    actor: str,
+    target: str | None,
+    verdict: str,
+    reason: str | None,
+    metadata: dict[str, Any],
+    now: datetime,
+) -> str:
+    """Write one line; its id."""
+    entry_id = new_id()
+    _append(
+        tx,
+        id=entry_id,
+        workspace_id=workspace_id,
+        action=action,
+        actor=actor,
+        target=target,
+        verdict=verdict,
+        reason=reason,
+        metadata=metadata,
+        created_at=now,
+    )
+    return entry_id
+
+
+def select_entries(
+    workspace_id: str,
+    *,
+    actor: str | None = None,
+    action: str | None = None,
+    target: str | None = None,
+    verdict: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    before: tuple[datetime, str] | None = None,
+) -> sa.Select[Any]:
+    """The lines of one workspace, newest first; `before` is the (created_at, id) to go on from."""
+    c = audit_log.c
+    query = sa.select(*columns_of(audit_log, AuditEntry)).where(c.workspace_id == workspace_id)
+    for column, wanted in ((c.actor, actor), (c.action, action), (c.target, target), (c.verdict, verdict)):
+        if wanted is not None:
+            query = query.where(column == wanted)
+    if since is not None:
+        query = query.where(c.created_at >= since)
+    if until is not None:
+        query = query.where(c.created_at < until)
+    if before is not None:
+        moment, entry_id = before
+        query = query.where(sa.or_(c.created_at < moment, sa.and_(c.created_at == moment, c.id < entry_id)))
+    return query.order_by(c.created_at.desc(), c.id.desc())
+
+
+def find(tx: Tx, query: sa.Select[Any], *, limit: int) -> Sequence[AuditEntry]:
+    """Up to `limit` lines of a `select_entries` query."""
+    return [to_value(AuditEntry, row) for row in tx.all(query.limit(limit))]
