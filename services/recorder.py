@@ -11,7 +11,6 @@ from services.ledger import Facts, Ledger
 from storage import audit, events
 from storage.database import Tx
 
-
 CHANGE = Facts()
 
 

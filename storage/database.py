@@ -169,7 +169,7 @@ class Store:
         if self.sqlite:
             self.path = Path(self._parsed.database or "pilot.db")
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self.engine = sqlite_engine(self.path, read_only=False)
+            self.engine = sqlite_engine(self.path)
             self._read_engine = sqlite_engine(self.path, read_only=True)
             self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
             self._writer = threading.Thread(target=self._write_forever, name="store-writer", daemon=True)
@@ -354,8 +354,11 @@ def _begin_patiently(connection: Connection) -> Any:
     raise AssertionError("unreachable")
 
 
-def sqlite_engine(path: Path, *, read_only: bool) -> Engine:
-    """An engine on the SQLite file: WAL, full durability, immediate transactions for writers."""
+def sqlite_engine(path: Path, *, read_only: bool = False, driver_begins: bool = False) -> Engine:
+    """An engine on the SQLite file: WAL, full durability, immediate transactions for writers.
+
+    `driver_begins` leaves BEGIN IMMEDIATE to the driver, for a library that also begins by hand.
+    """
     engine = sa.create_engine(
         f"sqlite:///{path}",
         poolclass=sa.pool.QueuePool,
@@ -366,7 +369,7 @@ def sqlite_engine(path: Path, *, read_only: bool) -> Engine:
 
     @event.listens_for(engine, "connect")
     def _configure(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None
+        connection.isolation_level = "IMMEDIATE" if driver_begins else None
         cursor = connection.cursor()
         for pragma in (
             "busy_timeout=10000",
@@ -380,8 +383,10 @@ def sqlite_engine(path: Path, *, read_only: bool) -> Engine:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    if not driver_begins:
+
+        @event.listens_for(engine, "begin")
+        def _begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine

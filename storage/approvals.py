@@ -1,0 +1,226 @@
+"""All SQL about approvals, votes on them, and grants."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from domain.approvals import Approval, ApprovalStatus
+from domain.errors import NotFound
+from storage.database import Tx
+from storage.tables import approval_votes, approvals, grants
+from storage.values import columns_of, to_value
+
+COLUMNS = columns_of(approvals, Approval)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A standing permission given from a card: `tool` within `scope`, until it expires, is used up or revoked."""
+
+    id: str
+    workspace_id: str
+    tool: str
+    scope: dict[str, Any]
+    task_id: str | None
+    max_uses: int | None
+    uses: int
+    max_effect: int
+    created_by: str
+    approval_id: str | None
+    created_at: datetime
+    expires_at: datetime
+    revoked_at: datetime | None
+    revoked_by: str | None
+
+
+GRANT_COLUMNS = columns_of(grants, Grant)
+
+
+def add(tx: Tx, approval: Approval) -> None:
+    """Insert a new approval."""
+    tx.execute(sa.insert(approvals).values({c.name: getattr(approval, c.name) for c in COLUMNS}))
+
+
+def get(tx: Tx, workspace_id: str, approval_id: str, *, lock: bool = False) -> Approval:
+    """The approval; NotFound when it is not in this workspace."""
+    query = sa.select(*COLUMNS).where(approvals.c.workspace_id == workspace_id, approvals.c.id == approval_id)
+    row = tx.one(tx.lock(query) if lock else query)
+    if row is None:
+        raise NotFound("Approval not found")
+    return to_value(Approval, row)
+
+
+def workspace_of(tx: Tx, approval_id: str) -> str | None:
+    """The workspace of an approval: a button in chat carries only the approval's id."""
+    found = tx.scalar(sa.select(approvals.c.workspace_id).where(approvals.c.id == approval_id))
+    return None if found is None else str(found)
+
+
+def find(
+    tx: Tx,
+    workspace_id: str,
+    *,
+    limit: int,
+    status: str | None = None,
+    task_id: str | None = None,
+    before: tuple[datetime, str] | None = None,
+) -> Sequence[Approval]:
+    """Approvals of the workspace, newest first."""
+    c = approvals.c
+    query = sa.select(*COLUMNS).where(c.workspace_id == workspace_id)
+    if status is not None:
+        query = query.where(c.status == status)
+    if task_id is not None:
+        query = query.where(c.task_id == task_id)
+    if before is not None:
+        moment, approval_id = before
+        query = query.where(sa.or_(c.requested_at < moment, sa.and_(c.requested_at == moment, c.id < approval_id)))
+    query = query.order_by(c.requested_at.desc(), c.id.desc()).limit(limit)
+    return [to_value(Approval, row) for row in tx.all(query)]
+
+
+def count_pending(tx: Tx, workspace_id: str) -> int:
+    """How many approvals wait for an answer."""
+    return int(
+        tx.scalar(
+            sa.select(sa.func.count())
+            .select_from(approvals)
+            .where(approvals.c.workspace_id == workspace_id, approvals.c.status == ApprovalStatus.PENDING.value)
+        )
+    )
+
+
+def decide(tx: Tx, approval: Approval, *, status: ApprovalStatus, **values: Any) -> bool:
+    """The one compare-and-set all deciders race for: on status, version and digest. True for the winner."""
+    result = tx.execute(
+        sa.update(approvals)
+        .where(
+            approvals.c.workspace_id == approval.workspace_id,
+            approvals.c.id == approval.id,
+            approvals.c.status == ApprovalStatus.PENDING.value,
+            approvals.c.version == approval.version,
+            approvals.c.action_hash == approval.action_hash,
+        )
+        .values(status=status.value, **values)
+    )
+    return result.rowcount == 1
+
+
+def change(tx: Tx, approval: Approval, **values: Any) -> bool:
+    """Set columns while the approval is still the one that was read (status and version)."""
+    result = tx.execute(
+        sa.update(approvals)
+        .where(
+            approvals.c.workspace_id == approval.workspace_id,
+            approvals.c.id == approval.id,
+            approvals.c.status == approval.status,
+            approvals.c.version == approval.version,
+        )
+        .values(**values)
+    )
+    return result.rowcount == 1
+
+
+def pending_with_expiry(tx: Tx, *, limit: int, expired_before: datetime | None = None) -> Sequence[Approval]:
+    """Pending approvals of all workspaces that expire at all, soonest first (for the sweeps)."""
+    c = approvals.c
+    query = sa.select(*COLUMNS).where(c.status == ApprovalStatus.PENDING.value, c.expires_at.is_not(None))
+    if expired_before is not None:
+        query = query.where(c.expires_at <= expired_before)
+    return [to_value(Approval, row) for row in tx.all(tx.lock_due(query.order_by(c.expires_at).limit(limit)))]
+
+
+def ready_to_execute(tx: Tx, *, now: datetime, limit: int) -> Sequence[Approval]:
+    """Approved ones whose undo window has passed and whose run still waits for it (for the sweep)."""
+    c = approvals.c
+    query = (
+        sa.select(*COLUMNS)
+        .where(c.status == ApprovalStatus.APPROVED.value, c.execute_after.is_not(None), c.execute_after <= now)
+        .limit(limit)
+    )
+    return [to_value(Approval, row) for row in tx.all(tx.lock_due(query))]
+
+
+def vote(tx: Tx, approval: Approval, *, user_id: str, choice: str, now: datetime) -> bool:
+    """Record one person's vote on this version; False when they had voted."""
+    return tx.insert_if_absent(
+        approval_votes,
+        {
+            "approval_id": approval.id,
+            "version": approval.version,
+            "user_id": user_id,
+            "workspace_id": approval.workspace_id,
+            "vote": choice,
+            "created_at": now,
+        },
+        key=("approval_id", "version", "user_id"),
+    )
+
+
+def voters(tx: Tx, approval: Approval) -> Sequence[str]:
+    """Who approved this version so far, in order."""
+    query = (
+        sa.select(approval_votes.c.user_id)
+        .where(
+            approval_votes.c.approval_id == approval.id,
+            approval_votes.c.version == approval.version,
+            approval_votes.c.vote == "approved",
+        )
+        .order_by(approval_votes.c.created_at)
+    )
+    return [row[0] for row in tx.all(query)]
+
+
+# --- grants ---------------------------------------------------------------------------------------
+
+
+def add_grant(tx: Tx, grant: Grant) -> None:
+    """Insert a new grant."""
+    tx.execute(sa.insert(grants).values({c.name: getattr(grant, c.name) for c in GRANT_COLUMNS}))
+
+
+def grants_of(
+    tx: Tx, workspace_id: str, *, live_at: datetime | None = None, tool: str | None = None
+) -> Sequence[Grant]:
+    """Grants of the workspace, newest first; only usable ones when `live_at` is given."""
+    c = grants.c
+    query = sa.select(*GRANT_COLUMNS).where(c.workspace_id == workspace_id)
+    if live_at is not None:
+        query = query.where(
+            c.revoked_at.is_(None), c.expires_at > live_at, sa.or_(c.max_uses.is_(None), c.uses < c.max_uses)
+        )
+    if tool is not None:
+        query = query.where(c.tool == tool)
+    return [to_value(Grant, row) for row in tx.all(query.order_by(c.created_at.desc()))]
+
+
+def use_grant(tx: Tx, grant_id: str, *, now: datetime) -> bool:
+    """Count one use; False when it is used up, expired or revoked meanwhile."""
+    c = grants.c
+    result = tx.execute(
+        sa.update(grants)
+        .where(
+            c.id == grant_id,
+            c.revoked_at.is_(None),
+            c.expires_at > now,
+            sa.or_(c.max_uses.is_(None), c.uses < c.max_uses),
+        )
+        .values(uses=c.uses + 1)
+    )
+    return result.rowcount == 1
+
+
+def revoke_grant(tx: Tx, workspace_id: str, grant_id: str, *, by: str, now: datetime) -> Grant:
+    """End a grant; NotFound when there is none. Revoking twice changes nothing."""
+    tx.execute(
+        sa.update(grants)
+        .where(grants.c.workspace_id == workspace_id, grants.c.id == grant_id, grants.c.revoked_at.is_(None))
+        .values(revoked_at=now, revoked_by=by)
+    )
+    row = tx.one(sa.select(*GRANT_COLUMNS).where(grants.c.workspace_id == workspace_id, grants.c.id == grant_id))
+    if row is None:
+        raise NotFound("Grant not found")
+    return to_value(Grant, row)

@@ -1,0 +1,197 @@
+"""The job engine: durable segments of runs, by DBOS on the same database as the store.
+
+A segment is queued inside the transaction that makes it necessary, under the id
+`run:<run>:<segment>`, so it starts exactly when that transaction commits and never twice.
+What a segment did is in our own journal; here it is only a durable "call me".
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from domain.errors import Unavailable
+from storage.database import Store, Tx, sqlite_engine
+
+if TYPE_CHECKING:
+    from dbos import DBOSClient
+
+Handler = Callable[[str, int], Awaitable[None]]
+
+# DBOS recovers only work of its own application version: a constant keeps deploys from orphaning segments.
+ENGINE_VERSION = "engine-1"
+QUEUE = "runs"
+WORKFLOW = "segment"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A segment as the engine sees it: `status` is ENQUEUED, PENDING, SUCCESS, ERROR or CANCELLED."""
+
+    run_id: str
+    segment: int
+    status: str
+    executor_id: str
+
+
+def _job_id(run_id: str, segment: int) -> str:
+    return f"run:{run_id}:{segment}"
+
+
+def _job_of(workflow: Any) -> Job:
+    _, run_id, segment = workflow.workflow_id.split(":")
+    return Job(run_id, int(segment), workflow.status, workflow.executor_id or "")
+
+
+class JobEngine:
+    """One process's part in the engine. `start` once, `stop` once; `enqueue` inside a unit of work.
+
+    A process that does not work (`worker=False`) may still enqueue for those that do.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        executor_id: str,
+        concurrency: int = 32,
+        per_workspace: int = 4,
+        poll_seconds: float = 0.1,
+        threads: int = 24,
+    ) -> None:
+        self._store = store
+        self.executor_id = executor_id
+        self._concurrency = concurrency
+        self._per_workspace = per_workspace
+        self._poll_seconds = poll_seconds
+        self._threads = threads
+        self._client: DBOSClient | None = None
+        self._working = False
+
+    @property
+    def ready(self) -> bool:
+        return self._client is not None
+
+    async def start(self, handler: Handler | None) -> None:
+        """Create or migrate the engine's tables, take up this executor's interrupted segments, begin to work.
+
+        `handler` None joins without working.
+        """
+        # One and a half seconds of imports: off the loop, so that the port answers meanwhile.
+        dbos = await asyncio.to_thread(_import_dbos)
+        engine = sqlite_engine(self._store.path, driver_begins=True) if self._store.sqlite else None
+        url = f"sqlite:///{self._store.path}" if self._store.sqlite else self._store.url
+        serializer = dbos.DBOSPortableJSONSerializer()
+        if handler is not None:
+            dbos.DBOS(
+                config={
+                    "name": "pilot",
+                    "system_database_url": url,
+                    **({"system_database_engine": engine} if engine is not None else {}),
+                    "log_level": "ERROR",
+                    "executor_id": self.executor_id,
+                    "application_version": ENGINE_VERSION,
+                    # unlimited otherwise, and DBOS makes its pool the loop's default executor
+                    "max_executor_threads": self._threads,
+                    # the default is pickle: whoever can write that table would run code here
+                    "serializer": serializer,
+                    "notification_listener_polling_interval_sec": 5.0,
+                }
+            )
+
+            async def segment(run_id: str, segment: int) -> None:
+                await handler(run_id, segment)
+
+            dbos.DBOS.workflow(name=WORKFLOW, max_recovery_attempts=1000)(segment)
+            dbos.DBOS.launch()
+            self._working = True
+            await dbos.DBOS.register_queue_async(
+                QUEUE,
+                worker_concurrency=self._concurrency,
+                partition_concurrency=self._per_workspace,
+                polling_interval_sec=self._poll_seconds,
+                on_conflict="always_update",
+            )
+        self._client = await asyncio.to_thread(
+            lambda: dbos.DBOSClient(
+                system_database_url=url,
+                **({"system_database_engine": engine} if engine is not None else {}),
+                serializer=serializer,
+            )
+        )
+
+    def enqueue(self, tx: Tx, *, run_id: str, segment: int, workspace_id: str, priority: int = 0) -> None:
+        """Queue a segment in the caller's transaction. Queuing the same segment again changes nothing."""
+        if self._client is None:
+            raise Unavailable("the job engine is starting", code="engine_starting")
+        self._client.enqueue_in_transaction(
+            tx.connection,
+            {
+                "workflow_name": WORKFLOW,
+                "queue_name": QUEUE,
+                "workflow_id": _job_id(run_id, segment),
+                "queue_partition_key": workspace_id,
+                "app_version": ENGINE_VERSION,
+                **({"priority": priority} if priority else {}),
+            },
+            run_id,
+            segment,
+        )
+
+    async def list(self, *, status: str | None = None, executor_id: str | None = None) -> Sequence[Job]:
+        """Segments the engine knows, oldest first."""
+        client = self._need()
+        found = await asyncio.to_thread(
+            lambda: client.list_workflows(
+                name=WORKFLOW,
+                **({"status": status} if status else {}),
+                **({"executor_id": executor_id} if executor_id else {}),
+                load_input=False,
+                load_output=False,
+            )
+        )
+        return [_job_of(w) for w in found]
+
+    async def take_over(self, executor_id: str) -> int:
+        """Requeue what an executor that will not come back had in hand; how many segments."""
+        client = self._need()
+        jobs = await self.list(status="PENDING", executor_id=executor_id)
+        if jobs:
+            ids = [_job_id(j.run_id, j.segment) for j in jobs]
+            await asyncio.to_thread(lambda: client.resume_workflows(ids, queue_name=None))
+        return len(jobs)
+
+    async def purge(self, run_ids: Sequence[tuple[str, int]]) -> None:
+        """Forget finished segments; the journal is ours."""
+        client = self._need()
+        ids = [_job_id(r, s) for r, s in run_ids]
+        if ids:
+            await asyncio.to_thread(lambda: client.delete_workflows(ids))
+
+    async def stop(self, *, grace_seconds: int = 8) -> None:
+        """Stop taking work, give what is in hand `grace_seconds`, close. Unfinished segments resume at the next start."""
+        if self._client is not None:
+            client, self._client = self._client, None
+            await asyncio.to_thread(client.destroy)
+        if self._working:
+            self._working = False
+            dbos = _import_dbos()
+            await asyncio.to_thread(
+                lambda: dbos.DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=grace_seconds)
+            )
+            # the engine had made its own pool the loop's default, and has just shut it down
+            asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(4, thread_name_prefix="after-engine"))
+
+    def _need(self) -> "DBOSClient":
+        if self._client is None:
+            raise Unavailable("the job engine is starting", code="engine_starting")
+        return self._client
+
+
+def _import_dbos() -> Any:
+    import dbos  # noqa: PLC0415 - heavy: see start
+
+    logging.getLogger("dbos").setLevel(logging.ERROR)
+    return dbos

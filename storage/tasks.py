@@ -1,0 +1,90 @@
+"""All SQL about tasks; every query names the workspace."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from domain.errors import NotFound
+from domain.tasks import Task
+from storage.database import Prepared, Tx
+from storage.tables import tasks
+from storage.values import columns_of, to_value
+
+COLUMNS = columns_of(tasks, Task)
+
+_insert = Prepared(sa.insert(tasks).values({c.name: sa.bindparam(c.name) for c in COLUMNS}))
+
+
+def add(tx: Tx, task: Task) -> None:
+    """Insert a new task."""
+    _insert(tx, **{c.name: getattr(task, c.name) for c in COLUMNS})
+
+
+def get(tx: Tx, workspace_id: str, task_id: str, *, lock: bool = False) -> Task:
+    """The task; NotFound when it is not in this workspace or was deleted."""
+    query = sa.select(*COLUMNS).where(
+        tasks.c.workspace_id == workspace_id, tasks.c.id == task_id, tasks.c.deleted_at.is_(None)
+    )
+    row = tx.one(tx.lock(query) if lock else query)
+    if row is None:
+        raise NotFound("Task not found")
+    return to_value(Task, row)
+
+
+def find(
+    tx: Tx,
+    workspace_id: str,
+    *,
+    limit: int,
+    status: Sequence[str] = (),
+    operator_id: str | None = None,
+    search: str | None = None,
+    before: tuple[datetime, str] | None = None,
+) -> Sequence[Task]:
+    """Tasks of the workspace, newest first; `before` is the (created_at, id) to go on from."""
+    c = tasks.c
+    query = sa.select(*COLUMNS).where(c.workspace_id == workspace_id, c.deleted_at.is_(None))
+    if status:
+        query = query.where(c.status.in_(list(status)))
+    if operator_id is not None:
+        query = query.where(c.operator_id == operator_id)
+    if search:
+        query = query.where(c.title.icontains(search, autoescape=True))
+    if before is not None:
+        moment, task_id = before
+        query = query.where(sa.or_(c.created_at < moment, sa.and_(c.created_at == moment, c.id < task_id)))
+    query = query.order_by(c.created_at.desc(), c.id.desc()).limit(limit)
+    return [to_value(Task, row) for row in tx.all(query)]
+
+
+def change(tx: Tx, workspace_id: str, task_id: str, **values: Any) -> None:
+    """Set columns of one task."""
+    tx.execute(sa.update(tasks).where(tasks.c.workspace_id == workspace_id, tasks.c.id == task_id).values(**values))
+
+
+def counts(tx: Tx, workspace_id: str) -> dict[str, int]:
+    """How many tasks stand in each status."""
+    query = (
+        sa.select(tasks.c.status, sa.func.count())
+        .where(tasks.c.workspace_id == workspace_id, tasks.c.deleted_at.is_(None))
+        .group_by(tasks.c.status)
+    )
+    return {row[0]: int(row[1]) for row in tx.all(query)}
+
+
+def due(tx: Tx, *, now: datetime, limit: int) -> Sequence[Task]:
+    """Tasks of all workspaces whose scheduled time has come (for the sweep; locked against other sweeps)."""
+    query = (
+        sa.select(*COLUMNS)
+        .where(
+            tasks.c.next_run_at.is_not(None),
+            tasks.c.next_run_at <= now,
+            tasks.c.paused.is_(False),
+            tasks.c.deleted_at.is_(None),
+        )
+        .order_by(tasks.c.next_run_at)
+        .limit(limit)
+    )
+    return [to_value(Task, row) for row in tx.all(tx.lock_due(query))]
