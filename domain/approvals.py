@@ -5,6 +5,13 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from domain.receipts.canonical import payload_hash
+
+
+def digest_of_call(tool: str, args: Any) -> str:
+    """64 hex digits that name exactly this call: SHA-256 over the canonical form of tool and input."""
+    return payload_hash({"tool": tool, "input": args})
+
 
 class ApprovalStatus(StrEnum):
     PENDING = "pending"

@@ -1,10 +1,21 @@
-"""The ledger of each workspace: receipts appended to its log inside the caller's transaction."""
+"""The ledger of each workspace: receipts appended to its log inside the caller's transaction, and checkpoints."""
 
+import secrets
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from domain.clock import Now
+from domain.receipts import merkle
+from domain.receipts.canonical import canonical_payload, payload_hash
+from domain.receipts.checkpoint import Checkpoint, sign_checkpoint
+from domain.receipts.errors import LedgerError
+from domain.receipts.receipt import Receipt, build
+from domain.receipts.signing import KeyRecord, KeyRing, Signer
+from storage import receipts
 from storage.database import Tx
+from storage.receipts import CheckpointRow, KeyRow, LogHead, ReceiptRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +41,28 @@ class Facts:
     metadata: dict[str, Any] = field(default_factory=dict)
 
 
+class DamagedLog(LedgerError):
+    """A log does not agree with what was signed of it; nothing is appended to it."""
+
+
 class Ledger:
-    """Appends receipts; filled in with the receipt format and the log."""
+    """Appends receipts and signs checkpoints for all workspaces of the installation.
+
+    `host` names the installation in checkpoint origins. `retiring` are keys that still sign
+    checkpoints beside the current one, for readers who have not heard of it yet.
+    """
+
+    def __init__(self, signer: Signer, *, host: str, now: Now, retiring: Sequence[Signer] = ()) -> None:
+        self.signer = signer
+        self.retiring = tuple(retiring)
+        self._host = host
+        self._now = now
+        # logs found damaged at start: fail closed, nothing is appended to them
+        self._damaged: dict[str, str] = {}
+
+    def origin(self, workspace_id: str) -> str:
+        """The name of a workspace's log in its checkpoints."""
+        return f"{self._host}/pilot/{workspace_id}"
 
     def append(
         self,
@@ -44,6 +75,167 @@ class Ledger:
         resource: str,
         facts: Facts,
         now: datetime,
-    ) -> None:
-        """Append one receipt to the workspace's log."""
-        raise NotImplementedError
+    ) -> Receipt:
+        """Append one receipt to the workspace's log. It commits, or not, with what it is about."""
+        if workspace_id in self._damaged:
+            raise DamagedLog(self._damaged[workspace_id])
+        head = receipts.head(tx, workspace_id, lock=True)
+        args_hash = self._payload(tx, workspace_id, receipt_id, "args", facts.args)
+        output_hash = self._payload(tx, workspace_id, receipt_id, "output", facts.output)
+        receipt = build(
+            signer=self.signer,
+            workspace_id=workspace_id,
+            kind=facts.kind,
+            receipt_id=receipt_id,
+            session_id=workspace_id,
+            prev_hash=head.chain_hash,
+            lamport_clock=head.lamport + 1,
+            timestamp=now,
+            executor_id=principal,
+            status=facts.status,
+            decision_id=facts.decision_id or receipt_id,
+            effect_id=f"E{facts.effect}",
+            verdict=facts.verdict,
+            reason_code=facts.reason_code,
+            args_hash=args_hash,
+            output_hash=output_hash,
+            policy_hash=facts.policy_hash,
+            metadata={
+                **facts.metadata,
+                "action": action,
+                "resource": resource[:200],
+                "principal": principal,
+                "task_id": facts.task_id,
+                "run_id": facts.run_id,
+                "step_id": facts.step_id,
+                "approval_id": facts.approval_id,
+            },
+        )
+        leaf_hash = receipt.leaf_hash
+        frontier, nodes = merkle.Frontier.from_bytes(head.size, head.frontier).append(leaf_hash)
+        receipts.append(
+            tx,
+            ReceiptRow(
+                workspace_id=workspace_id,
+                idx=head.size,
+                id=receipt_id,
+                decision_id=facts.decision_id or receipt_id,
+                kind=facts.kind,
+                verdict=facts.verdict,
+                reason_code=facts.reason_code,
+                action=action,
+                resource=resource[:200],
+                principal=principal,
+                task_id=facts.task_id,
+                run_id=facts.run_id,
+                step_id=facts.step_id,
+                approval_id=facts.approval_id,
+                policy_hash=facts.policy_hash,
+                leaf=receipt.leaf,
+                leaf_hash=leaf_hash,
+                created_at=now,
+            ),
+            old=head,
+            new=LogHead(
+                workspace_id=workspace_id,
+                size=head.size + 1,
+                chain_hash=receipt.chain_hash,
+                lamport=head.lamport + 1,
+                frontier=frontier.to_bytes(),
+            ),
+            nodes=nodes,
+        )
+        return receipt
+
+    @staticmethod
+    def _payload(tx: Tx, workspace_id: str, receipt_id: str, kind: str, value: Any) -> str:
+        if value is None:
+            return ""
+        salt = secrets.token_bytes(16)
+        receipts.add_payload(
+            tx,
+            workspace_id=workspace_id,
+            receipt_id=receipt_id,
+            kind=kind,
+            salt=salt.hex(),
+            body=canonical_payload(value).decode(),
+        )
+        return payload_hash(value, salt=salt)
+
+    # --- checkpoints ------------------------------------------------------------------------------
+
+    def checkpoint(self, tx: Tx, workspace_id: str) -> CheckpointRow:
+        """The signed checkpoint of the log as it stands; needs a write transaction when it has grown.
+
+        Before signing, the new root is checked to extend the last one signed.
+        """
+        if workspace_id in self._damaged:
+            raise DamagedLog(self._damaged[workspace_id])
+        head = receipts.head(tx, workspace_id, lock=True)
+        last = receipts.newest_checkpoint(tx, workspace_id)
+        if last is not None and last.size == head.size:
+            return last
+        root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
+        if last is not None and last.size > 0:
+            self._check_extends(tx, workspace_id, last=last, size=head.size, root=root)
+        note = sign_checkpoint(
+            Checkpoint(self.origin(workspace_id), head.size, root), signers=(self.signer, *self.retiring)
+        )
+        row = CheckpointRow(workspace_id=workspace_id, size=head.size, root=root, note=note, created_at=self._now())
+        receipts.add_checkpoint(tx, row)
+        return row
+
+    def _check_extends(self, tx: Tx, workspace_id: str, *, last: CheckpointRow, size: int, root: bytes) -> None:
+        if size < last.size:
+            raise DamagedLog(f"the log has {size} receipts, a checkpoint of {last.size} was signed")
+        path = merkle.consistency_proof(last.size, size, self.nodes(tx, workspace_id))
+        merkle.verify_consistency(old_size=last.size, old_root=last.root, new_size=size, new_root=root, path=path)
+
+    @staticmethod
+    def nodes(tx: Tx, workspace_id: str) -> Callable[[int, int], bytes]:
+        """The stored hashes of a log, as the proofs read them."""
+        return lambda level, index: receipts.node(tx, workspace_id, level, index)
+
+    def check_at_start(self, tx: Tx) -> dict[str, str]:
+        """Compare every log with its newest checkpoint and its own head; what is wrong, by workspace.
+
+        A damaged log is not appended to until somebody restored it.
+        """
+        self._damaged = {}
+        for workspace_id in receipts.logs(tx):
+            try:
+                head = receipts.head(tx, workspace_id)
+                root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
+                if head.size and merkle.root(head.size, self.nodes(tx, workspace_id)) != root:
+                    raise DamagedLog("the stored tree does not agree with the head of the log")
+                last = receipts.newest_checkpoint(tx, workspace_id)
+                if last is not None and last.size > 0:
+                    self._check_extends(tx, workspace_id, last=last, size=head.size, root=root)
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one log must not open it, nor close others
+                self._damaged[workspace_id] = f"{type(error).__name__}: {error}"
+        return dict(self._damaged)
+
+    # --- keys -------------------------------------------------------------------------------------
+
+    def register_key(self, tx: Tx) -> None:
+        """Make the current key known, with the time from which its signatures count."""
+        receipts.add_key(
+            tx,
+            KeyRow(
+                key_id=self.signer.key_id,
+                name=self.signer.name,
+                public=self.signer.public_hex,
+                not_before=self._now(),
+                retired_at=None,
+            ),
+        )
+
+    @staticmethod
+    def ring(tx: Tx) -> KeyRing:
+        """Every key the installation ever signed with."""
+        return KeyRing(
+            KeyRecord(
+                public=bytes.fromhex(row.public), name=row.name, not_before=row.not_before, retired_at=row.retired_at
+            )
+            for row in receipts.keys(tx)
+        )

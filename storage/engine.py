@@ -16,7 +16,7 @@ from domain.errors import Unavailable
 from storage.database import Store, Tx, sqlite_engine
 
 if TYPE_CHECKING:
-    from dbos import DBOSClient
+    from dbos import DBOSClient, EnqueueOptions
 
 Handler = Callable[[str, int], Awaitable[None]]
 
@@ -126,19 +126,16 @@ class JobEngine:
         """Queue a segment in the caller's transaction. Queuing the same segment again changes nothing."""
         if self._client is None:
             raise Unavailable("the job engine is starting", code="engine_starting")
-        self._client.enqueue_in_transaction(
-            tx.connection,
-            {
-                "workflow_name": WORKFLOW,
-                "queue_name": QUEUE,
-                "workflow_id": _job_id(run_id, segment),
-                "queue_partition_key": workspace_id,
-                "app_version": ENGINE_VERSION,
-                **({"priority": priority} if priority else {}),
-            },
-            run_id,
-            segment,
-        )
+        options: EnqueueOptions = {
+            "workflow_name": WORKFLOW,
+            "queue_name": QUEUE,
+            "workflow_id": _job_id(run_id, segment),
+            "queue_partition_key": workspace_id,
+            "app_version": ENGINE_VERSION,
+        }
+        if priority:
+            options["priority"] = priority
+        self._client.enqueue_in_transaction(tx.connection, options, run_id, segment)
 
     async def list(self, *, status: str | None = None, executor_id: str | None = None) -> Sequence[Job]:
         """Segments the engine knows, oldest first."""
@@ -146,8 +143,8 @@ class JobEngine:
         found = await asyncio.to_thread(
             lambda: client.list_workflows(
                 name=WORKFLOW,
-                **({"status": status} if status else {}),
-                **({"executor_id": executor_id} if executor_id else {}),
+                status=status,
+                executor_id=executor_id,
                 load_input=False,
                 load_output=False,
             )
@@ -171,7 +168,7 @@ class JobEngine:
             await asyncio.to_thread(lambda: client.delete_workflows(ids))
 
     async def stop(self, *, grace_seconds: int = 8) -> None:
-        """Stop taking work, give what is in hand `grace_seconds`, close. Unfinished segments resume at the next start."""
+        """Stop taking work, give what is in hand `grace_seconds`, close; the rest resumes at the next start."""
         if self._client is not None:
             client, self._client = self._client, None
             await asyncio.to_thread(client.destroy)

@@ -527,6 +527,7 @@ signing_keys = Table(
     "signing_keys",
     metadata,
     Column("key_id", String(32), primary_key=True),
+    Column("name", String(100), nullable=False),
     Column("public", String(64), nullable=False),
     Column("not_before", UtcDateTime, nullable=False),
     Column("retired_at", UtcDateTime),

@@ -1,0 +1,144 @@
+"""Asking for approval: the half of approvals that runs need. Deciding is in services.approvals."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from domain.approvals import Approval, ApprovalStatus
+from domain.audit import AuditAction
+from domain.clock import Now
+from domain.governance import Decision
+from domain.runs import Run, Step
+from domain.tasks import Task
+from domain.tools import ToolSpec
+from services.governor import Governor
+from services.ledger import Facts
+from services.notices import Notices
+from services.recorder import Recorder
+from storage import approvals
+from storage.database import Tx
+
+HIDDEN = "[hidden]"
+
+
+def shown_args(args: Any, redactions: tuple[str, ...]) -> Any:
+    """The arguments as a card may show them: what the tool declares secret is hidden."""
+    if not isinstance(args, dict):
+        return args
+    return {k: HIDDEN if k in redactions else v for k, v in args.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequests:
+    """Writes approvals and withdraws them, always in the caller's transaction."""
+
+    governor: Governor
+    recorder: Recorder
+    notices: Notices
+    now: Now
+
+    def ask(self, tx: Tx, *, task: Task, run: Run, step: Step, spec: ToolSpec, decision: Decision) -> Approval:
+        """The question about one step: what was shown is bound by its digest."""
+        rules = self.governor.approval_rules(tx, task.workspace_id, tool=step.tool)
+        now = self.now()
+        assert step.approval_id is not None
+        approval = Approval(
+            id=step.approval_id,
+            workspace_id=task.workspace_id,
+            task_id=task.id,
+            run_id=run.id,
+            step_id=step.id,
+            action=step.tool,
+            action_input=shown_args(step.args, spec.redactions),
+            action_hash=step.args_hash,
+            effect=step.effect,
+            policy_version=decision.policy_hash,
+            approval_context={
+                "taskTitle": task.title,
+                "toolSummary": spec.summary,
+                "reversible": step.effect < 3,
+                "ruleId": decision.rule_id,
+                "reasonCode": decision.reason_code,
+                "stepSeq": step.seq,
+                "costMicros": run.cost_micros,
+                "undoSeconds": rules.undo_seconds,
+            },
+            reason=decision.reason,
+            status=ApprovalStatus.PENDING,
+            version=1,
+            quorum=rules.quorum,
+            deciders=list(rules.deciders) or None,
+            requested_by=f"operator:{task.operator_id or 'system'}",
+            resolved_by=None,
+            resolved_via=None,
+            resolution_note=None,
+            grant_id=None,
+            callback_url=None,
+            callback_secret=None,
+            requested_at=now,
+            resolved_at=None,
+            execute_after=None,
+            expires_at=now + timedelta(minutes=rules.ttl_minutes),
+            reminded=0,
+        )
+        return self.put(tx, approval)
+
+    def put(self, tx: Tx, approval: Approval) -> Approval:
+        """Store a question, remember it, and hand out its cards."""
+        approvals.add(tx, approval)
+        self.recorder.record(
+            tx,
+            workspace_id=approval.workspace_id,
+            actor=approval.requested_by,
+            action=AuditAction.APPROVAL_REQUESTED,
+            target=approval.id,
+            verdict="escalate",
+            reason=approval.reason,
+            metadata={"tool": approval.action, "digest": approval.action_hash},
+            facts=Facts(
+                kind="request",
+                verdict="ESCALATE",
+                reason_code="APPROVAL_REQUIRED",
+                decision_id=approval.id,
+                effect=approval.effect,
+                task_id=approval.task_id,
+                run_id=approval.run_id,
+                step_id=approval.step_id,
+                approval_id=approval.id,
+                policy_hash=approval.policy_version,
+                status="pending",
+                metadata={"call_digest": approval.action_hash},
+            ),
+        )
+        self.recorder.event(
+            tx,
+            workspace_id=approval.workspace_id,
+            kind="approval.requested",
+            ref=approval.id,
+            payload={"taskId": approval.task_id, "action": approval.action, "status": approval.status},
+        )
+        self.notices.approval_asked(tx, approval)
+        return approval
+
+    def of_step(self, tx: Tx, step: Step) -> Approval | None:
+        """The approval a step waits for or was let through by."""
+        return None if step.approval_id is None else approvals.get(tx, step.workspace_id, step.approval_id)
+
+    def withdraw(self, tx: Tx, step: Step) -> None:
+        """The question of a step is moot: its run has ended."""
+        approval = self.of_step(tx, step)
+        if approval is None or not approval.pending:
+            return
+        now = self.now()
+        if approvals.decide(
+            tx, approval, status=ApprovalStatus.CANCELLED, resolved_by="system", resolved_via="system", resolved_at=now
+        ):
+            moved = replace(approval, status=ApprovalStatus.CANCELLED, resolved_at=now)
+            self.recorder.event(
+                tx,
+                workspace_id=approval.workspace_id,
+                kind="approval.cancelled",
+                ref=approval.id,
+                payload={"taskId": approval.task_id, "status": "cancelled"},
+            )
+            self.notices.approval_changed(tx, moved)

@@ -1,0 +1,522 @@
+"""Deciding approvals: chat, Mini App, API and CLI race for one compare-and-set; the first wins.
+
+The decision, its receipt and the queueing of the run's next segment are one transaction.
+Everybody else gets the true outcome, and every copy of the card is edited to it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.actor import Actor
+from domain.permissions import Action, require
+
+from domain.approvals import DECISIONS, Approval, ApprovalStatus, Via, digest_of_call
+from domain.audit import AuditAction
+from domain.clock import Now, iso
+from domain.errors import Conflict, Forbidden, Gone, Invalid
+from domain.ids import new_id
+from domain.runs import RunState, StepState
+from services.approval_requests import ApprovalRequests, shown_args
+from services.governor import Governor
+from services.ledger import Facts
+from services.notices import Notices
+from services.recorder import Recorder
+from services.runs import RunService
+from services.toolbox import Toolbox
+from storage import approvals, outbox, runs, users
+from storage.approvals import Grant
+from storage.database import Store, Tx
+
+MAX_GRANT = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantWish:
+    """What "and from now on" means: how long, how often, and whether for this task only."""
+
+    minutes: int
+    max_uses: int | None = None
+    this_task_only: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What one person decided about one approval, and what they saw when they did.
+
+    `version` and `digest` are what was shown (a digest may be shortened, from 12 hex digits);
+    None skips that check, for clients of the plain contract.
+    """
+
+    status: ApprovalStatus
+    via: Via
+    note: str | None = None
+    version: int | None = None
+    digest: str | None = None
+    grant: GrantWish | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """The approval after a decision. `counted` is False while a quorum waits for more people."""
+
+    approval: Approval
+    counted: bool
+    approved_by: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalService:
+    """Lists and decides approvals, and sweeps those nobody decided."""
+
+    store: Store
+    runs: RunService
+    requests: ApprovalRequests
+    governor: Governor
+    toolbox: Toolbox
+    recorder: Recorder
+    notices: Notices
+    now: Now
+
+    async def list(
+        self,
+        actor: Actor,
+        *,
+        status: str | None = None,
+        limit: int = 50,
+        task_id: str | None = None,
+        before: tuple[datetime, str] | None = None,
+    ) -> Sequence[Approval]:
+        """Approvals of the workspace, newest first."""
+        require(actor, Action.APPROVAL_READ)
+        return await self.store.read(
+            lambda tx: approvals.find(
+                tx, actor.in_workspace, limit=limit, status=status, task_id=task_id, before=before
+            )
+        )
+
+    async def get(self, actor: Actor, approval_id: str) -> Approval:
+        """One approval."""
+        require(actor, Action.APPROVAL_READ)
+        return await self.store.read(lambda tx: approvals.get(tx, actor.in_workspace, approval_id))
+
+    async def workspace_of(self, approval_id: str) -> str | None:
+        """Where an approval belongs; what its reader may see is decided there."""
+        return await self.store.read(lambda tx: approvals.workspace_of(tx, approval_id))
+
+    async def resolve(self, actor: Actor, approval_id: str, wish: Wish) -> Resolution:
+        """Decide. Conflict with the true outcome when it was decided already, Gone when it expired."""
+        require(actor, Action.APPROVAL_RESOLVE)
+        if wish.status not in DECISIONS:
+            raise Invalid.field("status", "must be approved, rejected or changes_requested")
+        return await self.store.write(lambda tx: self._resolve(tx, actor, approval_id, wish))
+
+    async def resolve_many(
+        self, actor: Actor, items: Sequence[tuple[str, Wish]]
+    ) -> Sequence[tuple[str, Resolution | Conflict | Gone]]:
+        """Decide exactly the named ones, each on its own; never "everything that is pending"."""
+        answers: list[tuple[str, Resolution | Conflict | Gone]] = []
+        for approval_id, wish in items:
+            try:
+                answers.append((approval_id, await self.resolve(actor, approval_id, wish)))
+            except (Conflict, Gone) as refused:
+                answers.append((approval_id, refused))
+        return answers
+
+    def _resolve(self, tx: Tx, actor: Actor, approval_id: str, wish: Wish) -> Resolution:
+        approval = approvals.get(tx, actor.in_workspace, approval_id, lock=True)
+        now = self.now()
+        if not approval.pending:
+            raise already_decided(tx, approval)
+        if approval.expires_at is not None and approval.expires_at <= now:
+            self._settle(tx, approval, ApprovalStatus.EXPIRED, principal="system", via=Via.SYSTEM, note=None)
+            raise Gone(
+                "This approval has expired", code="approval_expired", details={"expiredAt": iso(approval.expires_at)}
+            )
+        self._check_entitled(tx, approval, actor)
+        if wish.version is not None and wish.version != approval.version:
+            raise Conflict(
+                "this approval was changed meanwhile", code="stale_version", details={"version": approval.version}
+            )
+        if wish.digest is not None and (len(wish.digest) < 12 or not approval.action_hash.startswith(wish.digest)):
+            raise Conflict("what was shown is not what would run", code="stale_digest")
+        if wish.status is ApprovalStatus.APPROVED and approval.quorum > 1:
+            approvals.vote(tx, approval, user_id=actor.user_id, choice="approved", now=now)
+            voters = approvals.voters(tx, approval)
+            if len(voters) < approval.quorum:
+                self._voted(tx, approval, actor, voters)
+                return Resolution(approval=approval, counted=False, approved_by=voters)
+        grant_id = None
+        if wish.grant is not None and wish.status is ApprovalStatus.APPROVED:
+            grant_id = self._grant(tx, approval, actor, wish.grant)
+        settled = self._settle(
+            tx, approval, wish.status, principal=actor.principal, via=wish.via, note=wish.note, grant_id=grant_id
+        )
+        return Resolution(approval=settled, counted=True, approved_by=approvals.voters(tx, approval))
+
+    def _check_entitled(self, tx: Tx, approval: Approval, actor: Actor) -> None:
+        if approval.deciders and actor.user_id not in approval.deciders:
+            raise Forbidden("this approval names other people to decide", code="not_a_decider")
+        if approval.quorum > 1 and approval.run_id is not None:
+            run = runs.get(tx, approval.workspace_id, approval.run_id)
+            if run.started_by == actor.user_id:
+                raise Forbidden("who asked for it cannot be one of its approvers", code="requester_excluded")
+
+    def _voted(self, tx: Tx, approval: Approval, actor: Actor, voters: Sequence[str]) -> None:
+        self.recorder.record(
+            tx,
+            workspace_id=approval.workspace_id,
+            actor=actor.principal,
+            action=AuditAction.APPROVAL_VOTED,
+            target=approval.id,
+            verdict="escalate",
+            metadata={"votes": len(voters), "quorum": approval.quorum},
+            facts=Facts(
+                kind="resolution",
+                verdict="ESCALATE",
+                decision_id=approval.id,
+                effect=approval.effect,
+                task_id=approval.task_id,
+                run_id=approval.run_id,
+                step_id=approval.step_id,
+                approval_id=approval.id,
+                policy_hash=approval.policy_version,
+                status="voted",
+            ),
+        )
+        self._tell(tx, approval)
+        self.notices.approval_changed(tx, approval)
+
+    def _settle(
+        self,
+        tx: Tx,
+        approval: Approval,
+        status: ApprovalStatus,
+        *,
+        principal: str,
+        via: Via,
+        note: str | None,
+        grant_id: str | None = None,
+    ) -> Approval:
+        """The compare-and-set with everything that follows from it, in one transaction."""
+        now = self.now()
+        undo = int(approval.approval_context.get("undoSeconds") or 0)
+        execute_after = now + timedelta(seconds=undo) if undo and status is ApprovalStatus.APPROVED else None
+        values: dict[str, Any] = {
+            "resolved_by": principal,
+            "resolved_via": via.value,
+            "resolution_note": note,
+            "grant_id": grant_id,
+            "resolved_at": now,
+            "execute_after": execute_after,
+        }
+        if not approvals.decide(tx, approval, status=status, **values):
+            raise already_decided(tx, approvals.get(tx, approval.workspace_id, approval.id))
+        settled = replace(approval, status=status, **values)
+        approved = status is ApprovalStatus.APPROVED
+        self.recorder.record(
+            tx,
+            workspace_id=approval.workspace_id,
+            actor=principal,
+            action=AuditAction.APPROVAL_EXPIRED if status is ApprovalStatus.EXPIRED else AuditAction.APPROVAL_RESOLVED,
+            target=approval.id,
+            verdict="allow" if approved else "deny",
+            reason=note,
+            metadata={"status": status.value, "via": via.value, "digest": approval.action_hash},
+            facts=Facts(
+                kind="resolution",
+                verdict="ALLOW" if approved else "DENY",
+                reason_code="" if approved else _REASON[status],
+                decision_id=approval.id,
+                effect=approval.effect,
+                task_id=approval.task_id,
+                run_id=approval.run_id,
+                step_id=approval.step_id,
+                approval_id=approval.id,
+                policy_hash=approval.policy_version,
+                args={"note": note} if note else None,
+                status=status.value,
+                metadata={"call_digest": approval.action_hash, "via": via.value, "version": approval.version},
+            ),
+        )
+        self._tell(tx, settled)
+        self._continue_run(tx, settled, note)
+        self.notices.approval_changed(tx, settled)
+        self._call_back(tx, settled)
+        return settled
+
+    def _continue_run(self, tx: Tx, approval: Approval, note: str | None) -> None:
+        if approval.run_id is None or approval.step_id is None:
+            return
+        run = runs.get(tx, approval.workspace_id, approval.run_id, lock=True)
+        if run.ended:
+            return
+        moved = runs.change_step(
+            tx,
+            approval.workspace_id,
+            approval.step_id,
+            expected=StepState.AWAITING_APPROVAL,
+            **_step_after(ApprovalStatus(approval.status), note, self.now()),
+        )
+        if moved and run.state == RunState.AWAITING_APPROVAL:
+            self.runs.resume(tx, run, not_before=approval.execute_after)
+
+    def _grant(self, tx: Tx, approval: Approval, actor: Actor, wish: GrantWish) -> str:
+        require(actor, Action.APPROVAL_RESOLVE)
+        if not 1 <= wish.minutes <= MAX_GRANT.total_seconds() / 60:
+            raise Invalid.field("grant.minutes", "must be between 1 and 43200")
+        if wish.max_uses is not None and not 1 <= wish.max_uses <= 10_000:
+            raise Invalid.field("grant.maxUses", "must be between 1 and 10000")
+        now = self.now()
+        grant = Grant(
+            id=new_id(),
+            workspace_id=approval.workspace_id,
+            tool=approval.action,
+            scope={"taskOnly": wish.this_task_only},
+            task_id=approval.task_id if wish.this_task_only else None,
+            max_uses=wish.max_uses,
+            uses=0,
+            max_effect=approval.effect,
+            created_by=actor.user_id,
+            approval_id=approval.id,
+            created_at=now,
+            expires_at=now + timedelta(minutes=wish.minutes),
+            revoked_at=None,
+            revoked_by=None,
+        )
+        approvals.add_grant(tx, grant)
+        self.recorder.record(
+            tx,
+            workspace_id=approval.workspace_id,
+            actor=actor.principal,
+            action=AuditAction.GRANT_CREATED,
+            target=grant.id,
+            metadata={"tool": grant.tool, "expiresAt": iso(grant.expires_at), "maxUses": grant.max_uses},
+            facts=Facts(approval_id=approval.id, task_id=grant.task_id),
+        )
+        return grant.id
+
+    async def edit(self, actor: Actor, approval_id: str, *, args: dict[str, Any], version: int) -> Approval:
+        """Change what would run: a new version with a new digest, still to be approved."""
+        require(actor, Action.APPROVAL_RESOLVE)
+
+        def work(tx: Tx) -> Approval:
+            approval = approvals.get(tx, actor.in_workspace, approval_id, lock=True)
+            if not approval.pending:
+                raise already_decided(tx, approval)
+            if version != approval.version:
+                raise Conflict(
+                    "this approval was changed meanwhile", code="stale_version", details={"version": approval.version}
+                )
+            if approval.step_id is None:
+                raise Conflict("only a step of a run can be edited", code="not_editable")
+            self._check_entitled(tx, approval, actor)
+            tool = self.toolbox.get(approval.action)
+            problem = "the tool is gone" if tool is None else self.toolbox.problem(approval.action, args)
+            if tool is None or problem is not None:
+                raise Invalid.field("input", problem or "unknown tool")
+            digest = digest_of_call(approval.action, args)
+            runs.change_step(
+                tx,
+                approval.workspace_id,
+                approval.step_id,
+                expected=StepState.AWAITING_APPROVAL,
+                args=args,
+                args_hash=digest,
+                version=approval.version + 1,
+            )
+            changed = {
+                "action_input": shown_args(args, tool.spec.redactions),
+                "action_hash": digest,
+                "version": approval.version + 1,
+            }
+            approvals.change(tx, approval, **changed)
+            self.recorder.record(
+                tx,
+                workspace_id=approval.workspace_id,
+                actor=actor.principal,
+                action=AuditAction.APPROVAL_EDITED,
+                target=approval.id,
+                metadata={"from": approval.action_hash, "to": digest, "version": approval.version + 1},
+                facts=Facts(
+                    kind="resolution",
+                    verdict="ESCALATE",
+                    decision_id=approval.id,
+                    effect=approval.effect,
+                    task_id=approval.task_id,
+                    run_id=approval.run_id,
+                    step_id=approval.step_id,
+                    approval_id=approval.id,
+                    args={"tool": approval.action, "input": args},
+                    status="edited",
+                    metadata={"from_digest": approval.action_hash, "call_digest": digest},
+                ),
+            )
+            edited = replace(approval, **changed)
+            self._tell(tx, edited)
+            self.notices.approval_changed(tx, edited)
+            return edited
+
+        return await self.store.write(work)
+
+    async def undo(self, actor: Actor, approval_id: str) -> Approval:
+        """Take an approval back while its undo window is open: the call is not made."""
+        require(actor, Action.APPROVAL_RESOLVE)
+
+        def work(tx: Tx) -> Approval:
+            approval = approvals.get(tx, actor.in_workspace, approval_id, lock=True)
+            now = self.now()
+            open_still = approval.execute_after is not None and approval.execute_after > now
+            if approval.status != ApprovalStatus.APPROVED or not open_still or approval.run_id is None:
+                raise Conflict("there is nothing to undo any more", code="undo_closed")
+            run = runs.get(tx, approval.workspace_id, approval.run_id, lock=True)
+            assert approval.step_id is not None
+            if run.state != RunState.WAITING or not runs.change_step(
+                tx,
+                approval.workspace_id,
+                approval.step_id,
+                expected=StepState.APPROVED,
+                **_step_after(ApprovalStatus.REJECTED, "approval was taken back", now),
+            ):
+                raise Conflict("there is nothing to undo any more", code="undo_closed")
+            approvals.change(
+                tx, approval, status=ApprovalStatus.REJECTED.value, execute_after=None, resolution_note="undone"
+            )
+            undone = replace(approval, status=ApprovalStatus.REJECTED, execute_after=None, resolution_note="undone")
+            self.recorder.record(
+                tx,
+                workspace_id=approval.workspace_id,
+                actor=actor.principal,
+                action=AuditAction.APPROVAL_UNDONE,
+                target=approval.id,
+                verdict="deny",
+                facts=Facts(
+                    kind="resolution",
+                    verdict="DENY",
+                    reason_code="APPROVAL_UNDONE",
+                    decision_id=approval.id,
+                    effect=approval.effect,
+                    task_id=approval.task_id,
+                    run_id=approval.run_id,
+                    step_id=approval.step_id,
+                    approval_id=approval.id,
+                    status="rejected",
+                ),
+            )
+            self.runs.resume(tx, run)
+            self._tell(tx, undone)
+            self.notices.approval_changed(tx, undone)
+            return undone
+
+        return await self.store.write(work)
+
+    # --- grants -----------------------------------------------------------------------------------
+
+    async def grants(self, actor: Actor, *, live: bool = True) -> Sequence[Grant]:
+        """Standing permissions of the workspace."""
+        require(actor, Action.GRANT_LIST)
+        return await self.store.read(
+            lambda tx: approvals.grants_of(tx, actor.in_workspace, live_at=self.now() if live else None)
+        )
+
+    async def revoke_grant(self, actor: Actor, grant_id: str) -> Grant:
+        """End a standing permission now."""
+        require(actor, Action.GRANT_REVOKE)
+
+        def work(tx: Tx) -> Grant:
+            grant = approvals.revoke_grant(tx, actor.in_workspace, grant_id, by=actor.user_id, now=self.now())
+            self.recorder.record(
+                tx,
+                workspace_id=grant.workspace_id,
+                actor=actor.principal,
+                action=AuditAction.GRANT_REVOKED,
+                target=grant.id,
+                metadata={"tool": grant.tool},
+            )
+            return grant
+
+        return await self.store.write(work)
+
+    # --- sweeps -----------------------------------------------------------------------------------
+
+    async def sweep(self, *, limit: int = 200) -> tuple[int, int]:
+        """Expire what nobody decided (expiry means no), remind at half and at nine tenths; (expired, reminded)."""
+
+        def work(tx: Tx) -> tuple[int, int]:
+            now = self.now()
+            expired = approvals.pending_with_expiry(tx, limit=limit, expired_before=now)
+            for approval in expired:
+                self._settle(tx, approval, ApprovalStatus.EXPIRED, principal="system", via=Via.SYSTEM, note=None)
+            reminded = 0
+            for approval in approvals.pending_with_expiry(tx, limit=limit):
+                stage = _reminder_due(approval, now)
+                if stage > approval.reminded:
+                    approvals.change(tx, approval, reminded=stage)
+                    self.notices.approval_reminder(tx, approval, stage=stage)
+                    reminded += 1
+            return len(expired), reminded
+
+        return await self.store.write(work)
+
+    def _tell(self, tx: Tx, approval: Approval) -> None:
+        self.recorder.event(
+            tx,
+            workspace_id=approval.workspace_id,
+            kind=f"approval.{approval.status}",
+            ref=approval.id,
+            payload={"taskId": approval.task_id, "status": str(approval.status), "version": approval.version},
+        )
+
+    def _call_back(self, tx: Tx, approval: Approval) -> None:
+        if approval.callback_url is not None:
+            outbox.put(
+                tx,
+                workspace_id=approval.workspace_id,
+                channel="callback",
+                recipient=approval.callback_url[:320],
+                payload={"kind": "approval.callback", "approvalId": approval.id},
+                now=self.now(),
+                dedupe_key=f"callback:{approval.id}:{approval.version}",
+            )
+
+
+_REASON = {
+    ApprovalStatus.REJECTED: "APPROVAL_REJECTED",
+    ApprovalStatus.CHANGES_REQUESTED: "APPROVAL_CHANGES_REQUESTED",
+    ApprovalStatus.EXPIRED: "APPROVAL_TIMEOUT",
+    ApprovalStatus.CANCELLED: "APPROVAL_CANCELLED",
+}
+
+
+def _step_after(status: ApprovalStatus, note: str | None, now: datetime) -> dict[str, Any]:
+    if status is ApprovalStatus.APPROVED:
+        return {"state": StepState.APPROVED.value}
+    text = {
+        ApprovalStatus.REJECTED: "a person said no",
+        ApprovalStatus.CHANGES_REQUESTED: "a person asked for changes",
+        ApprovalStatus.EXPIRED: "nobody decided in time, which means no",
+    }.get(status, "withdrawn")
+    state = StepState.CHANGES_REQUESTED if status is ApprovalStatus.CHANGES_REQUESTED else StepState.REJECTED
+    return {"state": state.value, "error": f"{text}: {note}" if note else text, "completed_at": now}
+
+
+def _reminder_due(approval: Approval, now: datetime) -> int:
+    assert approval.expires_at is not None
+    life = (approval.expires_at - approval.requested_at).total_seconds()
+    used = (now - approval.requested_at).total_seconds() / life if life > 0 else 1.0
+    return 2 if used >= 0.9 else 1 if used >= 0.5 else 0
+
+
+def already_decided(tx: Tx, approval: Approval) -> Conflict | Gone:
+    """The true outcome, for whoever came second: what, who, when and where."""
+    details = {
+        "status": approval.status,
+        "resolvedBy": approval.resolved_by,
+        "resolvedByName": users.name_of_principal(tx, approval.resolved_by),
+        "resolvedAt": iso(approval.resolved_at),
+        "resolvedVia": approval.resolved_via,
+    }
+    if approval.status == ApprovalStatus.EXPIRED:
+        return Gone("This approval has expired", code="approval_expired", details=details)
+    return Conflict(f"This approval was {approval.status} already", code="approval_decided", details=details)

@@ -1,0 +1,140 @@
+"""What people are told in chat: rows in the outbox, written with the change they tell of.
+
+A row says what to show, not how: it is rendered when it is sent, from the state of that moment,
+so a late message never shows a stale question.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from domain.permissions import Action, roles_for
+
+from domain.approvals import Approval
+from domain.clock import Now
+from domain.runs import Run
+from services.bus import Bus
+from storage import chat, outbox, recipients
+from storage.database import Tx
+from storage.recipients import Recipient
+
+TELEGRAM = "telegram"
+OUTBOX_TOPIC = "outbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """Queues messages for chats. Nothing is sent here."""
+
+    bus: Bus
+    now: Now
+
+    def put(
+        self, tx: Tx, *, workspace_id: str | None, chat_id: int, payload: dict[str, Any], dedupe_key: str | None = None
+    ) -> None:
+        """Queue one message for a chat and wake the sender."""
+        outbox.put(
+            tx,
+            workspace_id=workspace_id,
+            channel=TELEGRAM,
+            recipient=str(chat_id),
+            payload=payload,
+            now=self.now(),
+            dedupe_key=dedupe_key,
+        )
+        tx.on_commit(lambda: self.bus.woke(OUTBOX_TOPIC))
+
+    def _deciders(self, tx: Tx, workspace_id: str, named: Sequence[str] | None) -> Sequence[Recipient]:
+        if named:
+            return recipients.named(tx, workspace_id, named)
+        return recipients.with_roles(tx, workspace_id, [r.value for r in roles_for(Action.APPROVAL_RESOLVE)])
+
+    def approval_asked(self, tx: Tx, approval: Approval) -> None:
+        """A card for everybody who may decide and can be written to."""
+        for person in self._deciders(tx, approval.workspace_id, approval.deciders):
+            self.put(
+                tx,
+                workspace_id=approval.workspace_id,
+                chat_id=person.telegram_id,
+                payload={"kind": "approval.card", "approvalId": approval.id, "userId": person.user_id},
+                dedupe_key=f"card:{approval.id}:{approval.version}:{person.user_id}",
+            )
+
+    def approval_changed(self, tx: Tx, approval: Approval) -> None:
+        """Every copy of the card is edited to the truth."""
+        for message in chat.of(tx, kind="approval", ref=approval.id):
+            self.put(
+                tx,
+                workspace_id=approval.workspace_id,
+                chat_id=message.chat_id,
+                payload={"kind": "approval.update", "approvalId": approval.id, "messageId": message.message_id},
+            )
+
+    def approval_reminder(self, tx: Tx, approval: Approval, *, stage: int) -> None:
+        """A reminder to everybody who may still decide."""
+        for person in self._deciders(tx, approval.workspace_id, approval.deciders):
+            self.put(
+                tx,
+                workspace_id=approval.workspace_id,
+                chat_id=person.telegram_id,
+                payload={"kind": "approval.reminder", "approvalId": approval.id, "stage": stage},
+                dedupe_key=f"reminder:{approval.id}:{approval.version}:{stage}:{person.user_id}",
+            )
+
+    def run_progressed(self, tx: Tx, run: Run) -> None:
+        """The progress message of the run is brought up to date, where the run came from a chat."""
+        chat_id = run.origin.get("chatId")
+        if chat_id is not None:
+            self.put(
+                tx,
+                workspace_id=run.workspace_id,
+                chat_id=int(chat_id),
+                payload={"kind": "run.progress", "runId": run.id},
+            )
+
+    def run_ended(self, tx: Tx, run: Run) -> None:
+        """The result, to the chat the run came from, or else to the person who started it."""
+        chat_id = run.origin.get("chatId")
+        if chat_id is None and run.started_by is not None:
+            chat_id = recipients.open_chat(tx, run.started_by)
+        if chat_id is None:
+            return
+        self.run_progressed(tx, run)
+        self.put(
+            tx,
+            workspace_id=run.workspace_id,
+            chat_id=int(chat_id),
+            payload={"kind": "run.result", "runId": run.id},
+            dedupe_key=f"result:{run.id}",
+        )
+
+    def run_uncertain(self, tx: Tx, run: Run, *, step_id: str, attempt: int) -> None:
+        """A call was interrupted while it was under way: the people who may decide are asked what to do."""
+        for person in self._deciders(tx, run.workspace_id, None):
+            self.put(
+                tx,
+                workspace_id=run.workspace_id,
+                chat_id=person.telegram_id,
+                payload={"kind": "run.uncertain", "runId": run.id, "stepId": step_id},
+                dedupe_key=f"uncertain:{step_id}:{attempt}:{person.user_id}",
+            )
+
+    def uncertain_settled(self, tx: Tx, *, workspace_id: str, step_id: str) -> None:
+        """Every copy of the question is edited to its answer."""
+        for message in chat.of(tx, kind="uncertain", ref=step_id):
+            self.put(
+                tx,
+                workspace_id=workspace_id,
+                chat_id=message.chat_id,
+                payload={"kind": "run.uncertain_update", "stepId": step_id, "messageId": message.message_id},
+            )
+
+    def text(self, tx: Tx, *, workspace_id: str, chat_id: int, text: str, dedupe_key: str) -> None:
+        """Plain words, once."""
+        self.put(
+            tx,
+            workspace_id=workspace_id,
+            chat_id=chat_id,
+            payload={"kind": "text", "text": text},
+            dedupe_key=dedupe_key,
+        )

@@ -1,0 +1,1128 @@
+"""Runs: a chain of short segments, each a loop of plan, decide, act, record.
+
+Everything a segment did is in the journal (runs, steps, effects) before it goes on, so a segment
+that died anywhere is simply called again and continues. Three rules keep that safe:
+- every transaction of a segment checks the run's epoch, which the newest claim of the run owns;
+- a call is decided and its intent committed, with the receipt, before it is made;
+- an intent without an outcome is repeated only if the tool said that repeating is harmless.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.actor import Actor
+from domain.approvals import digest_of_call
+from domain.permissions import Action, require
+
+from domain.audit import AuditAction
+from domain.clock import Now
+from domain.errors import Conflict, Invalid, PilotError
+from domain.governance import Decision, Effect, Verdict
+from domain.ids import new_id
+from domain.outside import OutsideError
+from domain.ports import PlanAnswer, PlanRequest, ToolCall
+from domain.runs import (
+    RUN_ENDED,
+    RUN_PARKED,
+    TASK_STATUS_OF,
+    Run,
+    RunState,
+    Step,
+    StepState,
+    UncertainChoice,
+    check_run_move,
+)
+from domain.tasks import Task
+from domain.tools import Outcome, OutcomeStatus, Tool, ToolContext
+from services.approval_requests import ApprovalRequests
+from services.governor import Governor
+from services.ledger import Facts
+from services.notices import Notices
+from services.planners import Planners
+from services.recorder import Recorder
+from services.toolbox import Toolbox, failed
+from storage import operators, runs, tasks
+from storage.database import Store, Tx, is_conflict
+from storage.engine import JobEngine
+from storage.runs import Effect as EffectRow
+
+log = logging.getLogger(__name__)
+
+MAX_STEPS_PER_SEGMENT = 25
+MAX_TRIES = 6
+TOOL_SECONDS = 120.0
+TEXT_CAP = 20_000
+
+
+class Superseded(Exception):
+    """Another segment owns the run now; this one must not write."""
+
+
+@dataclass(slots=True)
+class Stopping:
+    """Set when the process is to stop: segments hand over after the step in hand."""
+
+    event: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """What one turn of the loop works on, read on one snapshot."""
+
+    run: Run
+    task: Task
+    steps: Sequence[Step]
+    operator: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class RunService:
+    """Starts, advances, wakes, cancels and shows runs."""
+
+    store: Store
+    engine: JobEngine
+    planners: Planners
+    toolbox: Toolbox
+    governor: Governor
+    approval_requests: ApprovalRequests
+    recorder: Recorder
+    notices: Notices
+    now: Now
+    stopping: Stopping
+
+    # --- what people do ---------------------------------------------------------------------------
+
+    async def start(
+        self,
+        actor: Actor,
+        task_id: str,
+        *,
+        context: str | None = None,
+        iteration_budget: int | None = None,
+        origin: dict[str, Any] | None = None,
+    ) -> Run:
+        """Queue a run of the task; Conflict when one is under way."""
+        require(actor, Action.TASK_RUN)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> Run:
+            task = tasks.get(tx, workspace_id, task_id, lock=True)
+            return self.begin(
+                tx,
+                task,
+                started_by=actor.user_id,
+                principal=actor.principal,
+                context=context,
+                iteration_budget=iteration_budget,
+                origin=origin or {"channel": actor.channel.value},
+            )
+
+        return await self.store.write(work)
+
+    def begin(
+        self,
+        tx: Tx,
+        task: Task,
+        *,
+        started_by: str | None,
+        principal: str,
+        context: str | None = None,
+        iteration_budget: int | None = None,
+        origin: dict[str, Any],
+        parent: Run | None = None,
+        budget_micros: int | None = None,
+    ) -> Run:
+        """Queue a run in the caller's transaction."""
+        active = runs.active_of_task(tx, task.workspace_id, task.id)
+        if active is not None:
+            raise Conflict("a run of this task is under way", code="run_active", details={"runId": active.id})
+        now = self.now()
+        run_id = new_id()
+        run = Run(
+            id=run_id,
+            workspace_id=task.workspace_id,
+            task_id=task.id,
+            number=runs.next_number(tx, task.id),
+            state=RunState.QUEUED,
+            segment=1,
+            epoch=0,
+            wake_at=None,
+            wait_reason=None,
+            cancel_requested=False,
+            attempts=0,
+            iterations_used=0,
+            iteration_budget=self.governor.iteration_limit(tx, task, requested=iteration_budget),
+            model="",
+            tokens_in=0,
+            tokens_out=0,
+            cost_micros=0,
+            history=None,
+            history_steps=0,
+            context=task.description if context is None else context,
+            started_by=started_by,
+            origin=origin,
+            summary=None,
+            error=None,
+            error_code=None,
+            parent_run_id=None if parent is None else parent.id,
+            root_run_id=run_id if parent is None else parent.root_run_id,
+            budget_micros=budget_micros,
+            priority=task.priority,
+            deadline_at=task.deadline_at,
+            created_at=now,
+            started_at=None,
+            updated_at=now,
+            completed_at=None,
+        )
+        runs.add(tx, run)
+        self._enqueue(tx, run)
+        tasks.change(
+            tx,
+            task.workspace_id,
+            task.id,
+            status=TASK_STATUS_OF[RunState.QUEUED].value,
+            updated_at=now,
+            completed_at=None,
+        )
+        self.recorder.record(
+            tx,
+            workspace_id=task.workspace_id,
+            actor=principal,
+            action=AuditAction.TASK_RUN_DISPATCHED,
+            target=task.id,
+            metadata={"runId": run.id, "number": run.number},
+            facts=Facts(task_id=task.id, run_id=run.id, args={"context": run.context}),
+        )
+        self._tell(tx, run, "run.queued")
+        return run
+
+    async def cancel(self, actor: Actor, task_id: str) -> Run | None:
+        """Cancel the task's run, if one is under way; it takes effect before the run's next step."""
+        require(actor, Action.TASK_CANCEL)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> Run | None:
+            tasks.get(tx, workspace_id, task_id, lock=True)
+            active = runs.active_of_task(tx, workspace_id, task_id)
+            return None if active is None else self.cancel_in(tx, active, principal=actor.principal)
+
+        return await self.store.write(work)
+
+    def cancel_in(self, tx: Tx, run: Run, *, principal: str, reason: str = "cancelled by a person") -> Run:
+        """Cancel in the caller's transaction. A run that is being worked on ends before its next step."""
+        self.recorder.record(
+            tx,
+            workspace_id=run.workspace_id,
+            actor=principal,
+            action=AuditAction.RUN_CANCELLED,
+            target=run.id,
+            reason=reason,
+            facts=Facts(task_id=run.task_id, run_id=run.id),
+        )
+        if run.state == RunState.RUNNING:
+            runs.change(tx, run, cancel_requested=True, error=reason, updated_at=self.now())
+            return replace(run, cancel_requested=True)
+        return self._finish(tx, run, RunState.CANCELLED, error=reason, error_code="cancelled", principal=principal)
+
+    async def of_task(self, actor: Actor, task_id: str, *, limit: int = 100) -> Sequence[Run]:
+        """Runs of a task, newest first."""
+        require(actor, Action.TASK_READ)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> Sequence[Run]:
+            tasks.get(tx, workspace_id, task_id)
+            return runs.of_task(tx, workspace_id, task_id, limit=limit)
+
+        return await self.store.read(work)
+
+    async def get(self, actor: Actor, run_id: str) -> tuple[Run, Sequence[Step]]:
+        """A run with its steps."""
+        require(actor, Action.TASK_READ)
+        workspace_id = actor.in_workspace
+        return await self.store.read(
+            lambda tx: (runs.get(tx, workspace_id, run_id), runs.steps_of(tx, workspace_id, run_id))
+        )
+
+    async def steps_of_task(self, actor: Actor, task_id: str) -> Sequence[tuple[Run, Sequence[Step]]]:
+        """Every run of a task with its steps, newest run first."""
+        require(actor, Action.TASK_READ)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> Sequence[tuple[Run, Sequence[Step]]]:
+            tasks.get(tx, workspace_id, task_id)
+            found = runs.of_task(tx, workspace_id, task_id)
+            return [(run, runs.steps_of(tx, workspace_id, run.id)) for run in found]
+
+        return await self.store.read(work)
+
+    async def settle_uncertain(
+        self, actor: Actor, run_id: str, step_id: str, choice: UncertainChoice, *, via: str
+    ) -> Step:
+        """A person says what became of a call that was interrupted; Conflict when that was said already."""
+        require(actor, Action.APPROVAL_RESOLVE)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> Step:
+            run = runs.get(tx, workspace_id, run_id, lock=True)
+            step = runs.get_step(tx, workspace_id, step_id)
+            if step.run_id != run.id or step.state != StepState.UNCERTAIN:
+                raise Conflict(f"this step is {step.state}, nothing is to be said of it", code="not_uncertain")
+            now = self.now()
+            values: dict[str, Any] = {
+                UncertainChoice.RETRY: {"state": StepState.APPROVED.value},
+                UncertainChoice.SKIP: {
+                    "state": StepState.SKIPPED.value,
+                    "error": "interrupted; a person said to skip it",
+                    "completed_at": now,
+                },
+                UncertainChoice.MARK_DONE: {
+                    "state": StepState.DONE.value,
+                    "output": {"markedDone": True},
+                    "completed_at": now,
+                },
+            }[choice]
+            runs.change_step(tx, workspace_id, step.id, expected=StepState.UNCERTAIN, **values)
+            effect = runs.effect_of_step(tx, workspace_id, step.id)
+            if effect is not None:
+                runs.change_effect(
+                    tx, effect.id, state="settled", resolved_by=actor.user_id, resolution=choice.value, finished_at=now
+                )
+            self.recorder.record(
+                tx,
+                workspace_id=workspace_id,
+                actor=actor.principal,
+                action=AuditAction.EFFECT_RESOLVED,
+                target=step.id,
+                metadata={"choice": choice.value, "via": via, "tool": step.tool},
+                facts=Facts(kind="outcome", task_id=run.task_id, run_id=run.id, step_id=step.id, effect=step.effect),
+            )
+            self.notices.uncertain_settled(tx, workspace_id=workspace_id, step_id=step.id)
+            self.resume(tx, run)
+            return runs.get_step(tx, workspace_id, step_id)
+
+        return await self.store.write(work)
+
+    # --- waking -----------------------------------------------------------------------------------
+
+    def resume(self, tx: Tx, run: Run, *, not_before: datetime | None = None) -> Run:
+        """A parked run goes on: its next segment is queued in the caller's transaction.
+
+        With `not_before` it waits until then, and the due sweep queues it.
+        """
+        if not_before is not None:
+            check_run_move(run.state, RunState.QUEUED)
+            runs.change(
+                tx, run, state=RunState.WAITING.value, wake_at=not_before, wait_reason="undo", updated_at=self.now()
+            )
+            changed = replace(run, state=RunState.WAITING, wake_at=not_before)
+            self._tell(tx, changed, "run.waiting")
+            return changed
+        check_run_move(run.state, RunState.QUEUED)
+        now = self.now()
+        resumed = replace(
+            run, state=RunState.QUEUED, segment=run.segment + 1, wake_at=None, wait_reason=None, updated_at=now
+        )
+        if not runs.change(
+            tx,
+            run,
+            state=RunState.QUEUED.value,
+            segment=resumed.segment,
+            wake_at=None,
+            wait_reason=None,
+            updated_at=now,
+        ):
+            raise Conflict("the run has moved on", code="run_moved")
+        self._enqueue(tx, resumed)
+        self._set_task(tx, resumed)
+        self._tell(tx, resumed, "run.queued")
+        return resumed
+
+    async def sweep_due(self, *, limit: int = 100) -> int:
+        """Queue waiting runs whose time has come, end those past their deadline; how many."""
+
+        def work(tx: Tx) -> int:
+            now = self.now()
+            woken = runs.due(tx, now=now, limit=limit)
+            for run in woken:
+                self.resume(tx, run)
+            late = runs.past_deadline(tx, now=now, limit=limit)
+            for run in late:
+                self.cancel_in(tx, run, principal="system", reason="the deadline has passed")
+            return len(woken) + len(late)
+
+        return await self.store.write(work)
+
+    async def sweep_lost(self, *, quiet: timedelta = timedelta(minutes=2)) -> int:
+        """Requeue runs that should be worked on but that the engine has no live segment for; how many.
+
+        This cannot happen while queueing shares the transaction; it repairs a store that was
+        restored from a backup, or an engine table that was lost.
+        """
+        stale = await self.store.read(lambda tx: runs.queued_since(tx, before=self.now() - quiet, limit=200))
+        if not stale:
+            return 0
+        live = {
+            (job.run_id, job.segment)
+            for status in ("ENQUEUED", "PENDING", "DELAYED")
+            for job in await self.engine.list(status=status)
+        }
+        lost = [run for run in stale if (run.id, run.segment) not in live]
+
+        def work(tx: Tx) -> int:
+            count = 0
+            for seen in lost:
+                run = runs.by_id(tx, seen.id, lock=True)
+                if run is None or run.ended or run.epoch != seen.epoch or run.segment != seen.segment:
+                    continue
+                now = self.now()
+                moved = replace(run, state=RunState.QUEUED, segment=run.segment + 1, updated_at=now)
+                runs.change(tx, run, state=moved.state.value, segment=moved.segment, updated_at=now)
+                self._enqueue(tx, moved)
+                count += 1
+            return count
+
+        return await self.store.write(work) if lost else 0
+
+    # --- the segment ------------------------------------------------------------------------------
+
+    async def advance(self, run_id: str, segment: int) -> None:
+        """Work on a run until it ends, parks, or has done a segment's worth. Called by the engine.
+
+        Calling it again for a segment that is done does nothing; it raises nothing.
+        """
+        try:
+            run = await self.store.write(lambda tx: self._claim(tx, run_id, segment))
+            if run is not None:
+                await self._work(run)
+        except Superseded:
+            log.info("segment_superseded", extra={"run": run_id, "segment": segment})
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            log.exception("segment_failed", extra={"run": run_id, "segment": segment})
+            await self._trouble(run_id, segment, error)
+
+    def _claim(self, tx: Tx, run_id: str, segment: int) -> Run | None:
+        run = runs.by_id(tx, run_id, lock=True)
+        if run is None or run.segment != segment or run.state not in (RunState.QUEUED, RunState.RUNNING):
+            return None
+        now = self.now()
+        claimed = replace(
+            run, state=RunState.RUNNING, epoch=run.epoch + 1, started_at=run.started_at or now, updated_at=now
+        )
+        runs.change(
+            tx,
+            run,
+            state=RunState.RUNNING.value,
+            epoch=claimed.epoch,
+            started_at=claimed.started_at,
+            updated_at=now,
+        )
+        if run.state != RunState.RUNNING:
+            self._set_task(tx, claimed)
+            self._tell(tx, claimed, "run.started")
+        return claimed
+
+    async def _work(self, run: Run) -> None:
+        for _ in range(MAX_STEPS_PER_SEGMENT):
+            view = await self.store.read(lambda tx: self._view(tx, run))
+            if view.run.cancel_requested:
+                await self._end(view, RunState.CANCELLED, error=view.run.error or "cancelled", code="cancelled")
+                return
+            if self.stopping.event.is_set():
+                break
+            if not await self._turn(view):
+                return
+        await self.store.write(lambda tx: self._hand_over(tx, run))
+
+    def _view(self, tx: Tx, run: Run) -> _View:
+        current = runs.get(tx, run.workspace_id, run.id)
+        if current.epoch != run.epoch or current.ended:
+            raise Superseded
+        task = tasks.get(tx, run.workspace_id, run.task_id)
+        return _View(
+            run=current,
+            task=task,
+            steps=runs.steps_of(tx, run.workspace_id, run.id),
+            operator=operators.facts(tx, run.workspace_id, task.operator_id),
+        )
+
+    async def _turn(self, view: _View) -> bool:
+        """One step of the run; False when the segment is over."""
+        open_step = next((s for s in view.steps if not s.ended), None)
+        if open_step is None:
+            return await self._plan(view)
+        if open_step.state == StepState.APPROVED:
+            return await self._carry_out_approved(view, open_step)
+        if open_step.state == StepState.INTENT:
+            return await self._recover(view, open_step)
+        # A parked step under a running run: the park was cut off half way. Park again.
+        await self.store.write(lambda tx: self._park(tx, view.run, _PARKED_BY[StepState(open_step.state)]))
+        return False
+
+    def _hand_over(self, tx: Tx, run: Run) -> None:
+        current = self._mine(tx, run)
+        self.resume(tx, current)
+
+    # --- plan and decide --------------------------------------------------------------------------
+
+    async def _plan(self, view: _View) -> bool:
+        run = view.run
+        if run.iterations_used >= run.iteration_budget:
+            await self._end(
+                view,
+                RunState.BUDGET_EXHAUSTED,
+                error=f"the run used its {run.iteration_budget} steps",
+                code="iteration_budget",
+            )
+            return False
+        refusal = await self.store.read(lambda tx: self.governor.before_model_call(tx, view.task, run))
+        if refusal is not None:
+            await self._end(view, RunState.BUDGET_EXHAUSTED, error=refusal, code="budget_exceeded")
+            return False
+        planner = await self.planners.of(run.workspace_id)
+        answer = await planner.next(
+            PlanRequest(
+                task_title=view.task.title,
+                task_description=run.context,
+                operator=view.operator,
+                tools=await self.planners.tools_for(run.workspace_id, view.operator, self.toolbox),
+                history=run.history,
+                results=[_result(s) for s in view.steps if s.seq > run.history_steps],
+            )
+        )
+        if answer.call is None:
+            state, text, code = (
+                (RunState.COMPLETED, answer.finished or "", "")
+                if answer.blocked is None
+                else (RunState.BLOCKED, answer.blocked, answer.blocked_code or "blocked")
+            )
+            await self._end(
+                view,
+                state,
+                summary=text if state is RunState.COMPLETED else None,
+                error=None if state is RunState.COMPLETED else text,
+                code=code,
+                answer=answer,
+            )
+            return False
+        return await self._propose(view, answer, answer.call)
+
+    async def _propose(self, view: _View, answer: PlanAnswer, call: ToolCall) -> bool:
+        tool = self.toolbox.get(call.tool)
+        problem = (
+            f"there is no tool called {call.tool[:100]}" if tool is None else self.toolbox.problem(call.tool, call.args)
+        )
+        step = self._new_step(view, answer, call, tool)
+        if tool is None or problem is not None:
+            await self.store.write(lambda tx: self._refuse_malformed(tx, view, step, answer, problem or "unknown tool"))
+            return True
+        consulted = await self.governor.consult(view.run, view.task, tool.spec, call.args)
+
+        def work(tx: Tx) -> Step:
+            self._mine(tx, view.run)
+            decision = self.governor.decide(
+                tx, task=view.task, run=view.run, spec=tool.spec, args=call.args, consulted=consulted
+            )
+            return self._decided(tx, view, step=step, answer=answer, tool=tool, decision=decision)
+
+        decided = await self._write_step(work)
+        if decided.state == StepState.INTENT:
+            return await self._act(view, decided, tool)
+        return decided.state == StepState.DENIED
+
+    def _new_step(self, view: _View, answer: PlanAnswer, call: ToolCall, tool: Tool | None) -> Step:
+        args = dict(call.args)
+        return Step(
+            id=new_id(),
+            workspace_id=view.run.workspace_id,
+            run_id=view.run.id,
+            task_id=view.task.id,
+            seq=len(view.steps) + 1,
+            tool=call.tool[:120],
+            effect=int(tool.spec.effect) if tool is not None else int(Effect.E3),
+            call_id=call.call_id[:120],
+            args=args,
+            args_hash=digest_of_call(call.tool, args),
+            version=1,
+            state=StepState.DENIED,
+            verdict=None,
+            reason_code=None,
+            rule_id=None,
+            reason=None,
+            policy_hash=None,
+            decision_receipt_id=None,
+            outcome_receipt_id=None,
+            approval_id=None,
+            output=None,
+            output_hash=None,
+            error=None,
+            model=answer.usage.model,
+            tokens_in=answer.usage.tokens_in,
+            tokens_out=answer.usage.tokens_out,
+            cost_micros=answer.usage.cost_micros,
+            created_at=self.now(),
+            started_at=None,
+            completed_at=None,
+        )
+
+    async def _write_step(self, work: Any) -> Step:
+        try:
+            step: Step = await self.store.write(work)
+        except Exception as error:
+            if is_conflict(error):
+                raise Superseded from error
+            raise
+        return step
+
+    def _refuse_malformed(self, tx: Tx, view: _View, step: Step, answer: PlanAnswer, problem: str) -> None:
+        self._mine(tx, view.run)
+        decision = Decision(
+            verdict=Verdict.DENY,
+            reason_code="SCHEMA_VIOLATION",
+            rule_id="tool_schema",
+            reason=problem,
+            policy_hash=self.governor.policy_hash(tx, view.run.workspace_id),
+        )
+        receipt_id = self._record_decision(tx, view, step, decision)
+        now = self.now()
+        runs.add_step(
+            tx,
+            replace(
+                step,
+                state=StepState.FAILED,
+                error=problem,
+                decision_receipt_id=receipt_id,
+                completed_at=now,
+                **_decision_columns(decision),
+            ),
+        )
+        self._count(tx, view.run, step, answer)
+        self._tell(tx, view.run, "step.failed", step=step)
+
+    def _decided(self, tx: Tx, view: _View, *, step: Step, answer: PlanAnswer, tool: Tool, decision: Decision) -> Step:
+        receipt_id = self._record_decision(tx, view, step, decision)
+        now = self.now()
+        step = replace(step, decision_receipt_id=receipt_id, **_decision_columns(decision))
+        if decision.verdict is Verdict.DENY:
+            step = replace(step, state=StepState.DENIED, error=decision.reason, completed_at=now)
+            self.governor.violation(tx, view.task, step, decision)
+        elif decision.verdict is Verdict.ESCALATE:
+            step = replace(step, state=StepState.AWAITING_APPROVAL, approval_id=new_id())
+        else:
+            step = replace(step, state=StepState.INTENT, started_at=now)
+        runs.add_step(tx, step)
+        self._count(tx, view.run, step, answer)
+        if step.state == StepState.AWAITING_APPROVAL:
+            self.approval_requests.ask(tx, task=view.task, run=view.run, step=step, spec=tool.spec, decision=decision)
+            self._park(tx, self._mine(tx, view.run), RunState.AWAITING_APPROVAL)
+        else:
+            if step.state == StepState.INTENT:
+                self._intend(tx, step, tool)
+            self._tell(tx, view.run, f"step.{step.state}", step=step)
+        return step
+
+    def _intend(self, tx: Tx, step: Step, tool: Tool) -> None:
+        """The intent row of a call that reaches outside."""
+        if tool.spec.effect < Effect.E2:
+            return
+        now = self.now()
+        before = runs.effect_of_step(tx, step.workspace_id, step.id)
+        if before is not None:
+            runs.change_effect(tx, before.id, state="intent", attempts=before.attempts + 1, finished_at=None)
+            return
+        runs.add_effect(
+            tx,
+            EffectRow(
+                id=new_id(),
+                workspace_id=step.workspace_id,
+                run_id=step.run_id,
+                step_id=step.id,
+                idempotency_key=step.id,
+                tool=step.tool,
+                state="intent",
+                attempts=1,
+                created_at=now,
+                finished_at=None,
+            ),
+        )
+
+    def _record_decision(self, tx: Tx, view: _View, step: Step, decision: Decision) -> str:
+        receipt_id = self.recorder.record(
+            tx,
+            workspace_id=view.run.workspace_id,
+            actor=_operator_principal(view),
+            action=AuditAction.TOOL_DECIDED,
+            target=step.tool,
+            verdict=decision.verdict.value.lower(),
+            reason=decision.reason or None,
+            metadata={"runId": view.run.id, "stepId": step.id, "ruleId": decision.rule_id},
+            facts=Facts(
+                kind="decision",
+                verdict=decision.verdict.value,
+                reason_code=decision.reason_code,
+                decision_id=step.id,
+                effect=step.effect,
+                task_id=view.task.id,
+                run_id=view.run.id,
+                step_id=step.id,
+                approval_id=step.approval_id,
+                policy_hash=decision.policy_hash,
+                args={"tool": step.tool, "input": step.args, "facts": self.governor.last_facts(tx)},
+                status="decided",
+                metadata={"rule_id": decision.rule_id, "tool": step.tool, "call_digest": step.args_hash},
+            ),
+        )
+        assert receipt_id is not None
+        return receipt_id
+
+    # --- act --------------------------------------------------------------------------------------
+
+    async def _carry_out_approved(self, view: _View, step: Step) -> bool:
+        """A person said yes to exactly this call; the policy of now may still say no."""
+        tool = self.toolbox.get(step.tool)
+        if tool is None:
+            await self._settle(view, step, None, failed(f"the tool {step.tool} is gone"))
+            return True
+        consulted = await self.governor.consult(view.run, view.task, tool.spec, step.args or {})
+
+        def work(tx: Tx) -> Step:
+            self._mine(tx, view.run)
+            approval = self.approval_requests.of_step(tx, step)
+            if approval is not None and approval.action_hash != digest_of_call(step.tool, step.args or {}):
+                decision = Decision(
+                    verdict=Verdict.DENY,
+                    reason_code="TAINTED_APPROVAL",
+                    rule_id="approval_digest",
+                    reason="what would run is not what was approved",
+                    policy_hash=self.governor.policy_hash(tx, view.run.workspace_id),
+                )
+            else:
+                decision = self.governor.decide(
+                    tx,
+                    task=view.task,
+                    run=view.run,
+                    spec=tool.spec,
+                    args=step.args or {},
+                    consulted=consulted,
+                    approved_by=approval,
+                )
+            receipt_id = self._record_decision(tx, view, step, decision)
+            now = self.now()
+            if decision.verdict is not Verdict.ALLOW:
+                moved = replace(
+                    step, state=StepState.DENIED, error=decision.reason, completed_at=now, **_decision_columns(decision)
+                )
+                self.governor.violation(tx, view.task, moved, decision)
+            else:
+                moved = replace(step, state=StepState.INTENT, started_at=now, **_decision_columns(decision))
+                self._intend(tx, moved, tool)
+            runs.change_step(
+                tx,
+                step.workspace_id,
+                step.id,
+                expected=StepState.APPROVED,
+                state=moved.state.value,
+                started_at=moved.started_at,
+                completed_at=moved.completed_at,
+                error=moved.error,
+                decision_receipt_id=receipt_id,
+                **_decision_columns(decision),
+            )
+            self._tell(tx, view.run, f"step.{moved.state}", step=moved)
+            return moved
+
+        moved = await self._write_step(work)
+        return True if moved.state == StepState.DENIED else await self._act(view, moved, tool)
+
+    async def _recover(self, view: _View, step: Step) -> bool:
+        """An intent without an outcome: the process died, or was replaced, while the call may have been under way."""
+        tool = self.toolbox.get(step.tool)
+        if tool is None:
+            await self._settle(view, step, None, failed(f"the tool {step.tool} is gone"))
+            return True
+        spec = tool.spec
+        if spec.effect < Effect.E2 or spec.idempotent:
+            return await self._act(view, step, tool)
+        if spec.lookup:
+            found = await tool.look_up(self._context(view, step), step.args or {})
+            if found is None:
+                return await self._act(view, step, tool)
+            return await self._settle(view, step, tool, found)
+        await self._ask_uncertain(view, step)
+        return False
+
+    def _context(self, view: _View, step: Step) -> ToolContext:
+        return ToolContext(
+            workspace_id=step.workspace_id,
+            task_id=step.task_id,
+            run_id=step.run_id,
+            step_id=step.id,
+            user_id=view.run.started_by,
+            idempotency_key=step.id,
+        )
+
+    async def _act(self, view: _View, step: Step, tool: Tool) -> bool:
+        """Make the call. An outside failure that may have happened after all is never taken for a plain failure."""
+        try:
+            async with asyncio.timeout(TOOL_SECONDS):
+                outcome = await tool.run(self._context(view, step), step.args or {})
+        except (OutsideError, TimeoutError) as error:
+            harmless = tool.spec.effect < Effect.E2
+            if isinstance(error, OutsideError) and not error.sent:
+                outcome = failed(f"{step.tool}: {error}")
+            elif harmless:
+                outcome = failed(f"{step.tool}: {error or 'timed out'}")
+            elif tool.spec.idempotent and view.run.attempts < MAX_TRIES:
+                raise
+            else:
+                await self._ask_uncertain(view, step, why=str(error) or "timed out")
+                return False
+        except PilotError as error:
+            outcome = failed(str(error))
+        return await self._settle(view, step, tool, outcome)
+
+    async def _settle(self, view: _View, step: Step, tool: Tool | None, outcome: Outcome) -> bool:
+        """Record what came of the call; False when the run parks or ends with it."""
+
+        def work(tx: Tx) -> bool:
+            run = self._mine(tx, view.run)
+            now = self.now()
+            ok = outcome.status is OutcomeStatus.DONE
+            state = StepState.DONE if ok else StepState.FAILED
+            receipt_id = self.recorder.record(
+                tx,
+                workspace_id=run.workspace_id,
+                actor=_operator_principal(view),
+                action=AuditAction.TOOL_EXECUTED,
+                target=step.tool,
+                verdict="allow" if ok else "error",
+                reason=outcome.error[:500] or None,
+                metadata={"runId": run.id, "stepId": step.id},
+                facts=Facts(
+                    kind="outcome",
+                    decision_id=step.id,
+                    effect=step.effect,
+                    task_id=run.task_id,
+                    run_id=run.id,
+                    step_id=step.id,
+                    approval_id=step.approval_id,
+                    policy_hash=step.policy_hash or "",
+                    output={"status": outcome.status.value, "output": outcome.output, "error": outcome.error},
+                    status=state.value,
+                    metadata={"tool": step.tool, "decision_receipt": step.decision_receipt_id or ""},
+                ),
+            )
+            if not runs.change_step(
+                tx,
+                step.workspace_id,
+                step.id,
+                expected=step.state,
+                state=state.value,
+                output=outcome.output,
+                error=outcome.error[:TEXT_CAP] or None,
+                completed_at=now,
+                outcome_receipt_id=receipt_id,
+            ):
+                raise Superseded
+            effect = runs.effect_of_step(tx, step.workspace_id, step.id)
+            if effect is not None:
+                runs.change_effect(tx, effect.id, state="done" if ok else "failed", finished_at=now)
+            settled = replace(step, state=state, output=outcome.output, error=outcome.error or None)
+            self._tell(tx, run, f"step.{state}", step=settled)
+            if outcome.finish:
+                self._finish(tx, run, RunState.COMPLETED, summary=str((outcome.output or {}).get("summary", "")))
+                return False
+            if outcome.park_until is not None:
+                self._park(tx, run, RunState.WAITING, wake_at=datetime.fromisoformat(outcome.park_until))
+                return False
+            return True
+
+        del tool
+        return await self.store.write(work)
+
+    async def _ask_uncertain(self, view: _View, step: Step, *, why: str = "the process was interrupted") -> None:
+        def work(tx: Tx) -> None:
+            run = self._mine(tx, view.run)
+            runs.change_step(
+                tx,
+                step.workspace_id,
+                step.id,
+                expected=StepState.INTENT,
+                state=StepState.UNCERTAIN.value,
+                error=f"interrupted while the call was under way: {why}",
+            )
+            effect = runs.effect_of_step(tx, step.workspace_id, step.id)
+            if effect is not None:
+                runs.change_effect(tx, effect.id, state="uncertain")
+            self.recorder.record(
+                tx,
+                workspace_id=run.workspace_id,
+                actor="system",
+                action=AuditAction.RUN_INTERRUPTED,
+                target=step.tool,
+                verdict="error",
+                reason=why,
+                metadata={"runId": run.id, "stepId": step.id},
+                facts=Facts(
+                    kind="outcome",
+                    decision_id=step.id,
+                    effect=step.effect,
+                    task_id=run.task_id,
+                    run_id=run.id,
+                    step_id=step.id,
+                    approval_id=step.approval_id,
+                    status="uncertain",
+                ),
+            )
+            self._park(tx, run, RunState.UNCERTAIN)
+            self.notices.run_uncertain(tx, run, step_id=step.id, attempt=0 if effect is None else effect.attempts)
+
+        await self.store.write(work)
+
+    # --- moves ------------------------------------------------------------------------------------
+
+    def _mine(self, tx: Tx, run: Run) -> Run:
+        """The run as it is now, while this segment owns it."""
+        current = runs.by_id(tx, run.id, lock=True)
+        if current is None or current.epoch != run.epoch or current.ended:
+            raise Superseded
+        return current
+
+    def _count(self, tx: Tx, run: Run, step: Step, answer: PlanAnswer) -> None:
+        """One more iteration, with what the model cost, and the planner's memory up to this answer."""
+        self._spend(tx, run, answer)
+        runs.change(
+            tx,
+            run,
+            iterations_used=run.iterations_used + 1,
+            attempts=0,
+            history=answer.history,
+            history_steps=step.seq - 1,
+            model=answer.usage.model or run.model,
+            tokens_in=run.tokens_in + answer.usage.tokens_in,
+            tokens_out=run.tokens_out + answer.usage.tokens_out,
+            cost_micros=run.cost_micros + answer.usage.cost_micros,
+            updated_at=self.now(),
+        )
+
+    def _spend(self, tx: Tx, run: Run, answer: PlanAnswer) -> None:
+        if answer.usage.tokens_in or answer.usage.cost_micros:
+            task = tasks.get(tx, run.workspace_id, run.task_id)
+            runs.add_spend(
+                tx,
+                workspace_id=run.workspace_id,
+                day=self.now().date().isoformat(),
+                operator_id=task.operator_id,
+                model=answer.usage.model,
+                tokens_in=answer.usage.tokens_in,
+                tokens_out=answer.usage.tokens_out,
+                cost_micros=answer.usage.cost_micros,
+            )
+
+    def _park(self, tx: Tx, run: Run, state: RunState, *, wake_at: datetime | None = None) -> None:
+        assert state in RUN_PARKED
+        parked = replace(run, state=state, wake_at=wake_at)
+        if not runs.change(tx, run, state=state.value, wake_at=wake_at, wait_reason=state.value, updated_at=self.now()):
+            raise Superseded
+        self._set_task(tx, parked)
+        self._tell(tx, parked, f"run.{state.value}")
+
+    async def _end(
+        self,
+        view: _View,
+        state: RunState,
+        *,
+        summary: str | None = None,
+        error: str | None = None,
+        code: str = "",
+        answer: PlanAnswer | None = None,
+    ) -> None:
+        def work(tx: Tx) -> None:
+            run = self._mine(tx, view.run)
+            if answer is not None:
+                self._spend(tx, run, answer)
+                runs.change(
+                    tx,
+                    run,
+                    history=answer.history,
+                    model=answer.usage.model or run.model,
+                    tokens_in=run.tokens_in + answer.usage.tokens_in,
+                    tokens_out=run.tokens_out + answer.usage.tokens_out,
+                    cost_micros=run.cost_micros + answer.usage.cost_micros,
+                )
+            self._finish(tx, run, state, summary=summary, error=error, error_code=code)
+
+        await self.store.write(work)
+
+    def _finish(
+        self,
+        tx: Tx,
+        run: Run,
+        state: RunState,
+        *,
+        summary: str | None = None,
+        error: str | None = None,
+        error_code: str = "",
+        principal: str = "system",
+    ) -> Run:
+        """End the run: its state, the task's, the outcome receipt, and word to whoever waits for it."""
+        check_run_move(run.state, state)
+        assert state in RUN_ENDED
+        now = self.now()
+        ended = replace(
+            run,
+            state=state,
+            summary=summary,
+            error=error,
+            error_code=error_code or None,
+            completed_at=now,
+            updated_at=now,
+            wake_at=None,
+        )
+        if not runs.change(
+            tx,
+            run,
+            state=state.value,
+            summary=summary,
+            error=error,
+            error_code=ended.error_code,
+            completed_at=now,
+            updated_at=now,
+            wake_at=None,
+            cancel_requested=False,
+        ):
+            raise Superseded
+        self._close_open_steps(tx, ended)
+        self._set_task(tx, ended)
+        self.recorder.record(
+            tx,
+            workspace_id=run.workspace_id,
+            actor=principal,
+            action=AuditAction.RUN_FINISHED,
+            target=run.task_id,
+            verdict="allow" if state is RunState.COMPLETED else "error",
+            reason=error,
+            metadata={"runId": run.id, "state": state.value, "costMicros": ended.cost_micros},
+            facts=Facts(
+                kind="outcome",
+                task_id=run.task_id,
+                run_id=run.id,
+                output={"state": state.value, "summary": summary, "error": error},
+                status=state.value,
+                metadata={"iterations": ended.iterations_used, "cost_micros": ended.cost_micros},
+            ),
+        )
+        self._tell(tx, ended, f"run.{state.value}")
+        self.notices.run_ended(tx, ended)
+        return ended
+
+    def _close_open_steps(self, tx: Tx, run: Run) -> None:
+        for step in runs.steps_of(tx, run.workspace_id, run.id):
+            if not step.ended:
+                runs.change_step(
+                    tx, run.workspace_id, step.id, state=StepState.CANCELLED.value, completed_at=self.now()
+                )
+                self.approval_requests.withdraw(tx, step)
+                if step.state == StepState.UNCERTAIN:
+                    self.notices.uncertain_settled(tx, workspace_id=run.workspace_id, step_id=step.id)
+
+    async def _trouble(self, run_id: str, segment: int, error: Exception) -> None:
+        """A segment failed: try again later, and after the last try end as failed, visible and re-runnable."""
+        delay = error.retry_after if isinstance(error, OutsideError) else None
+        lasting = isinstance(error, OutsideError) and not error.retryable
+        text = str(error)[:500] if isinstance(error, OutsideError | PilotError) else type(error).__name__
+
+        def work(tx: Tx) -> None:
+            run = runs.by_id(tx, run_id, lock=True)
+            if run is None or run.ended or run.segment != segment or run.state != RunState.RUNNING:
+                return
+            if lasting or run.attempts + 1 >= MAX_TRIES:
+                self._finish(tx, run, RunState.FAILED, error=text, error_code="dead_letter")
+                return
+            pause = delay if delay is not None else min(300.0, 2.0 ** (run.attempts + 1))
+            runs.change(tx, run, attempts=run.attempts + 1, error=text)
+            self._park(tx, run, RunState.WAITING, wake_at=self.now() + timedelta(seconds=pause))
+
+        await self.store.write(work)
+
+    def _enqueue(self, tx: Tx, run: Run) -> None:
+        self.engine.enqueue(
+            tx, run_id=run.id, segment=run.segment, workspace_id=run.workspace_id, priority=run.priority
+        )
+
+    def _set_task(self, tx: Tx, run: Run) -> None:
+        now = self.now()
+        tasks.change(
+            tx,
+            run.workspace_id,
+            run.task_id,
+            status=TASK_STATUS_OF[RunState(run.state)].value,
+            updated_at=now,
+            completed_at=now if run.state == RunState.COMPLETED else None,
+        )
+        self.recorder.event(
+            tx,
+            workspace_id=run.workspace_id,
+            kind="task.updated",
+            ref=run.task_id,
+            payload={"status": TASK_STATUS_OF[RunState(run.state)].value},
+        )
+
+    def _tell(self, tx: Tx, run: Run, kind: str, *, step: Step | None = None) -> None:
+        payload: dict[str, Any] = {"taskId": run.task_id, "runId": run.id, "state": str(run.state)}
+        if step is not None:
+            payload |= {"stepId": step.id, "seq": step.seq, "tool": step.tool, "stepState": str(step.state)}
+        self.recorder.event(tx, workspace_id=run.workspace_id, kind=kind, ref=run.id, payload=payload)
+        if not kind.startswith("run.") or kind in (
+            "run.started",
+            "run.awaiting_approval",
+            "run.waiting",
+            "run.uncertain",
+        ):
+            self.notices.run_progressed(tx, run)
+
+
+_PARKED_BY = {
+    StepState.AWAITING_APPROVAL: RunState.AWAITING_APPROVAL,
+    StepState.UNCERTAIN: RunState.UNCERTAIN,
+}
+
+
+def _decision_columns(decision: Decision) -> dict[str, Any]:
+    return {
+        "verdict": decision.verdict.value,
+        "reason_code": decision.reason_code,
+        "rule_id": decision.rule_id,
+        "reason": decision.reason,
+        "policy_hash": decision.policy_hash,
+    }
+
+
+def _operator_principal(view: _View) -> str:
+    return f"operator:{view.task.operator_id or 'system'}"
+
+
+def _result(step: Step) -> dict[str, Any]:
+    """What a planner hears of a call it made: `ok`, the output, and why not when not."""
+    return {
+        "seq": step.seq,
+        "callId": step.call_id,
+        "tool": step.tool,
+        "args": step.args,
+        "state": str(step.state),
+        "ok": step.state == StepState.DONE,
+        "output": step.output,
+        "error": step.error,
+    }
+
+
+def check_context(context: Any) -> str | None:
+    """The `context` of a run request: text, or absent."""
+    if context is not None and not isinstance(context, str):
+        raise Invalid.field("context", "must be a string")
+    return context

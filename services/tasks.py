@@ -1,0 +1,308 @@
+"""Tasks: creating, listing, changing, ending. Their runs are in services.runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from domain.actor import Actor
+from domain.permissions import Action, require
+
+from domain.audit import AuditAction
+from domain.clock import Now, iso
+from domain.errors import Forbidden, NotFound
+from domain.ids import new_id
+from domain.schedules import Schedule, next_time
+from domain.tasks import Mode, Task, TaskStatus
+from services.ledger import Facts
+from services.recorder import Recorder
+from services.runs import RunService
+from storage import operators, runs, tasks
+from storage.database import Store, Tx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewTask:
+    """What a task is created from. Times are aware UTC; `schedule` as in domain.schedules."""
+
+    title: str
+    description: str = ""
+    mode: Mode = Mode.BUILD
+    operator_id: str | None = None
+    parent_task_id: str | None = None
+    iteration_budget: int = 50
+    priority: int = 0
+    metadata: dict[str, Any] | None = None
+    schedule: Schedule | None = None
+    deadline_at: datetime | None = None
+    auto_run: bool = False
+    origin: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskService:
+    """Use cases about tasks."""
+
+    store: Store
+    runs: RunService
+    recorder: Recorder
+    now: Now
+
+    async def create(self, actor: Actor, new: NewTask) -> Task:
+        """A new task, queued to run at once when `auto_run` is set."""
+        require(actor, Action.TASK_CREATE)
+        if new.auto_run:
+            require(actor, Action.TASK_RUN)
+        made = await self.store.write(
+            lambda tx: self.create_in(
+                tx,
+                actor.in_workspace,
+                new,
+                principal=actor.principal,
+                user_id=actor.user_id,
+                channel=actor.channel.value,
+            )
+        )
+        if isinstance(made, str):
+            raise Forbidden(
+                "operatorId does not belong to authenticated workspace",
+                code="operator_scope",
+                details={"evidenceItemId": made},
+            )
+        return made
+
+    def create_in(
+        self, tx: Tx, workspace_id: str, new: NewTask, *, principal: str, user_id: str | None, channel: str
+    ) -> Task | str:
+        """Create in the caller's transaction; the evidence id when the operator is another workspace's."""
+        if new.operator_id is not None and not operators.exists(tx, workspace_id, new.operator_id):
+            evidence = self.recorder.record(
+                tx,
+                workspace_id=workspace_id,
+                actor=principal,
+                action=AuditAction.WORKSPACE_OPERATOR_SCOPE_REJECTED,
+                target=new.operator_id,
+                verdict="deny",
+                reason="operator is not in this workspace",
+                facts=Facts(verdict="DENY", reason_code="TENANT_ISOLATION"),
+            )
+            return evidence or ""
+        now = self.now()
+        task = Task(
+            id=new_id(),
+            workspace_id=workspace_id,
+            operator_id=new.operator_id,
+            parent_task_id=new.parent_task_id,
+            title=new.title,
+            description=new.description,
+            mode=new.mode.value,
+            status=TaskStatus.PENDING.value,
+            priority=new.priority,
+            metadata=new.metadata or {},
+            created_by=user_id,
+            origin=channel,
+            iteration_budget=new.iteration_budget,
+            schedule=None if new.schedule is None else new.schedule.as_json(),
+            next_run_at=None if new.schedule is None else next_time(new.schedule, after=now),
+            paused=False,
+            deadline_at=new.deadline_at,
+            created_at=now,
+            updated_at=now,
+            completed_at=None,
+            deleted_at=None,
+        )
+        tasks.add(tx, task)
+        self.recorder.record(
+            tx,
+            workspace_id=workspace_id,
+            actor=principal,
+            action=AuditAction.TASK_CREATED,
+            target=task.id,
+            metadata={"title": task.title[:200]},
+            facts=Facts(task_id=task.id, args={"title": task.title, "description": task.description}),
+        )
+        self.recorder.event(
+            tx, workspace_id=workspace_id, kind="task.created", ref=task.id, payload={"status": task.status}
+        )
+        if new.auto_run:
+            self.runs.begin(
+                tx,
+                task,
+                started_by=user_id,
+                principal=principal,
+                origin=new.origin or {"channel": channel},
+            )
+            return replace(task, status=TaskStatus.QUEUED.value)
+        return task
+
+    async def list(
+        self,
+        actor: Actor,
+        *,
+        limit: int = 100,
+        status: Sequence[str] = (),
+        operator_id: str | None = None,
+        search: str | None = None,
+        before: tuple[datetime, str] | None = None,
+    ) -> Sequence[Task]:
+        """Tasks of the workspace, newest first."""
+        require(actor, Action.TASK_READ)
+        return await self.store.read(
+            lambda tx: tasks.find(
+                tx,
+                actor.in_workspace,
+                limit=limit,
+                status=status,
+                operator_id=operator_id,
+                search=search,
+                before=before,
+            )
+        )
+
+    async def get(self, actor: Actor, task_id: str) -> Task:
+        """One task."""
+        require(actor, Action.TASK_READ)
+        return await self.store.read(lambda tx: tasks.get(tx, actor.in_workspace, task_id))
+
+    async def counts(self, actor: Actor) -> dict[str, int]:
+        """How many tasks stand in each status."""
+        require(actor, Action.TASK_READ)
+        return await self.store.read(lambda tx: tasks.counts(tx, actor.in_workspace))
+
+    async def set_status(self, actor: Actor, task_id: str, status: TaskStatus) -> Task:
+        """Set the status by hand. `queued` starts a run; `cancelled` ends the one under way."""
+        require(actor, Action.TASK_UPDATE)
+
+        def work(tx: Tx) -> Task:
+            task = tasks.get(tx, actor.in_workspace, task_id, lock=True)
+            task.check_manual_move(status)
+            if status == task.status:
+                return task
+            active = runs.active_of_task(tx, task.workspace_id, task.id)
+            self._record_status(tx, actor, task, status)
+            if active is not None:
+                # the table lets only cancelling and un-queueing through while a run is under way
+                self.runs.cancel_in(tx, active, principal=actor.principal)
+                if status is TaskStatus.CANCELLED:
+                    return tasks.get(tx, task.workspace_id, task.id)
+            if status is TaskStatus.QUEUED:
+                require(actor, Action.TASK_RUN)
+                self.runs.begin(
+                    tx,
+                    task,
+                    started_by=actor.user_id,
+                    principal=actor.principal,
+                    origin={"channel": actor.channel.value},
+                )
+                return tasks.get(tx, task.workspace_id, task.id)
+            now = self.now()
+            tasks.change(
+                tx,
+                task.workspace_id,
+                task.id,
+                status=status.value,
+                updated_at=now,
+                completed_at=now if status is TaskStatus.COMPLETED else None,
+            )
+            self.recorder.event(
+                tx, workspace_id=task.workspace_id, kind="task.updated", ref=task.id, payload={"status": status.value}
+            )
+            return tasks.get(tx, task.workspace_id, task.id)
+
+        return await self.store.write(work)
+
+    def _record_status(self, tx: Tx, actor: Actor, task: Task, status: TaskStatus) -> None:
+        self.recorder.record(
+            tx,
+            workspace_id=task.workspace_id,
+            actor=actor.principal,
+            action=AuditAction.TASK_STATUS_UPDATED,
+            target=task.id,
+            metadata={"from": task.status, "to": status.value},
+            facts=Facts(task_id=task.id),
+        )
+
+    async def update(self, actor: Actor, task_id: str, changes: dict[str, Any]) -> Task:
+        """Change title, description, priority, metadata, schedule, paused or deadline of a task."""
+        require(actor, Action.TASK_UPDATE)
+
+        def work(tx: Tx) -> Task:
+            task = tasks.get(tx, actor.in_workspace, task_id, lock=True)
+            now = self.now()
+            values = dict(changes)
+            if "schedule" in values or values.get("paused") is False:
+                schedule = values.get("schedule", Schedule.from_json(task.schedule))
+                values["schedule"] = None if schedule is None else schedule.as_json()
+                values["next_run_at"] = None if schedule is None else next_time(schedule, after=now)
+            if values.get("operator_id") is not None and not operators.exists(
+                tx, task.workspace_id, values["operator_id"]
+            ):
+                raise NotFound("Operator not found")
+            tasks.change(tx, task.workspace_id, task.id, **values, updated_at=now)
+            self.recorder.record(
+                tx,
+                workspace_id=task.workspace_id,
+                actor=actor.principal,
+                action=AuditAction.TASK_UPDATED,
+                target=task.id,
+                metadata={"changed": sorted(changes)},
+                facts=Facts(task_id=task.id, args={"changed": sorted(changes)}),
+            )
+            self.recorder.event(
+                tx, workspace_id=task.workspace_id, kind="task.updated", ref=task.id, payload={"status": task.status}
+            )
+            return tasks.get(tx, task.workspace_id, task.id)
+
+        return await self.store.write(work)
+
+    async def delete(self, actor: Actor, task_id: str) -> None:
+        """Take a task away; a run under way is cancelled. Its receipts stay."""
+        require(actor, Action.TASK_DELETE)
+
+        def work(tx: Tx) -> None:
+            task = tasks.get(tx, actor.in_workspace, task_id, lock=True)
+            active = runs.active_of_task(tx, task.workspace_id, task.id)
+            if active is not None:
+                self.runs.cancel_in(tx, active, principal=actor.principal, reason="the task was deleted")
+            tasks.change(tx, task.workspace_id, task.id, deleted_at=self.now(), next_run_at=None)
+            self.recorder.record(
+                tx,
+                workspace_id=task.workspace_id,
+                actor=actor.principal,
+                action=AuditAction.TASK_DELETED,
+                target=task.id,
+                facts=Facts(task_id=task.id),
+            )
+            self.recorder.event(tx, workspace_id=task.workspace_id, kind="task.deleted", ref=task.id)
+
+        await self.store.write(work)
+
+    async def sweep_scheduled(self, *, limit: int = 100) -> int:
+        """Start runs of tasks whose time has come; missed times run once. How many were started."""
+
+        def work(tx: Tx) -> int:
+            now = self.now()
+            started = 0
+            for task in tasks.due(tx, now=now, limit=limit):
+                schedule = Schedule.from_json(task.schedule)
+                following = None if schedule is None else next_time(schedule, after=now)
+                tasks.change(tx, task.workspace_id, task.id, next_run_at=following)
+                if runs.active_of_task(tx, task.workspace_id, task.id) is not None:
+                    continue
+                assert task.next_run_at is not None
+                late = (now - task.next_run_at).total_seconds()
+                self.runs.begin(
+                    tx,
+                    task,
+                    started_by=task.created_by,
+                    principal="system",
+                    origin={
+                        "channel": "schedule",
+                        "scheduledFor": iso(task.next_run_at),
+                        **({"missedBySeconds": int(late)} if late > 60 else {}),
+                    },
+                )
+                started += 1
+            return started
+
+        return await self.store.write(work)

@@ -1,0 +1,58 @@
+"""All SQL about notes, the workspace's knowledge."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from storage.database import Tx
+from storage.tables import notes
+from storage.values import columns_of, to_value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """One page of knowledge."""
+
+    id: str
+    workspace_id: str
+    type: str
+    title: str
+    body: str
+    tags: list[str]
+    created_by: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+COLUMNS = columns_of(notes, Note)
+
+
+def add_once(tx: Tx, note: Note, *, idempotency_key: str) -> Note:
+    """Insert the note, or return the one written with this key before."""
+    values = {c.name: getattr(note, c.name) for c in COLUMNS}
+    if tx.insert_if_absent(notes, {**values, "idempotency_key": idempotency_key}, key=("idempotency_key",)):
+        return note
+    row = tx.one(
+        sa.select(*COLUMNS).where(notes.c.workspace_id == note.workspace_id, notes.c.idempotency_key == idempotency_key)
+    )
+    return note if row is None else to_value(Note, row)
+
+
+def search(tx: Tx, workspace_id: str, *, query: str, limit: int, kind: str | None = None) -> Sequence[Note]:
+    """Notes that hold every word of `query` in title, text or tags, newest first."""
+    c = notes.c
+    statement = sa.select(*COLUMNS).where(c.workspace_id == workspace_id)
+    if kind is not None:
+        statement = statement.where(c.type == kind)
+    for word in query.split()[:12]:
+        statement = statement.where(
+            sa.or_(
+                c.title.icontains(word, autoescape=True),
+                c.body.icontains(word, autoescape=True),
+                sa.cast(c.tags, sa.Text).icontains(word, autoescape=True),
+            )
+        )
+    statement = statement.order_by(c.updated_at.desc(), c.id.desc()).limit(limit)
+    return [to_value(Note, row) for row in tx.all(statement)]

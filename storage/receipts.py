@@ -1,0 +1,331 @@
+"""All SQL of the ledger: the log of each workspace, append only, and what its proofs need."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from domain.errors import NotFound
+from storage.database import Prepared, Tx
+from storage.tables import checkpoints, log_heads, log_nodes, payloads, policies, receipts, signing_keys
+from storage.values import columns_of, to_value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogHead:
+    """Where a log ends. `frontier` is the right edge of its tree, 32 bytes a hash."""
+
+    workspace_id: str
+    size: int
+    chain_hash: str
+    lamport: int
+    frontier: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptRow:
+    """One receipt with its exact signed bytes (`leaf`) and what it can be found by."""
+
+    workspace_id: str
+    idx: int
+    id: str
+    decision_id: str
+    kind: str
+    verdict: str
+    reason_code: str
+    action: str
+    resource: str
+    principal: str
+    task_id: str | None
+    run_id: str | None
+    step_id: str | None
+    approval_id: str | None
+    policy_hash: str
+    leaf: bytes
+    leaf_hash: bytes
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointRow:
+    """A signed statement of a log's size and root."""
+
+    workspace_id: str
+    size: int
+    root: bytes
+    note: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRow:
+    """A public key of the installation."""
+
+    key_id: str
+    name: str
+    public: str
+    not_before: datetime
+    retired_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """What a receipt only hashes. `kind` is args or output; `body` is None once erased."""
+
+    workspace_id: str
+    receipt_id: str
+    kind: str
+    salt: str
+    body: str | None
+    erased_at: datetime | None
+
+
+HEAD_COLUMNS = columns_of(log_heads, LogHead)
+COLUMNS = columns_of(receipts, ReceiptRow)
+
+_head = Prepared(sa.select(*HEAD_COLUMNS).where(log_heads.c.workspace_id == sa.bindparam("ws")))
+_head_locked = Prepared(
+    sa.select(*HEAD_COLUMNS).where(log_heads.c.workspace_id == sa.bindparam("ws")).with_for_update()
+)
+_insert = Prepared(sa.insert(receipts).values({c.name: sa.bindparam(c.name) for c in COLUMNS}))
+_insert_node = Prepared(sa.insert(log_nodes).values({c.name: sa.bindparam(c.name) for c in log_nodes.c}))
+_insert_payload = Prepared(
+    sa.insert(payloads).values({n: sa.bindparam(n) for n in ("workspace_id", "receipt_id", "kind", "salt", "body")})
+)
+_move_head = Prepared(
+    sa.update(log_heads)
+    .where(log_heads.c.workspace_id == sa.bindparam("ws"), log_heads.c.size == sa.bindparam("old_size"))
+    .values(
+        size=sa.bindparam("size"),
+        chain_hash=sa.bindparam("chain_hash"),
+        lamport=sa.bindparam("lamport"),
+        frontier=sa.bindparam("frontier"),
+    )
+)
+
+
+def head(tx: Tx, workspace_id: str, *, lock: bool = False) -> LogHead:
+    """Where the workspace's log ends; an empty log where there is none yet."""
+    statement = _head_locked if lock and tx.postgres else _head
+    row = statement(tx, ws=workspace_id).fetchone()
+    if row is None and lock:
+        empty = {"workspace_id": workspace_id, "size": 0, "chain_hash": "", "lamport": 0, "frontier": b""}
+        tx.insert_if_absent(log_heads, empty, key=("workspace_id",))
+        row = statement(tx, ws=workspace_id).fetchone()
+    if row is None:
+        return LogHead(workspace_id=workspace_id, size=0, chain_hash="", lamport=0, frontier=b"")
+    return LogHead(workspace_id=row[0], size=row[1], chain_hash=row[2], lamport=row[3], frontier=bytes(row[4]))
+
+
+def append(tx: Tx, row: ReceiptRow, *, old: LogHead, new: LogHead, nodes: Sequence[tuple[int, int, bytes]]) -> None:
+    """Add a receipt and move the head. Leaf hashes live in the receipts, so `nodes` are those above level 0."""
+    _insert(tx, **{c.name: getattr(row, c.name) for c in COLUMNS})
+    for level, index, digest in nodes:
+        if level > 0:
+            _insert_node(tx, workspace_id=row.workspace_id, level=level, idx=index, hash=digest)
+    moved = _move_head(
+        tx,
+        ws=row.workspace_id,
+        old_size=old.size,
+        size=new.size,
+        chain_hash=new.chain_hash,
+        lamport=new.lamport,
+        frontier=new.frontier,
+    )
+    if moved.rowcount != 1:
+        raise RuntimeError("the log moved under a locked append")
+
+
+def add_payload(tx: Tx, *, workspace_id: str, receipt_id: str, kind: str, salt: str, body: str) -> None:
+    """Keep what the receipt only hashes."""
+    _insert_payload(tx, workspace_id=workspace_id, receipt_id=receipt_id, kind=kind, salt=salt, body=body)
+
+
+def payloads_of(tx: Tx, workspace_id: str, receipt_id: str) -> Sequence[Payload]:
+    """What a receipt hashes, as far as it was not erased."""
+    query = sa.select(*columns_of(payloads, Payload)).where(
+        payloads.c.workspace_id == workspace_id, payloads.c.receipt_id == receipt_id
+    )
+    return [to_value(Payload, row) for row in tx.all(query)]
+
+
+def erase_payloads(tx: Tx, workspace_id: str, *, now: datetime, receipt_ids: Sequence[str] | None = None) -> int:
+    """Blank payloads (all of the workspace, or of some receipts); the log stays whole. How many."""
+    query = sa.update(payloads).where(payloads.c.workspace_id == workspace_id, payloads.c.erased_at.is_(None))
+    if receipt_ids is not None:
+        query = query.where(payloads.c.receipt_id.in_(list(receipt_ids)))
+    return tx.execute(query.values(body=None, salt="", erased_at=now)).rowcount
+
+
+def get(tx: Tx, workspace_id: str, receipt_id: str) -> ReceiptRow:
+    """One receipt by its id."""
+    row = tx.one(sa.select(*COLUMNS).where(receipts.c.workspace_id == workspace_id, receipts.c.id == receipt_id))
+    if row is None:
+        raise NotFound("Receipt not found")
+    return to_value(ReceiptRow, row)
+
+
+def at(tx: Tx, workspace_id: str, idx: int) -> ReceiptRow:
+    """One receipt by its place in the log."""
+    row = tx.one(sa.select(*COLUMNS).where(receipts.c.workspace_id == workspace_id, receipts.c.idx == idx))
+    if row is None:
+        raise NotFound("Receipt not found")
+    return to_value(ReceiptRow, row)
+
+
+def by_decision(tx: Tx, workspace_id: str, decision_id: str) -> Sequence[ReceiptRow]:
+    """Receipts about one decision, in the order of the log."""
+    query = (
+        sa.select(*COLUMNS)
+        .where(receipts.c.workspace_id == workspace_id, receipts.c.decision_id == decision_id)
+        .order_by(receipts.c.idx)
+    )
+    return [to_value(ReceiptRow, row) for row in tx.all(query)]
+
+
+def of_task(tx: Tx, workspace_id: str, task_id: str) -> Sequence[ReceiptRow]:
+    """Receipts about one task, in the order of the log."""
+    query = (
+        sa.select(*COLUMNS)
+        .where(receipts.c.workspace_id == workspace_id, receipts.c.task_id == task_id)
+        .order_by(receipts.c.idx)
+    )
+    return [to_value(ReceiptRow, row) for row in tx.all(query)]
+
+
+def find(
+    tx: Tx,
+    workspace_id: str,
+    *,
+    limit: int,
+    kinds: Sequence[str] = (),
+    verdict: str | None = None,
+    before_idx: int | None = None,
+    before: datetime | None = None,
+) -> Sequence[ReceiptRow]:
+    """Receipts of the workspace, newest first."""
+    c = receipts.c
+    query = sa.select(*COLUMNS).where(c.workspace_id == workspace_id)
+    if kinds:
+        query = query.where(c.kind.in_(list(kinds)))
+    if verdict is not None:
+        query = query.where(c.verdict == verdict)
+    if before_idx is not None:
+        query = query.where(c.idx < before_idx)
+    if before is not None:
+        query = query.where(c.created_at < before)
+    return [to_value(ReceiptRow, row) for row in tx.all(query.order_by(c.idx.desc()).limit(limit))]
+
+
+def leaves(tx: Tx, workspace_id: str, *, start: int, end: int) -> Sequence[tuple[int, bytes]]:
+    """Index and exact bytes of the receipts from `start` (inclusive) to `end` (exclusive)."""
+    query = (
+        sa.select(receipts.c.idx, receipts.c.leaf)
+        .where(receipts.c.workspace_id == workspace_id, receipts.c.idx >= start, receipts.c.idx < end)
+        .order_by(receipts.c.idx)
+    )
+    return [(int(row[0]), bytes(row[1])) for row in tx.all(query)]
+
+
+def node(tx: Tx, workspace_id: str, level: int, index: int) -> bytes:
+    """The hash of a complete subtree of the workspace's log."""
+    if level == 0:
+        query = sa.select(receipts.c.leaf_hash).where(receipts.c.workspace_id == workspace_id, receipts.c.idx == index)
+    else:
+        query = sa.select(log_nodes.c.hash).where(
+            log_nodes.c.workspace_id == workspace_id, log_nodes.c.level == level, log_nodes.c.idx == index
+        )
+    found = tx.scalar(query)
+    if found is None:
+        raise NotFound("no such node of the log")
+    return bytes(found)
+
+
+# --- checkpoints and keys -------------------------------------------------------------------------
+
+
+def newest_checkpoint(tx: Tx, workspace_id: str) -> CheckpointRow | None:
+    """The largest checkpoint signed so far."""
+    query = (
+        sa.select(*columns_of(checkpoints, CheckpointRow))
+        .where(checkpoints.c.workspace_id == workspace_id)
+        .order_by(checkpoints.c.size.desc())
+        .limit(1)
+    )
+    row = tx.one(query)
+    return None if row is None else to_value(CheckpointRow, row)
+
+
+def add_checkpoint(tx: Tx, row: CheckpointRow) -> None:
+    """Keep a signed checkpoint; one a size."""
+    tx.insert_if_absent(
+        checkpoints,
+        {c.name: getattr(row, c.name) for c in columns_of(checkpoints, CheckpointRow)},
+        key=("workspace_id", "size"),
+    )
+
+
+def unsigned_logs(tx: Tx, *, limit: int) -> Sequence[str]:
+    """Workspaces whose log has grown since its last checkpoint."""
+    last = (
+        sa.select(checkpoints.c.workspace_id, sa.func.max(checkpoints.c.size).label("size"))
+        .group_by(checkpoints.c.workspace_id)
+        .subquery()
+    )
+    query = (
+        sa.select(log_heads.c.workspace_id)
+        .outerjoin(last, last.c.workspace_id == log_heads.c.workspace_id)
+        .where(log_heads.c.size > sa.func.coalesce(last.c.size, 0))
+        .limit(limit)
+    )
+    return [row[0] for row in tx.all(query)]
+
+
+def logs(tx: Tx) -> Sequence[str]:
+    """Every workspace that has a log."""
+    return [row[0] for row in tx.all(sa.select(log_heads.c.workspace_id))]
+
+
+def keys(tx: Tx) -> Sequence[KeyRow]:
+    """Every key the installation ever signed with, oldest first."""
+    query = sa.select(*columns_of(signing_keys, KeyRow)).order_by(signing_keys.c.not_before)
+    return [to_value(KeyRow, row) for row in tx.all(query)]
+
+
+def add_key(tx: Tx, row: KeyRow) -> bool:
+    """Make a key known; False when it was."""
+    values = {c.name: getattr(row, c.name) for c in columns_of(signing_keys, KeyRow)}
+    return tx.insert_if_absent(signing_keys, values, key=("key_id",))
+
+
+def retire_key(tx: Tx, key_id: str, *, at_time: datetime) -> None:
+    """Signatures of this key count only up to now."""
+    tx.execute(
+        sa.update(signing_keys)
+        .where(signing_keys.c.key_id == key_id, signing_keys.c.retired_at.is_(None))
+        .values(retired_at=at_time)
+    )
+
+
+# --- policy snapshots -----------------------------------------------------------------------------
+
+
+def keep_policy(tx: Tx, *, workspace_id: str, policy_hash: str, snapshot: str, now: datetime) -> None:
+    """Keep an effective policy by its hash, so that decisions under it can be replayed."""
+    tx.insert_if_absent(
+        policies,
+        {"workspace_id": workspace_id, "policy_hash": policy_hash, "snapshot": snapshot, "created_at": now},
+        key=("workspace_id", "policy_hash"),
+    )
+
+
+def policy(tx: Tx, workspace_id: str, policy_hash: str) -> str | None:
+    """The snapshot of an effective policy (canonical JSON), None when it was never in force here."""
+    found: Any = tx.scalar(
+        sa.select(policies.c.snapshot).where(
+            policies.c.workspace_id == workspace_id, policies.c.policy_hash == policy_hash
+        )
+    )
+    return None if found is None else str(found)

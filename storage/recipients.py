@@ -1,0 +1,65 @@
+"""Who can be written to in Telegram, and who of them may decide."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.database import Tx
+from storage.tables import users, workspace_members
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient:
+    """A person with an open private chat; the chat's id is their Telegram id."""
+
+    user_id: str
+    name: str
+    telegram_id: int
+    role: str
+    language: str | None
+    preferences: dict[str, Any]
+
+
+def _query(workspace_id: str) -> sa.Select[Any]:
+    return (
+        sa.select(
+            users.c.id,
+            users.c.name,
+            users.c.telegram_id,
+            workspace_members.c.role,
+            users.c.language,
+            users.c.preferences,
+        )
+        .join(workspace_members, workspace_members.c.user_id == users.c.id)
+        .where(
+            workspace_members.c.workspace_id == workspace_id,
+            users.c.telegram_id.is_not(None),
+            users.c.chat_open.is_(True),
+            users.c.erased_at.is_(None),
+        )
+        .order_by(workspace_members.c.joined_at)
+    )
+
+
+def _recipient(row: Any) -> Recipient:
+    return Recipient(
+        user_id=row[0], name=row[1], telegram_id=int(row[2]), role=row[3], language=row[4], preferences=row[5] or {}
+    )
+
+
+def with_roles(tx: Tx, workspace_id: str, roles: Sequence[str]) -> Sequence[Recipient]:
+    """Members with one of these roles, in the order they joined."""
+    return [_recipient(r) for r in tx.all(_query(workspace_id).where(workspace_members.c.role.in_(list(roles))))]
+
+
+def named(tx: Tx, workspace_id: str, user_ids: Sequence[str]) -> Sequence[Recipient]:
+    """These members."""
+    return [_recipient(r) for r in tx.all(_query(workspace_id).where(users.c.id.in_(list(user_ids))))]
+
+
+def open_chat(tx: Tx, user_id: str) -> int | None:
+    """The private chat of a person, None when they cannot be written to."""
+    found = tx.scalar(sa.select(users.c.telegram_id).where(users.c.id == user_id, users.c.chat_open.is_(True)))
+    return None if found is None else int(found)
