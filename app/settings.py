@@ -1,0 +1,236 @@
+"""Every setting of Pilot: one frozen value read from the environment and `.env`, checked all at once."""
+
+import base64
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+WEAK = ("change", "secret", "example", "default", "placeholder", "password", "dev-", "test")
+
+
+class Settings(BaseSettings):
+    """Names are the environment variables, in upper case. Empty values count as not set."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_file_encoding="utf-8", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    # --- the installation
+    pilot_env: Literal["development", "production"] = "development"
+    pilot_data_dir: Path = Path("data")
+    pilot_role: Literal["all", "web", "worker"] = "all"
+    pilot_executor_id: str = ""
+    pilot_trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    host: str = "127.0.0.1"
+    port: int = Field(default=3100, ge=0, le=65535)
+    app_url: str = ""
+    allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_format: Literal["auto", "console", "json"] = "auto"
+    metrics_auth_token: SecretStr | None = None
+    metrics_allow_public: bool = False
+
+    # --- storage
+    database_url: str = ""
+    run_migrations_on_startup: bool = True
+
+    # --- secrets (generated into the data directory in development when absent)
+    session_secret: SecretStr | None = None
+    encryption_key: SecretStr | None = None
+    evidence_signing_key: SecretStr | None = None
+    evidence_retiring_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+
+    # --- Telegram
+    telegram_bot_token: SecretStr | None = None
+    telegram_webhook_secret: SecretStr | None = None
+    telegram_webhook: bool = False
+    telegram_api_url: str = "https://api.telegram.org"
+    telegram_init_data_max_age: int = Field(default=86_400, ge=60, le=604_800)
+    telegram_login_client_id: str = ""
+    telegram_login_client_secret: SecretStr | None = None
+    telegram_login_issuer: str = "https://oauth.telegram.org"
+    pilot_frame_ancestors: Annotated[tuple[str, ...], NoDecode] = ()
+
+    # --- mail
+    email_provider: Literal["smtp", "file", "noop"] = "file"
+    email_from: str = "Pilot <pilot@localhost>"
+    smtp_host: str = "127.0.0.1"
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    smtp_user: str = ""
+    smtp_password: SecretStr | None = None
+    smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+
+    # --- models
+    openrouter_api_key: SecretStr | None = None
+    openai_api_key: SecretStr | None = None
+    anthropic_api_key: SecretStr | None = None
+    openai_base_url: str = ""
+    ollama_base_url: str = ""
+    pilot_llm_model: str = ""
+    pilot_llm_timeout: float = Field(default=90.0, gt=0, le=600)
+
+    # --- operators
+    pilot_http_allow: Annotated[tuple[str, ...], NoDecode] = ()
+    pilot_workers: int = Field(default=32, ge=1, le=256)
+    pilot_runs_per_workspace: int = Field(default=4, ge=1, le=64)
+    pilot_retention_days: int = Field(default=30, ge=1, le=3650)
+
+    # --- HELM sidecar
+    helm_governance_url: str = ""
+    helm_api_key: SecretStr | None = None
+    helm_tenant_id: str = "default"
+    helm_principal_id: str = "system-admin"
+    helm_public_key: str = ""
+    helm_fail_closed: bool = True
+
+    # --- administration
+    pilot_admin_api_key: SecretStr | None = None
+
+    # --- limits, requests a minute
+    rate_limit_auth: int = Field(default=5, ge=1)
+    rate_limit_task: int = Field(default=30, ge=1)
+    rate_limit_default: int = Field(default=100, ge=1)
+    rate_limits_enabled: bool = True
+
+    @field_validator(
+        "pilot_trusted_proxies",
+        "allowed_origins",
+        "pilot_frame_ancestors",
+        "pilot_http_allow",
+        "evidence_retiring_keys",
+        mode="before",
+    )
+    @classmethod
+    def _comma_separated(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("app_url", "telegram_api_url", "helm_governance_url", "openai_base_url", "ollama_base_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc):
+            raise ValueError("must be an http or https address")
+        return value.rstrip("/")
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_database(cls, value: str) -> str:
+        for scheme in ("postgres://", "postgresql://", "postgresql+asyncpg://"):
+            if value.startswith(scheme):
+                return "postgresql+psycopg://" + value[len(scheme) :]
+        if value and not value.startswith(("sqlite:///", "postgresql+psycopg://")):
+            raise ValueError("must start with sqlite:/// or postgresql://")
+        return value
+
+    @model_validator(mode="after")
+    def _strong_in_production(self) -> Self:
+        if self.pilot_env != "production":
+            return self
+        problems = [
+            f"{name.upper()}: {problem}"
+            for name in ("session_secret", "encryption_key", "evidence_signing_key")
+            if (problem := _weakness(getattr(self, name))) is not None
+        ]
+        if not self.app_url.startswith("https://"):
+            problems.append("APP_URL: must be the public https address in production")
+        if "*" in self.allowed_origins:
+            problems.append("ALLOWED_ORIGINS: * is not allowed in production")
+        if self.telegram_webhook and _weakness(self.telegram_webhook_secret) is not None:
+            problems.append("TELEGRAM_WEBHOOK_SECRET: needed with TELEGRAM_WEBHOOK, 16 characters or more")
+        if self.email_provider != "smtp":
+            problems.append("EMAIL_PROVIDER: must be smtp in production, or nobody can log in by mail")
+        if self.telegram_api_url != "https://api.telegram.org" and not self.telegram_api_url.startswith("https://"):
+            problems.append("TELEGRAM_API_URL: the local simulator is refused in production")
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    @property
+    def production(self) -> bool:
+        return self.pilot_env == "production"
+
+    @property
+    def store_url(self) -> str:
+        """The database: as set, or a SQLite file in the data directory."""
+        return self.database_url or f"sqlite:///{self.pilot_data_dir.absolute() / 'pilot.db'}"
+
+    @property
+    def public_url(self) -> str:
+        """Where people reach this installation."""
+        return self.app_url or f"http://{self.host}:{self.port}"
+
+
+def _weakness(value: SecretStr | None) -> str | None:
+    if value is None:
+        return "is not set"
+    text = value.get_secret_value()
+    if len(text) < 16:
+        return "is too short"
+    if any(word in text.lower() for word in WEAK) or len(set(text)) < 8:
+        return "looks like a placeholder"
+    return None
+
+
+class BadSettings(Exception):
+    """Settings that cannot be used; `problems` names every wrong variable."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """The settings of the environment; BadSettings names everything that is wrong at once.
+
+    In development, secrets that are not set are generated once into `<data>/secrets.env` (mode 0600).
+    """
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        raise BadSettings(_problems(error)) from None
+    return settings if settings.production else _with_generated_secrets(settings)
+
+
+def _problems(error: ValidationError) -> list[str]:
+    found: list[str] = []
+    for one in error.errors(include_input=False, include_url=False, include_context=False):
+        message = one["msg"].removeprefix("Value error, ")
+        if one["loc"]:
+            found.append(f"{str(one['loc'][0]).upper()}: {message}")
+        else:
+            found.extend(message.split("\n"))
+    return found
+
+
+GENERATED = ("session_secret", "encryption_key", "evidence_signing_key", "telegram_webhook_secret")
+
+
+def _with_generated_secrets(settings: Settings) -> Settings:
+    missing = [name for name in GENERATED if getattr(settings, name) is None]
+    if not missing:
+        return settings
+    settings.pilot_data_dir.mkdir(parents=True, exist_ok=True)
+    path = settings.pilot_data_dir / "secrets.env"
+    kept: dict[str, str] = {}
+    if path.exists():
+        for line in path.read_text().splitlines():
+            name, _, value = line.partition("=")
+            kept[name.strip().lower()] = value.strip()
+    fresh = {name: _random(name) for name in missing if name not in kept}
+    if fresh:
+        kept |= fresh
+        text = "".join(f"{name.upper()}={value}\n" for name, value in sorted(kept.items()))
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        path.write_text(text)
+        print(f"Generated {', '.join(sorted(n.upper() for n in fresh))} into {path} (mode 0600). Keep that file.")
+    return settings.model_copy(update={name: SecretStr(kept[name]) for name in missing})
+
+
+def _random(name: str) -> str:
+    if name == "telegram_webhook_secret":
+        return secrets.token_urlsafe(32)
+    return base64.b64encode(secrets.token_bytes(32)).decode()
