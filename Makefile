@@ -1,0 +1,53 @@
+# Every target sets up what it needs; `make` alone lists them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+DEV_STAMP := .venv/.installed-dev
+WORKERS ?= 2
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.venv/bin/python:
+	@if command -v uv >/dev/null 2>&1; then uv venv --quiet --python $(PYTHON) .venv; else $(PYTHON) -m venv .venv; fi
+
+$(STAMP): pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Setting up (once, a minute or two) ..."
+	@if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(BIN)/python -c constraints.txt -e .; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .; fi
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Setting up for development (once, two or three minutes) ..."
+	@if command -v uv >/dev/null 2>&1; then uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]'; \
+	else $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; fi
+	@touch $(STAMP) $@
+
+demo: $(STAMP) ## Try it: everything local, no token, no key; prints one address
+	@$(BIN)/pilot demo
+
+serve: $(STAMP) ## Run it for real, with the settings in .env
+	@$(BIN)/pilot serve
+
+test: $(DEV_STAMP) browser ## All tests, on SQLite and Postgres, with a real browser
+	@$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup
+
+browser: $(DEV_STAMP) # a Chromium: the system's, or Playwright's own
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+	  || $(BIN)/python -m playwright install chromium
+
+check: $(DEV_STAMP) browser ## The full gate: format, lint, types, rooms, tests with coverage, migrations, API fuzz, secrets
+	@bash tools/check.sh
+
+bench: $(DEV_STAMP) ## Measure it against bare baselines in the same run
+	@$(BIN)/python -m bench
+
+chaos: $(DEV_STAMP) ## Kill it at random points, hundreds of times, and count
+	@$(BIN)/python -m bench.chaos
+
+clean: ## Remove the environment and caches (never ./data)
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build ./*.egg-info
+
+.PHONY: help demo serve test browser check bench chaos clean
