@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.actor import Actor
-from domain.approvals import digest_of_call
 from domain.permissions import Action, require
 
+from domain.approvals import digest_of_call
 from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Conflict, Invalid, PilotError
@@ -272,7 +272,7 @@ class RunService:
             if step.run_id != run.id or step.state != StepState.UNCERTAIN:
                 raise Conflict(f"this step is {step.state}, nothing is to be said of it", code="not_uncertain")
             now = self.now()
-            values: dict[str, Any] = {
+            answers: dict[UncertainChoice, dict[str, Any]] = {
                 UncertainChoice.RETRY: {"state": StepState.APPROVED.value},
                 UncertainChoice.SKIP: {
                     "state": StepState.SKIPPED.value,
@@ -284,8 +284,8 @@ class RunService:
                     "output": {"markedDone": True},
                     "completed_at": now,
                 },
-            }[choice]
-            runs.change_step(tx, workspace_id, step.id, expected=StepState.UNCERTAIN, **values)
+            }
+            runs.change_step(tx, workspace_id, step.id, expected=StepState.UNCERTAIN, **answers[choice])
             effect = runs.effect_of_step(tx, workspace_id, step.id)
             if effect is not None:
                 runs.change_effect(
@@ -380,7 +380,7 @@ class RunService:
                     continue
                 now = self.now()
                 moved = replace(run, state=RunState.QUEUED, segment=run.segment + 1, updated_at=now)
-                runs.change(tx, run, state=moved.state.value, segment=moved.segment, updated_at=now)
+                runs.change(tx, run, state=RunState.QUEUED.value, segment=moved.segment, updated_at=now)
                 self._enqueue(tx, moved)
                 count += 1
             return count
@@ -726,7 +726,7 @@ class RunService:
                 step.workspace_id,
                 step.id,
                 expected=StepState.APPROVED,
-                state=moved.state.value,
+                state=str(moved.state),
                 started_at=moved.started_at,
                 completed_at=moved.completed_at,
                 error=moved.error,

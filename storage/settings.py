@@ -1,0 +1,69 @@
+"""The stored settings of a workspace: three sections of JSON, and the mode it works in."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from domain.errors import NotFound
+from storage.database import Tx
+from storage.tables import workspace_settings, workspaces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredSettings:
+    """Sections as stored ({} when never written); `version` counts the writes, 0 = none yet."""
+
+    workspace_id: str
+    mode: str
+    policy: dict[str, Any]
+    budget: dict[str, Any]
+    model: dict[str, Any]
+    version: int
+
+
+def get(tx: Tx, workspace_id: str, *, lock: bool = False) -> StoredSettings:
+    """The settings of a workspace; NotFound when there is no such workspace."""
+    w, s = workspaces.c, workspace_settings.c
+    query = (
+        sa.select(w.current_mode, s.policy_config, s.budget_config, s.model_config, s.version)
+        .select_from(workspaces.outerjoin(workspace_settings, s.workspace_id == w.id))
+        .where(w.id == workspace_id)
+    )
+    row = tx.one(query.with_for_update(of=workspaces) if lock and tx.postgres else query)
+    if row is None:
+        raise NotFound("Workspace not found")
+    return StoredSettings(
+        workspace_id=workspace_id,
+        mode=row[0],
+        policy=row[1] or {},
+        budget=row[2] or {},
+        model=row[3] or {},
+        version=row[4] or 0,
+    )
+
+
+def put(
+    tx: Tx,
+    *,
+    workspace_id: str,
+    policy: dict[str, Any],
+    budget: dict[str, Any],
+    model: dict[str, Any],
+    version: int,
+    now: datetime,
+) -> None:
+    """Write all three sections."""
+    tx.upsert(
+        workspace_settings,
+        {
+            "workspace_id": workspace_id,
+            "policy_config": policy,
+            "budget_config": budget,
+            "model_config": model,
+            "version": version,
+            "updated_at": now,
+        },
+        key=("workspace_id",),
+    )

@@ -1,0 +1,54 @@
+"""Policy violations: written for every DENY, read newest first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.database import Tx
+from storage.tables import violations
+from storage.values import columns_of, to_value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """One call that the policy refused. `severity` is info, warning or critical."""
+
+    id: str
+    workspace_id: str
+    policy_rule: str
+    violation: str
+    severity: str
+    action: str
+    blocked: bool
+    metadata: dict[str, Any]
+    created_at: datetime
+
+
+COLUMNS = columns_of(violations, Violation)
+
+
+def add(tx: Tx, violation: Violation) -> None:
+    """Insert one."""
+    tx.execute(sa.insert(violations).values({c.name: getattr(violation, c.name) for c in COLUMNS}))
+
+
+def find(
+    tx: Tx,
+    workspace_id: str,
+    *,
+    limit: int,
+    severity: str | None = None,
+    before: tuple[datetime, str] | None = None,
+) -> Sequence[Violation]:
+    """Violations of the workspace, newest first."""
+    c = violations.c
+    query = sa.select(*COLUMNS).where(c.workspace_id == workspace_id)
+    if severity is not None:
+        query = query.where(c.severity == severity)
+    if before is not None:
+        moment, violation_id = before
+        query = query.where(sa.or_(c.created_at < moment, sa.and_(c.created_at == moment, c.id < violation_id)))
+    return [to_value(Violation, row) for row in tx.all(query.order_by(c.created_at.desc(), c.id.desc()).limit(limit))]
