@@ -1,0 +1,5 @@
+"""`python -m app` is `pilot`."""
+
+from app.cli import main
+
+main()

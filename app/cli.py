@@ -1,0 +1,204 @@
+"""The `pilot` command. Nothing heavy is imported until a command needs it: `--help` answers at once."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+VERSION = "0.1.0"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="pilot")
+def main() -> None:
+    """Pilot: a workspace in Telegram where digital operators work under a written policy."""
+
+
+def _settings(**overrides: Any) -> Any:
+    from app.settings import BadSettings, load_settings
+
+    try:
+        return load_settings(**overrides)
+    except BadSettings as error:
+        click.echo("These settings cannot be used:", err=True)
+        for problem in error.problems:
+            click.echo(f"  {problem}", err=True)
+        sys.exit(2)
+
+
+def _print(value: Any, *, as_json: bool, text: str) -> None:
+    click.echo(json.dumps(value, indent=1, default=str) if as_json else text)
+
+
+@main.command()
+@click.option("--role", type=click.Choice(["all", "web", "worker"]), help="What this process does (PILOT_ROLE).")
+@click.option("--host", help="Where to listen (HOST).")
+@click.option("--port", type=int, help="Where to listen (PORT).")
+def serve(role: str | None, host: str | None, port: int | None) -> None:
+    """Run Pilot with the settings of the environment and .env."""
+    given = {"pilot_role": role, "host": host, "port": port}
+    settings = _settings(**{k: v for k, v in given.items() if v is not None})
+    from app.serve import run
+
+    sys.exit(run(settings))
+
+
+@main.command()
+@click.option("--port", type=int, default=3100, show_default=True, help="Pilot's port; the simulator takes the next.")
+@click.option("--data", type=click.Path(path_type=Path), default=Path("data/demo"), show_default=True)
+@click.option("--fresh/--keep", default=True, help="Begin with an empty workspace, or keep the last one.")
+def demo(port: int, data: Path, fresh: bool) -> None:
+    """Try it: Pilot with a local Telegram beside it. No token, no key, no network."""
+    from app.demo import run_demo
+
+    sys.exit(run_demo(port=port, data=data, fresh=fresh))
+
+
+@main.command()
+def migrate() -> None:
+    """Bring the database up to date and say what was done."""
+    settings = _settings()
+    from storage.database import Store
+    from storage.migrate import migrate as bring_up, newest
+
+    store = Store(settings.store_url)
+    done = bring_up(store)
+    click.echo(f"migrated to {newest()}" if done else f"up to date at {newest()}")
+    store.abandon()
+
+
+@main.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--key", help="The public key (hex) the receipts must be signed with.")
+@click.option("--checkpoint", type=click.Path(exists=True, path_type=Path), help="A checkpoint kept elsewhere.")
+@click.option("--json", "as_json", is_flag=True)
+def verify(file: Path, key: str | None, checkpoint: Path | None, as_json: bool) -> None:
+    """Check an exported archive of receipts. Exits with 1 when anything does not hold."""
+    from domain.receipts.verify import verify_archive
+
+    with file.open("rb") as stream:
+        result = verify_archive(
+            stream,
+            trusted_key=key,
+            outside_checkpoint=None if checkpoint is None else checkpoint.read_text(),
+        )
+    lines = [f"{'ok  ' if c.ok else 'FAIL'} {c.name}{': ' + c.detail if c.detail else ''}" for c in result.checks]
+    verdict = f"{result.receipts} receipts: " + ("everything holds" if result.ok else "NOT what was signed")
+    _print(result.to_json(), as_json=as_json, text="\n".join([*lines, verdict]))
+    sys.exit(0 if result.ok else 1)
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True)
+def doctor(as_json: bool) -> None:
+    """Look at everything Pilot needs: settings, store, Telegram, mail, models, clock."""
+    settings = _settings()
+    from app.doctor import examine
+
+    findings = examine(settings)
+    lines = [f"{'ok  ' if f.ok else 'warn' if f.bearable else 'FAIL'} {f.what}: {f.said}" for f in findings]
+    _print([f.as_json() for f in findings], as_json=as_json, text="\n".join(lines))
+    sys.exit(0 if all(f.ok or f.bearable for f in findings) else 1)
+
+
+@main.command()
+@click.argument("target", type=click.Path(path_type=Path))
+def backup(target: Path) -> None:
+    """Copy the database while it is in use (SQLite online backup, or pg_dump)."""
+    settings = _settings()
+    from app.backup import backup_to
+
+    click.echo(backup_to(settings, target))
+
+
+@main.command()
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.option("--yes", is_flag=True, help="Replace the present database without asking.")
+def restore(source: Path, yes: bool) -> None:
+    """Put a backup in the database's place. Pilot must not be running."""
+    settings = _settings()
+    if not yes:
+        click.confirm("This replaces the present database. Go on?", abort=True)
+    from app.backup import restore_from
+
+    click.echo(restore_from(settings, source))
+
+
+@main.command()
+@click.argument("receipt_id")
+@click.option("--workspace", required=True, help="The workspace whose log holds it.")
+@click.option("--json", "as_json", is_flag=True)
+def replay(receipt_id: str, workspace: str, as_json: bool) -> None:
+    """Decide again what a receipt says was decided, under the policy of then; exits with 1 on a difference."""
+    settings = _settings()
+    from app.tools import replay_receipts
+
+    results = replay_receipts(settings, workspace, None if receipt_id == "all" else receipt_id)
+    wrong = [r for r in results if not r["same"]]
+    text = "\n".join(
+        f"{'same' if r['same'] else 'DIFFERS'} {r['receiptId']} {r['tool']} recorded {r['recorded']} replayed {r['replayed']}"
+        for r in results
+    )
+    _print(results, as_json=as_json, text=f"{text}\n{len(results)} replayed, {len(wrong)} differ")
+    sys.exit(1 if wrong else 0)
+
+
+@main.group()
+def policy() -> None:
+    """The policy of a workspace, outside the app."""
+
+
+@policy.command("permissions")
+def policy_permissions() -> None:
+    """Print the table of permissions as a page."""
+    from domain.permissions import as_markdown
+
+    click.echo(as_markdown(), nl=False)
+
+
+@policy.command("export")
+@click.option("--workspace", required=True)
+@click.option("--sidecar", type=click.Path(file_okay=False, path_type=Path), required=True)
+def policy_export(workspace: str, sidecar: Path) -> None:
+    """Write a workspace's policy in the format of a HELM sidecar into a folder."""
+    settings = _settings()
+    from app.tools import export_sidecar_policy
+
+    for path in export_sidecar_policy(settings, workspace, sidecar):
+        click.echo(str(path))
+
+
+@main.group("eval")
+def evals() -> None:
+    """Checks that decide what the capability registry says."""
+
+
+@evals.command("run")
+@click.option("--json", "as_json", is_flag=True)
+def eval_run(as_json: bool) -> None:
+    """Run every eval against this installation and record the results."""
+    settings = _settings()
+    from app.tools import run_evals
+
+    results = run_evals(settings)
+    text = "\n".join(f"{'pass' if r['passed'] else 'FAIL'} {r['name']}: {r['said']}" for r in results)
+    _print(results, as_json=as_json, text=text)
+    sys.exit(0 if all(r["passed"] for r in results) else 1)
+
+
+@main.group()
+def keys() -> None:
+    """The keys that sign receipts and checkpoints."""
+
+
+@keys.command("rotate")
+@click.option("--json", "as_json", is_flag=True)
+def keys_rotate(as_json: bool) -> None:
+    """Make a new signing key and have the old one vouch for it in every log."""
+    settings = _settings()
+    from app.tools import rotate_key
+
+    done = rotate_key(settings)
+    _print(done, as_json=as_json, text=done["said"])
