@@ -1,0 +1,482 @@
+"""What the chat needs: what a card is to show now, what was sent where, and doing a thing once per update."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.actor import Actor
+from domain.approvals import Approval
+from domain.clock import Now
+from domain.errors import Conflict, Forbidden, NotFound
+from domain.permissions import Action, require
+from domain.receipts import merkle
+from domain.receipts.errors import LedgerError
+from domain.receipts.receipt import parse, verify
+from domain.runs import Run, Step
+from domain.tasks import Task
+from services.ledger import DamagedLog, Ledger
+from services.notices import TELEGRAM, Notices
+from services.runs import RunService
+from services.tasks import NewTask, TaskService
+from storage import approvals, chat, chat_people, inbox, operators, outbox, receipts, runs, tasks
+from storage.chat import ChatMessage
+from storage.chat_people import Person
+from storage.database import Store, Tx
+from storage.operators import Operator
+from storage.outbox import Message
+from storage.receipts import ReceiptRow
+
+LEASE = timedelta(seconds=90)
+LOOK_BACK = 2000
+CHECKED_BY_VERIFY = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalCard:
+    """An approval with the names a card shows."""
+
+    approval: Approval
+    approved_by: Sequence[str]
+    resolver: str | None
+
+    @property
+    def mark(self) -> str:
+        """Changes whenever the card would look different."""
+        a = self.approval
+        return f"{a.status}:{a.version}:{len(self.approved_by)}:{a.resolved_at}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCard:
+    """A run with its task and steps; `receipt` is the one of its end."""
+
+    run: Run
+    task: Task
+    steps: Sequence[Step]
+    receipt: ReceiptRow | None
+
+    @property
+    def mark(self) -> str:
+        """Changes whenever the progress message would look different."""
+        return f"{self.run.state}:{self.run.cancel_requested}:" + ",".join(f"{s.seq}{s.state}" for s in self.steps)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UncertainCard:
+    """A step that was interrupted in a call, with its run and task."""
+
+    step: Step
+    run: Run
+    task: Task
+
+    @property
+    def mark(self) -> str:
+        """Changes whenever the question would look different."""
+        return self.step.state
+
+
+Card = ApprovalCard | RunCard | UncertainCard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shows:
+    """What a sent message shows: `kind` is approval, run, uncertain, deny or changes; `digest` of its looks."""
+
+    kind: str
+    ref: str
+    digest: str
+    mark: str = ""
+    user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What checking receipts found. `problem` is "" when all is well."""
+
+    size: int
+    checked: int
+    root: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedReceipt:
+    """One receipt and whether its signature and its place in the log hold."""
+
+    row: ReceiptRow
+    executor: str
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """A workspace at a glance."""
+
+    tasks: Mapping[str, int]
+    pending_approvals: int
+    receipts: int
+    operators: Sequence[Operator] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class ChatService:
+    """Reads for cards, bookkeeping of what was sent, and work that a redelivered update must not repeat."""
+
+    store: Store
+    tasks: TaskService
+    runs: RunService
+    notices: Notices
+    ledger: Ledger
+    now: Now
+
+    # --- once per update --------------------------------------------------------------------------
+
+    async def create_task(self, actor: Actor, new: NewTask, *, update_id: int) -> tuple[Task, bool]:
+        """Create a task for this update, or find the one it created before; whether it is new."""
+        require(actor, Action.TASK_CREATE)
+        require(actor, Action.TASK_RUN)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> tuple[Task, bool]:
+            before = inbox.effect_of(tx, update_id)
+            if before is not None:
+                return tasks.get(tx, workspace_id, before), False
+            made = self.tasks.create_in(
+                tx,
+                workspace_id,
+                new,
+                principal=actor.principal,
+                user_id=actor.user_id,
+                channel=actor.channel.value,
+            )
+            if isinstance(made, str):
+                raise Forbidden("the operator is not in this workspace", code="operator_scope")
+            inbox.remember_effect(tx, update_id, made.id, now=self.now())
+            self._progress(tx, made)
+            return made, True
+
+        return await self.store.write(work)
+
+    async def run_task(
+        self, actor: Actor, task_id: str, *, update_id: int, origin: dict[str, Any]
+    ) -> tuple[Task, bool]:
+        """Start a run of a task for this update once; Conflict when another run is under way."""
+        require(actor, Action.TASK_RUN)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> tuple[Task, bool]:
+            task = tasks.get(tx, workspace_id, task_id, lock=True)
+            if inbox.effect_of(tx, update_id) is not None:
+                return task, False
+            run = self.runs.begin(tx, task, started_by=actor.user_id, principal=actor.principal, origin=origin)
+            inbox.remember_effect(tx, update_id, run.id, now=self.now())
+            self._progress(tx, task)
+            return task, True
+
+        return await self.store.write(work)
+
+    def _progress(self, tx: Tx, task: Task) -> None:
+        run = runs.active_of_task(tx, task.workspace_id, task.id)
+        if run is not None:
+            self.notices.run_progressed(tx, run)
+
+    # --- what is to be said -----------------------------------------------------------------------
+
+    async def say(
+        self, *, chat_id: int, payload: dict[str, Any], dedupe_key: str | None, workspace_id: str | None = None
+    ) -> None:
+        """Queue one message for a chat; with the same key only once."""
+        await self.store.write(
+            lambda tx: self.notices.put(
+                tx, workspace_id=workspace_id, chat_id=chat_id, payload=payload, dedupe_key=dedupe_key
+            )
+        )
+
+    async def card(self, approval_id: str) -> ApprovalCard | None:
+        """An approval as its card shows it now, None when it is gone."""
+        return await self.store.read(lambda tx: _card(tx, approval_id))
+
+    async def run_card(self, workspace_id: str, run_id: str) -> RunCard | None:
+        """A run as its messages show it now, None when it is gone."""
+        return await self.store.read(lambda tx: _run_card(tx, workspace_id, run_id))
+
+    async def uncertain_card(self, workspace_id: str, step_id: str) -> UncertainCard | None:
+        """An interrupted step as its question shows it now, None when it is gone."""
+        return await self.store.read(lambda tx: _uncertain_card(tx, workspace_id, step_id))
+
+    async def person_at(self, chat_id: int) -> Person | None:
+        """Whose private chat this is."""
+        return await self.store.read(lambda tx: chat_people.at_chat(tx, chat_id))
+
+    async def shown_at(self, chat_id: int, message_id: int) -> ChatMessage | None:
+        """What a message of ours shows, None when it shows nothing that is kept track of."""
+        return await self.store.read(lambda tx: chat.at(tx, chat_id=chat_id, message_id=message_id))
+
+    async def progress_message(self, run_id: str, chat_id: int) -> ChatMessage | None:
+        """The one message of a run in a chat."""
+        found = await self.store.read(lambda tx: chat.of(tx, kind="run", ref=run_id))
+        return next((m for m in found if m.chat_id == chat_id), None)
+
+    # --- the outbox -------------------------------------------------------------------------------
+
+    async def claim(self, *, limit: int, busy: Sequence[str]) -> Sequence[Message]:
+        """Messages that are due, one a chat, in the order they were queued."""
+        if not await self.store.read(lambda tx: outbox.depth(tx).keys() & {"queued", "claimed"}):
+            return ()
+        return await self.store.write(
+            lambda tx: outbox.claim(tx, channels=[TELEGRAM], now=self.now(), lease=LEASE, limit=limit, busy=busy)
+        )
+
+    async def sent(
+        self, message: Message, *, chat_id: int, message_id: int | None, shows: Shows | None, result: Any = None
+    ) -> None:
+        """The message is out: note it, and what it shows. If that has changed meanwhile, queue the edit."""
+
+        def work(tx: Tx) -> None:
+            now = self.now()
+            outbox.sent(tx, message.id, now=now, result=result)
+            if shows is None or message_id is None:
+                return
+            chat.remember(
+                tx,
+                workspace_id=message.workspace_id,
+                kind=shows.kind,
+                ref=shows.ref,
+                chat_id=chat_id,
+                message_id=message_id,
+                user_id=shows.user_id,
+                shown=shows.digest,
+                now=now,
+            )
+            self._catch_up(tx, message, chat_id, message_id, shows)
+
+        await self.store.write(work)
+
+    def _catch_up(self, tx: Tx, message: Message, chat_id: int, message_id: int, shows: Shows) -> None:
+        if shows.kind == "approval":
+            card = _card(tx, shows.ref)
+            update = {"kind": "approval.update", "approvalId": shows.ref, "messageId": message_id}
+        elif shows.kind == "uncertain" and message.workspace_id is not None:
+            card = _uncertain_card(tx, message.workspace_id, shows.ref)
+            update = {"kind": "run.uncertain_update", "stepId": shows.ref, "messageId": message_id}
+        elif shows.kind == "run" and message.workspace_id is not None:
+            card = _run_card(tx, message.workspace_id, shows.ref)
+            update = {"kind": "run.progress", "runId": shows.ref}
+        else:
+            return
+        if card is not None and card.mark != shows.mark:
+            self.notices.put(tx, workspace_id=message.workspace_id, chat_id=chat_id, payload=update)
+
+    async def later(self, message: Message, *, seconds: float, error: str) -> None:
+        """Try again after a while; everything behind it in the same chat waits with it."""
+        until = self.now() + timedelta(seconds=seconds)
+        await self.store.write(lambda tx: outbox.later(tx, message.id, not_before=until, error=error))
+
+    async def failed(self, message: Message, *, error: str, close_chat: int | None = None) -> None:
+        """It can never be sent. With `close_chat` the person blocked us: nothing more is queued for them."""
+
+        def work(tx: Tx) -> None:
+            now = self.now()
+            outbox.failed(tx, message.id, now=now, error=error)
+            if close_chat is not None:
+                chat_people.set_chat_open(tx, close_chat, is_open=False, now=now)
+
+        await self.store.write(work)
+
+    async def moved(self, message: Message, *, to_chat: int) -> None:
+        """The group became a supergroup: the message goes to its new id."""
+
+        def work(tx: Tx) -> None:
+            now = self.now()
+            outbox.failed(tx, message.id, now=now, error=f"moved to {to_chat}")
+            self.notices.put(tx, workspace_id=message.workspace_id, chat_id=to_chat, payload=message.payload)
+
+        await self.store.write(work)
+
+    # --- people and conversations -----------------------------------------------------------------
+
+    async def set_chat_open(self, telegram_id: int, *, is_open: bool) -> None:
+        """Open or close the private chat of a person."""
+        await self.store.write(lambda tx: chat_people.set_chat_open(tx, telegram_id, is_open=is_open, now=self.now()))
+
+    async def set_language(self, actor: Actor, language: str) -> None:
+        """The language a person chose."""
+        await self.store.write(lambda tx: chat_people.set_language(tx, actor.user_id, language, now=self.now()))
+
+    async def set_away(self, actor: Actor, until: datetime | None) -> None:
+        """Until then messages arrive without sound; None ends it."""
+        value = None if until is None else until.isoformat()
+        await self.store.write(
+            lambda tx: chat_people.set_preference(tx, actor.user_id, "awayUntil", value, now=self.now())
+        )
+
+    async def get_state(self, key: str) -> tuple[str | None, dict[str, Any]]:
+        """State and data of a conversation."""
+        return await self.store.read(lambda tx: chat.get_state(tx, key))
+
+    async def set_state(self, key: str, **values: Any) -> None:
+        """Set state, data or both of a conversation."""
+        await self.store.write(lambda tx: chat.set_state(tx, key, now=self.now(), **values))
+
+    # --- reads for commands -----------------------------------------------------------------------
+
+    async def overview(self, actor: Actor) -> Overview:
+        """Counts for /status."""
+        require(actor, Action.TASK_READ)
+        workspace_id = actor.in_workspace
+        return await self.store.read(
+            lambda tx: Overview(
+                tasks=tasks.counts(tx, workspace_id),
+                pending_approvals=approvals.count_pending(tx, workspace_id),
+                receipts=receipts.head(tx, workspace_id).size,
+            )
+        )
+
+    async def operators(self, actor: Actor) -> Sequence[Operator]:
+        """The operators of the workspace."""
+        require(actor, Action.OPERATOR_READ)
+        return await self.store.read(lambda tx: operators.find(tx, actor.in_workspace))
+
+    async def find_task(self, actor: Actor, text: str) -> Task:
+        """A task by its id or the end of it (4 characters or more, as lists show it); NotFound or Conflict."""
+        require(actor, Action.TASK_READ)
+        wanted = text.strip().lower().replace("-", "")
+        if len(wanted) < 4:
+            raise NotFound("Task not found")
+
+        def work(tx: Tx) -> Task:
+            found = [
+                t
+                for t in tasks.find(tx, actor.in_workspace, limit=LOOK_BACK)
+                if t.id.replace("-", "").endswith(wanted) or t.id.replace("-", "") == wanted
+            ]
+            if not found:
+                raise NotFound("Task not found")
+            if len(found) > 1:
+                raise Conflict("several tasks end like this", code="ambiguous_id")
+            return found[0]
+
+        return await self.store.read(work)
+
+    async def check_receipt(self, actor: Actor, text: str) -> CheckedReceipt:
+        """A receipt by its id or the first 8 or more hex digits of its hash, checked; NotFound."""
+        require(actor, Action.RECEIPT_READ)
+        wanted = text.strip().lower()
+
+        def work(tx: Tx) -> CheckedReceipt:
+            row = _find_receipt(tx, actor.in_workspace, wanted)
+            problem = self._problem(tx, row)
+            return CheckedReceipt(row=row, executor=row.principal, problem=problem)
+
+        return await self.store.read(work)
+
+    def _problem(self, tx: Tx, row: ReceiptRow) -> str:
+        try:
+            verify(parse(row.leaf), ring=self.ledger.ring(tx))
+            head = receipts.head(tx, row.workspace_id)
+            nodes = self.ledger.nodes(tx, row.workspace_id)
+            root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
+            merkle.verify_inclusion(
+                leaf=merkle.leaf_hash(row.leaf),
+                index=row.idx,
+                size=head.size,
+                path=merkle.inclusion_proof(row.idx, head.size, nodes),
+                root_hash=root,
+            )
+        except LedgerError as error:
+            return str(error)
+        return ""
+
+    async def check_log(self, actor: Actor) -> Checked:
+        """Recompute the log's tree, compare it with its head and newest checkpoint, check the newest receipts."""
+        require(actor, Action.RECEIPT_READ)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> Checked:
+            head = receipts.head(tx, workspace_id)
+            newest = receipts.find(tx, workspace_id, limit=CHECKED_BY_VERIFY)
+            problem = ""
+            try:
+                root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
+                nodes = self.ledger.nodes(tx, workspace_id)
+                if head.size and merkle.root(head.size, nodes) != root:
+                    raise DamagedLog("the stored tree does not agree with the head of the log")
+                last = receipts.newest_checkpoint(tx, workspace_id)
+                if last is not None and last.size > 0:
+                    if last.size > head.size:
+                        raise DamagedLog("the log is shorter than its newest checkpoint")
+                    merkle.verify_consistency(
+                        old_size=last.size,
+                        old_root=last.root,
+                        new_size=head.size,
+                        new_root=root,
+                        path=merkle.consistency_proof(last.size, head.size, nodes),
+                    )
+                problem = next((p for row in newest if (p := self._problem(tx, row))), "")
+            except LedgerError as error:
+                root, problem = b"", str(error)
+            return Checked(size=head.size, checked=len(newest), root=root.hex(), problem=problem)
+
+        return await self.store.read(work)
+
+
+def _card(tx: Tx, approval_id: str) -> ApprovalCard | None:
+    workspace_id = approvals.workspace_of(tx, approval_id)
+    if workspace_id is None:
+        return None
+    approval = approvals.get(tx, workspace_id, approval_id)
+    voters = list(approvals.voters(tx, approval))
+    by = approval.resolved_by or ""
+    resolver_id = by.removeprefix("user:") if by.startswith("user:") else None
+    known = chat_people.names(tx, [*voters, *([resolver_id] if resolver_id else [])])
+    return ApprovalCard(
+        approval=approval,
+        approved_by=[known.get(v, "?") for v in voters],
+        resolver=known.get(resolver_id, by) if resolver_id else (by or None),
+    )
+
+
+def _run_card(tx: Tx, workspace_id: str, run_id: str) -> RunCard | None:
+    try:
+        run = runs.get(tx, workspace_id, run_id)
+        task = tasks.get(tx, workspace_id, run.task_id)
+    except NotFound:
+        return None
+    ended = [
+        r
+        for r in (receipts.of_task(tx, workspace_id, task.id) if run.ended else ())
+        if r.run_id == run.id and r.action == "run:finished"
+    ]
+    return RunCard(
+        run=run,
+        task=task,
+        steps=runs.steps_of(tx, workspace_id, run_id),
+        receipt=ended[-1] if ended else None,
+    )
+
+
+def _uncertain_card(tx: Tx, workspace_id: str, step_id: str) -> UncertainCard | None:
+    try:
+        step = runs.get_step(tx, workspace_id, step_id)
+        run = runs.get(tx, workspace_id, step.run_id)
+        return UncertainCard(step=step, run=run, task=tasks.get(tx, workspace_id, run.task_id))
+    except NotFound:
+        return None
+
+
+def _find_receipt(tx: Tx, workspace_id: str, wanted: str) -> ReceiptRow:
+    if len(wanted) == 36:
+        return receipts.get(tx, workspace_id, wanted)
+    if len(wanted) < 8 or set(wanted) - set("0123456789abcdef"):
+        raise NotFound("Receipt not found")
+    before: int | None = None
+    for _ in range(LOOK_BACK // 500):
+        page = receipts.find(tx, workspace_id, limit=500, before_idx=before)
+        for row in page:
+            if row.leaf_hash.hex().startswith(wanted):
+                return row
+        if len(page) < 500:
+            break
+        before = page[-1].idx
+    raise NotFound("Receipt not found")

@@ -1,0 +1,66 @@
+"""What the chat side needs to know of people: names, language, and whether their chat is open."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage.database import Tx
+from storage.tables import users
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A user as a chat sees them. `telegram_id` is also the id of their private chat."""
+
+    id: str
+    name: str
+    telegram_id: int | None
+    language: str | None
+    preferences: dict[str, Any]
+    chat_open: bool
+
+
+def at_chat(tx: Tx, chat_id: int) -> Person | None:
+    """Whose private chat this is, None for a group or a stranger."""
+    u = users.c
+    row = tx.one(
+        sa.select(u.id, u.name, u.telegram_id, u.language, u.preferences, u.chat_open).where(
+            u.telegram_id == chat_id, u.erased_at.is_(None)
+        )
+    )
+    if row is None:
+        return None
+    return Person(
+        id=row[0], name=row[1], telegram_id=row[2], language=row[3], preferences=row[4] or {}, chat_open=bool(row[5])
+    )
+
+
+def names(tx: Tx, user_ids: Sequence[str]) -> Mapping[str, str]:
+    """The names of these users by id."""
+    if not user_ids:
+        return {}
+    rows = tx.all(sa.select(users.c.id, users.c.name).where(users.c.id.in_(list(user_ids))))
+    return {row[0]: row[1] for row in rows}
+
+
+def set_chat_open(tx: Tx, chat_id: int, *, is_open: bool, now: datetime) -> None:
+    """Note whether the private chat may be written to."""
+    tx.execute(sa.update(users).where(users.c.telegram_id == chat_id).values(chat_open=is_open, updated_at=now))
+
+
+def set_language(tx: Tx, user_id: str, language: str, *, now: datetime) -> None:
+    """Note the language a person chose."""
+    tx.execute(sa.update(users).where(users.c.id == user_id).values(language=language, updated_at=now))
+
+
+def set_preference(tx: Tx, user_id: str, name: str, value: Any, *, now: datetime) -> None:
+    """Set one preference of a person; None takes it away."""
+    query = tx.lock(sa.select(users.c.preferences).where(users.c.id == user_id))
+    kept = dict(tx.scalar(query) or {})
+    kept.pop(name, None)
+    if value is not None:
+        kept[name] = value
+    tx.execute(sa.update(users).where(users.c.id == user_id).values(preferences=kept, updated_at=now))
