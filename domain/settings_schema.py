@@ -1,0 +1,190 @@
+"""The settings of a workspace: their shape, their limits, and how a change is merged into them.
+
+Sections and names are the wire contract's; aliases of its documentation work on input. Amounts are
+in US dollars, the one currency that is enforced; money is accounted in millionths of it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from zoneinfo import available_timezones
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from domain.errors import Invalid
+
+Tool = Field(default_factory=list, max_length=200)
+_TOOL = re.compile(r"[A-Za-z0-9_.*:-]{1,120}")
+
+
+class Rule(BaseModel):
+    """A custom rule in CEL over `input`. It can only tighten: when it is true, its verdict is the least."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,60}$")
+    when: str = Field(min_length=1, max_length=4000)
+    verdict: Literal["DENY", "ESCALATE"]
+    reason: str = Field(default="", max_length=300)
+
+
+class QuietHours(BaseModel):
+    """When reminders wait: local times HH:MM in a time zone."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    start: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    end: str = Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    timezone: str = Field(default="UTC", max_length=60)
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in available_timezones():
+            raise ValueError("is not a known time zone")
+        return value
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class PolicyConfig(_Section):
+    """What operators may do."""
+
+    killSwitch: bool = Field(default=False, strict=True)  # noqa: N815 - names of the wire
+    maxIterationBudget: int = Field(default=50, ge=1, le=1000, strict=True)  # noqa: N815
+    toolBlocklist: list[str] = Tool  # noqa: N815
+    contentBans: list[str] = Field(default_factory=list, max_length=200)  # noqa: N815
+    connectorAllowlist: list[str] = Tool  # noqa: N815
+    requireApprovalFor: list[str] = Tool  # noqa: N815
+    failClosed: bool = Field(default=True, strict=True)  # noqa: N815
+    rules: list[Rule] = Field(default_factory=list, max_length=100)
+    toolEffects: dict[str, Literal["E0", "E1", "E2", "E3", "E4"]] = Field(default_factory=dict, max_length=300)  # noqa: N815
+    approvalTtlMinutes: int = Field(default=1440, ge=1, le=43_200, strict=True)  # noqa: N815
+    approvalQuorum: int = Field(default=1, ge=1, le=10, strict=True)  # noqa: N815
+    approvers: list[str] = Field(default_factory=list, max_length=50)
+    undoSeconds: int = Field(default=0, ge=0, le=300, strict=True)  # noqa: N815
+    quietHours: QuietHours | None = None  # noqa: N815
+
+    @field_validator("toolBlocklist", "requireApprovalFor", "connectorAllowlist")
+    @classmethod
+    def _names(cls, value: list[str]) -> list[str]:
+        for item in value:
+            if not _TOOL.fullmatch(item):
+                raise ValueError("holds something that is no tool name")
+        return sorted(set(value))
+
+    @field_validator("contentBans")
+    @classmethod
+    def _bans(cls, value: list[str]) -> list[str]:
+        for item in value:
+            if not item.strip() or len(item) > 200:
+                raise ValueError("holds an empty or over-long text")
+        return sorted(set(value))
+
+    @field_validator("rules")
+    @classmethod
+    def _unique(cls, value: list[Rule]) -> list[Rule]:
+        if len({rule.id for rule in value}) != len(value):
+            raise ValueError("has two rules with one id")
+        return value
+
+
+class BudgetConfig(_Section):
+    """What work may cost, in US dollars."""
+
+    dailyTotalMax: float = Field(default=500, gt=0, le=1_000_000)  # noqa: N815
+    perTaskMax: float = Field(default=100, gt=0, le=1_000_000)  # noqa: N815
+    perOperatorMax: float = Field(default=200, gt=0, le=1_000_000)  # noqa: N815
+    emergencyKill: float = Field(default=1500, gt=0, le=1_000_000)  # noqa: N815
+    monthlyLlmBudget: float | None = Field(default=None, gt=0, le=10_000_000)  # noqa: N815
+    currency: Literal["USD"] = "USD"
+
+
+class ModelConfig(_Section):
+    """Which model plans."""
+
+    provider: str = Field(default="openrouter", pattern=r"^[a-z][a-z0-9_-]{0,40}$")
+    model: str = Field(default="anthropic/claude-sonnet-4-20250514", min_length=1, max_length=200)
+    temperature: float = Field(default=0.7, ge=0, le=2)
+    fallbacks: list[str] = Field(default_factory=list, max_length=5)
+    baseUrl: str | None = Field(default=None, max_length=500, pattern=r"^https?://")  # noqa: N815
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceSettings:
+    """All three sections, complete and valid."""
+
+    policy: PolicyConfig
+    budget: BudgetConfig
+    model: ModelConfig
+
+    def as_json(self) -> dict[str, dict[str, Any]]:
+        return {
+            "policyConfig": self.policy.model_dump(mode="json"),
+            "budgetConfig": self.budget.model_dump(mode="json"),
+            "modelConfig": self.model.model_dump(mode="json"),
+        }
+
+
+_SECTIONS: tuple[tuple[str, type[_Section]], ...] = (
+    ("policyConfig", PolicyConfig),
+    ("budgetConfig", BudgetConfig),
+    ("modelConfig", ModelConfig),
+)
+_ALIASES = {"policyConfig": {"blockedTools": "toolBlocklist"}}
+
+
+def load(policy: Mapping[str, Any], budget: Mapping[str, Any], model: Mapping[str, Any]) -> WorkspaceSettings:
+    """Stored sections as values, defaults filled in. Invalid when what is stored does not fit (fail closed)."""
+    return _build({"policyConfig": dict(policy), "budgetConfig": dict(budget), "modelConfig": dict(model)})
+
+
+def merge(stored: WorkspaceSettings, patch: Any) -> WorkspaceSettings:
+    """`stored` with the given keys changed; keys not given stay as they are. Invalid names the field."""
+    if not isinstance(patch, dict):
+        raise Invalid("the body must be an object")
+    unknown = set(patch) - {name for name, _ in _SECTIONS} - {"workspaceId"}
+    if unknown:
+        raise Invalid.field(str(min(unknown)), "is not a section of the settings")
+    sections = stored.as_json()
+    for name, _ in _SECTIONS:
+        given = patch.get(name)
+        if given is None:
+            continue
+        if not isinstance(given, dict):
+            raise Invalid.field(name, "must be an object")
+        renamed = {_ALIASES.get(name, {}).get(key, key): value for key, value in given.items()}
+        if len(renamed) != len(given):
+            raise Invalid.field(name, "gives one setting under two names")
+        sections[name] = {**sections[name], **renamed}
+    merged = _build(sections)
+    _check_together(merged.budget, patch.get("budgetConfig") or {})
+    return merged
+
+
+def _build(sections: dict[str, dict[str, Any]]) -> WorkspaceSettings:
+    built: list[Any] = []
+    for name, kind in _SECTIONS:
+        try:
+            built.append(kind.model_validate(sections[name]))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            path = ".".join([name, *map(str, first["loc"])])
+            raise Invalid.field(path, first["msg"].removeprefix("Value error, ")) from None
+    return WorkspaceSettings(*built)
+
+
+def _check_together(budget: BudgetConfig, given: Mapping[str, Any]) -> None:
+    for name in ("perTaskMax", "perOperatorMax"):
+        if getattr(budget, name) > budget.dailyTotalMax:
+            # name the field that was just written, so that the person looks in the right place
+            field = name if name in given else "dailyTotalMax"
+            raise Invalid.field(f"budgetConfig.{field}", f"{name} may not exceed dailyTotalMax")
+
+
+def micros(dollars: float) -> int:
+    """US dollars as millionths."""
+    return round(dollars * 1_000_000)
