@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from domain.actor import Actor
 from domain.permissions import Action, require
-
 from services.bus import Bus
 from storage import events
 from storage.database import Store

@@ -15,8 +15,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.actor import Actor
-from domain.permissions import Action, require
-
 from domain.approvals import digest_of_call
 from domain.audit import AuditAction
 from domain.clock import Now
@@ -24,6 +22,7 @@ from domain.errors import Conflict, Invalid, PilotError
 from domain.governance import Decision, Effect, Verdict
 from domain.ids import new_id
 from domain.outside import OutsideError
+from domain.permissions import Action, require
 from domain.ports import PlanAnswer, PlanRequest, ToolCall
 from domain.runs import (
     RUN_ENDED,

@@ -1,0 +1,66 @@
+"""What the policy is asked about: one call with its circumstances, as JSON-able facts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantFacts:
+    """A standing permission that was live when the call was decided."""
+
+    id: str
+    tool: str
+    task_id: str | None
+    max_effect: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFacts:
+    """One call. Money in micros of a US dollar; `estimate` is what this call may cost beyond what was spent.
+
+    `approved` is set when a person entitled to decide approved exactly this call. `connector_granted`
+    is None for tools that need no connector.
+    """
+
+    tool: str
+    effect: int
+    args: Mapping[str, Any]
+    mode: str
+    tool_modes: Sequence[str] = ()
+    connector: str = ""
+    connector_granted: bool | None = None
+    task_id: str = ""
+    operator_id: str = ""
+    operator_tools: Sequence[str] = ()
+    task_spent: int = 0
+    operator_spent: int = 0
+    day_spent: int = 0
+    month_spent: int = 0
+    estimate: int = 0
+    iteration: int = 0
+    approved: bool = False
+    grants: Sequence[GrantFacts] = field(default_factory=tuple)
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts as a receipt's payload keeps them."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "CallFacts":
+        """The reverse of `as_json`."""
+        return cls(**{**data, "grants": tuple(GrantFacts(**grant) for grant in data["grants"])})
+
+    def rule_input(self) -> dict[str, Any]:
+        """What custom rules see as `input`."""
+        return {
+            "tool": self.tool,
+            "effect": self.effect,
+            "args": dict(self.args),
+            "mode": self.mode,
+            "operator": self.operator_id,
+            "task_spent": self.task_spent,
+            "day_spent": self.day_spent,
+            "month_spent": self.month_spent,
+            "iteration": self.iteration,
+        }
