@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from domain.errors import Invalid
 
-Tool = Field(default_factory=list, max_length=200)
+Tool: Any = Field(default_factory=list, max_length=200)
 _TOOL = re.compile(r"[A-Za-z0-9_.*:-]{1,120}")
 
 
@@ -156,7 +156,8 @@ def merge(stored: WorkspaceSettings, patch: Any) -> WorkspaceSettings:
             continue
         if not isinstance(given, dict):
             raise Invalid.field(name, "must be an object")
-        renamed = {_ALIASES.get(name, {}).get(key, key): value for key, value in given.items()}
+        aliases = _ALIASES.get(name, {})
+        renamed = {aliases.get(key, key): value for key, value in given.items()}
         if len(renamed) != len(given):
             raise Invalid.field(name, "gives one setting under two names")
         sections[name] = {**sections[name], **renamed}

@@ -25,7 +25,7 @@ from services.notices import Notices
 from services.recorder import Recorder
 from services.runs import RunService
 from services.toolbox import Toolbox
-from storage import approvals, outbox, runs, users
+from storage import approvals, outbox, recipients, runs
 from storage.approvals import Grant
 from storage.database import Store, Tx
 
@@ -513,7 +513,7 @@ def already_decided(tx: Tx, approval: Approval) -> Conflict | Gone:
     details = {
         "status": approval.status,
         "resolvedBy": approval.resolved_by,
-        "resolvedByName": users.name_of_principal(tx, approval.resolved_by),
+        "resolvedByName": recipients.name_of_principal(tx, approval.resolved_by),
         "resolvedAt": iso(approval.resolved_at),
         "resolvedVia": approval.resolved_via,
     }

@@ -15,10 +15,12 @@ from domain.receipts.errors import LedgerError
 from domain.receipts.receipt import parse, verify
 from domain.runs import Run, Step
 from domain.tasks import Task
+from services.approval_requests import shown_args
 from services.ledger import DamagedLog, Ledger
 from services.notices import TELEGRAM, Notices
 from services.runs import RunService
 from services.tasks import NewTask, TaskService
+from services.toolbox import Toolbox
 from storage import approvals, chat, chat_people, inbox, operators, outbox, receipts, runs, tasks
 from storage.chat import ChatMessage
 from storage.chat_people import Person
@@ -64,11 +66,12 @@ class RunCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UncertainCard:
-    """A step that was interrupted in a call, with its run and task."""
+    """A step that was interrupted in a call, with its run and task. `args` hide what the tool declares secret."""
 
     step: Step
     run: Run
     task: Task
+    args: Any
 
     @property
     def mark(self) -> str:
@@ -126,6 +129,7 @@ class ChatService:
     store: Store
     tasks: TaskService
     runs: RunService
+    toolbox: Toolbox
     notices: Notices
     ledger: Ledger
     now: Now
@@ -203,7 +207,19 @@ class ChatService:
 
     async def uncertain_card(self, workspace_id: str, step_id: str) -> UncertainCard | None:
         """An interrupted step as its question shows it now, None when it is gone."""
-        return await self.store.read(lambda tx: _uncertain_card(tx, workspace_id, step_id))
+        return await self.store.read(lambda tx: self._uncertain_card(tx, workspace_id, step_id))
+
+    def _uncertain_card(self, tx: Tx, workspace_id: str, step_id: str) -> UncertainCard | None:
+        try:
+            step = runs.get_step(tx, workspace_id, step_id)
+            run = runs.get(tx, workspace_id, step.run_id)
+            task = tasks.get(tx, workspace_id, run.task_id)
+        except NotFound:
+            return None
+        tool = self.toolbox.get(step.tool)
+        # a tool that is gone cannot say what it keeps secret: then nothing is shown
+        args = {} if tool is None else shown_args(step.args, tool.spec.redactions)
+        return UncertainCard(step=step, run=run, task=task, args=args)
 
     async def person_at(self, chat_id: int) -> Person | None:
         """Whose private chat this is."""
@@ -212,6 +228,10 @@ class ChatService:
     async def shown_at(self, chat_id: int, message_id: int) -> ChatMessage | None:
         """What a message of ours shows, None when it shows nothing that is kept track of."""
         return await self.store.read(lambda tx: chat.at(tx, chat_id=chat_id, message_id=message_id))
+
+    async def messages_of(self, kind: str, ref: str) -> Sequence[ChatMessage]:
+        """Every message that shows `ref`."""
+        return await self.store.read(lambda tx: chat.of(tx, kind=kind, ref=ref))
 
     async def progress_message(self, run_id: str, chat_id: int) -> ChatMessage | None:
         """The one message of a run in a chat."""
@@ -258,7 +278,7 @@ class ChatService:
             card = _card(tx, shows.ref)
             update = {"kind": "approval.update", "approvalId": shows.ref, "messageId": message_id}
         elif shows.kind == "uncertain" and message.workspace_id is not None:
-            card = _uncertain_card(tx, message.workspace_id, shows.ref)
+            card = self._uncertain_card(tx, message.workspace_id, shows.ref)
             update = {"kind": "run.uncertain_update", "stepId": shows.ref, "messageId": message_id}
         elif shows.kind == "run" and message.workspace_id is not None:
             card = _run_card(tx, message.workspace_id, shows.ref)
@@ -454,15 +474,6 @@ def _run_card(tx: Tx, workspace_id: str, run_id: str) -> RunCard | None:
         steps=runs.steps_of(tx, workspace_id, run_id),
         receipt=ended[-1] if ended else None,
     )
-
-
-def _uncertain_card(tx: Tx, workspace_id: str, step_id: str) -> UncertainCard | None:
-    try:
-        step = runs.get_step(tx, workspace_id, step_id)
-        run = runs.get(tx, workspace_id, step.run_id)
-        return UncertainCard(step=step, run=run, task=tasks.get(tx, workspace_id, run.task_id))
-    except NotFound:
-        return None
 
 
 def _find_receipt(tx: Tx, workspace_id: str, wanted: str) -> ReceiptRow:

@@ -161,7 +161,7 @@ class Governor:
             connector_granted=None,
             task_id=task.id,
             operator_id=task.operator_id or "",
-            operator_tools=tuple(operator["tools"]) + ("finish",) if operator["tools"] else (),
+            operator_tools=(*operator["tools"], "finish") if operator["tools"] else (),
             **self._spent(tx, task, run, now),
             iteration=run.iterations_used,
             approved=approved_by is not None and approved_by.status == ApprovalStatus.APPROVED,

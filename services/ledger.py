@@ -204,16 +204,19 @@ class Ledger:
         self._damaged = {}
         for workspace_id in receipts.logs(tx):
             try:
-                head = receipts.head(tx, workspace_id)
-                root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
-                if head.size and merkle.root(head.size, self.nodes(tx, workspace_id)) != root:
-                    raise DamagedLog("the stored tree does not agree with the head of the log")
-                last = receipts.newest_checkpoint(tx, workspace_id)
-                if last is not None and last.size > 0:
-                    self._check_extends(tx, workspace_id, last=last, size=head.size, root=root)
+                self._check_log(tx, workspace_id)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one log must not open it, nor close others
                 self._damaged[workspace_id] = f"{type(error).__name__}: {error}"
         return dict(self._damaged)
+
+    def _check_log(self, tx: Tx, workspace_id: str) -> None:
+        head = receipts.head(tx, workspace_id)
+        root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
+        if head.size and merkle.root(head.size, self.nodes(tx, workspace_id)) != root:
+            raise DamagedLog("the stored tree does not agree with the head of the log")
+        last = receipts.newest_checkpoint(tx, workspace_id)
+        if last is not None and last.size > 0:
+            self._check_extends(tx, workspace_id, last=last, size=head.size, root=root)
 
     # --- keys -------------------------------------------------------------------------------------
 

@@ -1,14 +1,15 @@
 """Watching a workspace live: events by number, resumed after the last one a client saw."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from domain.actor import Actor
 from domain.permissions import Action, require
 from services.bus import Bus
 from storage import events
-from storage.database import Store
+from storage.database import Store, Tx
 from storage.events import Event
 
 
@@ -34,7 +35,7 @@ class LiveService:
             seen = await self.head(actor) if after is None else after
             while True:
                 woken.clear()
-                found = await self.store.read(lambda tx, seen=seen: events.after(tx, workspace_id, seen))
+                found = await self.store.read(partial(_after, workspace_id=workspace_id, seq=seen))
                 for event in found:
                     seen = event.seq
                     yield event
@@ -45,3 +46,7 @@ class LiveService:
                         await woken.wait()
                 except TimeoutError:
                     yield None
+
+
+def _after(tx: Tx, *, workspace_id: str, seq: int) -> Sequence[Event]:
+    return events.after(tx, workspace_id, seq)

@@ -63,3 +63,10 @@ def open_chat(tx: Tx, user_id: str) -> int | None:
     """The private chat of a person, None when they cannot be written to."""
     found = tx.scalar(sa.select(users.c.telegram_id).where(users.c.id == user_id, users.c.chat_open.is_(True)))
     return None if found is None else int(found)
+
+
+def name_of_principal(tx: Tx, principal: str | None) -> str | None:
+    """The name behind `user:<id>`; other principals are their own name."""
+    if principal is None or not principal.startswith("user:"):
+        return principal
+    return tx.scalar(sa.select(users.c.name).where(users.c.id == principal.removeprefix("user:"))) or principal
