@@ -1,0 +1,105 @@
+"""Text from outside is data: cleaned of what deceives the eye, capped, and framed before a model sees it."""
+
+import re
+import unicodedata
+from typing import Any
+
+MAX_DEPTH = 30
+
+# Characters that show nothing and can carry hidden text or reorder what is shown: soft hyphen, bidi
+# controls and isolates, zero-width characters, invisible operators, tag characters, variation selectors.
+# U+FE0F (emoji style) stays, it draws something; joiners stay only inside a word of a script that needs them.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f"
+    "\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_STRAY_JOINER = re.compile(
+    "(?<![\u0080-\u1fff\u2600-\U0001ffff])[\u200c\u200d]|[\u200c\u200d](?![\u0080-\u1fff\u2600-\U0001ffff])"
+)
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]")
+_NEWLINE = re.compile("\r\n?|[\x85\u2028\u2029]")
+
+
+def clean(text: str) -> str:
+    """The text without control, bidi and zero-width characters; every line ends in a plain newline; composed (NFC)."""
+    text = _NEWLINE.sub("\n", text)
+    text = _CONTROL.sub("", text)
+    text = _INVISIBLE.sub("", text)
+    return unicodedata.normalize("NFC", _STRAY_JOINER.sub("", text))
+
+
+def cap(text: str, limit: int) -> tuple[str, bool]:
+    """The first `limit` characters, and whether something was cut off."""
+    return (text, False) if len(text) <= limit else (text[:limit], True)
+
+
+def clean_and_cap(text: str, limit: int) -> tuple[str, bool]:
+    """Both. What is far beyond the cap is not even cleaned, so that size costs nothing."""
+    rough, cut = cap(text, limit * 2 + 1000)
+    cleaned, cut_more = cap(clean(rough), limit)
+    return cleaned, cut or cut_more
+
+
+def clean_json(value: Any, *, max_chars: int = 20_000) -> Any:
+    """The JSON value with every text and key cleaned, cut where its texts together pass `max_chars`.
+
+    What is nested deeper than 30 levels, and items beyond the cap, become `"..."`. Numbers that JSON has no
+    word for become None.
+    """
+    return _clean_json(value, _Budget(max_chars), 0)
+
+
+class _Budget:
+    def __init__(self, left: int) -> None:
+        self.left = left
+
+    def take(self, text: str) -> str:
+        kept, _ = clean_and_cap(text, max(self.left, 0))
+        self.left -= len(kept)
+        return kept
+
+
+def _clean_json(value: Any, budget: _Budget, depth: int) -> Any:
+    if depth > MAX_DEPTH or budget.left <= 0:
+        return "..."
+    if isinstance(value, str):
+        return budget.take(value)
+    if isinstance(value, dict):
+        return _clean_object(value, budget, depth)
+    if isinstance(value, list | tuple):
+        return _clean_list(value, budget, depth)
+    budget.left -= 1
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124
+        return None
+    return value if value is None or isinstance(value, bool | int | float) else budget.take(str(value))
+
+
+def _clean_object(value: dict[Any, Any], budget: _Budget, depth: int) -> dict[str, Any]:
+    kept: dict[str, Any] = {}
+    for key, item in value.items():
+        if budget.left <= 0:
+            kept["..."] = "..."
+            break
+        kept[budget.take(str(key))] = _clean_json(item, budget, depth + 1)
+    return kept
+
+
+def _clean_list(value: list[Any] | tuple[Any, ...], budget: _Budget, depth: int) -> list[Any]:
+    kept: list[Any] = []
+    for item in value:
+        if budget.left <= 0:
+            kept.append("...")
+            break
+        budget.left -= 1
+        kept.append(_clean_json(item, budget, depth + 1))
+    return kept
+
+
+def frame(text: str, *, source: str, mark: str) -> str:
+    """The text between markers that name it as data for a model.
+
+    `mark` is a word the author of the text cannot know; where it occurs in the text all the same it is taken
+    out, so that the text cannot close its own frame.
+    """
+    inside = text.replace(mark, "")
+    return f"<data-{mark} source={source!r}>\n{inside}\n</data-{mark}>"
