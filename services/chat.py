@@ -1,7 +1,7 @@
 """What the chat needs: what a card is to show now, what was sent where, and doing a thing once per update."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,7 +21,19 @@ from services.notices import TELEGRAM, Notices
 from services.runs import RunService
 from services.tasks import NewTask, TaskService
 from services.toolbox import Toolbox
-from storage import approvals, chat, chat_people, inbox, operators, outbox, receipts, runs, tasks
+from storage import (
+    approvals,
+    chat,
+    chat_people,
+    inbox,
+    operators,
+    outbox,
+    outbox_recovery,
+    receipts,
+    runs,
+    settings,
+    tasks,
+)
 from storage.chat import ChatMessage
 from storage.chat_people import Person
 from storage.database import Store, Tx
@@ -29,7 +41,7 @@ from storage.operators import Operator
 from storage.outbox import Message
 from storage.receipts import ReceiptRow
 
-LEASE = timedelta(seconds=90)
+LEASE = timedelta(seconds=30)
 LOOK_BACK = 2000
 CHECKED_BY_VERIFY = 200
 
@@ -116,10 +128,12 @@ class CheckedReceipt:
 class Overview:
     """A workspace at a glance."""
 
+    workspace: str
+    mode: str
+    killed: bool
     tasks: Mapping[str, int]
     pending_approvals: int
     receipts: int
-    operators: Sequence[Operator] = field(default_factory=tuple)
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +262,12 @@ class ChatService:
             lambda tx: outbox.claim(tx, channels=[TELEGRAM], now=self.now(), lease=LEASE, limit=limit, busy=busy)
         )
 
+    async def release_after_crash(self) -> int:
+        """At start. On SQLite there is one process, so what is claimed was its predecessor's; elsewhere leases end."""
+        if not self.store.sqlite:
+            return 0
+        return await self.store.write(lambda tx: outbox_recovery.release(tx, channel=TELEGRAM))
+
     async def sent(
         self, message: Message, *, chat_id: int, message_id: int | None, shows: Shows | None, result: Any = None
     ) -> None:
@@ -274,6 +294,7 @@ class ChatService:
         await self.store.write(work)
 
     def _catch_up(self, tx: Tx, message: Message, chat_id: int, message_id: int, shows: Shows) -> None:
+        card: Card | None
         if shows.kind == "approval":
             card = _card(tx, shows.ref)
             update = {"kind": "approval.update", "approvalId": shows.ref, "messageId": message_id}
@@ -345,13 +366,23 @@ class ChatService:
         """Counts for /status."""
         require(actor, Action.TASK_READ)
         workspace_id = actor.in_workspace
-        return await self.store.read(
-            lambda tx: Overview(
+
+        def work(tx: Tx) -> Overview:
+            stored = settings.get(tx, workspace_id)
+            return Overview(
+                workspace=chat_people.workspace_name(tx, workspace_id),
+                mode=stored.mode,
+                killed=stored.policy.get("killSwitch") is True,
                 tasks=tasks.counts(tx, workspace_id),
                 pending_approvals=approvals.count_pending(tx, workspace_id),
                 receipts=receipts.head(tx, workspace_id).size,
             )
-        )
+
+        return await self.store.read(work)
+
+    async def workspace_name(self, workspace_id: str) -> str:
+        """The name of a workspace."""
+        return await self.store.read(lambda tx: chat_people.workspace_name(tx, workspace_id))
 
     async def operators(self, actor: Actor) -> Sequence[Operator]:
         """The operators of the workspace."""

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.database import Tx
-from storage.tables import users
+from storage.tables import users, workspaces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,3 +64,8 @@ def set_preference(tx: Tx, user_id: str, name: str, value: Any, *, now: datetime
     if value is not None:
         kept[name] = value
     tx.execute(sa.update(users).where(users.c.id == user_id).values(preferences=kept, updated_at=now))
+
+
+def workspace_name(tx: Tx, workspace_id: str) -> str:
+    """The name of a workspace, "" when it is gone."""
+    return str(tx.scalar(sa.select(workspaces.c.name).where(workspaces.c.id == workspace_id)) or "")

@@ -1,0 +1,224 @@
+"""Approvals in chat: taps on cards, reasons and changes in words, interrupted calls, standing permissions.
+
+The order is always: decide in the store, answer the tap with the true outcome; the card itself is
+edited through the outbox by the decision. A redelivered tap meets its own decision and says so.
+"""
+
+from typing import Any
+
+from aiogram import F, Router
+from aiogram.filters import Command, Filter
+from aiogram.fsm.context import FSMContext
+from aiogram.fsm.state import State, StatesGroup
+from aiogram.types import CallbackQuery, Message
+
+from bot import buttons, views
+from bot.buttons import ApprovalTap
+from bot.context import Ctx
+from bot.text import clip
+from domain.approvals import ApprovalStatus, Via
+from domain.clock import iso
+from domain.errors import NotFound
+from domain.permissions import Action, require
+from domain.runs import UncertainChoice
+from services.approvals import GrantWish, Resolution, Wish
+
+router = Router(name="approvals")
+
+SHOWN = 5
+MAX_NOTE = 2000
+GRANT_MINUTES = 60
+DECIDED = {
+    buttons.APPROVE: ApprovalStatus.APPROVED,
+    buttons.GRANT: ApprovalStatus.APPROVED,
+    buttons.DENY: ApprovalStatus.REJECTED,
+}
+CHOICES = {
+    buttons.RETRY: UncertainChoice.RETRY,
+    buttons.SKIP: UncertainChoice.SKIP,
+    buttons.DONE: UncertainChoice.MARK_DONE,
+}
+
+
+class Asking(StatesGroup):
+    """A person was asked for words: the next text is the answer, unless it replies to something else."""
+
+    reason = State()
+
+
+@router.message(Command("approvals"))
+async def approvals(_message: Message, ctx: Ctx) -> None:
+    """Fresh cards of what waits."""
+    found = await ctx.deps.approvals.list(ctx.who, status=ApprovalStatus.PENDING.value, limit=200)
+    if not found:
+        await ctx.say(views.view(ctx.t("approvals-none")))
+        return
+    shown = found[:SHOWN]
+    await ctx.say(views.view(ctx.t("approvals-count", count=len(found), shown=len(shown))))
+    for approval in reversed(shown):
+        await ctx.deps.chat.say(
+            chat_id=ctx.chat_id,
+            payload={"kind": "approval.card", "approvalId": approval.id},
+            dedupe_key=f"tg:{ctx.update_id}:card:{approval.id}",
+            workspace_id=approval.workspace_id,
+        )
+
+
+@router.callback_query(F.data.startswith("a:"))
+async def tapped(tap: CallbackQuery, ctx: Ctx, state: FSMContext) -> None:
+    """A tap on a card."""
+    try:
+        wanted = buttons.parse_approval(tap.data or "")
+    except ValueError:
+        await ctx.answer(ctx.t("error-old-button"), alert=True)
+        return
+    if wanted.verb in DECIDED:
+        grant = GrantWish(minutes=GRANT_MINUTES) if wanted.verb == buttons.GRANT else None
+        done = await _decide(ctx, wanted, DECIDED[wanted.verb], grant=grant)
+        await ctx.answer(_said(ctx, done, granted=grant is not None))
+    elif wanted.verb in (buttons.DENY_REASON, buttons.CHANGES):
+        await _ask(ctx, wanted, state)
+    elif wanted.verb == buttons.UNDO:
+        await ctx.deps.approvals.undo(ctx.who, wanted.approval_id)
+        await ctx.answer(ctx.t("answer-undone"))
+    else:
+        await ctx.answer(ctx.t("error-old-button"), alert=True)
+
+
+async def _decide(
+    ctx: Ctx, wanted: ApprovalTap, status: ApprovalStatus, *, note: str | None = None, grant: GrantWish | None = None
+) -> Resolution:
+    wish = Wish(status=status, via=Via.CHAT, note=note, version=wanted.version, digest=wanted.digest, grant=grant)
+    return await ctx.deps.approvals.resolve(ctx.who, wanted.approval_id, wish)
+
+
+def _said(ctx: Ctx, done: Resolution, *, granted: bool) -> str:
+    if not done.counted:
+        return ctx.t("answer-voted", have=len(done.approved_by), need=done.approval.quorum)
+    if granted:
+        return ctx.t("answer-granted")
+    return ctx.t(f"answer-{done.approval.status}")
+
+
+async def _ask(ctx: Ctx, wanted: ApprovalTap, state: FSMContext) -> None:
+    """Ask for the words first; nothing is decided until they come."""
+    require(ctx.who, Action.APPROVAL_RESOLVE)
+    approval = await ctx.deps.approvals.get(ctx.who, wanted.approval_id)
+    if not approval.pending:
+        details = {
+            "status": approval.status,
+            "resolvedBy": approval.resolved_by,
+            "resolvedAt": iso(approval.resolved_at),
+            "resolvedVia": approval.resolved_via,
+        }
+        card = await ctx.deps.chat.card(approval.id)
+        if card is not None and card.resolver:
+            details["resolvedByName"] = card.resolver
+        await ctx.answer(views.late_answer(ctx.t, details), alert=True)
+        return
+    deny = wanted.verb == buttons.DENY_REASON
+    await state.set_data(
+        {
+            "approvalId": approval.id,
+            "version": wanted.version,
+            "digest": wanted.digest,
+            "deny": deny,
+            "askedBy": ctx.update_id,
+        }
+    )
+    await state.set_state(Asking.reason)
+    await ctx.say(views.ask_reason(ctx.t, approval, deny=deny), shows=("deny" if deny else "changes", approval.id))
+    await ctx.answer()
+
+
+class ToCard(Filter):
+    """A text that replies to one of our cards or prompts."""
+
+    async def __call__(self, message: Message, ctx: Ctx) -> bool | dict[str, Any]:
+        """Gives the handler `about`: the message replied to."""
+        if message.reply_to_message is None or message.text is None:
+            return False
+        about = await ctx.deps.chat.shown_at(ctx.chat_id, message.reply_to_message.message_id)
+        if about is None or about.kind not in ("approval", "deny", "changes"):
+            return False
+        return {"approval_id": about.ref, "deny": about.kind == "deny"}
+
+
+@router.message(ToCard(), ~F.text.startswith("/"))
+async def replied(message: Message, ctx: Ctx, state: FSMContext, approval_id: str, deny: bool) -> None:
+    """Words in reply to a card are a wish for changes, whatever they say; to a prompt, its answer."""
+    card = await ctx.deps.chat.card(approval_id)
+    if card is None:
+        raise NotFound("Approval not found")
+    data = await state.get_data()
+    asked = data.get("approvalId") == approval_id
+    wanted = ApprovalTap(
+        approval_id=approval_id,
+        verb="",
+        # what the person saw: the version of the prompt's card, or of the card as it is now
+        version=int(data["version"]) if asked else card.approval.version,
+        digest=str(data["digest"]) if asked else card.approval.short_digest,
+    )
+    await _with_words(ctx, wanted, message.text or "", deny=deny)
+    if asked:
+        await state.set_state(None)
+
+
+class AwaitedWords(Filter):
+    """The text we asked for. Words are used once: only a redelivery of the same update may use them again."""
+
+    async def __call__(self, message: Message, ctx: Ctx, state: FSMContext) -> bool:
+        """Whether this is the answer."""
+        del message
+        return (await state.get_data()).get("usedBy") in (None, ctx.update_id)
+
+
+@router.message(Asking.reason, F.text, ~F.text.startswith("/"), AwaitedWords())
+async def reason(message: Message, ctx: Ctx, state: FSMContext) -> None:
+    """The words we asked for, sent without using the reply."""
+    data = await state.get_data()
+    wanted = ApprovalTap(
+        approval_id=str(data["approvalId"]), verb="", version=int(data["version"]), digest=str(data["digest"])
+    )
+    # Noted before it is used: a redelivery must find these words taken, not make a task of them.
+    await state.set_data({**data, "usedBy": ctx.update_id})
+    await _with_words(ctx, wanted, message.text or "", deny=bool(data["deny"]))
+
+
+async def _with_words(ctx: Ctx, wanted: ApprovalTap, words: str, *, deny: bool) -> None:
+    status = ApprovalStatus.REJECTED if deny else ApprovalStatus.CHANGES_REQUESTED
+    await _decide(ctx, wanted, status, note=clip(words.strip(), MAX_NOTE))
+    await ctx.say(views.view(ctx.t(f"reply-noted-{status.value}")), reply=True)
+
+
+@router.callback_query(F.data.startswith("u:"))
+async def settle(tap: CallbackQuery, ctx: Ctx) -> None:
+    """What became of an interrupted call."""
+    try:
+        run_id, step_id, verb = buttons.parse_uncertain(tap.data or "")
+    except ValueError:
+        await ctx.answer(ctx.t("error-old-button"), alert=True)
+        return
+    choice = CHOICES[verb]
+    await ctx.deps.runs.settle_uncertain(ctx.who, run_id, step_id, choice, via=Via.CHAT.value)
+    await ctx.answer(ctx.t(f"answer-{choice.value}"))
+
+
+@router.message(Command("grants"))
+async def grants(_message: Message, ctx: Ctx) -> None:
+    """Standing permissions with one-tap revoke."""
+    await ctx.say(views.grants(ctx.t, await ctx.deps.approvals.grants(ctx.who)))
+
+
+@router.callback_query(F.data.startswith("g:"))
+async def revoke(tap: CallbackQuery, ctx: Ctx) -> None:
+    """End a standing permission and bring the list up to date."""
+    try:
+        grant_id, _ = buttons.parse_about(tap.data or "")
+    except ValueError:
+        await ctx.answer(ctx.t("error-old-button"), alert=True)
+        return
+    await ctx.deps.approvals.revoke_grant(ctx.who, grant_id)
+    await ctx.answer(ctx.t("answer-revoked"))
+    left = await ctx.deps.approvals.grants(ctx.who)
+    await ctx.say(views.grants(ctx.t, left), edit=ctx.message_id)

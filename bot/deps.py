@@ -1,0 +1,60 @@
+"""What the bot is built from. The composition root fills it in."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bot.links import Links
+from domain.actor import Actor
+from domain.clock import Now
+from domain.tasks import Mode
+from locales import Translator
+from services.approvals import ApprovalService
+from services.bus import Bus
+from services.chat import ChatService
+from services.inbox import InboxService
+from services.runs import RunService
+from services.tasks import TaskService
+
+
+class Identity(Protocol):
+    """People as services.identity knows them; who may act is decided from the person, never from the chat."""
+
+    async def of_telegram(self, telegram_user_id: int) -> Actor | None: ...
+
+    async def ensure_telegram_user(
+        self, *, telegram_user_id: int, name: str, username: str | None, language: str | None
+    ) -> Actor:
+        """The person, created or brought up to date, in their workspace (created at first login), chat open."""
+        ...
+
+    async def workspaces(self, actor: Actor) -> Sequence[tuple[str, str]]:
+        """(id, name) of every workspace the person is in."""
+        ...
+
+    async def switch_workspace(self, actor: Actor, workspace_id: str) -> Actor:
+        """The person in another of their workspaces, which is their home in chat from now on."""
+        ...
+
+    async def accept_invite(self, actor: Actor, token: str) -> Actor:
+        """The person in the workspace they were invited to; NotFound, Gone or Conflict when the invite is no good."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotDeps:
+    """Services the handlers use. `example` is a playbook (title, text) for the first steps of a newcomer."""
+
+    identity: Identity
+    chat: ChatService
+    inbox: InboxService
+    tasks: TaskService
+    runs: RunService
+    approvals: ApprovalService
+    set_mode: Callable[[Actor, Mode], Awaitable[Any]]
+    set_kill_switch: Callable[[Actor, bool], Awaitable[Any]]
+    translator: Translator
+    links: Links
+    bus: Bus
+    now: Now
+    example: str

@@ -1,0 +1,36 @@
+"""Ways from chat into the Mini App."""
+
+from dataclasses import dataclass
+from typing import Any
+
+Button = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """`app_url` is the public address of the installation, without a slash at the end.
+
+    `in_chat` says whether Telegram opens that address (https only; the simulator opens any).
+    """
+
+    app_url: str
+    in_chat: bool
+    username: str = ""
+
+    @property
+    def mini_app(self) -> str:
+        """The address of the Mini App."""
+        return f"{self.app_url}/app/"
+
+    def button(self, text: str, *, page: str = "", start: str = "", private: bool) -> Button | None:
+        """A button that opens a page of the Mini App, None where Telegram would refuse it.
+
+        Groups know no web_app buttons: there it is a link that opens the app with `start`.
+        """
+        if not self.in_chat:
+            return None
+        if private:
+            return {"text": text, "web_app": {"url": f"{self.mini_app}#/{page}" if page else self.mini_app}}
+        if not self.username:
+            return None
+        return {"text": text, "url": f"https://t.me/{self.username}?startapp={start}"}

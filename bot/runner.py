@@ -1,0 +1,159 @@
+"""Runs the bot: intake, worker and sender, started and stopped together."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from aiogram import Bot, Dispatcher
+from aiogram.client.default import DefaultBotProperties
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
+from aiogram.exceptions import AiogramError
+from aiogram.types import Update
+
+from bot.commands import announce
+from bot.deps import BotDeps
+from bot.dispatcher import create_dispatcher
+from bot.errors import report
+from bot.intake import PATH, Polling, unless
+from bot.outbox import Sender
+from bot.pace import Pace
+from bot.worker import Worker
+from storage.inbox import Received
+
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+REQUEST_SECONDS = 8.0
+OFFICIAL = "https://api.telegram.org"
+
+
+def create_bot(token: str, *, api_url: str = OFFICIAL) -> Bot:
+    """The client of the Bot API at `api_url`; nothing is sent yet."""
+    server = PRODUCTION if api_url == OFFICIAL else TelegramAPIServer.from_base(api_url)
+    session = AiohttpSession(api=server, timeout=REQUEST_SECONDS)
+    return Bot(token, session=session, default=DefaultBotProperties())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Where Telegram is to deliver: the public address of the installation, and the secret it sends along."""
+
+    app_url: str
+    secret: str
+
+
+class BotRunner:
+    """The bot of one process. `run` ends after `stop()`, with the update in hand finished.
+
+    `webhook` None means polling. `intake` off: another process takes updates in and handles them,
+    this one only sends.
+    """
+
+    def __init__(
+        self,
+        deps: BotDeps,
+        bot: Bot,
+        *,
+        webhook: Webhook | None = None,
+        intake: bool = True,
+        pace: Pace | None = None,
+    ) -> None:
+        self._deps = deps
+        self._bot = bot
+        self._webhook = webhook
+        self._intake = intake
+        self._pace = pace
+        self._stop = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.username = ""
+
+    def stop(self) -> None:
+        """Ask everything to end after what is in hand."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Run until `stop`. Telegram being away at the start is waited for, not an error."""
+        try:
+            me = await self._introduce()
+            if me is None:
+                return
+            deps = replace(self._deps, links=replace(self._deps.links, username=me))
+            self.username = me
+            dispatcher = create_dispatcher(deps)
+            await deps.inbox.release_after_crash()
+            await deps.chat.release_after_crash()
+            await self._work(deps, dispatcher)
+        finally:
+            await self._bot.session.close()
+
+    async def _work(self, deps: BotDeps, dispatcher: Dispatcher) -> None:
+        async def handle(received: Received) -> None:
+            update = Update.model_validate_json(received.raw, context={"bot": self._bot})
+            await dispatcher.feed_update(self._bot, update)
+
+        async def give_up(received: Received, error: Exception) -> str | None:
+            try:
+                update = Update.model_validate_json(received.raw, context={"bot": self._bot})
+            except ValueError:
+                log.exception("update_unreadable", extra={"update": received.update_id})
+                return f"unreadable: {type(error).__name__}"
+            return await report(deps, self._bot, update, error)
+
+        sender = Sender(
+            bot=self._bot,
+            chat=deps.chat,
+            translator=deps.translator,
+            links=deps.links,
+            bus=deps.bus,
+            now=deps.now,
+            pace=self._pace,
+        )
+        worker = Worker(deps.inbox, deps.bus, handle=handle, give_up=give_up)
+        allowed = dispatcher.resolve_used_update_types()
+        # The sender stops last: what the last update had to say is sent, or waits in the outbox.
+        handled = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(sender.run(handled))
+            self.ready.set()
+            async with asyncio.TaskGroup() as coming_in:
+                if self._intake:
+                    coming_in.create_task(worker.run(self._stop))
+                    coming_in.create_task(self._deliver(allowed))
+                coming_in.create_task(unless(self._stop, announce(self._bot, deps.translator, deps.links)))
+                await self._stop.wait()
+            handled.set()
+
+    async def _deliver(self, allowed: list[str]) -> None:
+        if self._webhook is None:
+            await Polling(self._bot, self._deps.inbox, allowed_updates=allowed).run(self._stop)
+            return
+        webhook = self._webhook
+        await self._until_done(
+            lambda: self._bot.set_webhook(
+                f"{webhook.app_url}{PATH}", secret_token=webhook.secret, allowed_updates=allowed, max_connections=40
+            ),
+            "set_webhook",
+        )
+
+    async def _introduce(self) -> str | None:
+        me = await self._until_done(self._bot.get_me, "get_me")
+        return None if me is None else (me.username or "")
+
+    async def _until_done(self, call: Callable[[], Awaitable[T]], what: str) -> T | None:
+        """The answer of Telegram, asked again with growing pauses; None when stopped meanwhile."""
+        pause = 0.5
+        while not self._stop.is_set():
+            try:
+                return await call()
+            except AiogramError as error:
+                log.warning("telegram_away", extra={"call": what, "error": str(error)[:200], "again_in": pause})
+            try:
+                async with asyncio.timeout(pause):
+                    await self._stop.wait()
+            except TimeoutError:
+                pause = min(30.0, pause * 2)
+        return None

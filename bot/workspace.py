@@ -1,0 +1,182 @@
+"""The workspace and the person in chat: status, mode, kill switch, language, switching, being away."""
+
+import re
+from datetime import datetime, timedelta
+
+from aiogram import F, Router
+from aiogram.filters import Command, CommandObject
+from aiogram.types import CallbackQuery, Message
+from aiogram.utils.formatting import Text
+
+from bot import buttons, views
+from bot.context import Ctx
+from bot.text import line
+from domain.permissions import Action, require
+from domain.tasks import Mode
+
+router = Router(name="workspace")
+
+SPAN = re.compile(r"^(\d{1,3})\s*(m|min|h|d|w)$")
+SPANS = {"m": timedelta(minutes=1), "min": timedelta(minutes=1), "h": timedelta(hours=1)}
+SPANS |= {"d": timedelta(days=1), "w": timedelta(weeks=1)}
+MAX_AWAY = timedelta(days=90)
+
+
+@router.message(Command("status"))
+async def status(_message: Message, ctx: Ctx) -> None:
+    """The workspace at a glance."""
+    await ctx.say(views.overview(ctx.t, await ctx.deps.chat.overview(ctx.who)))
+
+
+@router.message(Command("operators"))
+async def operators(_message: Message, ctx: Ctx) -> None:
+    """Who does the work."""
+    await ctx.say(views.operators(ctx.t, await ctx.deps.chat.operators(ctx.who)))
+
+
+@router.message(Command("mode"))
+async def mode(_message: Message, ctx: Ctx) -> None:
+    """The mode, with buttons for the others."""
+    seen = await ctx.deps.chat.overview(ctx.who)
+    await ctx.say(views.modes(ctx.t, seen.mode))
+
+
+@router.callback_query(F.data.startswith("m:"))
+async def set_mode(tap: CallbackQuery, ctx: Ctx) -> None:
+    """Set the mode and bring the message up to date."""
+    try:
+        wanted = Mode((tap.data or "")[2:])
+    except ValueError:
+        await ctx.answer(ctx.t("error-old-button"), alert=True)
+        return
+    await ctx.deps.set_mode(ctx.who, wanted)
+    await ctx.answer(ctx.t("mode-set", mode=ctx.t(f"mode-{wanted.value}")))
+    await ctx.say(views.modes(ctx.t, wanted.value), edit=ctx.message_id)
+
+
+@router.message(Command("kill"))
+async def kill(_message: Message, ctx: Ctx) -> None:
+    """Ask before everything stops."""
+    require(ctx.who, Action.KILL_SWITCH_WRITE)
+    await ctx.say(views.kill_confirm(ctx.t, on=True))
+
+
+@router.message(Command("unkill"))
+async def unkill(_message: Message, ctx: Ctx) -> None:
+    """Ask before work goes on."""
+    require(ctx.who, Action.KILL_SWITCH_WRITE)
+    await ctx.say(views.kill_confirm(ctx.t, on=False))
+
+
+@router.callback_query(F.data.startswith("k:"))
+async def set_kill(tap: CallbackQuery, ctx: Ctx) -> None:
+    """Throw the kill switch, or leave it."""
+    wanted = (tap.data or "")[2:]
+    if wanted not in ("on", "off"):
+        await ctx.say(views.view(ctx.t("left-as-is")), edit=ctx.message_id)
+        await ctx.answer(ctx.t("left-as-is"))
+        return
+    await ctx.deps.set_kill_switch(ctx.who, wanted == "on")
+    text = ctx.t(f"kill-{wanted}", who=line(ctx.who.name, 80))
+    await ctx.answer(text, alert=wanted == "on")
+    await ctx.say(views.view(text), edit=ctx.message_id)
+
+
+@router.message(Command("away"))
+async def away(_message: Message, command: CommandObject, ctx: Ctx) -> None:
+    """`/away 2h`, `/away 3d`, `/away until 2026-12-01`, `/away off`: messages without sound until then."""
+    ctx.known()
+    wanted = (command.args or "").strip().lower()
+    if wanted == "off":
+        await ctx.deps.chat.set_away(ctx.who, None)
+        await ctx.say(views.view(ctx.t("away-off")))
+        return
+    until = _until(wanted.removeprefix("until").strip(), ctx.deps.now())
+    if until is None:
+        await ctx.say(views.view(ctx.t("away-usage")))
+        return
+    await ctx.deps.chat.set_away(ctx.who, until)
+    await ctx.say(views.view(Text(ctx.t("away-set"), " ", views.moment(until))))
+
+
+def _until(wanted: str, now: datetime) -> datetime | None:
+    span = SPAN.match(wanted)
+    if span is not None:
+        until = now + int(span[1]) * SPANS[span[2]]
+    else:
+        try:
+            until = datetime.fromisoformat(wanted)
+        except ValueError:
+            return None
+        until = until.replace(tzinfo=now.tzinfo) if until.tzinfo is None else until
+    return until if now < until <= now + MAX_AWAY else None
+
+
+@router.message(Command("settings"))
+async def settings(_message: Message, ctx: Ctx) -> None:
+    """The way to the settings page."""
+    ctx.known()
+    button = ctx.deps.links.button(ctx.t("open-app"), page="settings", start="settings", private=ctx.private)
+    if button is None:
+        await ctx.say(views.view(ctx.t("settings-no-app", url=ctx.deps.links.mini_app)))
+        return
+    await ctx.say(views.view(ctx.t("settings-text"), keyboard=((button,),)))
+
+
+@router.message(Command("language"))
+async def language(_message: Message, ctx: Ctx) -> None:
+    """Choose a language."""
+    ctx.known()
+    await ctx.say(views.languages(ctx.t, ctx.deps.translator))
+
+
+@router.callback_query(F.data.startswith("l:"))
+async def set_language(tap: CallbackQuery, ctx: Ctx) -> None:
+    """Keep the choice; it outranks what the client says."""
+    code = (tap.data or "")[2:]
+    if code not in ctx.deps.translator.languages:
+        await ctx.answer(ctx.t("error-old-button"), alert=True)
+        return
+    await ctx.deps.chat.set_language(ctx.who, code)
+    ctx.t = ctx.deps.translator.of(code)
+    await ctx.answer(ctx.t("language-set", language=ctx.t.language.name))
+    await ctx.say(views.view(ctx.t("language-set", language=ctx.t.language.name)), edit=ctx.message_id)
+
+
+@router.message(Command("workspace"))
+async def workspace(_message: Message, ctx: Ctx) -> None:
+    """Where the person is, and where else they could be."""
+    actor = ctx.who
+    found = await ctx.deps.identity.workspaces(actor)
+    name = next((label for ref, label in found if ref == actor.workspace_id), "")
+    others = [(ref, label) for ref, label in found if ref != actor.workspace_id]
+    await ctx.say(views.workspaces(ctx.t, name=name, role=str(actor.role), others=others))
+
+
+@router.callback_query(F.data.startswith("w:"))
+async def set_workspace(tap: CallbackQuery, ctx: Ctx) -> None:
+    """Switch to another workspace of the person."""
+    try:
+        workspace_id, _ = buttons.parse_about(tap.data or "")
+    except ValueError:
+        await ctx.answer(ctx.t("error-old-button"), alert=True)
+        return
+    ctx.actor = await ctx.deps.identity.switch_workspace(ctx.who, workspace_id)
+    name = await ctx.deps.chat.workspace_name(workspace_id)
+    text = ctx.t("workspace-set", workspace=line(name, 100))
+    await ctx.answer(text)
+    await ctx.say(views.view(text), edit=ctx.message_id)
+
+
+@router.message(Command("whoami"))
+async def whoami(_message: Message, ctx: Ctx) -> None:
+    """Who the bot takes the person for."""
+    actor = ctx.who
+    name = await ctx.deps.chat.workspace_name(actor.in_workspace)
+    role = ctx.t(f"role-{actor.role}")
+    await ctx.say(
+        views.view(
+            ctx.t("whoami", name=line(actor.name, 100), role=role, workspace=line(name, 200), id=str(ctx.user.id))
+        ),
+        reply=not ctx.private,
+    )
