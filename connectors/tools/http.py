@@ -1,5 +1,6 @@
-"""`http.get` and `http.post`: reading from and acting on the outside."""
+"""Tools that speak HTTP: reading a page, posting to a service."""
 
+import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -8,21 +9,34 @@ from domain.governance import Effect
 from domain.outside import OutsideError
 from domain.ports import Http, HttpAnswer
 from domain.tools import Outcome, OutcomeStatus, ToolContext, ToolSpec
-from domain.untrusted import clean
+from domain.untrusted import clean, clean_and_cap, clean_json
 
-TEXT_LIMIT = 20_000
+TEXT_CAP = 20_000
+BODY_CAP = 1_000_000
+ERROR_PIECE = 500
+POST_SECONDS = 30.0
+
+_URL = {
+    "type": "string",
+    "minLength": 8,
+    "maxLength": 4000,
+    "pattern": "^[Hh][Tt][Tt][Pp][Ss]?://",
+    "description": "Full http or https address",
+}
 _HEADERS = {
     "type": "object",
     "maxProperties": 30,
-    "additionalProperties": {"type": "string", "maxLength": 2000, "pattern": "^[^\\r\\n]*$"},
+    "additionalProperties": {"type": "string", "maxLength": 8000},
+    "description": "Extra request headers",
 }
-_URL = {"type": "string", "maxLength": 2000, "pattern": "^https?://"}
 
 
 class HttpGet:
+    """Reads an address. What comes back is data from outside, cleaned and capped."""
+
     spec = ToolSpec(
         name="http.get",
-        summary="Read a page or an API answer from a public address.",
+        summary="Read a public web address. Returns status, contentType, text, and json when the answer is JSON.",
         parameters={
             "type": "object",
             "properties": {
@@ -42,30 +56,35 @@ class HttpGet:
         self._http = http
 
     async def run(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome:
-        """`{status, contentType, text, truncated, url}`; other than 2xx is a failure."""
+        """The page. Reading changes nothing, so every failure of the outside is a plain one."""
         del context
-        answer = await self._http.request(
-            "GET", args["url"], headers=args.get("headers"), max_bytes=int(args.get("max_bytes", 1_000_000))
-        )
+        try:
+            answer = await self._http.request(
+                "GET", args["url"], headers=args.get("headers"), max_bytes=int(args.get("max_bytes", BODY_CAP))
+            )
+        except OutsideError as error:
+            return _failed(f"GET failed: {error}", {"code": error.code})
         return _outcome(answer)
 
     async def look_up(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome | None:
-        """Reading leaves nothing to be found."""
+        """Nothing was done outside."""
         del context, args
         return None
 
 
 class HttpPost:
+    """Posts to an address. The other side is not trusted to recognise a repeat, though it gets a key for it."""
+
     spec = ToolSpec(
         name="http.post",
-        summary="Send data to a public address: a webhook, an API.",
+        summary="Send a POST request to a public web address, with JSON or a text body.",
         parameters={
             "type": "object",
             "properties": {
                 "url": _URL,
-                "json": {},
-                "body": {"type": "string", "maxLength": 200_000},
-                "content_type": {"type": "string", "maxLength": 200, "pattern": "^[^\\r\\n]*$"},
+                "json": {"description": "Any JSON value, sent as application/json"},
+                "body": {"type": "string", "maxLength": BODY_CAP},
+                "contentType": {"type": "string", "maxLength": 200, "pattern": "^[\\x20-\\x7e]+$"},
                 "headers": _HEADERS,
             },
             "required": ["url"],
@@ -73,6 +92,7 @@ class HttpPost:
             "not": {"required": ["json", "body"]},
         },
         effect=Effect.E3,
+        idempotent=False,
         redactions=("headers",),
     )
 
@@ -80,44 +100,64 @@ class HttpPost:
         self._http = http
 
     async def run(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome:
-        """As `http.get`. A break after sending is raised: nobody here can know whether it arrived."""
-        headers = dict(args.get("headers") or {})
-        headers["Idempotency-Key"] = context.idempotency_key
-        if "json" in args:
-            content = json.dumps(args["json"]).encode()
-            headers.setdefault("Content-Type", "application/json")
-        else:
-            content = str(args.get("body", "")).encode()
-            headers.setdefault("Content-Type", str(args.get("content_type", "text/plain; charset=utf-8")))
+        """The answer. An OutsideError goes up when the request may have arrived: a person has to look."""
+        content, content_type = _content(args)
+        headers = {k.lower(): v for k, v in args.get("headers", {}).items()}
+        headers |= {"content-type": content_type, "idempotency-key": context.idempotency_key}
         try:
-            answer = await self._http.request("POST", args["url"], headers=headers, content=content)
+            answer = await self._http.request(
+                "POST", args["url"], headers=headers, content=content, max_bytes=BODY_CAP, timeout=POST_SECONDS
+            )
         except OutsideError as error:
             if error.sent:
                 raise
-            return Outcome(status=OutcomeStatus.FAILED, error=f"http.post: {error}")
+            return _failed(f"POST was not sent: {error}", {"code": error.code})
         return _outcome(answer)
 
     async def look_up(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome | None:
-        """The outside offers no general way to ask."""
+        """The protocol has no way to ask."""
         del context, args
         return None
 
 
+def _content(args: Mapping[str, Any]) -> tuple[bytes, str]:
+    if "json" in args:
+        return json.dumps(args["json"], ensure_ascii=False).encode(), str(args.get("contentType", "application/json"))
+    return str(args.get("body", "")).encode(), str(args.get("contentType", "text/plain; charset=utf-8"))
+
+
 def _outcome(answer: HttpAnswer) -> Outcome:
-    kind = answer.headers.get("content-type", "")
-    charset = kind.partition("charset=")[2].partition(";")[0].strip(" \"'") or "utf-8"
-    try:
-        decoded = answer.body.decode(charset, "replace")
-    except LookupError:
-        decoded = answer.body.decode("utf-8", "replace")
-    text, cut = clean(decoded, limit=TEXT_LIMIT)
+    content_type = clean(answer.headers.get("content-type", ""))[:200]
+    text, cut = clean_and_cap(_decode(answer.body, content_type), TEXT_CAP)
     output: dict[str, Any] = {
         "status": answer.status,
-        "contentType": kind[:200],
+        "contentType": content_type,
         "text": text,
-        "truncated": cut or answer.truncated,
-        "url": answer.url,
+        "truncated": answer.truncated or cut,
+        "url": answer.url[:4000],
     }
+    if not answer.truncated and "json" in content_type.partition(";")[0].lower():
+        with contextlib.suppress(ValueError, RecursionError):
+            output["json"] = clean_json(json.loads(answer.body), max_chars=TEXT_CAP)
     if 200 <= answer.status < 300:
         return Outcome(status=OutcomeStatus.DONE, output=output)
-    return Outcome(status=OutcomeStatus.FAILED, output=output, error=f"answered {answer.status}: {text[:200]}")
+    if 300 <= answer.status < 400 and "location" in answer.headers:
+        where = clean(answer.headers["location"])[:500]
+        return _failed(f"the address answered {answer.status}: moved to {where}; it was not called there", output)
+    piece = text[:ERROR_PIECE].strip()
+    return _failed(f"the address answered {answer.status}" + (f": {piece}" if piece else ""), output)
+
+
+def _decode(body: bytes, content_type: str) -> str:
+    for part in content_type.split(";")[1:]:
+        name, _, value = part.partition("=")
+        if name.strip().lower() == "charset":
+            try:
+                return body.decode(value.strip().strip("\"'").lower(), "replace")
+            except (LookupError, ValueError):
+                break
+    return body.decode("utf-8", "replace")
+
+
+def _failed(error: str, output: Any) -> Outcome:
+    return Outcome(status=OutcomeStatus.FAILED, error=error, output=output)

@@ -1,46 +1,59 @@
-"""`email.send`: a mail to somebody outside."""
+"""The tool that sends mail."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from connectors.mail import parse_address
 from domain.governance import Effect
 from domain.outside import OutsideError
 from domain.ports import Mail, Mailer
 from domain.tools import Outcome, OutcomeStatus, ToolContext, ToolSpec
 
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+
 
 class EmailSend:
+    """Sends one plain mail to one person. `domain` is the right side of the Message-ID."""
+
     spec = ToolSpec(
         name="email.send",
-        summary="Send a mail.",
+        summary="Send a plain text e-mail to one address.",
         parameters={
             "type": "object",
             "properties": {
-                "to": {"type": "string", "minLength": 3, "maxLength": 254, "pattern": "^[^@\\s]+@[^@\\s]+$"},
-                "subject": {"type": "string", "minLength": 1, "maxLength": 300},
-                "body": {"type": "string", "minLength": 1, "maxLength": 50_000},
+                "to": {"type": "string", "minLength": 3, "maxLength": 254, "description": "One mail address"},
+                "subject": {"type": "string", "minLength": 1, "maxLength": 300, "pattern": "^[^\\r\\n]*$"},
+                "body": {"type": "string", "minLength": 1, "maxLength": 100_000},
             },
             "required": ["to", "subject", "body"],
             "additionalProperties": False,
         },
         effect=Effect.E3,
+        idempotent=False,
     )
 
-    def __init__(self, mailer: Mailer) -> None:
+    def __init__(self, mailer: Mailer, *, domain: str = "pilot.invalid") -> None:
         self._mailer = mailer
+        self._domain = domain
 
     async def run(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome:
-        """`{to, messageId}`. A break after handing over is raised: it may be on its way."""
-        mail = Mail(to=args["to"], subject=args["subject"], text=args["body"], message_id=context.idempotency_key)
+        """Hand the mail to the server. An OutsideError goes up when it may have been taken after all."""
+        message_id = f"<{_UNSAFE.sub('-', context.idempotency_key)}@{self._domain}>"
         try:
-            await self._mailer.send(mail)
+            to = parse_address(args["to"])
+            await self._mailer.send(Mail(to=to, subject=args["subject"], text=args["body"], message_id=message_id))
+        except ValueError as error:
+            return Outcome(status=OutcomeStatus.FAILED, error=f"to: {error}")
         except OutsideError as error:
             if error.sent:
                 raise
-            return Outcome(status=OutcomeStatus.FAILED, error=f"email.send: {error}")
-        return Outcome(status=OutcomeStatus.DONE, output={"to": args["to"], "messageId": context.idempotency_key})
+            return Outcome(
+                status=OutcomeStatus.FAILED, error=f"the mail was not sent: {error}", output={"code": error.code}
+            )
+        return Outcome(status=OutcomeStatus.DONE, output={"to": to, "messageId": message_id})
 
     async def look_up(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome | None:
-        """A mail server cannot be asked."""
+        """SMTP has no way to ask."""
         del context, args
         return None
