@@ -121,11 +121,17 @@ class Governor:
         args: Mapping[str, Any],
         consulted: Decision | None,
         approved_by: Approval | None = None,
+        estimate: int = 0,
     ) -> Decision:
-        """The strictest of our own decision and the second opinion."""
+        """The strictest of our own decision and the second opinion.
+
+        `estimate` (micros) is what was spent on this very step and is not in the books yet.
+        """
         policy, _ = self.policy(tx, task.workspace_id)
         name = self.policy_hash(tx, task.workspace_id)
-        facts = self.facts(tx, task=task, run=run, spec=spec, args=args, approved_by=approved_by)
+        facts = self.facts(
+            tx, task=task, run=run, spec=spec, args=args, approved_by=approved_by, estimate=estimate
+        )
         tx.cache["facts"] = facts.as_json()
         own = decide(policy, facts, self.rules, policy_hash=name)
         if own.verdict is Verdict.ALLOW and own.rule_id.startswith("grant:") and not self._use_grant(tx, own):
@@ -146,6 +152,7 @@ class Governor:
         spec: ToolSpec,
         args: Mapping[str, Any],
         approved_by: Approval | None = None,
+        estimate: int = 0,
     ) -> CallFacts:
         """The facts of the moment about one call."""
         now = self.now()
@@ -163,6 +170,7 @@ class Governor:
             operator_id=task.operator_id or "",
             operator_tools=(*operator["tools"], "finish") if operator["tools"] else (),
             **self._spent(tx, task, run, now),
+            estimate=estimate,
             iteration=run.iterations_used,
             approved=approved_by is not None and approved_by.status == ApprovalStatus.APPROVED,
             grants=tuple(GrantFacts(id=g.id, tool=g.tool, task_id=g.task_id, max_effect=g.max_effect) for g in live),

@@ -525,7 +525,13 @@ class RunService:
         def work(tx: Tx) -> Step:
             self._mine(tx, view.run)
             decision = self.governor.decide(
-                tx, task=view.task, run=view.run, spec=tool.spec, args=call.args, consulted=consulted
+                tx,
+                task=view.task,
+                run=view.run,
+                spec=tool.spec,
+                args=call.args,
+                consulted=consulted,
+                estimate=answer.usage.cost_micros,
             )
             return self._decided(tx, view, step=step, answer=answer, tool=tool, decision=decision)
 

@@ -229,6 +229,16 @@ class Store:
         self._read_engine.dispose()
         self.engine.dispose()
 
+    def abandon(self) -> None:
+        """Close from outside an event loop (command line, preparation)."""
+        self._closed = True
+        if self.sqlite:
+            self._queue.put(None)
+            self._writer.join(10)
+        self._readers.shutdown()
+        self._read_engine.dispose()
+        self.engine.dispose()
+
     # --- SQLite: one writer thread, group commit --------------------------------------------------
 
     def _write_forever(self) -> None:

