@@ -13,7 +13,7 @@ from domain.permissions import Action, require
 from domain.receipts import merkle
 from domain.receipts.errors import LedgerError
 from domain.receipts.receipt import parse, verify
-from domain.runs import Run, Step
+from domain.runs import Run, Step, StepState, UncertainChoice
 from domain.tasks import Task
 from services.approval_requests import shown_args
 from services.ledger import DamagedLog, Ledger
@@ -86,9 +86,21 @@ class UncertainCard:
     args: Any
 
     @property
+    def choice(self) -> str:
+        """What was said of it: retry, skip, mark_done or cancelled; "" while it is open."""
+        state = StepState(self.step.state)
+        if state is StepState.UNCERTAIN:
+            return ""
+        if state is StepState.DONE and isinstance(self.step.output, dict) and self.step.output.get("markedDone"):
+            return UncertainChoice.MARK_DONE.value
+        return {StepState.SKIPPED: UncertainChoice.SKIP.value, StepState.CANCELLED: "cancelled"}.get(
+            state, UncertainChoice.RETRY.value
+        )
+
+    @property
     def mark(self) -> str:
         """Changes whenever the question would look different."""
-        return self.step.state
+        return self.choice
 
 
 Card = ApprovalCard | RunCard | UncertainCard

@@ -7,6 +7,7 @@ What a segment did is in our own journal; here it is only a durable "call me".
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -69,12 +70,19 @@ class JobEngine:
         self._threads = threads
         self._client: DBOSClient | None = None
         self._working = False
+        self._stopping = False
+        self._in_hand = 0
+
+    @property
+    def in_hand(self) -> int:
+        """Segments this process works on right now."""
+        return self._in_hand
 
     @property
     def ready(self) -> bool:
         return self._client is not None
 
-    async def start(self, handler: Handler | None) -> None:
+    async def start(self, handler: Handler | None, *, notifications_seconds: float = 1.0) -> None:
         """Create or migrate the engine's tables, take up this executor's interrupted segments, begin to work.
 
         `handler` None joins without working.
@@ -84,7 +92,19 @@ class JobEngine:
         engine = sqlite_engine(self._store.path, driver_begins=True) if self._store.sqlite else None
         url = f"sqlite:///{self._store.path}" if self._store.sqlite else self._store.url
         serializer = dbos.DBOSPortableJSONSerializer()
+        client = await asyncio.to_thread(self._join, dbos, url=url, engine=engine, serializer=serializer)
         if handler is not None:
+
+            async def segment(run_id: str, segment: int) -> None:
+                if self._stopping:
+                    # taken from the queue while stopping: left unfinished, so that the next start takes it up
+                    await asyncio.Event().wait()
+                self._in_hand += 1
+                try:
+                    await handler(run_id, segment)
+                finally:
+                    self._in_hand -= 1
+
             dbos.DBOS(
                 config={
                     "name": "pilot",
@@ -97,30 +117,31 @@ class JobEngine:
                     "max_executor_threads": self._threads,
                     # the default is pickle: whoever can write that table would run code here
                     "serializer": serializer,
-                    "notification_listener_polling_interval_sec": 5.0,
+                    "notification_listener_polling_interval_sec": notifications_seconds,
                 }
             )
-
-            async def segment(run_id: str, segment: int) -> None:
-                await handler(run_id, segment)
-
             dbos.DBOS.workflow(name=WORKFLOW, max_recovery_attempts=1000)(segment)
+            # from the running loop: segments then run on it
             dbos.DBOS.launch()
             self._working = True
-            await dbos.DBOS.register_queue_async(
-                QUEUE,
-                worker_concurrency=self._concurrency,
-                partition_concurrency=self._per_workspace,
-                polling_interval_sec=self._poll_seconds,
-                on_conflict="always_update",
-            )
-        self._client = await asyncio.to_thread(
-            lambda: dbos.DBOSClient(
-                system_database_url=url,
-                **({"system_database_engine": engine} if engine is not None else {}),
-                serializer=serializer,
-            )
+        self._client = client
+
+    def _join(self, dbos: Any, *, url: str, engine: Any, serializer: Any) -> "DBOSClient":
+        """Migrate the engine's tables and announce the queue before launch, which is when workers look for queues."""
+        dbos.DBOS.migrate(url)
+        client: DBOSClient = dbos.DBOSClient(
+            system_database_url=url,
+            **({"system_database_engine": engine} if engine is not None else {}),
+            serializer=serializer,
         )
+        client.register_queue(
+            QUEUE,
+            worker_concurrency=self._concurrency,
+            partition_concurrency=self._per_workspace,
+            polling_interval_sec=self._poll_seconds,
+            on_conflict="always_update",
+        )
+        return client
 
     def enqueue(self, tx: Tx, *, run_id: str, segment: int, workspace_id: str, priority: int = 0) -> None:
         """Queue a segment in the caller's transaction. Queuing the same segment again changes nothing."""
@@ -169,15 +190,17 @@ class JobEngine:
 
     async def stop(self, *, grace_seconds: int = 8) -> None:
         """Stop taking work, give what is in hand `grace_seconds`, close; the rest resumes at the next start."""
+        self._stopping = True
+        ends = time.monotonic() + grace_seconds
+        # what is in hand ends by itself after its step
+        while self._in_hand and time.monotonic() < ends:  # noqa: ASYNC110 - a counter, looked at for seconds at most
+            await asyncio.sleep(0.02)
         if self._client is not None:
             client, self._client = self._client, None
             await asyncio.to_thread(client.destroy)
         if self._working:
             self._working = False
-            dbos = _import_dbos()
-            await asyncio.to_thread(
-                lambda: dbos.DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=grace_seconds)
-            )
+            await asyncio.to_thread(lambda: _import_dbos().DBOS.destroy(destroy_registry=True))
             # the engine had made its own pool the loop's default, and has just shut it down
             asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(4, thread_name_prefix="after-engine"))
 

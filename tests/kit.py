@@ -280,7 +280,7 @@ async def open_kit(
 
     try:
         await store.write(seed)
-        await engine.start(runs.advance if work else None)
+        await engine.start(runs.advance if work else None, notifications_seconds=0.05)
         yield Kit(
             store=store,
             engine=engine,

@@ -26,7 +26,7 @@ def _run(connection: object) -> None:
         target_metadata=metadata,
         render_as_batch=True,
         render_item=_render,  # type: ignore[arg-type]
-        include_object=_ours,  # type: ignore[arg-type]
+        include_object=_ours,
         compare_type=False,
     )
     with context.begin_transaction():
