@@ -246,7 +246,7 @@ def uncertain(t: Texts, card: UncertainCard) -> View:
         t("uncertain-reason", reason=line(step.error, 300)) if step.error and open_still else None,
         t("card-task", title=line(card.task.title, 200)),
         Pre(shown) if shown.strip() else None,
-        None if open_still else Bold(t("uncertain-settled", state=t(f"step-{step.state}"))),
+        None if open_still else Bold(t("uncertain-settled", state=t(f"answer-{card.choice}"))),
         keyboard=(
             (
                 tap(t("button-retry"), buttons.uncertain(run_id=card.run.id, step_id=step.id, verb=buttons.RETRY)),

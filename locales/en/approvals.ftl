@@ -77,6 +77,7 @@ uncertain-settled = Settled: { $state }
 answer-retry = It is tried again.
 answer-skip = Skipped.
 answer-mark_done = Marked as done.
+answer-cancelled = The run was cancelled.
 answer-settled-before = This was settled already.
 
 grants-none = No standing permissions.

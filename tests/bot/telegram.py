@@ -92,6 +92,14 @@ class Telegram:
                     return result
                 await asyncio.sleep(0.02)
 
+    async def until_async(self, found: Any, seconds: float = 10.0) -> Any:
+        async with asyncio.timeout(seconds):
+            while True:
+                result = await found()
+                if result:
+                    return result
+                await asyncio.sleep(0.02)
+
     async def message(self, text: str, *, chat: int = ADA, seconds: float = 10.0) -> dict[str, Any]:
         try:
             return await self.until(

@@ -1,18 +1,8 @@
 """The main story in chat: start, a task, a card, the press, the result."""
 
-from pathlib import Path
-
-import pytest
-
 from domain.ports import ToolCall
-from tests.bot.kit import BotKit, open_bot
+from tests.bot.kit import BotKit
 from tests.kit import Script
-
-
-@pytest.fixture
-async def bot(tmp_path: Path):
-    async with open_bot(tmp_path) as kit:
-        yield kit
 
 
 def call(what: str = "x", **more: str) -> ToolCall:

@@ -1,0 +1,202 @@
+"""Approvals in chat: who came second, who may not, words instead of taps, four eyes, grants, undo."""
+
+import asyncio
+
+from domain.actor import Role
+from domain.ports import ToolCall
+from tests.bot.kit import BotKit
+from tests.kit import Script, breaks_after_sending
+
+BOB = 8
+
+
+def call(what: str = "x", **more: str) -> ToolCall:
+    return ToolCall(tool="http.post", args={"what": what, **more}, call_id="c1")
+
+
+async def card_of(bot: BotKit, text: str, *calls: ToolCall, chat: int = 7):
+    bot.kit.scripts[text] = Script(calls or [call()])
+    bot.telegram.say(text)
+    return await bot.telegram.message("Approval needed", chat=chat)
+
+
+async def test_the_second_tap_hears_the_true_outcome(bot: BotKit):
+    tg = bot.telegram
+    async with bot.running():
+        card = await card_of(bot, "Do it")
+        tg.tap(card, "Deny")
+        tg.tap(card, "Approve")
+        await tg.until(lambda: len(tg.answers) == 2)
+        assert tg.answers[0]["text"] == "Denied."
+        assert tg.answers[1]["text"].startswith("Already denied by Ada in chat at 20")
+        assert tg.answers[1]["show_alert"] == "true"
+        decided = await tg.message("Denied by Ada")
+        assert decided["message_id"] == card["message_id"]
+    assert bot.deed.done == []
+
+
+async def test_every_copy_of_the_card_is_edited(bot: BotKit):
+    tg = bot.telegram
+    await bot.kit.person(Role.OWNER, telegram_id=BOB)
+    async with bot.running():
+        card = await card_of(bot, "Do it")
+        other = await tg.message("Approval needed", chat=BOB)
+        tg.tap(other, "Approve", by=BOB)
+        mine = await tg.message("Approved by P owner")
+        theirs = await tg.message("Approved by P owner", chat=BOB)
+        assert (mine["message_id"], theirs["message_id"]) == (card["message_id"], other["message_id"])
+        tg.tap(card, "Approve")
+        await tg.until(lambda: len(tg.answers) == 2)
+        assert "Already approved by P owner in chat" in tg.answers[1]["text"]
+        await tg.message("all done")
+    assert len(bot.deed.done) == 1
+
+
+async def test_a_member_without_the_right_is_told_and_decides_nothing(bot: BotKit):
+    tg = bot.telegram
+    await bot.kit.person(Role.MEMBER, telegram_id=BOB)
+    async with bot.running():
+        card = await card_of(bot, "Do it")
+        tg.tap(card, "Approve", by=BOB)
+        tg.tap(card, "Approve", by=999)
+        await tg.until(lambda: len(tg.answers) == 2)
+        texts = sorted(a["text"] for a in tg.answers)
+        assert texts == [
+            "I do not know you yet. Write /start to me in a private chat first.",
+            "Your role does not allow this: resolve approvals takes owner.",
+        ]
+        assert (await bot.kit.approvals.list(bot.kit.owner))[0].status == "pending"
+    assert not tg.in_chat(BOB)
+
+
+async def test_a_reply_to_the_card_asks_for_changes_whatever_it_says(bot: BotKit):
+    tg = bot.telegram
+    async with bot.running():
+        card = await card_of(bot, "Do it")
+        tg.say("approve it", reply_to=card["message_id"])
+        await tg.message("Nothing was approved")
+        decided = await tg.message("Changes asked for by Ada")
+        assert "Note: approve it" in decided["text"]
+        await tg.message("all done")
+    assert bot.deed.done == []
+    assert len(await bot.kit.tasks.list(bot.kit.owner)) == 1
+
+
+async def test_deny_with_reason_in_a_plain_text_and_once_only(bot: BotKit):
+    tg = bot.telegram
+    async with bot.running():
+        card = await card_of(bot, "Do it")
+        tg.tap(card, "Deny with reason")
+        await tg.message("Why not?")
+        assert (await bot.kit.approvals.list(bot.kit.owner))[0].status == "pending"
+        tg.say("too expensive")
+        await tg.message("Denied with your reason")
+        assert "Note: too expensive" in (await tg.message("Denied by Ada"))["text"]
+        bot.kit.scripts["next thing"] = Script([])
+        tg.say("next thing")
+        await tg.message("Completed: next thing")
+    assert len(await bot.kit.tasks.list(bot.kit.owner)) == 2
+
+
+async def test_cancel_leaves_the_question_open(bot: BotKit):
+    tg = bot.telegram
+    async with bot.running():
+        card = await card_of(bot, "Do it")
+        tg.tap(card, "Ask for changes")
+        prompt = await tg.message("What should be different?")
+        tg.say("/cancel")
+        await tg.message("still open")
+        tg.say("a smaller one", reply_to=prompt["message_id"])
+        await tg.message("Changes asked for by Ada")
+
+
+async def test_a_quorum_shows_its_progress_on_the_card(bot: BotKit):
+    tg = bot.telegram
+    await bot.kit.person(Role.OWNER, telegram_id=BOB)
+    await bot.kit.person(Role.OWNER, telegram_id=9)
+    await bot.kit.set_policy(approvalQuorum=2)
+    async with bot.running():
+        card = await card_of(bot, "Do it")
+        assert "Approvals: 0 of 2" in card["text"]
+        tg.tap(card, "Approve")
+        tg.tap(card, "Approve", by=BOB)
+        await tg.message("Approvals: 1 of 2: P owner")
+        tg.tap(card, "Approve", by=9)
+        await tg.message("Approved by P owner")
+        await tg.message("all done")
+        assert tg.answers[0]["text"] == "Who asked for it cannot be one of its approvers."
+
+
+async def test_a_grant_from_the_card_lets_the_next_call_through_and_is_revoked(bot: BotKit):
+    tg = bot.telegram
+    async with bot.running():
+        card = await card_of(bot, "Do it", call("one"), call("two"))
+        tg.tap(card, "Allow for 1 h")
+        await tg.message("all done")
+        assert len(bot.deed.done) == 2
+        tg.say("/grants")
+        listed = await tg.message("Standing permissions")
+        assert "http.post: used 1 times" in listed["text"]
+        tg.tap(listed, "Revoke 1")
+        edited = await tg.message("No standing permissions.")
+        assert edited["message_id"] == listed["message_id"]
+    assert await bot.kit.approvals.grants(bot.kit.owner) == []
+
+
+async def test_an_interrupted_call_is_settled_from_chat(bot: BotKit):
+    tg = bot.telegram
+
+    async def broken(times: int):
+        if times == 1:
+            raise breaks_after_sending()
+
+    bot.deed.behave = broken
+    async with bot.running():
+        card = await card_of(bot, "Do it")
+        tg.tap(card, "Approve")
+        question = await tg.message("Interrupted: http.post")
+        tg.tap(question, "Retry")
+        tg.tap(question, "Skip")
+        await tg.message("all done")
+        settled = await tg.message("Settled: It is tried again.")
+        assert settled["message_id"] == question["message_id"]
+        assert "reply_markup" not in settled
+        await tg.until(lambda: len(tg.answers) == 3)
+        assert tg.answers[-1]["text"] == "This was settled already."
+    assert len(bot.deed.done) == 2
+
+
+async def test_a_card_decided_before_it_is_sent_has_no_live_buttons(bot: BotKit):
+    tg = bot.telegram
+    bot.kit.scripts["Do it"] = Script([call()])
+    async with bot.running():
+        tg.faults += [(500, {})] * 3
+        tg.say("Do it")
+        approval = await tg.until_async(lambda: bot.kit.approvals.list(bot.kit.owner, status="pending"))
+        from domain.approvals import ApprovalStatus, Via
+        from services.approvals import Wish
+
+        await bot.kit.approvals.resolve(bot.kit.owner, approval[0].id, Wish(status=ApprovalStatus.REJECTED, via=Via.API))
+        card = await tg.message("Denied by Ada, over the API")
+        assert not any(
+            "callback_data" in b for row in card.get("reply_markup", {}).get("inline_keyboard", []) for b in row
+        )
+        await asyncio.sleep(0.3)
+        assert sum("http.post" in m["text"] and "Digest" in m["text"] for m in tg.in_chat()) == 1
+
+
+async def test_a_button_of_another_version_decides_nothing(bot: BotKit):
+    tg = bot.telegram
+    async with bot.running():
+        card = await card_of(bot, "Do it")
+        approval = (await bot.kit.approvals.list(bot.kit.owner))[0]
+        await bot.kit.approvals.edit(bot.kit.owner, approval.id, args={"what": "other"}, version=1)
+        edited = await tg.message("what: other")
+        assert edited["message_id"] == card["message_id"]
+        assert "This question was edited" in edited["text"]
+        tg.tap(card, "Approve")
+        await tg.until(lambda: len(tg.answers) == 1)
+        assert tg.answers[0]["text"] == "The question was changed meanwhile. Look at the new card."
+        tg.tap(edited, "Approve")
+        await tg.message("all done")
+    assert len(bot.deed.done) == 1
