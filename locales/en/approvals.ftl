@@ -63,7 +63,7 @@ reply-noted-changes_requested = Sent back with your note: changes were asked for
 approvals-none = Nothing waits for approval.
 approvals-count =
     { $count ->
-        [one] One approval waits. Here it is:
+        [one] One approval waits. Shown: { $shown }
        *[other] { $count } approvals wait. Here are the newest { $shown }:
     }
 
@@ -82,7 +82,11 @@ answer-settled-before = This was settled already.
 
 grants-none = No standing permissions.
 grants-title = Standing permissions
-grant-line = { $tool }: used { $uses } times, until
+grant-line =
+    { $uses ->
+        [one] { $tool }: used once, until
+       *[other] { $tool }: used { $uses } times, until
+    }
 grant-line-max = { $tool }: used { $uses } of { $max } times, until
 grant-task = for one task
 grant-all = for the whole workspace

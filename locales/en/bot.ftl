@@ -35,10 +35,6 @@ start-example = Try an example task
 start-again = Welcome back, { $name }. Write a task, or see /help.
 start-joined = You joined the workspace { $workspace } as { $role }.
 example-title = Example: a note and a question to you
-example-description =
-    note.create
-    title: First note from Pilot
-    body: Written by the example task.
 example-queued = The example task is on its way.
 
 help-title = What I can do
@@ -63,7 +59,11 @@ button-receipt = Receipt { $hash }
 
 progress-title = { $state }: { $title }
 progress-step = { $seq }. { $tool }: { $state }
-progress-more = … { $count } earlier steps
+progress-more =
+    { $count ->
+        [one] … { $count } earlier step
+       *[other] … { $count } earlier steps
+    }
 progress-stopping = It stops before its next step.
 result-receipt = Receipt { $hash }
 result-none = (no text)

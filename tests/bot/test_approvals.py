@@ -136,7 +136,7 @@ async def test_a_grant_from_the_card_lets_the_next_call_through_and_is_revoked(b
         assert len(bot.deed.done) == 2
         tg.say("/grants")
         listed = await tg.message("Standing permissions")
-        assert "http.post: used 1 times" in listed["text"]
+        assert "http.post: used once" in listed["text"]
         tg.tap(listed, "Revoke 1")
         edited = await tg.message("No standing permissions.")
         assert edited["message_id"] == listed["message_id"]

@@ -1,0 +1,94 @@
+# Cartões de aprovação e respostas aos toques
+
+card-title = Aprovação necessária: { $tool }
+card-title-decided = Aprovação: { $tool }
+card-what = O que aconteceria
+card-input = Dados exatos
+card-input-more = … o restante aparece no aplicativo
+card-task = Tarefa: { $title }
+card-why = Por que precisa de aprovação: { $reason }
+card-effect = Alcance: { $effect } (E{ $level })
+card-reversible = Pode ser desfeito: { $answer }
+card-nothing = Se ninguém responder até lá, não é feito.
+card-expires = Vence:
+card-quorum = Aprovações: { $have } de { $need }
+card-quorum-names = Aprovações: { $have } de { $need }: { $names }
+card-digest = Impressão
+card-version = versão { $version }
+card-changed = Esta pergunta foi editada. Leia de novo antes de decidir.
+
+button-approve = Aprovar
+button-deny = Negar
+button-deny-reason = Negar com motivo
+button-changes = Pedir mudanças
+button-grant = Permitir 1 h (esta tarefa)
+button-open = Abrir
+button-undo = Desfazer
+
+outcome-approved = ✅ Aprovado por { $who }, { $where }
+outcome-rejected = ❌ Negado por { $who }, { $where }
+outcome-changes_requested = ✏️ Mudanças pedidas por { $who }, { $where }
+outcome-expired = ⌛ Vencido: ninguém decidiu a tempo, então não foi feito
+outcome-cancelled = ⚪ Retirado: a execução terminou
+outcome-note = Nota: { $note }
+outcome-undo = Executa depois de:
+outcome-grant = Com permissão para mais chamadas (veja /grants)
+
+reminder-1 = ⏰ Metade do tempo para decidir passou: { $tool } ({ $title }).
+reminder-2 = ⏰ Pouco tempo para decidir: { $tool } ({ $title }). Sem resposta não é feito.
+
+answer-approved = Aprovado. A execução continua.
+answer-rejected = Negado.
+answer-changes_requested = Mudanças pedidas. O operador é avisado.
+answer-granted = Aprovado, e permitido por 1 hora nesta tarefa.
+answer-voted = Sua aprovação conta: { $have } de { $need }.
+answer-undone = Desfeito. A chamada não é feita.
+late = Já { $outcome } por { $who } { $where } em { $when }.
+late-expired = Esta aprovação venceu; não foi feito.
+late-cancelled = Esta aprovação foi retirada; a execução terminou.
+late-word-approved = aprovado
+late-word-rejected = negado
+late-word-changes_requested = devolvido para mudanças
+late-word-expired = vencido
+late-word-cancelled = retirado
+
+ask-deny = Por que não? Responda com o motivo para negar { $tool }. /cancel deixa em aberto.
+ask-changes = O que deve ser diferente? Responda com as mudanças para { $tool }. /cancel deixa em aberto.
+ask-deny-hint = Motivo para negar
+ask-changes-hint = O que deve mudar
+ask-closed = Nada foi decidido. A aprovação continua aberta.
+reply-noted-rejected = Negado com o seu motivo.
+reply-noted-changes_requested = Devolvido com a sua nota: mudanças pedidas. Nada foi aprovado.
+
+approvals-none = Nada aguarda aprovação.
+approvals-count =
+    { $count ->
+        [one] Uma aprovação aguarda. Mostrando { $shown }:
+       *[other] { $count } aprovações aguardam. Aqui estão as { $shown } mais recentes:
+    }
+
+uncertain-title = Interrompido: { $tool }
+uncertain-text = A chamada foi interrompida no meio. Pode ter acontecido ou não. Verifique fora e escolha.
+uncertain-reason = O que se sabe: { $reason }
+button-retry = Tentar de novo
+button-skip = Pular
+button-done = Já está feito
+uncertain-settled = Resolvido: { $state }
+answer-retry = Será tentado de novo.
+answer-skip = Pulado.
+answer-mark_done = Marcado como feito.
+answer-cancelled = A execução foi cancelada.
+answer-settled-before = Isto já estava resolvido.
+
+grants-none = Nenhuma permissão permanente.
+grants-title = Permissões permanentes
+grant-line =
+    { $uses ->
+        [one] { $tool }: usada { $uses } vez, até
+       *[other] { $tool }: usada { $uses } vezes, até
+    }
+grant-line-max = { $tool }: usada { $uses } de { $max } vezes, até
+grant-task = para uma tarefa
+grant-all = para todo o espaço
+button-revoke = Revogar { $number }
+answer-revoked = Revogada. As próximas chamadas perguntarão de novo.

@@ -1,0 +1,96 @@
+# Карточки решений и ответы на нажатия
+
+card-title = Нужно решение: { $tool }
+card-title-decided = Решение: { $tool }
+card-what = Что произойдёт
+card-input = Точные данные
+card-input-more = … остальное видно в приложении
+card-task = Задача: { $title }
+card-why = Почему нужно решение: { $reason }
+card-effect = Охват: { $effect } (E{ $level })
+card-reversible = Можно вернуть назад: { $answer }
+card-nothing = Если до этого никто не ответит, действия не будет.
+card-expires = Срок:
+card-quorum = Одобрений: { $have } из { $need }
+card-quorum-names = Одобрений: { $have } из { $need }: { $names }
+card-digest = Отпечаток
+card-version = версия { $version }
+card-changed = Этот вопрос изменили. Прочтите его заново, прежде чем решать.
+
+button-approve = Одобрить
+button-deny = Отклонить
+button-deny-reason = Отклонить с причиной
+button-changes = Попросить изменить
+button-grant = Разрешить на 1 ч (эта задача)
+button-open = Открыть
+button-undo = Вернуть
+
+outcome-approved = ✅ Одобрено: { $who }, { $where }
+outcome-rejected = ❌ Отклонено: { $who }, { $where }
+outcome-changes_requested = ✏️ Просьба изменить: { $who }, { $where }
+outcome-expired = ⌛ Срок истёк: никто не решил вовремя, действия не было
+outcome-cancelled = ⚪ Снято: работа над задачей закончена
+outcome-note = Примечание: { $note }
+outcome-undo = Начнётся после:
+outcome-grant = С разрешением на следующие вызовы (см. /grants)
+
+reminder-1 = ⏰ Половина времени на решение прошла: { $tool } ({ $title }).
+reminder-2 = ⏰ Времени на решение почти нет: { $tool } ({ $title }). Без ответа действия не будет.
+
+answer-approved = Одобрено. Работа идёт дальше.
+answer-rejected = Отклонено.
+answer-changes_requested = Просьба изменить передана.
+answer-granted = Одобрено и разрешено на 1 час в этой задаче.
+answer-voted = Ваш голос учтён: { $have } из { $need }.
+answer-undone = Возвращено. Вызова не будет.
+late = Уже { $outcome }: { $who } { $where }, { $when }.
+late-expired = Срок этого решения истёк; действия не было.
+late-cancelled = Этот вопрос снят; работа над задачей закончена.
+late-word-approved = одобрено
+late-word-rejected = отклонено
+late-word-changes_requested = отправлено на изменение
+late-word-expired = истекло
+late-word-cancelled = снято
+
+ask-deny = Почему нет? Ответьте причиной отказа для { $tool }. /cancel оставит вопрос открытым.
+ask-changes = Что сделать иначе? Ответьте, что изменить для { $tool }. /cancel оставит вопрос открытым.
+ask-deny-hint = Причина отказа
+ask-changes-hint = Что изменить
+ask-closed = Ничего не решено. Вопрос всё ещё открыт.
+reply-noted-rejected = Отклонено с вашей причиной.
+reply-noted-changes_requested = Возвращено с вашим примечанием: просьба изменить. Ничего не одобрено.
+
+approvals-none = Ничто не ждёт решения.
+approvals-count =
+    { $count ->
+        [one] { $count } вопрос ждёт решения. Показано: { $shown }.
+        [few] { $count } вопроса ждут решения. Показаны новейшие: { $shown }.
+       *[other] { $count } вопросов ждут решения. Показаны новейшие: { $shown }.
+    }
+
+uncertain-title = Прервано: { $tool }
+uncertain-text = Вызов прервался на ходу. Он мог состояться, а мог и нет. Проверьте снаружи и выберите.
+uncertain-reason = Что известно: { $reason }
+button-retry = Повторить
+button-skip = Пропустить
+button-done = Уже сделано
+uncertain-settled = Решено: { $state }
+answer-retry = Будет повторено.
+answer-skip = Пропущено.
+answer-mark_done = Отмечено как сделанное.
+answer-cancelled = Работа над задачей отменена.
+answer-settled-before = Это уже решено.
+
+grants-none = Постоянных разрешений нет.
+grants-title = Постоянные разрешения
+grant-line =
+    { $uses ->
+        [one] { $tool }: использовано { $uses } раз, до
+        [few] { $tool }: использовано { $uses } раза, до
+       *[other] { $tool }: использовано { $uses } раз, до
+    }
+grant-line-max = { $tool }: использовано { $uses } из { $max }, до
+grant-task = для одной задачи
+grant-all = для всего пространства
+button-revoke = Отозвать { $number }
+answer-revoked = Отозвано. Следующие вызовы снова спросят.
