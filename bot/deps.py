@@ -16,6 +16,12 @@ from services.inbox import InboxService
 from services.runs import RunService
 from services.tasks import TaskService
 
+EXAMPLE = """\
+1. note.create title="First note from Pilot" body="Written by the example task."
+2. knowledge.search query="First note"
+3. finish summary="The note is kept: {{steps.1.title}}. Found again: {{steps.2.count}}."
+"""
+
 
 class Identity(Protocol):
     """People as services.identity knows them; who may act is decided from the person, never from the chat."""
@@ -36,14 +42,14 @@ class Identity(Protocol):
         """The person in another of their workspaces, which is their home in chat from now on."""
         ...
 
-    async def accept_invite(self, actor: Actor, token: str) -> Actor:
-        """The person in the workspace they were invited to; NotFound, Gone or Conflict when the invite is no good."""
-        ...
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotDeps:
-    """Services the handlers use. `example` is a playbook (title, text) for the first steps of a newcomer."""
+    """Services the handlers use.
+
+    `accept_invite` gives the person in the workspace they were invited to; NotFound, Gone or Conflict
+    when the invite is no good. `example` is the playbook of the example task.
+    """
 
     identity: Identity
     chat: ChatService
@@ -51,10 +57,11 @@ class BotDeps:
     tasks: TaskService
     runs: RunService
     approvals: ApprovalService
+    accept_invite: Callable[[Actor, str], Awaitable[Actor]]
     set_mode: Callable[[Actor, Mode], Awaitable[Any]]
     set_kill_switch: Callable[[Actor, bool], Awaitable[Any]]
     translator: Translator
     links: Links
     bus: Bus
     now: Now
-    example: str
+    example: str = EXAMPLE

@@ -71,7 +71,7 @@ async def _greet(ctx: Ctx, *, known: bool) -> None:
 
 async def _join(ctx: Ctx, token: str) -> None:
     try:
-        ctx.actor = await ctx.deps.identity.accept_invite(ctx.who, token)
+        ctx.actor = await ctx.deps.accept_invite(ctx.who, token)
     except PilotError:
         # which of unknown, used or expired it is would tell a guesser something
         await ctx.say(views.view(ctx.t("error-invite")))

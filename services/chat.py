@@ -355,7 +355,9 @@ class ChatService:
 
     async def set_language(self, actor: Actor, language: str) -> None:
         """The language a person chose."""
-        await self.store.write(lambda tx: chat_people.set_language(tx, actor.user_id, language, now=self.now()))
+        await self.store.write(
+            lambda tx: chat_people.set_preference(tx, actor.user_id, "language", language, now=self.now())
+        )
 
     async def set_away(self, actor: Actor, until: datetime | None) -> None:
         """Until then messages arrive without sound; None ends it."""

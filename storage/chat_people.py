@@ -33,8 +33,16 @@ def at_chat(tx: Tx, chat_id: int) -> Person | None:
     )
     if row is None:
         return None
+    preferences = row[4] or {}
+    # what the person chose outranks what their client said
+    chosen = preferences.get("language")
     return Person(
-        id=row[0], name=row[1], telegram_id=row[2], language=row[3], preferences=row[4] or {}, chat_open=bool(row[5])
+        id=row[0],
+        name=row[1],
+        telegram_id=row[2],
+        language=chosen if isinstance(chosen, str) else row[3],
+        preferences=preferences,
+        chat_open=bool(row[5]),
     )
 
 
@@ -49,11 +57,6 @@ def names(tx: Tx, user_ids: Sequence[str]) -> Mapping[str, str]:
 def set_chat_open(tx: Tx, chat_id: int, *, is_open: bool, now: datetime) -> None:
     """Note whether the private chat may be written to."""
     tx.execute(sa.update(users).where(users.c.telegram_id == chat_id).values(chat_open=is_open, updated_at=now))
-
-
-def set_language(tx: Tx, user_id: str, language: str, *, now: datetime) -> None:
-    """Note the language a person chose."""
-    tx.execute(sa.update(users).where(users.c.id == user_id).values(language=language, updated_at=now))
 
 
 def set_preference(tx: Tx, user_id: str, name: str, value: Any, *, now: datetime) -> None:
