@@ -10,13 +10,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.actor import Actor
-from domain.permissions import Action, require
-
 from domain.approvals import DECISIONS, Approval, ApprovalStatus, Via, digest_of_call
 from domain.audit import AuditAction
 from domain.clock import Now, iso
 from domain.errors import Conflict, Forbidden, Gone, Invalid
 from domain.ids import new_id
+from domain.permissions import Action, require
 from domain.runs import RunState, StepState
 from services.approval_requests import ApprovalRequests, shown_args
 from services.governor import Governor

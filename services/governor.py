@@ -129,9 +129,7 @@ class Governor:
         """
         policy, _ = self.policy(tx, task.workspace_id)
         name = self.policy_hash(tx, task.workspace_id)
-        facts = self.facts(
-            tx, task=task, run=run, spec=spec, args=args, approved_by=approved_by, estimate=estimate
-        )
+        facts = self.facts(tx, task=task, run=run, spec=spec, args=args, approved_by=approved_by, estimate=estimate)
         tx.cache["facts"] = facts.as_json()
         own = decide(policy, facts, self.rules, policy_hash=name)
         if own.verdict is Verdict.ALLOW and own.rule_id.startswith("grant:") and not self._use_grant(tx, own):

@@ -85,6 +85,16 @@ def active_of_task(tx: Tx, workspace_id: str, task_id: str) -> Run | None:
     return None if row is None else to_value(Run, row)
 
 
+def active_in(tx: Tx, workspace_id: str) -> Sequence[Run]:
+    """Runs of a workspace that have not ended, newest first."""
+    query = (
+        sa.select(*RUN_COLUMNS)
+        .where(runs.c.workspace_id == workspace_id, runs.c.state.not_in([s.value for s in RUN_ENDED]))
+        .order_by(runs.c.created_at.desc())
+    )
+    return [to_value(Run, row) for row in tx.all(query)]
+
+
 def next_number(tx: Tx, task_id: str) -> int:
     """The number of the task's next run, counting from 1."""
     return (

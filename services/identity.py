@@ -1,0 +1,552 @@
+"""The one door: whatever a caller presents becomes an Actor here, or nobody.
+
+A small cache keeps what tokens and memberships meant a moment ago; everything in this process
+that changes them empties it at once, and with several processes it is trusted for two seconds.
+"""
+
+import hmac
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.actor import Actor, Channel, Role
+from domain.audit import AuditAction
+from domain.clock import Now
+from domain.errors import Forbidden, NotFound, Unauthorized, Unavailable
+from domain.ids import new_id
+from domain.initdata import BadInitData, InitData, verify
+from domain.tasks import Mode
+from services.ledger import Facts
+from services.recorder import Recorder
+from storage import accounts, workspaces
+from storage.accounts import Session, User
+from storage.database import Store, Tx
+from storage.vault import hash_token, open_under, seal_under
+from storage.workspaces import Workspace
+
+SESSION_LIFE = timedelta(days=30)
+ROTATE_AFTER = timedelta(hours=24)
+GRACE = timedelta(seconds=60)
+KEY_PREFIX = "hp_"
+CACHE_SIZE = 20_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """What came with a request. `init_data` is the raw string of `Authorization: tma ...`."""
+
+    bearer: str | None = None
+    api_key: str | None = None
+    cookie: str | None = None
+    csrf: str | None = None
+    init_data: str | None = None
+    ip: str = ""
+    user_agent: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who it is. `new_token` is to be handed out as X-New-Token (and in cookies, when `by_cookie`)."""
+
+    actor: Actor
+    new_token: str | None = None
+    by_cookie: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Login:
+    """A fresh login. `token` and `csrf` are shown once and kept only as hashes."""
+
+    token: str
+    csrf: str
+    user: User
+    workspace: Workspace
+    role: str
+    expires_at: datetime
+    evidence_id: str | None
+
+
+@dataclass(slots=True)
+class _Cache:
+    ttl: float
+    entries: dict[Any, tuple[float, Any]] = field(default_factory=dict)
+
+    def get(self, key: Any) -> Any:
+        found = self.entries.get(key)
+        if found is None or found[0] < time.monotonic():
+            return None
+        return found[1]
+
+    def put(self, key: Any, value: Any) -> None:
+        if len(self.entries) >= CACHE_SIZE:
+            self.entries.clear()
+        self.entries[key] = (time.monotonic() + self.ttl, value)
+
+    def clear(self) -> None:
+        self.entries.clear()
+
+
+@dataclass(slots=True)
+class IdentityService:
+    """Logging in, knowing who it is, logging out. `bot_key` is the HMAC key of the bot's token, None without a bot."""
+
+    store: Store
+    recorder: Recorder
+    now: Now
+    bot_key: bytes | None
+    init_data_max_age: timedelta = timedelta(hours=24)
+    cache_seconds: float = 30.0
+    _sessions: _Cache = field(init=False)
+    _roles: _Cache = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._sessions = _Cache(self.cache_seconds)
+        self._roles = _Cache(self.cache_seconds)
+
+    def forget(self) -> None:
+        """Trust nothing remembered: a membership, a key or a session has changed."""
+        self._sessions.clear()
+        self._roles.clear()
+
+    def forget_after(self, tx: Tx) -> None:
+        """`forget` once this transaction is committed."""
+        tx.on_commit(self.forget)
+
+    # --- the door ---------------------------------------------------------------------------------
+
+    async def identify(self, credentials: Credentials, *, unsafe_method: bool) -> Identity:
+        """Who presents these. Unauthorized for nobody, Forbidden when a cookie comes without its CSRF token."""
+        if credentials.bearer:
+            identity = await self._of_session(credentials.bearer)
+            if identity is not None:
+                return identity
+        if credentials.init_data:
+            login = await self.login_telegram(credentials.init_data, ip=credentials.ip, agent=credentials.user_agent)
+            return Identity(actor=_actor(login.user.id, login.user.name, Channel.TELEGRAM, fresh_at=self.now()))
+        if credentials.api_key:
+            identity = await self._of_key(credentials.api_key)
+            if identity is not None:
+                return identity
+        if credentials.cookie:
+            identity = await self._of_session(credentials.cookie)
+            if identity is not None:
+                if unsafe_method and not self._csrf_fits(credentials.cookie, credentials.csrf):
+                    raise Forbidden("CSRF token invalid", code="csrf_invalid")
+                return replace(identity, by_cookie=True)
+        raise Unauthorized("Unauthorized")
+
+    def _csrf_fits(self, token: str, given: str | None) -> bool:
+        # derived, not stored: it cannot differ between two browsers' tabs, and dies with the token
+        return given is not None and hmac.compare_digest(csrf_of(token).encode(), given.encode("utf-8", "replace"))
+
+    async def _of_session(self, token: str) -> Identity | None:
+        if not 16 <= len(token) <= 200 or not token.isascii():
+            return None
+        digest = hash_token(token)
+        now = self.now()
+        found: tuple[Session, str] | None = self._sessions.get(digest)
+        if found is None:
+            found = await self.store.read(lambda tx: accounts.session_by_token(tx, digest))
+            if found is None:
+                return None
+            self._sessions.put(digest, found)
+        session, name = found
+        if session.revoked_at is not None or session.expires_at <= now:
+            return None
+        new_token: str | None = None
+        if session.rotated_at is not None:
+            if session.grace_until is None or session.grace_until <= now or session.successor_sealed is None:
+                return None
+            # everybody who still comes with the old token is told the same new one
+            new_token = open_under(token, session.successor_sealed)
+        elif now - session.created_at >= ROTATE_AFTER:
+            new_token = await self._rotate(token, digest)
+        return Identity(
+            actor=_actor(
+                session.user_id,
+                name,
+                Channel(session.channel),
+                session_id=session.family_id,
+                fresh_at=session.authenticated_at,
+            ),
+            new_token=new_token,
+        )
+
+    async def _rotate(self, token: str, digest: str) -> str | None:
+        def work(tx: Tx) -> str | None:
+            found = accounts.session_by_token(tx, digest, lock=True)
+            if found is None or found[0].revoked_at is not None:
+                return None
+            session = found[0]
+            if session.rotated_at is not None:
+                return None if session.successor_sealed is None else open_under(token, session.successor_sealed)
+            now = self.now()
+            fresh = secrets.token_hex(32)
+            accounts.rotate_session(
+                tx, session.id, now=now, successor_sealed=seal_under(token, fresh), grace_until=now + GRACE
+            )
+            accounts.add_session(
+                tx,
+                replace(
+                    session,
+                    id=new_id(),
+                    token_hash=hash_token(fresh),
+                    created_at=now,
+                    expires_at=now + SESSION_LIFE,
+                    rotated_at=None,
+                    successor_sealed=None,
+                    grace_until=None,
+                ),
+            )
+            self.forget_after(tx)
+            return fresh
+
+        return await self.store.write(work)
+
+    async def _of_key(self, key: str) -> Identity | None:
+        if not key.startswith(KEY_PREFIX) or len(key) > 100 or not key.isascii():
+            return None
+        digest = hash_token(key)
+        cached: Identity | None = self._sessions.get(digest)
+        if cached is None:
+            now = self.now()
+
+            def work(tx: Tx) -> Identity | None:
+                found = accounts.key_by_hash(tx, digest)
+                if found is None or found[0].revoked_at is not None or found[0].expires_at <= now:
+                    return None
+                held, name = found
+                role = workspaces.role_of(tx, held.workspace_id, held.user_id)
+                if role is None:
+                    return None
+                # a key never outlives a demotion of the person it acts for
+                weaker = min(Role(held.role), Role(role), key=lambda r: r.rank)
+                actor = Actor(
+                    user_id=held.user_id,
+                    name=name,
+                    channel=Channel.API_KEY,
+                    workspace_id=held.workspace_id,
+                    role=weaker,
+                    api_key_id=held.id,
+                    scopes=None if held.scopes is None else frozenset(held.scopes),
+                )
+                return Identity(actor=actor)
+
+            cached = await self.store.read(work)
+            if cached is None:
+                return None
+            self._sessions.put(digest, cached)
+            key_id = cached.actor.api_key_id
+            if key_id is not None:
+                await self.store.write(lambda tx: accounts.key_used(tx, key_id, now=now))
+        return cached
+
+    # --- workspaces -------------------------------------------------------------------------------
+
+    async def in_workspace(self, actor: Actor, workspace_id: str) -> Actor:
+        """The person in a workspace; NotFound when they are no member, which says nothing about whether it exists."""
+        if actor.api_key_id is not None:
+            if actor.workspace_id != workspace_id:
+                raise NotFound("Workspace not found")
+            return actor
+        key = (actor.user_id, workspace_id)
+        role: str | None = self._roles.get(key)
+        if role is None:
+            role = await self.store.read(lambda tx: workspaces.role_of(tx, workspace_id, actor.user_id))
+            if role is None:
+                raise NotFound("Workspace not found")
+            self._roles.put(key, role)
+        return replace(actor, workspace_id=workspace_id, role=Role(role))
+
+    async def home(self, actor: Actor) -> Actor:
+        """The person in the workspace they chose, or the first they joined."""
+        place = await self.store.read(lambda tx: self._home(tx, actor.user_id))
+        if place is None:
+            raise NotFound("Workspace not found")
+        return replace(actor, workspace_id=place[0].id, role=Role(place[1]))
+
+    @staticmethod
+    def _home(tx: Tx, user_id: str) -> tuple[Workspace, str] | None:
+        places = workspaces.of_user(tx, user_id)
+        user = accounts.get_user(tx, user_id)
+        chosen = None if user is None else user.preferences.get("workspaceId")
+        return next((p for p in places if p[0].id == chosen), places[0] if places else None)
+
+    async def workspaces(self, actor: Actor) -> Sequence[tuple[str, str]]:
+        """(id, name) of every workspace the person is in."""
+        return [(w.id, w.name) for w, _ in await self.store.read(lambda tx: workspaces.of_user(tx, actor.user_id))]
+
+    async def switch_workspace(self, actor: Actor, workspace_id: str) -> Actor:
+        """Make another workspace the person's home in chat."""
+        moved = await self.in_workspace(actor, workspace_id)
+
+        def work(tx: Tx) -> None:
+            user = accounts.get_user(tx, actor.user_id)
+            kept = {} if user is None else user.preferences
+            accounts.change_user(tx, actor.user_id, now=self.now(), preferences={**kept, "workspaceId": workspace_id})
+
+        await self.store.write(work)
+        return moved
+
+    # --- Telegram ---------------------------------------------------------------------------------
+
+    async def of_telegram(self, telegram_user_id: int) -> Actor | None:
+        """The person behind a chat update, at home; None for strangers. Decided from the person, never the chat."""
+
+        def work(tx: Tx) -> Actor | None:
+            user = accounts.user_by_telegram(tx, telegram_user_id)
+            place = None if user is None else self._home(tx, user.id)
+            if user is None or place is None:
+                return None
+            return Actor(
+                user_id=user.id,
+                name=user.name,
+                channel=Channel.TELEGRAM,
+                workspace_id=place[0].id,
+                role=Role(place[1]),
+            )
+
+        return await self.store.read(work)
+
+    async def ensure_telegram_user(
+        self, *, telegram_user_id: int, name: str, username: str | None, language: str | None
+    ) -> Actor:
+        """The person who pressed /start: created or refreshed, with a workspace, and a chat that may be written to."""
+
+        def work(tx: Tx) -> Actor:
+            user = self._telegram_user(
+                tx, telegram_id=telegram_user_id, name=name, username=username, language=language, photo_url=None
+            )
+            accounts.change_user(tx, user.id, now=self.now(), chat_open=True)
+            workspace, role, _ = self.settle_in(tx, user)
+            return Actor(
+                user_id=user.id,
+                name=user.name,
+                channel=Channel.TELEGRAM,
+                workspace_id=workspace.id,
+                role=Role(role),
+            )
+
+        return await self.store.write(work)
+
+    async def login_telegram(self, raw: str, *, ip: str, agent: str) -> Login:
+        """Log in with launch data. The very same string logs in again only while its first login has not ended."""
+        if self.bot_key is None:
+            raise Unavailable("Telegram not configured", code="telegram_not_configured")
+        data = verify(raw, key=self.bot_key, now=self.now(), max_age=self.init_data_max_age)
+        return await self.store.write(lambda tx: self._login_telegram(tx, data, ip=ip, agent=agent))
+
+    def _login_telegram(self, tx: Tx, data: InitData, *, ip: str, agent: str) -> Login:
+        now = self.now()
+        family = accounts.proof_family(tx, data.digest)
+        if family is not None and not accounts.family_is_live(tx, family, now=now):
+            raise BadInitData("used")
+        person = data.user
+        user = self._telegram_user(
+            tx,
+            telegram_id=person.id,
+            name=person.name,
+            username=person.username,
+            language=person.language_code,
+            photo_url=person.photo_url,
+        )
+        workspace, role, fresh = self.settle_in(tx, user)
+        family_id = family or new_id()
+        if family is None:
+            expires = datetime.fromtimestamp(data.auth_date, tz=now.tzinfo) + self.init_data_max_age + GRACE
+            accounts.remember_proof(
+                tx, digest=data.digest, kind="initdata", family_id=family_id, now=now, expires_at=max(expires, now)
+            )
+        return self.open_session(
+            tx,
+            user,
+            workspace,
+            role,
+            channel=Channel.TELEGRAM,
+            action=AuditAction.AUTH_TELEGRAM_VERIFIED,
+            family_id=family_id,
+            ip=ip,
+            agent=agent,
+            new_workspace=fresh,
+        )
+
+    def _telegram_user(
+        self,
+        tx: Tx,
+        *,
+        telegram_id: int,
+        name: str,
+        username: str | None,
+        language: str | None,
+        photo_url: str | None,
+    ) -> User:
+        now = self.now()
+        user = accounts.user_by_telegram(tx, telegram_id)
+        if user is None:
+            fresh = User(
+                id=new_id(),
+                email=None,
+                telegram_id=telegram_id,
+                name=name,
+                username=username,
+                language=language,
+                photo_url=photo_url,
+                chat_open=False,
+                preferences={},
+                created_at=now,
+            )
+            if accounts.add_user_once(tx, fresh, now=now):
+                return fresh
+            user = accounts.user_by_telegram(tx, telegram_id)
+            assert user is not None
+        seen: dict[str, Any] = {"name": name, "username": username, "photo_url": photo_url or user.photo_url}
+        # a language chosen in the app outlives what Telegram says
+        if user.preferences.get("language") is None and language is not None and user.language is None:
+            seen["language"] = language
+        changed = {key: value for key, value in seen.items() if getattr(user, key) != value}
+        if changed:
+            accounts.change_user(tx, user.id, now=now, **changed)
+            user = replace(user, **changed)
+        return user
+
+    # --- logging in and out -----------------------------------------------------------------------
+
+    def settle_in(self, tx: Tx, user: User) -> tuple[Workspace, str, bool]:
+        """The person's home workspace and role, created at the first login (then the third value is True)."""
+        place = self._home(tx, user.id)
+        if place is not None:
+            return *place, False
+        now = self.now()
+        workspace = self.create_workspace(tx, user, f"{user.name}'s Workspace"[:200], now=now)
+        return workspace, Role.OWNER.value, True
+
+    def create_workspace(self, tx: Tx, user: User, name: str, *, now: datetime) -> Workspace:
+        """A new workspace owned by this person, with its first receipt."""
+        workspace = Workspace(
+            id=new_id(),
+            name=name,
+            owner_id=user.id,
+            current_mode=Mode.DISCOVER.value,
+            compliance_frameworks=[],
+            created_at=now,
+            updated_at=now,
+            deleted_at=None,
+            purge_at=None,
+        )
+        workspaces.add(tx, workspace)
+        workspaces.join(
+            tx, member_id=new_id(), workspace_id=workspace.id, user_id=user.id, role=Role.OWNER.value, now=now
+        )
+        self.recorder.record(
+            tx,
+            workspace_id=workspace.id,
+            actor=f"user:{user.id}",
+            action=AuditAction.WORKSPACE_CREATED,
+            target=workspace.id,
+            facts=Facts(kind="membership", args={"name": name}),
+        )
+        return workspace
+
+    def open_session(
+        self,
+        tx: Tx,
+        user: User,
+        workspace: Workspace,
+        role: str,
+        *,
+        channel: Channel,
+        action: AuditAction,
+        ip: str,
+        agent: str,
+        family_id: str | None = None,
+        new_workspace: bool = False,
+    ) -> Login:
+        """A session with its audit line and receipt."""
+        now = self.now()
+        token = secrets.token_hex(32)
+        session_id = new_id()
+        expires = now + SESSION_LIFE
+        accounts.add_session(
+            tx,
+            Session(
+                id=session_id,
+                family_id=family_id or session_id,
+                token_hash=hash_token(token),
+                user_id=user.id,
+                channel=channel.value,
+                csrf_hash=None,
+                user_agent=agent[:200] or None,
+                ip=ip[:64] or None,
+                created_at=now,
+                authenticated_at=now,
+                expires_at=expires,
+                rotated_at=None,
+                successor_sealed=None,
+                grace_until=None,
+                revoked_at=None,
+            ),
+        )
+        evidence = self.recorder.record(
+            tx,
+            workspace_id=workspace.id,
+            actor=f"user:{user.id}",
+            action=action,
+            target=user.id,
+            metadata={"channel": channel.value, **({"firstLogin": True} if new_workspace else {})},
+            facts=Facts(kind="login"),
+        )
+        return Login(
+            token=token,
+            csrf=csrf_of(token),
+            user=user,
+            workspace=workspace,
+            role=role,
+            expires_at=expires,
+            evidence_id=evidence,
+        )
+
+    async def logout(self, token: str) -> str | None:
+        """End the login this token belongs to, with all its rotations; the evidence id, None for an unknown token."""
+        digest = hash_token(token)
+
+        def work(tx: Tx) -> str | None:
+            found = accounts.session_by_token(tx, digest, lock=True)
+            if found is None:
+                return None
+            session = found[0]
+            accounts.revoke_sessions(tx, family_id=session.family_id, now=self.now())
+            self.forget_after(tx)
+            place = self._home(tx, session.user_id)
+            return self.recorder.record(
+                tx,
+                workspace_id=None if place is None else place[0].id,
+                actor=f"user:{session.user_id}",
+                action=AuditAction.AUTH_SESSION_DELETED,
+                target=session.user_id,
+                facts=Facts(kind="login"),
+            )
+
+        return await self.store.write(work)
+
+    async def csrf_for_logout(self, token: str, given: str | None) -> None:
+        """Forbidden unless the CSRF token fits the cookie's session token."""
+        if not self._csrf_fits(token, given):
+            raise Forbidden("CSRF token invalid", code="csrf_invalid")
+
+    async def purge(self) -> int:
+        """Forget expired sessions, proofs and codes."""
+        return await self.store.write(lambda tx: accounts.purge(tx, now=self.now()))
+
+
+def csrf_of(token: str) -> str:
+    """The CSRF token that goes with a session token."""
+    return hmac.new(token.encode(), b"pilot:csrf", "sha256").hexdigest()
+
+
+def _actor(
+    user_id: str, name: str, channel: Channel, *, session_id: str | None = None, fresh_at: datetime | None = None
+) -> Actor:
+    return Actor(user_id=user_id, name=name, channel=channel, session_id=session_id, fresh_at=fresh_at)

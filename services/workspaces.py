@@ -1,0 +1,587 @@
+"""Workspaces: settings, mode, members, invites, API keys, deletion with grace."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from domain.actor import Actor, Channel, Role
+from domain.audit import AuditAction
+from domain.clock import Now
+from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
+from domain.ids import new_id
+from domain.permissions import SCOPES, Action, require
+from domain.policy.effective import effective
+from domain.policy.rules import RuleEngine, RuleError
+from domain.settings_schema import WorkspaceSettings, load, merge
+from domain.tasks import Mode
+from services.email_login import normal_address
+from services.identity import KEY_PREFIX, IdentityService, Login
+from services.ledger import Facts
+from services.recorder import Recorder
+from storage import accounts, receipts, runs, settings, workspaces
+from storage.accounts import ApiKey, Invite, Session, User
+from storage.database import Store, Tx
+from storage.settings import StoredSettings
+from storage.vault import hash_token
+from storage.workspaces import Member, Workspace
+
+INVITE_LIFE = timedelta(days=7)
+KEY_LIFE = timedelta(days=365)
+GRACE_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingsView:
+    """Settings with the version they were read at; `created` is True for the very first write."""
+
+    workspace_id: str
+    settings: WorkspaceSettings
+    version: int
+    created: bool = False
+    evidence_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceService:
+    """Use cases about workspaces and who belongs to them."""
+
+    store: Store
+    identity: IdentityService
+    recorder: Recorder
+    rules: RuleEngine
+    now: Now
+    app_url: str
+
+    # --- reading ----------------------------------------------------------------------------------
+
+    async def get(self, actor: Actor) -> tuple[Workspace, Sequence[Member]]:
+        """The workspace with its members."""
+        require(actor, Action.WORKSPACE_READ)
+        return await self.store.read(
+            lambda tx: (workspaces.get(tx, actor.in_workspace), workspaces.members(tx, actor.in_workspace))
+        )
+
+    async def mine(self, actor: Actor) -> Sequence[tuple[Workspace, str]]:
+        """Every workspace the person is in, with their role."""
+        return await self.store.read(lambda tx: workspaces.of_user(tx, actor.user_id))
+
+    async def me(self, actor: Actor) -> tuple[User, Sequence[tuple[Workspace, str]]]:
+        """The person and their workspaces."""
+
+        def work(tx: Tx) -> tuple[User, Sequence[tuple[Workspace, str]]]:
+            user = accounts.get_user(tx, actor.user_id)
+            if user is None:
+                raise NotFound("User not found")
+            return user, workspaces.of_user(tx, actor.user_id)
+
+        return await self.store.read(work)
+
+    # --- settings and mode ------------------------------------------------------------------------
+
+    async def settings(self, actor: Actor) -> SettingsView:
+        """The settings in force, defaults filled in."""
+        require(actor, Action.SETTINGS_READ)
+        stored = await self.store.read(lambda tx: settings.get(tx, actor.in_workspace))
+        return SettingsView(workspace_id=actor.in_workspace, settings=_loaded(stored), version=stored.version)
+
+    async def change_settings(self, actor: Actor, patch: Any) -> SettingsView:
+        """Merge a change into the settings; keys that are not given stay. Invalid names the field."""
+        require(actor, Action.SETTINGS_WRITE)
+        return await self.store.write(lambda tx: self._change(tx, actor, patch))
+
+    def _change(self, tx: Tx, actor: Actor, patch: Any) -> SettingsView:
+        workspace_id = actor.in_workspace
+        stored = settings.get(tx, workspace_id, lock=True)
+        before = _loaded(stored)
+        after = merge(before, patch)
+        for rule in after.policy.rules:
+            try:
+                self.rules.check(rule.when)
+            except RuleError as error:
+                raise Invalid(
+                    f"policyConfig.rules.{rule.id}: {error}",
+                    code="invalid_rule",
+                    details={
+                        "formErrors": [],
+                        "fieldErrors": {f"policyConfig.rules.{rule.id}": [str(error)]},
+                        "line": error.line,
+                        "column": error.column,
+                    },
+                ) from None
+        sections = after.as_json()
+        settings.put(
+            tx,
+            workspace_id=workspace_id,
+            policy=sections["policyConfig"],
+            budget=sections["budgetConfig"],
+            model=sections["modelConfig"],
+            version=stored.version + 1,
+            now=self.now(),
+        )
+        changed = sorted(name for name, value in sections.items() if before.as_json()[name] != value)
+        old_hash, new_hash = effective(before).policy_hash, effective(after).policy_hash
+        receipts.keep_policy(
+            tx,
+            workspace_id=workspace_id,
+            policy_hash=new_hash,
+            snapshot=effective(after).canonical().decode(),
+            now=self.now(),
+        )
+        switched = before.policy.killSwitch != after.policy.killSwitch
+        action = (
+            AuditAction.KILL_SWITCH_CHANGED
+            if switched
+            else AuditAction.WORKSPACE_SETTINGS_UPDATED
+            if stored.version
+            else AuditAction.WORKSPACE_SETTINGS_CREATED
+        )
+        evidence = self.recorder.record(
+            tx,
+            workspace_id=workspace_id,
+            actor=actor.principal,
+            action=action,
+            target=workspace_id,
+            metadata={
+                "changedSections": changed,
+                "oldPolicyHash": old_hash,
+                "newPolicyHash": new_hash,
+                **({"killSwitch": after.policy.killSwitch} if switched else {}),
+            },
+            facts=Facts(
+                kind="settings",
+                policy_hash=new_hash,
+                args={"before": before.as_json(), "after": sections},
+                metadata={"old_policy_hash": old_hash},
+            ),
+        )
+        self.recorder.event(
+            tx, workspace_id=workspace_id, kind="settings.updated", ref=workspace_id, payload={"changed": changed}
+        )
+        return SettingsView(
+            workspace_id=workspace_id,
+            settings=after,
+            version=stored.version + 1,
+            created=stored.version == 0,
+            evidence_id=evidence,
+        )
+
+    async def set_kill_switch(self, actor: Actor, on: bool) -> SettingsView:
+        """Freeze everything, or thaw it. It takes effect before the next step of running work."""
+        require(actor, Action.KILL_SWITCH_WRITE)
+        return await self.store.write(lambda tx: self._change(tx, actor, {"policyConfig": {"killSwitch": on}}))
+
+    async def set_mode(self, actor: Actor, mode: Mode) -> Workspace:
+        """Switch the mode of the workspace."""
+        require(actor, Action.MODE_WRITE)
+
+        def work(tx: Tx) -> Workspace:
+            workspace = workspaces.get(tx, actor.in_workspace, lock=True)
+            workspaces.change(tx, workspace.id, now=self.now(), current_mode=mode.value)
+            self.recorder.record(
+                tx,
+                workspace_id=workspace.id,
+                actor=actor.principal,
+                action=AuditAction.WORKSPACE_MODE_CHANGED,
+                target=workspace.id,
+                metadata={"from": workspace.current_mode, "to": mode.value},
+                facts=Facts(kind="settings"),
+            )
+            self.recorder.event(
+                tx, workspace_id=workspace.id, kind="workspace.mode", ref=workspace.id, payload={"mode": mode.value}
+            )
+            return replace(workspace, current_mode=mode.value)
+
+        return await self.store.write(work)
+
+    # --- the workspace itself ---------------------------------------------------------------------
+
+    async def create(self, actor: Actor, name: str) -> Workspace:
+        """One more workspace, owned by the person."""
+        if actor.channel is Channel.API_KEY:
+            raise Forbidden("an API key belongs to one workspace", code="insufficient_scope")
+
+        def work(tx: Tx) -> Workspace:
+            user = accounts.get_user(tx, actor.user_id)
+            if user is None:
+                raise NotFound("User not found")
+            return self.identity.create_workspace(tx, user, name, now=self.now())
+
+        return await self.store.write(work)
+
+    async def rename(self, actor: Actor, name: str) -> Workspace:
+        """Another name for the workspace."""
+        require(actor, Action.WORKSPACE_RENAME)
+
+        def work(tx: Tx) -> Workspace:
+            workspace = workspaces.get(tx, actor.in_workspace, lock=True)
+            workspaces.change(tx, workspace.id, now=self.now(), name=name)
+            self._note(tx, actor, AuditAction.WORKSPACE_RENAMED, workspace.id, {"from": workspace.name, "to": name})
+            return replace(workspace, name=name)
+
+        return await self.store.write(work)
+
+    async def delete(self, actor: Actor, *, grace_days: int = GRACE_DAYS) -> Workspace:
+        """Close the workspace: nobody gets in, work stops, and after the grace it is removed."""
+        require(actor, Action.WORKSPACE_DELETE)
+
+        def work(tx: Tx) -> Workspace:
+            workspace = workspaces.get(tx, actor.in_workspace, lock=True)
+            now = self.now()
+            gone = replace(workspace, deleted_at=now, purge_at=now + timedelta(days=grace_days))
+            workspaces.change(tx, workspace.id, now=now, deleted_at=gone.deleted_at, purge_at=gone.purge_at)
+            self._note(tx, actor, AuditAction.WORKSPACE_DELETED, workspace.id, {"graceDays": grace_days})
+            self.identity.forget_after(tx)
+            return gone
+
+        return await self.store.write(work)
+
+    async def restore(self, actor: Actor, workspace_id: str) -> Workspace:
+        """Open a closed workspace again within its grace; only its owner can."""
+
+        def work(tx: Tx) -> Workspace:
+            workspace = workspaces.get(tx, workspace_id, deleted=True, lock=True)
+            if workspace.deleted_at is None or workspace.owner_id != actor.user_id:
+                raise NotFound("Workspace not found")
+            workspaces.change(tx, workspace.id, now=self.now(), deleted_at=None, purge_at=None)
+            self._note(tx, actor, AuditAction.WORKSPACE_RESTORED, workspace.id, {})
+            self.identity.forget_after(tx)
+            return replace(workspace, deleted_at=None, purge_at=None)
+
+        return await self.store.write(work)
+
+    async def purge_due(self, *, limit: int = 20) -> int:
+        """Remove workspaces whose grace is over; their logs stay, with the payloads erased."""
+
+        def work(tx: Tx) -> int:
+            gone = workspaces.due_for_purge(tx, now=self.now(), limit=limit)
+            for workspace in gone:
+                receipts.erase_payloads(tx, workspace.id, now=self.now())
+                self._note(tx, None, AuditAction.WORKSPACE_PURGED, workspace.id, {})
+                workspaces.purge(tx, workspace.id)
+            return len(gone)
+
+        return await self.store.write(work)
+
+    # --- members ----------------------------------------------------------------------------------
+
+    async def set_role(self, actor: Actor, user_id: str, role: Role) -> None:
+        """Change a member's role; the owner's is changed by transferring ownership."""
+        require(actor, Action.MEMBER_ROLE)
+
+        def work(tx: Tx) -> None:
+            workspace = workspaces.get(tx, actor.in_workspace, lock=True)
+            if user_id == workspace.owner_id or role is Role.OWNER:
+                raise Conflict("there is one owner: transfer the ownership instead", code="owner_role")
+            if not workspaces.set_role(tx, workspace.id, user_id, role.value):
+                raise NotFound("Member not found")
+            self._note(tx, actor, AuditAction.MEMBER_ROLE_CHANGED, user_id, {"role": role.value})
+            self.identity.forget_after(tx)
+
+        await self.store.write(work)
+
+    async def transfer(self, actor: Actor, user_id: str) -> None:
+        """Make another member the owner; the former owner becomes a partner."""
+        require(actor, Action.WORKSPACE_TRANSFER)
+
+        def work(tx: Tx) -> None:
+            workspace = workspaces.get(tx, actor.in_workspace, lock=True)
+            if not workspaces.set_role(tx, workspace.id, user_id, Role.OWNER.value):
+                raise NotFound("Member not found")
+            if user_id != workspace.owner_id:
+                workspaces.set_role(tx, workspace.id, workspace.owner_id, Role.PARTNER.value)
+            workspaces.change(tx, workspace.id, now=self.now(), owner_id=user_id)
+            self._note(tx, actor, AuditAction.WORKSPACE_TRANSFERRED, user_id, {"from": workspace.owner_id})
+            self.identity.forget_after(tx)
+
+        await self.store.write(work)
+
+    async def remove(self, actor: Actor, user_id: str) -> None:
+        """Take a member out, with the keys they made here."""
+        require(actor, Action.MEMBER_REMOVE)
+        await self._leave(actor, user_id, AuditAction.MEMBER_REMOVED)
+
+    async def leave(self, actor: Actor) -> None:
+        """Leave; the owner has to hand the workspace over first."""
+        require(actor, Action.WORKSPACE_LEAVE)
+        await self._leave(actor, actor.user_id, AuditAction.MEMBER_LEFT)
+
+    async def _leave(self, actor: Actor, user_id: str, action: AuditAction) -> None:
+        def work(tx: Tx) -> None:
+            workspace = workspaces.get(tx, actor.in_workspace, lock=True)
+            if user_id == workspace.owner_id:
+                raise Conflict("the owner has to transfer the workspace first", code="owner_stays")
+            if not workspaces.leave(tx, workspace.id, user_id):
+                raise NotFound("Member not found")
+            accounts.revoke_keys_of_member(tx, workspace.id, user_id, now=self.now())
+            self._note(tx, actor, action, user_id, {})
+            self.identity.forget_after(tx)
+
+        await self.store.write(work)
+
+    # --- invites ----------------------------------------------------------------------------------
+
+    async def invite(self, actor: Actor, *, role: Role, email: str | None) -> tuple[Invite, str, str | None]:
+        """A single-use invitation, its token (shown once) and the evidence id; bound to the address if one is given."""
+        require(actor, Action.MEMBER_INVITE)
+        if role is Role.OWNER:
+            raise Invalid.field("role", "must be partner or member")
+        bound = None if email is None else normal_address(email)
+        token = secrets.token_urlsafe(32)
+
+        def work(tx: Tx) -> tuple[Invite, str, str | None]:
+            now = self.now()
+            invite = Invite(
+                id=new_id(),
+                workspace_id=actor.in_workspace,
+                token_hash=hash_token(token),
+                role=role.value,
+                email=bound,
+                created_by=actor.user_id,
+                created_at=now,
+                expires_at=now + INVITE_LIFE,
+                accepted_at=None,
+                accepted_by=None,
+                revoked_at=None,
+            )
+            accounts.add_invite(tx, invite)
+            evidence = self._note(
+                tx,
+                actor,
+                AuditAction.WORKSPACE_INVITE_CREATED,
+                invite.id,
+                {"role": role.value, "bound": bound is not None},
+            )
+            return invite, token, evidence
+
+        return await self.store.write(work)
+
+    def invite_url(self, token: str) -> str:
+        """Where an invitation is accepted in a browser; the token is in the fragment, which no log sees."""
+        return f"{self.app_url}/app/#invite={token}"
+
+    async def invites(self, actor: Actor) -> Sequence[Invite]:
+        """Invitations of the workspace."""
+        require(actor, Action.INVITE_LIST)
+        return await self.store.read(lambda tx: accounts.invites_of(tx, actor.in_workspace))
+
+    async def revoke_invite(self, actor: Actor, invite_id: str) -> None:
+        """End an invitation."""
+        require(actor, Action.INVITE_REVOKE)
+
+        def work(tx: Tx) -> None:
+            if not accounts.revoke_invite(tx, actor.in_workspace, invite_id, now=self.now()):
+                raise NotFound("Invite not found")
+            self._note(tx, actor, AuditAction.WORKSPACE_INVITE_REVOKED, invite_id, {})
+
+        await self.store.write(work)
+
+    async def accept_invite(self, actor: Actor, token: str) -> Actor:
+        """The person, who is already known, becomes a member. A bound invitation takes the proven address."""
+
+        def work(tx: Tx) -> Invite:
+            user = accounts.get_user(tx, actor.user_id)
+            if user is None:
+                raise NotFound("Invite not found")
+            return self._accept(tx, user, token)
+
+        invite = await self.store.write(work)
+        return await self.identity.in_workspace(replace(actor, api_key_id=None), invite.workspace_id)
+
+    async def accept_by_login(self, login: Login, token: str) -> Invite:
+        """Accept right after a login that proved the address."""
+        return await self.store.write(lambda tx: self._accept(tx, login.user, token))
+
+    async def check_invite(self, token: str) -> Invite:
+        """The open invitation with this token; the same refusal for every other."""
+
+        def work(tx: Tx) -> Invite:
+            return self._open(tx, token)
+
+        return await self.store.read(work)
+
+    def _open(self, tx: Tx, token: str) -> Invite:
+        invite = accounts.invite_by_hash(tx, hash_token(token[:200]))
+        if invite is None or invite.revoked_at is not None:
+            raise NotFound("Invalid or expired invite", code="invite_unknown")
+        if invite.accepted_at is not None:
+            raise Conflict("this invite was used", code="invite_used")
+        if invite.expires_at <= self.now():
+            raise Gone("this invite has expired", code="invite_expired")
+        return invite
+
+    def _accept(self, tx: Tx, user: User, token: str) -> Invite:
+        invite = self._open(tx, token)
+        if invite.email is not None and invite.email != user.email:
+            raise Forbidden("this invite is for another mail address", code="invite_bound")
+        workspaces.get(tx, invite.workspace_id)
+        now = self.now()
+        if not accounts.accept_invite(tx, invite.id, user_id=user.id, now=now):
+            raise Conflict("this invite was used", code="invite_used")
+        workspaces.join(
+            tx, member_id=new_id(), workspace_id=invite.workspace_id, user_id=user.id, role=invite.role, now=now
+        )
+        self.recorder.record(
+            tx,
+            workspace_id=invite.workspace_id,
+            actor=f"user:{user.id}",
+            action=AuditAction.WORKSPACE_INVITE_ACCEPTED,
+            target=user.id,
+            metadata={"role": invite.role, "inviteId": invite.id},
+            facts=Facts(kind="membership"),
+        )
+        self.identity.forget_after(tx)
+        return invite
+
+    # --- API keys ---------------------------------------------------------------------------------
+
+    async def create_key(
+        self, actor: Actor, *, name: str, role: Role | None, scopes: Sequence[str] | None, days: int | None
+    ) -> tuple[ApiKey, str, str | None]:
+        """A key bound to this workspace, no stronger than its maker; the key itself is shown once."""
+        require(actor, Action.APIKEY_CREATE)
+        assert actor.role is not None
+        wanted = role or actor.role
+        if wanted.rank > actor.role.rank:
+            raise Forbidden("a key may not be stronger than who makes it", code="insufficient_role")
+        unknown = sorted(set(scopes or ()) - set(SCOPES))
+        if unknown:
+            raise Invalid.field("scopes", f"unknown scope {unknown[0][:60]}; known are {', '.join(SCOPES)}")
+        if actor.api_key_id is not None and (scopes is None or not set(scopes) <= set(actor.scopes or ())):
+            raise Forbidden("a key may not make a key with more scopes than its own", code="insufficient_scope")
+        token = KEY_PREFIX + secrets.token_hex(24)
+
+        def work(tx: Tx) -> tuple[ApiKey, str, str | None]:
+            now = self.now()
+            key = ApiKey(
+                id=new_id(),
+                workspace_id=actor.in_workspace,
+                user_id=actor.user_id,
+                name=name,
+                prefix=token[:10],
+                key_hash=hash_token(token),
+                role=wanted.value,
+                scopes=None if scopes is None else sorted(set(scopes)),
+                created_at=now,
+                expires_at=now + (KEY_LIFE if days is None else timedelta(days=days)),
+                last_used_at=None,
+                revoked_at=None,
+            )
+            accounts.add_key(tx, key)
+            evidence = self._note(
+                tx, actor, AuditAction.API_KEY_CREATED, key.id, {"role": key.role, "scopes": key.scopes}
+            )
+            return key, token, evidence
+
+        return await self.store.write(work)
+
+    async def keys(self, actor: Actor) -> Sequence[ApiKey]:
+        """Keys of the workspace."""
+        require(actor, Action.APIKEY_LIST)
+        return await self.store.read(lambda tx: accounts.keys_of(tx, actor.in_workspace))
+
+    async def revoke_key(self, actor: Actor, key_id: str) -> None:
+        """End a key now."""
+        require(actor, Action.APIKEY_REVOKE)
+
+        def work(tx: Tx) -> None:
+            if not accounts.revoke_key(tx, actor.in_workspace, key_id, now=self.now()):
+                raise NotFound("API key not found")
+            self._note(tx, actor, AuditAction.API_KEY_REVOKED, key_id, {})
+            self.identity.forget_after(tx)
+
+        await self.store.write(work)
+
+    # --- sessions of a person ---------------------------------------------------------------------
+
+    async def sessions(self, actor: Actor) -> Sequence[Session]:
+        """Where the person is logged in."""
+        return await self.store.read(lambda tx: accounts.live_sessions(tx, actor.user_id, now=self.now()))
+
+    async def revoke_session(self, actor: Actor, family_id: str | None) -> int:
+        """End one login of the person, or all of them (None); how many rows ended."""
+
+        def work(tx: Tx) -> int:
+            now = self.now()
+            ended = (
+                accounts.revoke_sessions(tx, user_id=actor.user_id, now=now)
+                if family_id is None
+                else accounts.revoke_sessions(tx, family_id=family_id, user_id=actor.user_id, now=now)
+            )
+            if ended:
+                self.recorder.record(
+                    tx,
+                    workspace_id=None,
+                    actor=actor.principal,
+                    action=AuditAction.AUTH_SESSIONS_REVOKED,
+                    target=family_id,
+                    metadata={"count": ended},
+                    facts=None,
+                )
+                self.identity.forget_after(tx)
+            return ended
+
+        return await self.store.write(work)
+
+    # --- erasure ----------------------------------------------------------------------------------
+
+    async def erase_me(self, actor: Actor) -> dict[str, Any]:
+        """Erase a person: their own workspaces are closed for good, their data is blanked, every log stays whole."""
+        if actor.channel is Channel.API_KEY:
+            raise Forbidden("an API key cannot erase a person", code="insufficient_scope")
+
+        def work(tx: Tx) -> dict[str, Any]:
+            now = self.now()
+            owned: list[str] = []
+            reference: str | None = None
+            for workspace, _ in workspaces.of_user(tx, actor.user_id):
+                if workspace.owner_id == actor.user_id:
+                    others = [m for m in workspaces.members(tx, workspace.id) if m.user_id != actor.user_id]
+                    if others:
+                        raise Conflict(
+                            f"{workspace.name} has other members: transfer it first",
+                            code="owner_stays",
+                            details={"workspaceId": workspace.id},
+                        )
+                    owned.append(workspace.id)
+                else:
+                    workspaces.leave(tx, workspace.id, actor.user_id)
+                    self._note_in(tx, workspace.id, actor, AuditAction.MEMBER_LEFT, actor.user_id, {"erased": True})
+            for workspace_id in owned:
+                reference = self._note_in(tx, workspace_id, actor, AuditAction.USER_ERASED, actor.user_id, {})
+                for run in runs.active_in(tx, workspace_id):
+                    runs.change(tx, run, cancel_requested=True)
+                receipts.erase_payloads(tx, workspace_id, now=now)
+                workspaces.change(tx, workspace_id, now=now, deleted_at=now, purge_at=now, name="erased")
+            accounts.revoke_sessions(tx, user_id=actor.user_id, now=now)
+            accounts.erase_user(tx, actor.user_id, now=now)
+            self.identity.forget_after(tx)
+            return {"deleted": True, "deletedWorkspaces": owned, "erasureReceiptRef": reference}
+
+        return await self.store.write(work)
+
+    # --- notes ------------------------------------------------------------------------------------
+
+    def _note(
+        self, tx: Tx, actor: Actor | None, action: AuditAction, target: str, metadata: dict[str, Any]
+    ) -> str | None:
+        workspace_id = target if actor is None else actor.workspace_id or target
+        return self._note_in(tx, workspace_id, actor, action, target, metadata)
+
+    def _note_in(  # noqa: PLR0917 - the parts of one line
+        self, tx: Tx, workspace_id: str, actor: Actor | None, action: AuditAction, target: str, metadata: dict[str, Any]
+    ) -> str | None:
+        return self.recorder.record(
+            tx,
+            workspace_id=workspace_id,
+            actor="system" if actor is None else actor.principal,
+            action=action,
+            target=target,
+            metadata=metadata,
+            facts=Facts(kind="membership"),
+        )
+
+
+def _loaded(stored: StoredSettings) -> WorkspaceSettings:
+    return load(stored.policy, stored.budget, stored.model)
