@@ -10,6 +10,7 @@ from domain.errors import Invalid
 
 MAX_DEPTH = 20
 MAX_TEXT = 100_000
+MAX_INTEGER = 2**53 - 1  # beyond it JSON numbers have no canonical form, and a call could not be signed
 
 _IDENT = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
@@ -228,13 +229,23 @@ class Scanner:
             return self._json_list(depth)
         if char in _CLOSING and char != "'":
             return self._quoted()
-        number = self.match(_NUMBER)
+        number = self._number()
         if number is not None:
-            return json.loads(number)
+            return number
         for word in ("true", "false", "null"):
             if self.take(word):
                 return _WORDS[word]
         raise self.error("this is not valid JSON")
+
+    def _number(self) -> int | float | None:
+        start = self.pos
+        written = self.match(_NUMBER)
+        if written is None:
+            return None
+        value: int | float = json.loads(written)
+        if abs(value) > MAX_INTEGER and (isinstance(value, int) or value in (float("inf"), float("-inf"))):
+            raise self.error("the number is too large: write it in quotes", start)
+        return value
 
     def _json_object(self, depth: int) -> dict[str, Value]:
         start = self.pos
@@ -373,9 +384,9 @@ class Scanner:
         is_value, value = self.quoted_or_json()
         if is_value:
             return ("value", value)
-        number = self.match(_NUMBER)
+        number = self._number()
         if number is not None:
-            return ("value", json.loads(number))
+            return ("value", number)
         for word, meaning in _WORDS.items():
             if self._word(word):
                 return ("value", meaning)

@@ -37,7 +37,18 @@ from typing import Any, Literal
 
 import jsonschema
 
-from domain.playbook_text import Condition, PlaybookError, Ref, Scanner, Value, dedent, fill, holds, references
+from domain.playbook_text import (
+    MAX_INTEGER,
+    Condition,
+    PlaybookError,
+    Ref,
+    Scanner,
+    Value,
+    dedent,
+    fill,
+    holds,
+    references,
+)
 from domain.tools import ToolSpec
 
 __all__ = ["Call", "End", "Playbook", "PlaybookError", "PlaybookStep", "StepResult", "Stop", "next_step", "parse"]
@@ -204,6 +215,7 @@ _ON_FAILURE = re.compile(r"on[ \t]+(?:failure|error)[ \t]*:[ \t]*", re.IGNORECAS
 _AS = re.compile(r"as[ \t]+(?=[A-Za-z_])")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _COMMENT = re.compile(r"#|//|>|```[A-Za-z]*[ \t]*\r?(?:\n|\Z)")
+_NO_CHARACTER = re.compile("[\ud800-\udfff\x00]")
 _LOOKS_LIKE_CONDITION = re.compile(r"(?:not\b|\(|\{\{|[ \t])*(?:steps|params)[.\[]")
 
 
@@ -214,6 +226,7 @@ def parse(text: str, tools: Sequence[ToolSpec]) -> Playbook | None:
     argument that does not fit, a reference to nothing, a value that is never closed.
     """
     specs = {spec.name: spec for spec in tools}
+    text = _NO_CHARACTER.sub("\ufffd", text)
     if not any(_surely_a_step(line, specs) for line in text.split("\n")):
         return None
     if len(text) > MAX_CHARS:
@@ -671,7 +684,7 @@ def _typed(value: Value, schema: Any) -> Value:
         return value
     if isinstance(read, dict | list | str) or (isinstance(read, float) and read in (float("inf"), float("-inf"))):
         return value
-    if read != read:  # noqa: PLR0124 - json reads NaN
+    if read != read or (isinstance(read, int) and abs(read) > MAX_INTEGER):  # noqa: PLR0124 - json reads NaN
         return value
     return value if _problem(schema, read, {}) and not _problem(schema, value, {}) else read
 

@@ -5,6 +5,7 @@ import unicodedata
 from typing import Any
 
 MAX_DEPTH = 30
+MAX_INTEGER = 2**53 - 1  # beyond it JSON numbers have no canonical form
 
 # Characters that show nothing and can carry hidden text or reorder what is shown: soft hyphen, bidi
 # controls and isolates, zero-width characters, invisible operators, tag characters, variation selectors.
@@ -44,7 +45,7 @@ def clean_json(value: Any, *, max_chars: int = 20_000) -> Any:
     """The JSON value with every text and key cleaned, cut where its texts together pass `max_chars`.
 
     What is nested deeper than 30 levels, and items beyond the cap, become `"..."`. Numbers that JSON has no
-    word for become None.
+    word for become None, integers beyond 2^53 texts.
     """
     return _clean_json(value, _Budget(max_chars), 0)
 
@@ -71,6 +72,8 @@ def _clean_json(value: Any, budget: _Budget, depth: int) -> Any:
     budget.left -= 1
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124
         return None
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return str(value)
     return value if value is None or isinstance(value, bool | int | float) else budget.take(str(value))
 
 

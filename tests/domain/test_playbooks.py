@@ -357,6 +357,8 @@ def test_numbers_are_names() -> None:
         ('1. http.post url=x json={"a" 1}', 1, "a colon is expected after the name in the JSON object"),
         ('1. http.post url=x json={\n"a": nope}', 2, "this is not valid JSON"),
         ('1. http.post url=x json={"a": 1, "a": 2}', 1, "the name 'a' is there twice"),
+        ("1. http.post url=x json=[9007199254740992]", 1, "the number is too large: write it in quotes"),
+        ("1. http.post url=x json=[1e999]", 1, "the number is too large: write it in quotes"),
         ("1. http.post url=x json={a: 1}", 1, "a name in quotes is expected in the JSON object"),
         ("1. http.post url=x json=" + "[" * 50, 1, "the value is nested too deeply"),
         ("1. note.create title={{steps.1.id}}", 1, "there is no step 1 before this one"),

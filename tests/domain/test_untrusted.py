@@ -44,6 +44,7 @@ def test_json_is_cleaned_inside_and_bounded() -> None:
     }
     assert len(json.dumps(clean_json({"k": "v" * 100_000}, max_chars=1000))) < 1100
     assert len(json.dumps(clean_json(list(range(1_000_000)), max_chars=1000))) < 10_000
+    assert clean_json([2**53, -(2**53), 2**53 - 1]) == [str(2**53), str(-(2**53)), 2**53 - 1]
     deep: object = "end"
     for _ in range(500):
         deep = [deep]

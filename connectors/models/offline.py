@@ -1,0 +1,100 @@
+"""The planner without a model: runs playbooks, and says plainly when a task is none."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain import playbooks
+from domain.playbooks import Call, End, Playbook, PlaybookError, StepResult
+from domain.ports import PlanAnswer, Planner, PlanRequest, ToolCall
+
+KIND = "playbook"
+NO_MODEL = (
+    "No model is configured, and the task is not a playbook, so nobody can plan it. Add a model in the settings, or "
+    "write the task as steps, for example: 1. http.get url=https://example.com"
+)
+BEGUN_WITH_MODEL = "This run was begun with a model, and no model is configured now."
+
+
+class OfflinePlanner:
+    """Executes the steps of a playbook one by one. It never guesses: what is not a step is not done."""
+
+    async def next(self, request: PlanRequest) -> PlanAnswer:
+        """The next step, the end, or why there is none: codes `no_model`, `playbook_invalid`, `playbook_stopped`."""
+        memory = request.history if isinstance(request.history, Mapping) else {}
+        if memory and memory.get("kind") != KIND:
+            return _blocked(BEGUN_WITH_MODEL, "no_model", request.history)
+        try:
+            found = playbooks.parse(request.task_description, request.tools)
+            if found is None:
+                hint = playbooks.hint(request.task_description, request.tools)
+                return _blocked(" ".join(filter(None, (NO_MODEL, hint))), "no_model", request.history)
+            return self._next(found, request, memory)
+        except PlaybookError as error:
+            return _blocked(f"The playbook cannot be run: {error}", "playbook_invalid", request.history)
+
+    def _next(self, found: Playbook, request: PlanRequest, memory: Mapping[str, Any]) -> PlanAnswer:
+        kept: dict[str, Any] = dict(memory.get("results", {}))
+        asked = memory.get("asked")
+        if asked is not None and request.results:
+            kept[asked] = _kept(found, asked, request.results[-1])
+        results = {label: StepResult(**result) for label, result in kept.items()}
+        step = playbooks.next_step(found, results)
+        if isinstance(step, Call):
+            # The id makes a step of the playbook recognisable in the journal.
+            call = ToolCall(tool=step.step.tool, args=step.args, call_id=f"step-{step.step.label}")
+            return PlanAnswer(call=call, history={"kind": KIND, "asked": step.step.label, "results": kept})
+        history = {"kind": KIND, "asked": None, "results": kept}
+        if isinstance(step, End):
+            return PlanAnswer(finished=_summary(found, results, step), history=history)
+        reason = f"Step {step.step.label} ({step.step.tool}, line {step.step.line}) did not succeed: {step.reason}"
+        return _blocked(reason, "playbook_stopped", history)
+
+
+class PlaybooksFirst:
+    """A playbook is run as it is written, also where there is a model; everything else goes to the model."""
+
+    def __init__(self, model: Planner) -> None:
+        self._offline = OfflinePlanner()
+        self._model = model
+
+    async def next(self, request: PlanRequest) -> PlanAnswer:
+        """The answer of whichever planner this run belongs to."""
+        if isinstance(request.history, Mapping):
+            planner: Planner = self._offline if request.history.get("kind") == KIND else self._model
+            return await planner.next(request)
+        try:
+            is_playbook = playbooks.parse(request.task_description, request.tools) is not None
+        except PlaybookError:
+            is_playbook = True
+        return await (self._offline if is_playbook else self._model).next(request)
+
+
+def _blocked(reason: str, code: str, history: Any) -> PlanAnswer:
+    return PlanAnswer(blocked=reason, blocked_code=code, history=history)
+
+
+def _kept(found: Playbook, label: str, result: Mapping[str, Any]) -> dict[str, Any]:
+    """What the memory keeps of a result: the output only if a later step looks at it."""
+    return {
+        "ok": bool(result.get("ok")),
+        "state": str(result.get("state") or ""),
+        "output": result.get("output") if found.needed_later(label) else None,
+        "error": str(result.get("error") or "")[:2000],
+    }
+
+
+def _summary(found: Playbook, results: Mapping[str, StepResult], end: End) -> str:
+    lines = []
+    for step in found.steps:
+        result = results.get(step.label)
+        if step.label in end.skipped or result is None:
+            said = "not needed"
+        elif result.ok:
+            said = "done"
+        elif result.state == "skipped":
+            said = "skipped"
+        else:
+            said = f"failed: {result.error[:200]}" if result.error else "failed"
+        lines.append(f"{step.label}. {step.tool}: {said}")
+    went_well = sum(result.ok for result in results.values())
+    return "\n".join([f"{went_well} of {len(found.steps)} steps done.", *lines])
