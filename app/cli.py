@@ -61,7 +61,8 @@ def migrate() -> None:
     """Bring the database up to date and say what was done."""
     settings = _settings()
     from storage.database import Store
-    from storage.migrate import migrate as bring_up, newest
+    from storage.migrate import migrate as bring_up
+    from storage.migrate import newest
 
     store = Store(settings.store_url)
     done = bring_up(store)
@@ -81,10 +82,12 @@ def verify(file: Path, key: str | None, checkpoint: Path | None, as_json: bool) 
     with file.open("rb") as stream:
         result = verify_archive(
             stream,
-            trusted_key=key,
-            outside_checkpoint=None if checkpoint is None else checkpoint.read_text(),
+            trusted=() if key is None else (bytes.fromhex(key),),
+            checkpoint=None if checkpoint is None else checkpoint.read_text(),
         )
-    lines = [f"{'ok  ' if c.ok else 'FAIL'} {c.name}{': ' + c.detail if c.detail else ''}" for c in result.checks]
+    words = {True: "ok  ", False: "FAIL", None: "-   "}
+    lines = [f"{words[c.ok]} {c.name}{': ' + c.detail if c.detail else ''} {c.where}".rstrip() for c in result.checks]
+    lines += [f"note {note}" for note in result.notes]
     verdict = f"{result.receipts} receipts: " + ("everything holds" if result.ok else "NOT what was signed")
     _print(result.to_json(), as_json=as_json, text="\n".join([*lines, verdict]))
     sys.exit(0 if result.ok else 1)

@@ -32,7 +32,7 @@ class Clock:
 
     def start(self) -> None:
         """Begin to tick, on the running loop."""
-        from apscheduler.schedulers.asyncio import AsyncIOScheduler  # noqa: PLC0415
+        from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
         scheduler = AsyncIOScheduler(timezone="UTC")
         for name, seconds, tick, shared in self._ticks:

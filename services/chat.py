@@ -8,10 +8,9 @@ from typing import Any
 from domain.actor import Actor
 from domain.approvals import Approval
 from domain.clock import Now
-from domain.errors import Conflict, Forbidden, NotFound
+from domain.errors import Conflict, Forbidden, NotFound, PilotError
 from domain.permissions import Action, require
 from domain.receipts import merkle
-from domain.receipts.errors import LedgerError
 from domain.receipts.receipt import parse, verify
 from domain.runs import Run, Step, StepState, UncertainChoice
 from domain.tasks import Task
@@ -449,7 +448,7 @@ class ChatService:
                 path=merkle.inclusion_proof(row.idx, head.size, nodes),
                 root_hash=root,
             )
-        except LedgerError as error:
+        except PilotError as error:
             return str(error)
         return ""
 
@@ -479,7 +478,7 @@ class ChatService:
                         path=merkle.consistency_proof(last.size, head.size, nodes),
                     )
                 problem = next((p for row in newest if (p := self._problem(tx, row))), "")
-            except LedgerError as error:
+            except PilotError as error:
                 root, problem = b"", str(error)
             return Checked(size=head.size, checked=len(newest), root=root.hex(), problem=problem)
 

@@ -9,7 +9,7 @@ import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domain.actor import Actor, Channel, Role
@@ -73,6 +73,8 @@ class Login:
 class _Cache:
     ttl: float
     entries: dict[Any, tuple[float, Any]] = field(default_factory=dict)
+    # counts the emptyings: what was read before one must not be put in after it
+    generation: int = 0
 
     def get(self, key: Any) -> Any:
         found = self.entries.get(key)
@@ -80,12 +82,15 @@ class _Cache:
             return None
         return found[1]
 
-    def put(self, key: Any, value: Any) -> None:
+    def put(self, key: Any, value: Any, *, read_in: int) -> None:
+        if read_in != self.generation:
+            return
         if len(self.entries) >= CACHE_SIZE:
             self.entries.clear()
         self.entries[key] = (time.monotonic() + self.ttl, value)
 
     def clear(self) -> None:
+        self.generation += 1
         self.entries.clear()
 
 
@@ -124,8 +129,7 @@ class IdentityService:
             if identity is not None:
                 return identity
         if credentials.init_data:
-            login = await self.login_telegram(credentials.init_data, ip=credentials.ip, agent=credentials.user_agent)
-            return Identity(actor=_actor(login.user.id, login.user.name, Channel.TELEGRAM, fresh_at=self.now()))
+            return await self._of_init_data(credentials)
         if credentials.api_key:
             identity = await self._of_key(credentials.api_key)
             if identity is not None:
@@ -138,6 +142,31 @@ class IdentityService:
                 return replace(identity, by_cookie=True)
         raise Unauthorized("Unauthorized")
 
+    async def _of_init_data(self, credentials: Credentials) -> Identity:
+        """Launch data with each request instead of a session: verified each time, the person looked up once."""
+        if self.bot_key is None or credentials.init_data is None:
+            raise Unavailable("Telegram not configured", code="telegram_not_configured")
+        data = verify(credentials.init_data, key=self.bot_key, now=self.now(), max_age=self.init_data_max_age)
+        cached: Identity | None = self._sessions.get(data.digest)
+        if cached is not None:
+            return cached
+        generation = self._sessions.generation
+
+        def work(tx: Tx) -> User:
+            family = accounts.proof_family(tx, data.digest)
+            if family is not None and not accounts.family_is_live(tx, family, now=self.now()):
+                raise BadInitData("used")
+            user = accounts.user_by_telegram(tx, data.user.id)
+            if user is None:
+                raise Unauthorized("log in first: POST /api/auth/telegram", code="unknown_person")
+            return user
+
+        user = await self.store.read(work)
+        fresh_at = datetime.fromtimestamp(data.auth_date, tz=UTC)
+        identity = Identity(actor=_actor(user.id, user.name, Channel.TELEGRAM, fresh_at=fresh_at))
+        self._sessions.put(data.digest, identity, read_in=generation)
+        return identity
+
     def _csrf_fits(self, token: str, given: str | None) -> bool:
         # derived, not stored: it cannot differ between two browsers' tabs, and dies with the token
         return given is not None and hmac.compare_digest(csrf_of(token).encode(), given.encode("utf-8", "replace"))
@@ -149,10 +178,11 @@ class IdentityService:
         now = self.now()
         found: tuple[Session, str] | None = self._sessions.get(digest)
         if found is None:
+            generation = self._sessions.generation
             found = await self.store.read(lambda tx: accounts.session_by_token(tx, digest))
             if found is None:
                 return None
-            self._sessions.put(digest, found)
+            self._sessions.put(digest, found, read_in=generation)
         session, name = found
         if session.revoked_at is not None or session.expires_at <= now:
             return None
@@ -235,10 +265,11 @@ class IdentityService:
                 )
                 return Identity(actor=actor)
 
+            generation = self._sessions.generation
             cached = await self.store.read(work)
             if cached is None:
                 return None
-            self._sessions.put(digest, cached)
+            self._sessions.put(digest, cached, read_in=generation)
             key_id = cached.actor.api_key_id
             if key_id is not None:
                 await self.store.write(lambda tx: accounts.key_used(tx, key_id, now=now))
@@ -255,10 +286,11 @@ class IdentityService:
         key = (actor.user_id, workspace_id)
         role: str | None = self._roles.get(key)
         if role is None:
+            generation = self._roles.generation
             role = await self.store.read(lambda tx: workspaces.role_of(tx, workspace_id, actor.user_id))
             if role is None:
                 raise NotFound("Workspace not found")
-            self._roles.put(key, role)
+            self._roles.put(key, role, read_in=generation)
         return replace(actor, workspace_id=workspace_id, role=Role(role))
 
     async def home(self, actor: Actor) -> Actor:

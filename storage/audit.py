@@ -74,3 +74,8 @@ def select_entries(
 def find(tx: Tx, query: sa.Select[Any], *, limit: int) -> Sequence[AuditEntry]:
     """Up to `limit` lines of a `select_entries` query."""
     return [to_value(AuditEntry, row) for row in tx.all(query.limit(limit))]
+
+
+def entry_of(row: Any) -> AuditEntry:
+    """The line a row of a `select_entries` query holds."""
+    return to_value(AuditEntry, row)

@@ -1,0 +1,54 @@
+"""Everything that can be done, in one frozen value built once by the composition root."""
+
+from dataclasses import dataclass
+
+from services.approvals import ApprovalService
+from services.audit import AuditService
+from services.bus import Bus
+from services.chat import ChatService
+from services.email_login import EmailLogin
+from services.governor import Governor
+from services.health import Health
+from services.idempotency import IdempotencyService
+from services.identity import IdentityService
+from services.inbox import InboxService
+from services.ledger import Ledger
+from services.limits import Limits
+from services.live import LiveService
+from services.operators import OperatorService
+from services.receipts import ReceiptService
+from services.recorder import Recorder
+from services.runs import RunService
+from services.tasks import TaskService
+from services.toolbox import Toolbox
+from services.workspaces import WorkspaceService
+from storage.database import Store
+from storage.engine import JobEngine
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """The use cases of one installation."""
+
+    store: Store
+    engine: JobEngine
+    bus: Bus
+    ledger: Ledger
+    recorder: Recorder
+    governor: Governor
+    toolbox: Toolbox
+    identity: IdentityService
+    email_login: EmailLogin
+    limits: Limits
+    workspaces: WorkspaceService
+    tasks: TaskService
+    runs: RunService
+    approvals: ApprovalService
+    operators: OperatorService
+    receipts: ReceiptService
+    audit: AuditService
+    live: LiveService
+    health: Health
+    idempotency: IdempotencyService
+    inbox: InboxService
+    chat: ChatService

@@ -1,0 +1,118 @@
+"""Operators: who does the work."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from domain.actor import Actor
+from domain.audit import AuditAction
+from domain.clock import Now
+from domain.errors import Invalid
+from domain.ids import new_id
+from domain.permissions import Action, require
+from services.ledger import Facts
+from services.recorder import Recorder
+from services.toolbox import Toolbox
+from storage import operators
+from storage.database import Store, Tx
+from storage.operators import Operator
+
+ROLES = {
+    "engineering": "Builds and ships: plans technical work, writes code tasks, checks deployments.",
+    "product": "Decides what to build: talks to users, writes specifications, keeps the plan.",
+    "growth": "Brings people in: experiments, outreach, launches, numbers.",
+    "design": "Makes it usable and clear: flows, texts, pictures.",
+    "ops": "Keeps it running: checklists, providers, money, reminders.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorService:
+    """Use cases about operators."""
+
+    store: Store
+    toolbox: Toolbox
+    recorder: Recorder
+    now: Now
+
+    async def list(self, actor: Actor) -> Sequence[Operator]:
+        """Operators of the workspace, oldest first."""
+        require(actor, Action.OPERATOR_READ)
+        return await self.store.read(lambda tx: operators.find(tx, actor.in_workspace))
+
+    async def get(self, actor: Actor, operator_id: str) -> Operator:
+        """One operator."""
+        require(actor, Action.OPERATOR_READ)
+        return await self.store.read(lambda tx: operators.get(tx, actor.in_workspace, operator_id))
+
+    def check_tools(self, names: Sequence[str]) -> None:
+        """Invalid when a tool does not exist."""
+        for name in names:
+            if self.toolbox.get(name) is None:
+                raise Invalid.field("tools", f"there is no tool called {name[:100]}")
+
+    async def create(
+        self,
+        actor: Actor,
+        *,
+        name: str,
+        role: str,
+        goal: str,
+        constraints: Sequence[str],
+        tools: Sequence[str],
+        max_iterations: int = 50,
+    ) -> Operator:
+        """A new operator."""
+        require(actor, Action.OPERATOR_WRITE)
+        self.check_tools(tools)
+        now = self.now()
+        operator = Operator(
+            id=new_id(),
+            workspace_id=actor.in_workspace,
+            name=name,
+            role=role,
+            goal=goal,
+            constraints=list(constraints),
+            tools=list(tools),
+            is_active=True,
+            max_iterations=max_iterations,
+            budget_micros=None,
+            created_at=now,
+            updated_at=now,
+        )
+
+        def work(tx: Tx) -> Operator:
+            operators.add(tx, operator)
+            self.recorder.record(
+                tx,
+                workspace_id=operator.workspace_id,
+                actor=actor.principal,
+                action=AuditAction.OPERATOR_CREATED,
+                target=operator.id,
+                metadata={"role": role},
+                facts=Facts(args={"name": name, "goal": goal, "tools": list(tools)}),
+            )
+            return operator
+
+        return await self.store.write(work)
+
+    async def update(self, actor: Actor, operator_id: str, changes: dict[str, Any]) -> Operator:
+        """Change goal, constraints, tools, name or whether it is active."""
+        require(actor, Action.OPERATOR_WRITE)
+        self.check_tools(changes.get("tools") or ())
+
+        def work(tx: Tx) -> Operator:
+            operators.get(tx, actor.in_workspace, operator_id)
+            operators.change(tx, actor.in_workspace, operator_id, **changes, updated_at=self.now())
+            self.recorder.record(
+                tx,
+                workspace_id=actor.in_workspace,
+                actor=actor.principal,
+                action=AuditAction.OPERATOR_UPDATED,
+                target=operator_id,
+                metadata={"changed": sorted(changes)},
+                facts=Facts(args={"changed": sorted(changes)}),
+            )
+            return operators.get(tx, actor.in_workspace, operator_id)
+
+        return await self.store.write(work)

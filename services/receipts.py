@@ -1,0 +1,291 @@
+"""Reading the ledger: receipts, proofs, checkpoints, archives, and deciding again."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import IO, Any
+
+import orjson
+
+from domain.actor import Actor
+from domain.audit import AuditAction
+from domain.clock import Now
+from domain.errors import NotFound
+from domain.ids import new_id
+from domain.permissions import Action, require
+from domain.policy.replay import replay
+from domain.policy.rules import RuleEngine
+from domain.receipts import merkle
+from domain.receipts.archive import WHOLE, write_archive
+from domain.receipts.receipt import parse
+from domain.receipts.signing import KeyRing
+from services.ledger import Ledger
+from services.recorder import Recorder
+from storage import receipts, runs
+from storage.database import Store, Tx
+from storage.receipts import CheckpointRow, Payload, ReceiptRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inclusion:
+    """One receipt with the proof that it is in the log a checkpoint was signed for."""
+
+    receipt: ReceiptRow
+    body: dict[str, Any]
+    payloads: Sequence[Payload]
+    path: Sequence[bytes]
+    checkpoint: CheckpointRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Replayed:
+    """What was decided, and what the kept policy decides about the kept facts now."""
+
+    receipt_id: str
+    tool: str
+    recorded: str
+    replayed: str
+
+    @property
+    def same(self) -> bool:
+        return self.recorded == self.replayed
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptService:
+    """Use cases about receipts."""
+
+    store: Store
+    ledger: Ledger
+    recorder: Recorder
+    rules: RuleEngine
+    now: Now
+
+    async def list(
+        self,
+        actor: Actor,
+        *,
+        limit: int,
+        before: datetime | None = None,
+        before_idx: int | None = None,
+        kinds: Sequence[str] = (),
+        verdict: str | None = None,
+    ) -> Sequence[ReceiptRow]:
+        """Receipts of the workspace, newest first."""
+        require(actor, Action.RECEIPT_READ)
+        return await self.store.read(
+            lambda tx: receipts.find(
+                tx, actor.in_workspace, limit=limit, before=before, before_idx=before_idx, kinds=kinds, verdict=verdict
+            )
+        )
+
+    async def find(self, actor: Actor, name: str) -> ReceiptRow:
+        """The receipt with this id, or the newest one about a decision with this id."""
+        require(actor, Action.RECEIPT_READ)
+
+        def work(tx: Tx) -> ReceiptRow:
+            about = receipts.by_decision(tx, actor.in_workspace, name)
+            if about:
+                return next((r for r in about if r.kind == "decision"), about[-1])
+            return receipts.get(tx, actor.in_workspace, name)
+
+        return await self.store.read(work)
+
+    async def of_task(self, actor: Actor, task_id: str) -> Sequence[ReceiptRow]:
+        """Receipts about one task, in the order of the log."""
+        require(actor, Action.RECEIPT_READ)
+        return await self.store.read(lambda tx: receipts.of_task(tx, actor.in_workspace, task_id))
+
+    async def ring(self) -> KeyRing:
+        """Every public key the installation ever signed with."""
+        return await self.store.read(self.ledger.ring)
+
+    async def checkpoint(self, actor: Actor) -> CheckpointRow:
+        """The signed checkpoint of the log as it stands."""
+        require(actor, Action.RECEIPT_READ)
+        return await self.store.write(lambda tx: self.ledger.checkpoint(tx, actor.in_workspace))
+
+    async def sign_grown_logs(self, *, limit: int = 50) -> int:
+        """Sign checkpoints of logs that have grown; how many."""
+
+        def work(tx: Tx) -> int:
+            grown = receipts.unsigned_logs(tx, limit=limit)
+            for workspace_id in grown:
+                self.ledger.checkpoint(tx, workspace_id)
+            return len(grown)
+
+        return await self.store.write(work)
+
+    async def inclusion(self, actor: Actor, receipt_id: str) -> Inclusion:
+        """A receipt with its audit path to the current checkpoint."""
+        require(actor, Action.RECEIPT_READ)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> Inclusion:
+            row = receipts.get(tx, workspace_id, receipt_id)
+            checkpoint = self.ledger.checkpoint(tx, workspace_id)
+            path = merkle.inclusion_proof(row.idx, checkpoint.size, self.ledger.nodes(tx, workspace_id))
+            return Inclusion(
+                receipt=row,
+                body=parse(row.leaf).body,
+                payloads=receipts.payloads_of(tx, workspace_id, row.id),
+                path=path,
+                checkpoint=checkpoint,
+            )
+
+        return await self.store.write(work)
+
+    async def proof_at(self, actor: Actor, index: int, size: int | None) -> tuple[ReceiptRow, Sequence[bytes], int]:
+        """The audit path of the receipt at `index` in the tree of `size` receipts (the whole log when None)."""
+        require(actor, Action.RECEIPT_READ)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> tuple[ReceiptRow, Sequence[bytes], int]:
+            whole = receipts.head(tx, workspace_id).size
+            wanted = whole if size is None else size
+            if not 0 <= index < wanted <= whole:
+                raise NotFound("the log has no such receipt at that size")
+            row = receipts.at(tx, workspace_id, index)
+            return row, merkle.inclusion_proof(index, wanted, self.ledger.nodes(tx, workspace_id)), wanted
+
+        return await self.store.read(work)
+
+    async def consistency(self, actor: Actor, old: int, new: int | None) -> tuple[Sequence[bytes], bytes, bytes, int]:
+        """The proof that the log of `new` receipts extends the one of `old`; path, both roots, new size."""
+        require(actor, Action.RECEIPT_READ)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> tuple[Sequence[bytes], bytes, bytes, int]:
+            whole = receipts.head(tx, workspace_id).size
+            size = whole if new is None else new
+            if not 0 < old <= size <= whole:
+                raise NotFound("the log has no such sizes")
+            nodes = self.ledger.nodes(tx, workspace_id)
+            return merkle.consistency_proof(old, size, nodes), merkle.root(old, nodes), merkle.root(size, nodes), size
+
+        return await self.store.read(work)
+
+    # --- archives ---------------------------------------------------------------------------------
+
+    async def archive(self, actor: Actor, *, task_id: str | None = None) -> IO[bytes]:
+        """An archive of the whole log, or of one task's receipts, as an open temporary file."""
+        require(actor, Action.RECEIPT_EXPORT)
+        workspace_id = actor.in_workspace
+
+        def note(tx: Tx) -> CheckpointRow:
+            self.recorder.record(
+                tx,
+                workspace_id=workspace_id,
+                actor=actor.principal,
+                action=AuditAction.LEDGER_EXPORTED,
+                target=task_id,
+            )
+            return self.ledger.checkpoint(tx, workspace_id)
+
+        checkpoint = await self.store.write(note)
+        return await self.store.read(lambda tx: self._archive(tx, workspace_id, checkpoint, task_id))
+
+    def _archive(self, tx: Tx, workspace_id: str, checkpoint: CheckpointRow, task_id: str | None) -> IO[bytes]:
+        wanted = (
+            None
+            if task_id is None
+            else [row.idx for row in receipts.of_task(tx, workspace_id, task_id) if row.idx < checkpoint.size]
+        )
+        file = tempfile.SpooledTemporaryFile(max_size=8_000_000)  # noqa: SIM115 - the caller closes it
+        nodes = self.ledger.nodes(tx, workspace_id)
+        write_archive(
+            file,
+            self._leaves(tx, workspace_id, checkpoint.size, wanted),
+            checkpoint=checkpoint.note,
+            keys=self.ledger.ring(tx),
+            signer=self.ledger.signer,
+            workspace_id=workspace_id,
+            pack_id=new_id(),
+            created_at=self.now(),
+            scope=WHOLE if wanted is None else "task",
+            subject=task_id or "",
+            proof=None if wanted is None else lambda index: merkle.inclusion_proof(index, checkpoint.size, nodes),
+        )
+        file.seek(0)
+        return file
+
+    @staticmethod
+    def _leaves(tx: Tx, workspace_id: str, size: int, wanted: Sequence[int] | None) -> Iterator[tuple[int, bytes]]:
+        if wanted is not None:
+            for index in wanted:
+                yield index, receipts.at(tx, workspace_id, index).leaf
+            return
+        for start in range(0, size, 1000):
+            yield from receipts.leaves(tx, workspace_id, start=start, end=min(size, start + 1000))
+
+    # --- deciding again ---------------------------------------------------------------------------
+
+    async def replay(self, actor: Actor, receipt_id: str | None = None, *, limit: int = 10_000) -> Sequence[Replayed]:
+        """Decide again what one receipt (or every kept decision) says was decided, under the policy of then."""
+        require(actor, Action.RECEIPT_READ)
+        return await self.store.read(lambda tx: self.replay_in(tx, actor.in_workspace, receipt_id, limit=limit))
+
+    def replay_in(self, tx: Tx, workspace_id: str, receipt_id: str | None, *, limit: int) -> Sequence[Replayed]:
+        """As `replay`, in the caller's transaction."""
+        rows = (
+            receipts.find(tx, workspace_id, limit=limit, kinds=("decision",))
+            if receipt_id is None
+            else [receipts.get(tx, workspace_id, receipt_id)]
+        )
+        results: list[Replayed] = []
+        for row in rows:
+            given = next((p.body for p in receipts.payloads_of(tx, workspace_id, row.id) if p.kind == "args"), None)
+            snapshot = receipts.policy(tx, workspace_id, row.policy_hash)
+            facts = None if given is None else orjson.loads(given).get("facts")
+            if facts is None or snapshot is None:
+                continue
+            decision = replay(orjson.loads(snapshot), facts, self.rules)
+            results.append(
+                Replayed(receipt_id=row.id, tool=row.resource, recorded=row.verdict, replayed=decision.verdict.value)
+            )
+        return results
+
+    async def proof_graph(self, actor: Actor, task_id: str) -> dict[str, Any]:
+        """Request, decisions, approvals, effects and outcome of a task as nodes and edges."""
+        require(actor, Action.RECEIPT_READ)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> dict[str, Any]:
+            rows = receipts.of_task(tx, workspace_id, task_id)
+            steps = {
+                s.id: s
+                for run in runs.of_task(tx, workspace_id, task_id)
+                for s in runs.steps_of(tx, workspace_id, run.id)
+            }
+            nodes: list[dict[str, Any]] = []
+            edges: list[dict[str, str]] = []
+            last_of: dict[str, str] = {}
+            previous: str | None = None
+            for row in rows:
+                step = steps.get(row.step_id or "")
+                nodes.append(
+                    {
+                        "id": row.id,
+                        "index": row.idx,
+                        "kind": row.kind,
+                        "verdict": row.verdict,
+                        "action": row.action,
+                        "tool": None if step is None else step.tool,
+                        "principal": row.principal,
+                        "stepId": row.step_id,
+                        "approvalId": row.approval_id,
+                        "hash": row.leaf_hash.hex(),
+                    }
+                )
+                parent = last_of.get(row.step_id or "") or (previous if row.kind in ("decision", "outcome") else None)
+                if row.step_id is None and row.kind == "outcome":
+                    parent = previous
+                if parent is not None:
+                    edges.append({"from": parent, "to": row.id})
+                if row.step_id is not None:
+                    last_of[row.step_id] = row.id
+                previous = row.id
+            return {"taskId": task_id, "nodes": nodes, "edges": edges}
+
+        return await self.store.read(work)
