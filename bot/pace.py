@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 class Pace:
     """Times at which messages may leave, in seconds of `clock` (monotonic).
 
-    One message a second and chat with a burst of `burst`, 20 a minute and group, `overall` a second in all.
+    One message a second and chat 20 a minute and group, `overall` a second in all, each after a
+    burst of `burst`.
     Each is a bucket in the form of its theoretical arrival time.
     """
 
@@ -27,10 +28,11 @@ class Pace:
         own = max(self._chats.get(chat_id, 0.0), now)
         at_chat = max(now, own - every * (self.burst - 1))
         one = 1.0 / self.overall
-        at_all = max(now, self._all - one * (self.overall - 1))
+        at_all = max(now, self._all - one * (self.burst - 1))
         at = max(at_chat, at_all)
         self._chats[chat_id] = max(own, at) + every
-        self._all = max(self._all, at) + one
+        # counted from now: a chat that waits for its own slot must not hold up the others
+        self._all = max(self._all, now) + one
         if len(self._chats) > 10_000:
             self._chats = {chat: tat for chat, tat in self._chats.items() if tat > now}
         return at - now

@@ -1,9 +1,9 @@
 """The whole bot on a real store and engine, talking HTTP to a Bot API."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,92 +14,16 @@ from bot.deps import BotDeps
 from bot.links import Links
 from bot.pace import Pace
 from bot.runner import BotRunner, create_bot
-from domain.actor import Actor, Channel, Role
+from domain.actor import Actor
 from domain.clock import utc_now
 from domain.errors import NotFound
-from domain.ids import new_id
 from services.chat import ChatService
+from services.identity import IdentityService
 from services.inbox import InboxService
-from storage import settings, tables
+from storage import tables
 from tests.bot.telegram import TOKEN, Telegram, serve
 from tests.databases import fresh_url
 from tests.kit import Deed, Kit, open_kit
-
-
-@dataclass
-class TableIdentity:
-    """People straight from the tables, as the bot needs them."""
-
-    kit: Kit
-
-    async def of_telegram(self, telegram_user_id: int) -> Actor | None:
-        return await self.kit.store.read(lambda tx: self._find(tx, telegram_user_id))
-
-    def _find(self, tx: Any, telegram_user_id: int) -> Actor | None:
-        u, m = tables.users.c, tables.workspace_members.c
-        row = tx.one(
-            sa.select(u.id, u.name, m.workspace_id, m.role)
-            .join(tables.workspace_members, m.user_id == u.id)
-            .where(u.telegram_id == telegram_user_id)
-            .order_by(m.joined_at)
-        )
-        if row is None:
-            return None
-        return Actor(user_id=row[0], name=row[1], channel=Channel.CHAT, workspace_id=row[2], role=Role(row[3]))
-
-    async def ensure_telegram_user(
-        self, *, telegram_user_id: int, name: str, username: str | None, language: str | None
-    ) -> Actor:
-        def work(tx: Any) -> None:
-            if self._find(tx, telegram_user_id) is not None:
-                tx.execute(
-                    sa.update(tables.users)
-                    .where(tables.users.c.telegram_id == telegram_user_id)
-                    .values(name=name, chat_open=True)
-                )
-                return
-            user_id, workspace_id, now = new_id(), new_id(), utc_now()
-            tx.execute(
-                sa.insert(tables.users).values(
-                    id=user_id,
-                    name=name,
-                    telegram_id=telegram_user_id,
-                    chat_open=True,
-                    preferences={},
-                    created_at=now,
-                    updated_at=now,
-                )
-            )
-            tx.execute(
-                sa.insert(tables.workspaces).values(
-                    id=workspace_id,
-                    name=f"{name}'s workspace",
-                    owner_id=user_id,
-                    current_mode="build",
-                    compliance_frameworks=[],
-                    created_at=now,
-                    updated_at=now,
-                )
-            )
-            tx.execute(
-                sa.insert(tables.workspace_members).values(
-                    id=new_id(), workspace_id=workspace_id, user_id=user_id, role="owner", joined_at=now
-                )
-            )
-
-        await self.kit.store.write(work)
-        found = await self.of_telegram(telegram_user_id)
-        assert found is not None
-        return found
-
-    async def workspaces(self, actor: Actor) -> Sequence[tuple[str, str]]:
-        return [(actor.in_workspace, "W")]
-
-    async def switch_workspace(self, actor: Actor, workspace_id: str) -> Actor:
-        raise NotFound("Workspace not found")
-
-    async def accept_invite(self, actor: Actor, token: str) -> Actor:
-        raise NotFound("Invite not found")
 
 
 @dataclass
@@ -111,7 +35,7 @@ class BotKit:
 
     @asynccontextmanager
     async def running(self, *, pace: Pace | None = None) -> AsyncIterator[BotRunner]:
-        """The bot, until the block ends; killed like kill -9 by raising `Killed`."""
+        """The bot, until the block ends."""
         bot = create_bot(TOKEN, api_url=self.telegram.url)
         runner = BotRunner(self.deps, bot, pace=pace or Pace(asyncio.get_running_loop().time, burst=1000, overall=1000))
         async with asyncio.TaskGroup() as group:
@@ -143,6 +67,9 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
                 )
             )
 
+        async def no_invite(_actor: Actor, _token: str) -> Actor:
+            raise NotFound("Invite not found")
+
         async def set_kill_switch(actor: Actor, on: bool) -> None:
             await kit.set_policy(killSwitch=on)
 
@@ -157,7 +84,8 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             now=utc_now,
         )
         deps = BotDeps(
-            identity=TableIdentity(kit),
+            identity=IdentityService(kit.store, kit.recorder, utc_now, None),
+            accept_invite=no_invite,
             chat=chat,
             inbox=InboxService(kit.store, kit.bus, utc_now),
             tasks=kit.tasks,
@@ -169,9 +97,8 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             links=Links(app_url="http://127.0.0.1:3100", in_chat=True),
             bus=kit.bus,
             now=utc_now,
-            example="example",
         )
         yield BotKit(kit=kit, telegram=telegram, deps=deps, deed=deed)
 
 
-__all__ = ["BotKit", "open_bot", "replace", "settings"]
+__all__ = ["BotKit", "open_bot"]

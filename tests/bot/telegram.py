@@ -57,7 +57,7 @@ class Telegram:
             "text": text,
         }
         if text.startswith("/"):
-            message["entities"] = [{"type": "bot_command", "offset": 0, "length": len(text.split()[0])}]
+            message["entities"] = [{"type": "bot_command", "offset": 0, "length": len(text.split(maxsplit=1)[0])}]
         if reply_to is not None:
             message["reply_to_message"] = self.messages[chat, reply_to]
         return self.push({"message": message})

@@ -176,7 +176,9 @@ async def test_a_card_decided_before_it_is_sent_has_no_live_buttons(bot: BotKit)
         from domain.approvals import ApprovalStatus, Via
         from services.approvals import Wish
 
-        await bot.kit.approvals.resolve(bot.kit.owner, approval[0].id, Wish(status=ApprovalStatus.REJECTED, via=Via.API))
+        await bot.kit.approvals.resolve(
+            bot.kit.owner, approval[0].id, Wish(status=ApprovalStatus.REJECTED, via=Via.API)
+        )
         card = await tg.message("Denied by Ada, over the API")
         assert not any(
             "callback_data" in b for row in card.get("reply_markup", {}).get("inline_keyboard", []) for b in row

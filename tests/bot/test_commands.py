@@ -1,0 +1,209 @@
+"""Commands in chat: what they answer, and that they do what they say."""
+
+import re
+
+import pytest
+
+import locales
+from bot.commands import COMMANDS, PRIVATE_ONLY, menu
+from bot.deps import EXAMPLE
+from bot.dispatcher import ROUTERS
+from domain.actor import Role
+from domain.ports import ToolCall
+from storage import outbox, settings
+from tests.bot.kit import BotKit
+from tests.kit import Script
+
+
+def test_every_command_has_a_handler_and_every_handler_a_command():
+    handled: set[str] = set()
+    for router in ROUTERS:
+        for handler in router.message.handlers:
+            for condition in handler.filters or ():
+                handled |= {str(c) for c in getattr(condition.callback, "commands", ())}
+    assert handled == {c.name for c in COMMANDS}
+
+
+async def test_start_makes_a_person_a_workspace_and_an_example_that_runs(bot: BotKit):
+    tg = bot.telegram
+    bot.kit.scripts[EXAMPLE] = Script([ToolCall(tool="note.create", args={"title": "n"}, call_id="1")])
+    async with bot.running():
+        tg.say("write me a poem", by=50)
+        await tg.message("I do not know you yet", chat=50)
+        tg.say("/start", by=50, name="<b>Zoë & Co</b> _x_ *y*")
+        hello = await tg.message("Hello <b>Zoë & Co</b> _x_ *y*", chat=50)
+        assert hello["entities"][0]["type"] == "bold"
+        assert hello["reply_markup"]["inline_keyboard"][0][0]["web_app"]["url"].endswith("/app/")
+        tg.tap(hello, "Try an example", by=50)
+        await tg.message("all done", chat=50)
+        tg.say("/status", by=50)
+        status = await tg.message("Tasks: completed 1", chat=50)
+        assert "<b>Zoë & Co</b> _x_ *y*" in status["text"]
+
+
+async def test_help_and_the_menu_list_every_command(bot: BotKit):
+    tg = bot.telegram
+    async with bot.running():
+        tg.say("/help")
+        shown = await tg.message("What I can do")
+        tg.say("/help", chat=-100)
+        in_group = await tg.message("What I can do", chat=-100)
+        await tg.until(lambda: sum(m == "setMyCommands" for m, _ in tg.calls) == 3 * len(locales.languages()))
+        await tg.until(lambda: any(m == "setChatMenuButton" for m, _ in tg.calls))
+    assert set(re.findall(r"^/(\w+)", shown["text"], re.MULTILINE)) == {c.name for c in COMMANDS}
+    assert not set(re.findall(r"^/(\w+)", in_group["text"], re.MULTILINE)) & PRIVATE_ONLY
+    assert [c.command for c in menu(locales.load().of("ru"), groups=False)] == [c.name for c in COMMANDS]
+
+
+async def test_a_task_can_be_listed_shown_run_again_and_cancelled(bot: BotKit):
+    tg = bot.telegram
+    bot.kit.scripts["Wait for it"] = Script([ToolCall(tool="wait.until", args={"seconds": 600}, call_id="1")])
+    async with bot.running():
+        tg.say("/task Wait for it")
+        await tg.message("Waiting: Wait for it")
+        [task] = await bot.kit.tasks.list(bot.kit.owner)
+        tg.say("/tasks")
+        assert task.id[-6:] in (await tg.message("Newest tasks"))["text"]
+        tg.say(f"/run {task.id[-6:]}")
+        await tg.message("under way already")
+        tg.say(f"/cancel {task.id[-6:]}")
+        await tg.message("Cancelled: Wait for it")
+        tg.say(f"/task_{task.id[-6:]}")
+        shown = await tg.message("Status: cancelled")
+        tg.tap(shown, "Run again")
+        await tg.until_async(lambda: _runs(bot, task.id, 2))
+        tg.say("/cancel abcdef")
+        await tg.message("There is no such thing")
+        tg.say("/task")
+        await tg.message("Write the task after the command")
+        tg.say("x" * 20_001)
+        await tg.message("this one has 20,001")
+    assert len(await bot.kit.tasks.list(bot.kit.owner)) == 1
+
+
+async def _runs(bot: BotKit, task_id: str, count: int) -> bool:
+    return len(await bot.kit.runs.of_task(bot.kit.owner, task_id)) == count
+
+
+async def test_mode_kill_switch_language_and_away_are_really_set(bot: BotKit):
+    tg = bot.telegram
+    workspace = bot.kit.owner.in_workspace
+    async with bot.running():
+        tg.say("/mode")
+        tg.tap(await tg.message("in mode Build"), "Launch")
+        await tg.message("in mode Launch")
+        tg.say("/kill")
+        tg.tap(await tg.message("Stop everything?"), "Stop everything")
+        await tg.message("Stopped by Ada")
+        stored = await bot.kit.store.read(lambda tx: settings.get(tx, workspace))
+        assert (stored.mode, stored.policy["killSwitch"]) == ("launch", True)
+        tg.say("/status")
+        await tg.message("kill switch is ON")
+        tg.say("/unkill")
+        tg.tap(await tg.message("End the stop?"), "Let work go on")
+        await tg.message("let work go on")
+        tg.say("/away 2h")
+        await tg.message("Without sound")
+        tg.say("/away maybe")
+        await tg.message("Say how long")
+        tg.say("/language")
+        tg.tap(await tg.message("Language: English"), "Русский")
+        await tg.message("Язык: Русский")
+        bot.kit.scripts["Сделай"] = Script([ToolCall(tool="http.post", args={"what": "x"}, call_id="1")])
+        tg.say("Сделай")
+        card = await tg.message("Нужно решение: http.post")
+        assert card["disable_notification"] == "true"
+        tg.say("/start")
+        await tg.message("С возвращением")
+    stored = await bot.kit.store.read(lambda tx: settings.get(tx, workspace))
+    assert stored.policy["killSwitch"] is False
+
+
+async def test_a_member_may_look_but_not_throw_the_switch(bot: BotKit):
+    tg = bot.telegram
+    await bot.kit.person(Role.MEMBER, telegram_id=8)
+    async with bot.running():
+        for command in ("/kill", "/approvals", "/task do it", "/grants"):
+            tg.say(command, by=8)
+        await tg.message("use the kill switch takes owner", chat=8)
+        await tg.message("view approvals takes partner", chat=8)
+        await tg.message("create workspace tasks takes partner", chat=8)
+        await tg.message("view grants takes partner", chat=8)
+        tg.say("/status", by=8)
+        await tg.message("Kill switch: off", chat=8)
+
+
+async def test_receipts_are_looked_up_and_the_log_is_checked(bot: BotKit):
+    tg = bot.telegram
+    bot.kit.scripts["Do it"] = Script([])
+    async with bot.running():
+        tg.say("Do it")
+        result = await tg.message("all done")
+        digest = re.search(r"Receipt ([0-9a-f]{12})", result["text"])
+        assert digest is not None
+        tg.say(f"/receipt {digest[1]}")
+        shown = await tg.message("Signature and place in the log hold")
+        assert "run:finished" in shown["text"]
+        tg.say("/verify")
+        await tg.message("The log holds")
+
+        def damage(tx):
+            tx.connection.exec_driver_sql(
+                "UPDATE receipts SET leaf = replace(leaf, 'run:finished', 'run:finishef') WHERE action = 'run:finished'"
+            )
+
+        await bot.kit.store.write(damage)
+        tg.say(f"/receipt {digest[1]}")
+        await tg.message("Does not hold")
+        tg.say("/verify")
+        await tg.message("The log does not hold")
+
+
+async def test_in_groups_only_commands_and_mentions_are_heard(bot: BotKit):
+    tg = bot.telegram
+    bot.kit.scripts["post the news"] = Script([ToolCall(tool="http.post", args={"what": "x"}, call_id="1")])
+    async with bot.running():
+        tg.say("just talking", chat=-100)
+        tg.say("/kill", chat=-100)
+        await tg.message("private chat with me only", chat=-100)
+        tg.say("@pilot_bot post the news", chat=-100)
+        await tg.message("Waiting for an approval: post the news", chat=-100)
+        card = await tg.message("Approval needed")
+        tg.tap(card, "Approve")
+        await tg.message("all done", chat=-100)
+    assert not any("Approval needed" in m["text"] for m in tg.in_chat(-100))
+    assert len(await bot.kit.tasks.list(bot.kit.owner)) == 1
+
+
+async def test_very_long_texts_fit_their_messages(bot: BotKit):
+    tg = bot.telegram
+    title = "😀" * 3000
+    bot.kit.scripts[title] = Script(
+        [ToolCall(tool="http.post", args={"what": "漢😀" * 5000, "secret": "x"}, call_id="1")]
+    )
+    async with bot.running():
+        tg.say(title)
+        card = await tg.message("Approval needed")
+        assert "the rest is shown in the app" in card["text"]
+        tg.tap(card, "Ask for changes")
+        await tg.message("What should be different?")
+        tg.say("n😀" * 2000)
+        await tg.message("Changes asked for by Ada")
+        await tg.message("all done")
+        await tg.until_async(lambda: _all_sent(bot))
+
+
+async def _all_sent(bot: BotKit) -> bool:
+    return await bot.kit.store.read(outbox.depth) == {}
+
+
+@pytest.mark.parametrize("data", ["a:junk", "u:x", "t:1", "g:", "m:fly", "l:xx", "w:1", "zzz"])
+async def test_junk_buttons_are_answered_and_do_nothing(bot: BotKit, data: str):
+    tg = bot.telegram
+    async with bot.running():
+        tg.say("/mode")
+        shown = await tg.message("in mode Build")
+        shown["reply_markup"]["inline_keyboard"][0][0]["callback_data"] = data
+        tg.tap(shown, shown["reply_markup"]["inline_keyboard"][0][0]["text"])
+        await tg.until(lambda: tg.answers)
+    assert tg.answers[0]["text"] == "This button is of no use any more."
