@@ -1,0 +1,267 @@
+"""Typed endpoints on plain aiohttp: the signature says what an endpoint needs, the decorator who may call it.
+
+An endpoint is `async def name(call, path parameters..., body, query)`. It returns JSON-able data or
+an `Answer`. Its response model documents the answer and is checked in tests; it does not serialize.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, get_type_hints
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from domain.actor import Actor
+from domain.errors import Invalid, PilotError
+from domain.ids import parse_id
+from domain.permissions import Action, require
+from services.container import Services
+
+SERVICES = web.AppKey("services", dict)
+REQUEST_ID = web.RequestKey("request_id", str)
+ACTOR = web.RequestKey("actor", Actor)
+ENDPOINT = web.RequestKey("endpoint", object)
+NEW_TOKEN = web.RequestKey("new_token", str)
+BY_COOKIE = web.RequestKey("by_cookie", bool)
+CLIENT_IP = web.RequestKey("client_ip", str)
+HEADERS = web.RequestKey("more_headers", dict)
+
+Handler = Callable[..., Awaitable[Any]]
+
+
+class Needs(StrEnum):
+    """Who may call: anybody, a known person, or a member of the workspace in question."""
+
+    PUBLIC = "public"
+    PERSON = "person"
+    WORKSPACE = "workspace"
+
+
+class Body(BaseModel):
+    """A request body of ours: unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class LooseBody(BaseModel):
+    """A request body of the contract: unknown names are dropped, as its clients expect."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """An answer that is not plainly the endpoint's status and data."""
+
+    body: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookies: tuple[tuple[str, str, dict[str, Any]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What every endpoint gets."""
+
+    request: web.Request
+    services: Services
+
+    @property
+    def actor(self) -> Actor:
+        """Who asks; in the workspace, where the endpoint needs one."""
+        return self.request[ACTOR]
+
+    @property
+    def ip(self) -> str:
+        return self.request[CLIENT_IP]
+
+    @property
+    def agent(self) -> str:
+        return self.request.headers.get("User-Agent", "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One route with everything the middlewares and the documentation need to know of it."""
+
+    method: str
+    path: str
+    handler: Handler
+    needs: Needs
+    action: Action | None
+    status: int
+    errors: tuple[type[PilotError], ...]
+    tag: str
+    rate: str
+    max_body: int
+    keeps_answers: bool
+    response: Any
+    body: type[BaseModel] | None
+    query: type[BaseModel] | None
+    path_names: tuple[str, ...]
+    description: str = ""
+    workspace_in_path: str | None = None
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """Parse, check who may, call, answer."""
+        call = Call(request, request.app[SERVICES]["services"])
+        given: dict[str, Any] = {}
+        for name in self.path_names:
+            given[name] = parse_id(request.match_info[name]) if name.endswith("_id") else request.match_info[name]
+        if self.query is not None:
+            given["query"] = validated(self.query, dict(request.query))
+        if self.body is not None:
+            given["body"] = validated(self.body, await json_body(request))
+        if self.action is not None:
+            require(call.actor, self.action)
+        return self.respond(await self.handler(call, **given))
+
+    def respond(self, result: Any) -> web.StreamResponse:
+        """The HTTP answer for what the handler returned."""
+        if isinstance(result, web.StreamResponse):
+            return result
+        answer = result if isinstance(result, Answer) else Answer(body=result, status=self.status)
+        response = json_response(answer.body, status=answer.status)
+        response.headers.update(answer.headers)
+        for name, value, options in answer.cookies:
+            response.set_cookie(name, value, **options)
+        return response
+
+
+@dataclass(slots=True)
+class Endpoints:
+    """The routes of one part of the API."""
+
+    tag: str
+    table: list[Endpoint] = field(default_factory=list)
+
+    def route(
+        self,
+        method: str,
+        path: str,
+        *,
+        needs: Needs = Needs.WORKSPACE,
+        action: Action | None = None,
+        status: int = 200,
+        errors: tuple[type[PilotError], ...] = (),
+        response: Any = None,
+        rate: str = "default",
+        max_body: int = 1_000_000,
+        keeps_answers: bool = True,
+        workspace_in_path: str | None = None,
+    ) -> Callable[[Handler], Handler]:
+        """Register an endpoint. `workspace_in_path` names the path parameter that is the workspace's id."""
+
+        def register(handler: Handler) -> Handler:
+            hints = get_type_hints(handler)
+            names = list(inspect.signature(handler).parameters)[1:]
+            self.table.append(
+                Endpoint(
+                    method=method,
+                    path=path,
+                    handler=handler,
+                    needs=needs,
+                    action=action,
+                    status=status,
+                    errors=errors,
+                    tag=self.tag,
+                    rate=rate,
+                    max_body=max_body,
+                    keeps_answers=keeps_answers,
+                    response=response,
+                    body=hints.get("body"),
+                    query=hints.get("query"),
+                    path_names=tuple(n for n in names if n not in ("body", "query")),
+                    description=inspect.getdoc(handler) or "",
+                    workspace_in_path=workspace_in_path,
+                )
+            )
+            return handler
+
+        return register
+
+
+def json_response(data: Any, *, status: int = 200) -> web.Response:
+    """JSON as the wire has it; None is no body at all for 204."""
+    if status == 204:
+        return web.Response(status=204)
+    body = data if isinstance(data, bytes) else orjson.dumps(data)
+    return web.Response(body=body, status=status, content_type="application/json")
+
+
+_BODY = web.RequestKey("json_body", object)
+
+
+async def json_body(request: web.Request) -> Any:
+    """The JSON of the request, parsed once; Invalid for what is none, or no object."""
+    if _BODY in request:
+        return request[_BODY]
+    raw = await request.read()
+    if not raw:
+        data: Any = {}
+    else:
+        try:
+            data = orjson.loads(raw)
+        except orjson.JSONDecodeError:
+            raise Invalid("Invalid JSON in request body", code="invalid_json") from None
+    if not isinstance(data, dict):
+        raise Invalid("the body must be a JSON object", code="invalid_json")
+    request[_BODY] = data
+    return data
+
+
+def validated(model: type[BaseModel], data: Any) -> Any:
+    """`data` as the model has it; Invalid with the contract's `details` otherwise. The input is never echoed."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        fields: dict[str, list[str]] = {}
+        form: list[str] = []
+        for one in error.errors(include_url=False, include_input=False, include_context=False):
+            message = one["msg"].removeprefix("Value error, ")
+            name = ".".join(map(str, one["loc"]))
+            if name:
+                fields.setdefault(name, []).append(message)
+            else:
+                form.append(message)
+        raise Invalid("Validation failed", details={"formErrors": form, "fieldErrors": fields}) from None
+
+
+def text_ok(value: str) -> str:
+    """A text that every part of the system can hold: no NUL, no lone surrogates."""
+    if "\x00" in value:
+        raise ValueError("must not hold NUL characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("must be valid Unicode") from None
+    return value
+
+
+def cursor_of(moment: Any, item_id: str) -> str:
+    """An opaque cursor after the item with this time and id."""
+    return f"{int(moment.timestamp() * 1_000_000)}.{item_id}"
+
+
+def read_cursor(text: str | None) -> tuple[Any, str] | None:
+    """The reverse of `cursor_of`; Invalid for anything else."""
+    if text is None:
+        return None
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - small and rare
+
+    stamp, _, item_id = text.partition(".")
+    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 17) or len(item_id) != 36:
+        raise Invalid.field("cursor", "is not a cursor of this list")
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(stamp)), item_id
+
+
+def page(call: Call, items: list[Any], *, limit: int, cursor: str | None) -> Answer:
+    """A list as the contract has it, a bare array, with the way to the next page in `Link`."""
+    headers: dict[str, str] = {}
+    if len(items) == limit and cursor is not None:
+        url = call.request.rel_url.update_query(cursor=cursor)
+        headers["Link"] = f'<{url}>; rel="next"'
+    return Answer(body=items, headers=headers)

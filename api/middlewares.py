@@ -1,0 +1,435 @@
+"""What every request goes through, in this order: id, log, errors, headers, CORS, body limit, door, rates, repeats."""
+
+import hashlib
+import hmac
+import ipaddress
+import re
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from aiohttp import web
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from api.http import (
+    ACTOR,
+    BY_COOKIE,
+    CLIENT_IP,
+    ENDPOINT,
+    NEW_TOKEN,
+    REQUEST_ID,
+    SERVICES,
+    Endpoint,
+    Needs,
+    json_body,
+    json_response,
+)
+from domain.actor import Actor
+from domain.errors import Forbidden, Invalid, NotFound, PilotError, TooLarge, Unauthorized, Unavailable
+from domain.ids import new_id, parse_id
+from services.container import Services
+from services.identity import Credentials, Identity, csrf_of
+from services.limits import LimitState
+
+log = structlog.get_logger("http")
+
+Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+COOKIE = "helm_session"
+CSRF_COOKIE = "helm_csrf"
+COOKIE_LIFE = 30 * 24 * 3600
+EXPOSED = (
+    "X-Request-Id, X-New-Token, Link, Retry-After, X-RateLimit-Class, X-RateLimit-Limit, X-RateLimit-Remaining, "
+    "X-RateLimit-Reset"
+)
+ALLOWED_HEADERS = (
+    "Content-Type, Authorization, X-API-Key, X-Workspace-Id, X-CSRF-Token, X-Request-Id, Idempotency-Key, Last-Event-ID"
+)
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpConfig:
+    """What the web side needs of the settings."""
+
+    version: str
+    app_url: str
+    production: bool = False
+    allowed_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    metrics_token: str | None = None
+    metrics_public: bool = False
+    show_codes: bool = False
+    admin_key: str | None = None
+
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        return tuple(ipaddress.ip_network(p, strict=False) for p in self.trusted_proxies)
+
+
+class Metrics:
+    """Counters of this process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "pilot_http_requests_total", "Requests answered", ("method", "route", "status"), registry=self.registry
+        )
+        self.seconds = Histogram(
+            "pilot_http_seconds",
+            "Seconds to answer",
+            ("route",),
+            registry=self.registry,
+            buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
+        )
+
+
+def client_ip(peer: str | None, forwarded: str, proxies: Sequence[Network]) -> str:
+    """Who is asking: the peer, or behind trusted proxies the last address in X-Forwarded-For that is none of them."""
+    try:
+        address = ipaddress.ip_address(peer or "")
+    except ValueError:
+        return "unknown"
+    if not any(address in network for network in proxies):
+        return str(address)
+    for word in reversed(forwarded.split(",")):
+        try:
+            hop = ipaddress.ip_address(word.strip())
+        except ValueError:
+            break
+        address = hop
+        if not any(hop in network for network in proxies):
+            break
+    return str(address)
+
+
+def error_response(error: PilotError, request_id: str) -> web.Response:
+    """The one form of an error: `{error, code, requestId, details?}` beside the contract's extra fields."""
+    body: dict[str, Any] = {"error": str(error), "code": error.code, "requestId": request_id}
+    plain = {k: v for k, v in error.details.items() if k not in ("formErrors", "fieldErrors")}
+    if "fieldErrors" in error.details or "formErrors" in error.details:
+        body["details"] = error.details
+    body.update({k: v for k, v in plain.items() if k not in body})
+    response = json_response(body, status=error.status)
+    if "retryAfterSec" in error.details:
+        response.headers["Retry-After"] = str(error.details["retryAfterSec"])
+    return response
+
+
+def outer(config: HttpConfig, metrics: Metrics) -> Any:
+    """Request id, log line, errors and headers: around everything, the Mini App and unknown paths included."""
+    proxies = config.proxies
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Next) -> web.StreamResponse:
+        given = request.headers.get("X-Request-Id", "")
+        request_id = given if _REQUEST_ID.fullmatch(given) else new_id()
+        request[REQUEST_ID] = request_id
+        request[CLIENT_IP] = client_ip(request.remote, request.headers.get("X-Forwarded-For", ""), proxies)
+        started = time.perf_counter()
+        route = _route_of(request)
+        try:
+            response = await _answered(request, handler, request_id)
+        finally:
+            took = time.perf_counter() - started
+        if not response.prepared:
+            _add_headers(request, response, config)
+        metrics.requests.labels(request.method, route, response.status).inc()
+        metrics.seconds.labels(route).observe(took)
+        if response.status >= 500 or not route.startswith(("/health", "/metrics", "/app/static")):
+            actor: Actor | None = request.get(ACTOR)
+            log.info(
+                "request",
+                method=request.method,
+                route=route,
+                status=response.status,
+                ms=round(took * 1000, 1),
+                request_id=request_id,
+                workspace=None if actor is None else actor.workspace_id,
+            )
+        return response
+
+    return middleware
+
+
+def _route_of(request: web.Request) -> str:
+    resource = request.match_info.route.resource
+    return "unknown" if resource is None else resource.canonical
+
+
+async def _answered(request: web.Request, handler: Next, request_id: str) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except PilotError as error:
+        return error_response(error, request_id)
+    except web.HTTPRequestEntityTooLarge:
+        return error_response(_too_large(request), request_id)
+    except web.HTTPMethodNotAllowed as error:
+        response = json_response(
+            {"error": "Method not allowed", "code": "method_not_allowed", "requestId": request_id}, status=405
+        )
+        response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
+        return response
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        words = "Not found" if error.status == 404 else error.reason
+        code = "not_found" if error.status == 404 else f"http_{error.status}"
+        return json_response({"error": words, "code": code, "requestId": request_id}, status=error.status)
+    except ConnectionResetError:
+        raise
+    except Exception:
+        log.exception("request_failed", request_id=request_id, route=_route_of(request))
+        return json_response(
+            {"error": "Internal server error", "code": "internal_error", "requestId": request_id}, status=500
+        )
+
+
+def _add_headers(request: web.Request, response: web.StreamResponse, config: HttpConfig) -> None:
+    headers = response.headers
+    headers["X-Request-Id"] = request[REQUEST_ID]
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers.setdefault("Referrer-Policy", "no-referrer")
+    headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+    if "Content-Security-Policy" not in headers:
+        headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+    if config.production:
+        headers["Strict-Transport-Security"] = "max-age=15552000; includeSubDomains"
+    if request.path.startswith("/api/"):
+        headers.setdefault("Cache-Control", "no-store")
+    token = request.get(NEW_TOKEN)
+    if token is not None:
+        headers["X-New-Token"] = token
+        if request.get(BY_COOKIE):
+            for name, value, options in session_cookies(token, config):
+                response.set_cookie(name, value, **options)
+    _cors(request, response, config)
+
+
+def session_cookies(token: str, config: HttpConfig) -> tuple[tuple[str, str, dict[str, Any]], ...]:
+    """The two cookies of a browser session."""
+    options: dict[str, Any] = {
+        "path": "/",
+        "samesite": "Lax",
+        "max_age": COOKIE_LIFE,
+        "secure": config.production,
+    }
+    return (
+        (COOKIE, token, {**options, "httponly": True}),
+        (CSRF_COOKIE, csrf_of(token), options),
+    )
+
+
+def _cors(request: web.Request, response: web.StreamResponse, config: HttpConfig) -> None:
+    origin = request.headers.get("Origin")
+    if origin is None or origin not in config.allowed_origins:
+        return
+    response.headers["Access-Control-Allow-Origin"] = origin
+    response.headers["Access-Control-Allow-Credentials"] = "true"
+    response.headers["Access-Control-Expose-Headers"] = EXPOSED
+    response.headers["Vary"] = "Origin"
+    if request.method == "OPTIONS":
+        response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
+        response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
+        response.headers["Access-Control-Max-Age"] = "600"
+
+
+@web.middleware
+async def preflight(request: web.Request, handler: Next) -> web.StreamResponse:
+    """OPTIONS under /api is answered here, before anything is counted."""
+    if request.method == "OPTIONS" and request.path.startswith("/api/"):
+        return web.Response(status=204)
+    return await handler(request)
+
+
+def _too_large(request: web.Request) -> TooLarge:
+    endpoint = request.get(ENDPOINT)
+    limit = endpoint.max_body if isinstance(endpoint, Endpoint) else 1_000_000
+    return TooLarge("Request body too large", details={"maxBytes": limit})
+
+
+# --- the door -------------------------------------------------------------------------------------
+
+
+def credentials_of(request: web.Request) -> Credentials:
+    """What came with the request, nothing judged yet."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    return Credentials(
+        bearer=value.strip() if scheme.lower() == "bearer" else None,
+        init_data=value.strip() if scheme.lower() == "tma" else None,
+        api_key=request.headers.get("X-API-Key"),
+        cookie=request.cookies.get(COOKIE),
+        csrf=request.headers.get("X-CSRF-Token"),
+        ip=request[CLIENT_IP],
+        user_agent=request.headers.get("User-Agent", "")[:200],
+    )
+
+
+async def identify(request: web.Request, services: Services) -> Identity:
+    """Who asks; remembers a rotated token for the answer."""
+    identity = await services.identity.identify(credentials_of(request), unsafe_method=request.method not in SAFE)
+    request[ACTOR] = identity.actor
+    if identity.new_token is not None:
+        request[NEW_TOKEN] = identity.new_token
+        request[BY_COOKIE] = identity.by_cookie
+    return identity
+
+
+async def enter_workspace(request: web.Request, services: Services, actor: Actor, endpoint: Endpoint | None) -> Actor:
+    """The actor in the workspace that path, header, query or body name; they must agree."""
+    wanted: dict[str, str] = {}
+    if endpoint is not None and endpoint.workspace_in_path is not None:
+        wanted["path"] = request.match_info[endpoint.workspace_in_path]
+    if header := request.headers.get("X-Workspace-Id"):
+        wanted["header"] = header
+    if query := request.query.get("workspaceId"):
+        wanted["query"] = query
+    if endpoint is not None and endpoint.body is not None and request.can_read_body:
+        given = (await json_body(request)).get("workspaceId")
+        if given is not None:
+            if not isinstance(given, str):
+                raise Invalid.field("workspaceId", "must be a string")
+            wanted["body"] = given
+    ids = {parse_id(value, what="workspace") for value in wanted.values()}
+    if len(ids) > 1:
+        # only somebody who is in the first learns that the second differs
+        for one in ids:
+            await services.identity.in_workspace(actor, one)
+        raise Forbidden("workspaceId does not match authenticated workspace", code="workspace_conflict")
+    if not ids:
+        if actor.workspace_id is not None:
+            return actor
+        raise Invalid("workspaceId required", code="workspace_required")
+    return await services.identity.in_workspace(actor, ids.pop())
+
+
+def door(config: HttpConfig) -> Any:
+    """Identity, workspace, rate limits and kept answers, for the endpoints of the API."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Next) -> web.StreamResponse:
+        if not request.path.startswith("/api/"):
+            return await handler(request)
+        services: Services | None = request.app[SERVICES].get("services")
+        if services is None:
+            raise Unavailable("Pilot is starting", code="starting", details={"retryAfterSec": 1})
+        endpoint = getattr(request.match_info.handler, "__self__", None)
+        endpoint = endpoint if isinstance(endpoint, Endpoint) else None
+        if endpoint is None:
+            await identify(request, services)
+            return await handler(request)
+        request[ENDPOINT] = endpoint
+        _check_size(request, endpoint)
+        actor: Actor | None = None
+        refused: PilotError | None = None
+        if endpoint.needs is not Needs.PUBLIC:
+            try:
+                actor = (await identify(request, services)).actor
+                if endpoint.needs is Needs.WORKSPACE:
+                    actor = await enter_workspace(request, services, actor, endpoint)
+                    request[ACTOR] = actor
+            except (Unauthorized, Forbidden, NotFound) as error:
+                refused = error
+        state = await _count(request, services, endpoint, actor)
+        if state is not None and not state.allowed:
+            return _limited(request, state)
+        if refused is not None:
+            return _with_limit(error_response(refused, request[REQUEST_ID]), state)
+        response = await _once(request, services, endpoint, handler)
+        return _with_limit(response, state)
+
+    del config
+    return middleware
+
+
+def _check_size(request: web.Request, endpoint: Endpoint) -> None:
+    if request.content_length is not None and request.content_length > endpoint.max_body:
+        raise TooLarge("Request body too large", details={"maxBytes": endpoint.max_body})
+    # chunked bodies are counted while they are read
+    request._client_max_size = endpoint.max_body  # noqa: SLF001 - aiohttp has no public way to set it per request
+
+
+async def _count(
+    request: web.Request, services: Services, endpoint: Endpoint, actor: Actor | None
+) -> LimitState | None:
+    if not services.limits.enabled:
+        return None
+    if actor is None:
+        subject = f"ip:{request[CLIENT_IP]}"
+    elif actor.api_key_id is not None:
+        subject = f"key:{actor.api_key_id}"
+    else:
+        subject = f"user:{actor.user_id}"
+    classes = {"default", endpoint.rate}
+    states = [await services.limits.hit(route_class=one, subject=subject) for one in sorted(classes)]
+    refusing = [state for state in states if not state.allowed]
+    if refusing:
+        return max(refusing, key=lambda s: s.retry_after)
+    return min(states, key=lambda s: s.remaining / s.limit)
+
+
+def _limited(request: web.Request, state: LimitState) -> web.StreamResponse:
+    response = json_response(
+        {
+            "error": "Rate limit exceeded",
+            "code": "rate_limited",
+            "requestId": request[REQUEST_ID],
+            "routeClass": state.route_class,
+            "retryAfterSec": state.retry_after,
+        },
+        status=429,
+    )
+    response.headers["Retry-After"] = str(state.retry_after)
+    return _with_limit(response, state)
+
+
+def _with_limit(response: web.StreamResponse, state: LimitState | None) -> web.StreamResponse:
+    if state is not None and not response.prepared:
+        response.headers["X-RateLimit-Class"] = state.route_class
+        response.headers["X-RateLimit-Limit"] = str(state.limit)
+        response.headers["X-RateLimit-Remaining"] = str(state.remaining)
+        response.headers["X-RateLimit-Reset"] = str(int(state.reset_seconds) + 1)
+    return response
+
+
+async def _once(request: web.Request, services: Services, endpoint: Endpoint, handler: Next) -> web.StreamResponse:
+    key = request.headers.get("Idempotency-Key")
+    if key is None or request.method != "POST":
+        return await handler(request)
+    if not _IDEMPOTENCY_KEY.fullmatch(key):
+        raise Invalid("Idempotency-Key must be 1 to 200 visible ASCII characters", code="invalid_idempotency_key")
+    if not endpoint.keeps_answers:
+        # an answer with a secret in it is not kept: it would lie readable in the store
+        raise Invalid("this route does not take an Idempotency-Key", code="idempotency_unsupported")
+    actor: Actor | None = request.get(ACTOR)
+    principal = f"ip:{request[CLIENT_IP]}" if actor is None else f"{actor.principal}@{actor.workspace_id or ''}"
+    principal = hashlib.sha256(principal.encode()).hexdigest()
+    digest = hashlib.sha256(f"{request.method} {request.path}\n".encode() + await request.read()).hexdigest()
+    kept = await services.idempotency.begin(principal=principal, key=key, request_hash=digest)
+    if kept is not None:
+        response = web.Response(body=kept[1].encode(), status=kept[0], content_type="application/json")
+        response.headers["Idempotency-Replayed"] = "true"
+        return response
+    try:
+        answer = await handler(request)
+    except PilotError as error:
+        answer = error_response(error, request[REQUEST_ID])
+    except BaseException:
+        await services.idempotency.drop(principal=principal, key=key)
+        raise
+    if isinstance(answer, web.Response) and answer.status < 500 and answer.status not in (408, 429):
+        text = answer.text or ""
+        await services.idempotency.finish(principal=principal, key=key, status=answer.status, body=text)
+    else:
+        await services.idempotency.drop(principal=principal, key=key)
+    return answer
+
+
+def same_secret(given: str, expected: str) -> bool:
+    """Constant-time comparison of what a caller sent with a secret."""
+    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
