@@ -5,22 +5,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import sqlalchemy as sa
 
 import locales
 from bot.deps import BotDeps
 from bot.links import Links
 from bot.pace import Pace
 from bot.runner import BotRunner, create_bot
-from domain.actor import Actor
+from connectors.cel import CelRules
 from domain.clock import utc_now
-from domain.errors import NotFound
 from services.chat import ChatService
 from services.identity import IdentityService
 from services.inbox import InboxService
-from storage import tables
+from services.workspaces import WorkspaceService
 from tests.bot.telegram import TOKEN, Telegram, serve
 from tests.databases import fresh_url
 from tests.kit import Deed, Kit, open_kit
@@ -57,22 +53,8 @@ class BotKit:
 async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[BotKit]:
     deed = Deed("http.post")
     async with open_kit(fresh_url(database, folder), deeds=[deed]) as kit, serve() as telegram:
-
-        async def set_mode(actor: Actor, mode: Any) -> None:
-            await kit.store.write(
-                lambda tx: tx.execute(
-                    sa.update(tables.workspaces)
-                    .where(tables.workspaces.c.id == actor.in_workspace)
-                    .values(current_mode=mode.value)
-                )
-            )
-
-        async def no_invite(_actor: Actor, _token: str) -> Actor:
-            raise NotFound("Invite not found")
-
-        async def set_kill_switch(actor: Actor, on: bool) -> None:
-            await kit.set_policy(killSwitch=on)
-
+        identity = IdentityService(kit.store, kit.recorder, utc_now, None)
+        workspaces = WorkspaceService(kit.store, identity, kit.recorder, CelRules(), utc_now, "http://127.0.0.1:3100")
         translator = await asyncio.to_thread(locales.load)
         chat = ChatService(
             store=kit.store,
@@ -84,15 +66,15 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             now=utc_now,
         )
         deps = BotDeps(
-            identity=IdentityService(kit.store, kit.recorder, utc_now, None),
-            accept_invite=no_invite,
+            identity=identity,
+            accept_invite=workspaces.accept_invite,
             chat=chat,
             inbox=InboxService(kit.store, kit.bus, utc_now),
             tasks=kit.tasks,
             runs=kit.runs,
             approvals=kit.approvals,
-            set_mode=set_mode,
-            set_kill_switch=set_kill_switch,
+            set_mode=workspaces.set_mode,
+            set_kill_switch=workspaces.set_kill_switch,
             translator=translator,
             links=Links(app_url="http://127.0.0.1:3100", in_chat=True),
             bus=kit.bus,
