@@ -1,0 +1,234 @@
+"""Routes for getting in and out: mail codes, Telegram, API keys, sessions, invites."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from api import wire
+from api.http import Answer, Body, Call, Endpoints, LooseBody, Needs, text_ok
+from api.middlewares import COOKIE, CSRF_COOKIE, HttpConfig, credentials_of, session_cookies
+from domain.actor import Role
+from domain.clock import iso
+from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound, RateLimited, Unauthorized, Unavailable
+from services.identity import Login
+
+AUTH_BODY = 100_000
+
+
+class EmailRequest(LooseBody):
+    email: Any = None
+
+
+class EmailVerify(LooseBody):
+    email: Any = None
+    code: Any = None
+
+
+class LinkLogin(Body):
+    token: Annotated[str, StringConstraints(min_length=20, max_length=200)]
+
+
+class TelegramLogin(LooseBody):
+    initData: Any = None  # noqa: N815 - a name of the wire
+
+
+class NewKey(LooseBody):
+    name: Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)] = "default"
+    role: Role | None = None
+    scopes: Annotated[list[str], Field(max_length=50)] | None = None
+    expiresInDays: Annotated[int, Field(ge=1, le=3650)] | None = None  # noqa: N815
+
+
+class AcceptInvite(LooseBody):
+    email: Any = None
+    code: Any = None
+
+
+class LoginOut(BaseModel):
+    """A fresh session: `token` for `Authorization: Bearer`, `csrfToken` for cookie clients."""
+
+    token: str
+    csrfToken: str  # noqa: N815
+    user: dict[str, Any]
+    workspace: dict[str, Any]
+    role: str
+    expiresAt: str  # noqa: N815
+    evidenceItemId: str | None  # noqa: N815
+
+
+def auth_routes(config: HttpConfig) -> Endpoints:
+    """The routes; what they show depends on development or production."""
+    routes = Endpoints("auth")
+    route = routes.route
+
+    def logged_in(one: Login, *, telegram: bool) -> Answer:
+        return Answer(body=wire.login(one, telegram=telegram), cookies=session_cookies(one.token, config))
+
+    @route(
+        "POST",
+        "/api/auth/email/request",
+        needs=Needs.PUBLIC,
+        rate="auth",
+        max_body=AUTH_BODY,
+        keeps_answers=False,
+        errors=(Invalid, RateLimited),
+    )
+    async def request_code(call: Call, body: EmailRequest) -> Any:
+        """Send a login code by mail. The answer is the same whoever the address belongs to."""
+        requested = await call.services.email_login.request(body.email)
+        answer: dict[str, Any] = {"sent": True, "email": requested.email}
+        if config.show_codes:
+            answer["code"] = requested.code
+        return answer
+
+    @route(
+        "POST",
+        "/api/auth/email/verify",
+        needs=Needs.PUBLIC,
+        rate="auth",
+        max_body=AUTH_BODY,
+        keeps_answers=False,
+        errors=(Invalid, Unauthorized),
+        response=LoginOut,
+    )
+    async def verify_code(call: Call, body: EmailVerify) -> Any:
+        """Log in with a code from a mail."""
+        one = await call.services.email_login.verify(body.email, body.code, ip=call.ip, agent=call.agent)
+        return logged_in(one, telegram=False)
+
+    @route(
+        "POST",
+        "/api/auth/email/link",
+        needs=Needs.PUBLIC,
+        rate="auth",
+        max_body=AUTH_BODY,
+        keeps_answers=False,
+        errors=(Invalid, Unauthorized),
+        response=LoginOut,
+    )
+    async def redeem_link(call: Call, body: LinkLogin) -> Any:
+        """Log in with the one-time token of the mailed link."""
+        one = await call.services.email_login.redeem_link(body.token, ip=call.ip, agent=call.agent)
+        return logged_in(one, telegram=False)
+
+    @route(
+        "POST",
+        "/api/auth/telegram",
+        needs=Needs.PUBLIC,
+        rate="auth",
+        max_body=AUTH_BODY,
+        keeps_answers=False,
+        errors=(Invalid, Unauthorized, Unavailable),
+        response=LoginOut,
+    )
+    async def login_telegram(call: Call, body: TelegramLogin) -> Any:
+        """Log in with the launch data of the Mini App, in the body or as `Authorization: tma <initData>`."""
+        raw = body.initData if body.initData is not None else credentials_of(call.request).init_data
+        if not isinstance(raw, str) or not raw:
+            raise Invalid(
+                "initData required", details={"formErrors": [], "fieldErrors": {"initData": ["initData required"]}}
+            )
+        one = await call.services.identity.login_telegram(raw, ip=call.ip, agent=call.agent)
+        return logged_in(one, telegram=True)
+
+    @route(
+        "POST",
+        "/api/auth/apikey",
+        status=201,
+        keeps_answers=False,
+        rate="auth",
+        max_body=AUTH_BODY,
+        errors=(Invalid, Forbidden),
+    )
+    async def create_key(call: Call, body: NewKey) -> Any:
+        """Create an API key for this workspace. The key is shown this once."""
+        key, token, evidence = await call.services.workspaces.create_key(
+            call.actor, name=text_ok(body.name), role=body.role, scopes=body.scopes, days=body.expiresInDays
+        )
+        return {
+            "key": token,
+            "id": key.id,
+            "name": key.name,
+            "role": key.role,
+            "scopes": key.scopes,
+            "expiresAt": iso(key.expires_at),
+            "evidenceItemId": evidence,
+        }
+
+    @route("GET", "/api/auth/apikeys", errors=(Forbidden,))
+    async def list_keys(call: Call) -> Any:
+        """API keys of the workspace, without their secrets."""
+        return [wire.api_key(k) for k in await call.services.workspaces.keys(call.actor)]
+
+    @route("DELETE", "/api/auth/apikeys/{key_id}", status=204, errors=(Forbidden, NotFound))
+    async def revoke_key(call: Call, key_id: str) -> None:
+        """Revoke an API key; it stops working at once."""
+        await call.services.workspaces.revoke_key(call.actor, key_id)
+
+    @route("DELETE", "/api/auth/session", needs=Needs.PUBLIC, errors=(Invalid, Forbidden))
+    async def logout(call: Call) -> Any:
+        """End the current session with all its rotations."""
+        given = credentials_of(call.request)
+        token = given.bearer or given.cookie
+        if not token:
+            raise Invalid("No session", code="no_session")
+        if given.bearer is None:
+            await call.services.identity.csrf_for_logout(token, given.csrf)
+        evidence = await call.services.identity.logout(token)
+        gone: dict[str, Any] = {"path": "/", "max_age": 0}
+        return Answer(
+            body={"ok": True, **({"evidenceItemId": evidence} if evidence else {})},
+            cookies=((COOKIE, "", gone), (CSRF_COOKIE, "", gone)),
+        )
+
+    @route("GET", "/api/auth/sessions", needs=Needs.PERSON)
+    async def list_sessions(call: Call) -> Any:
+        """Where the person is logged in."""
+        found = await call.services.workspaces.sessions(call.actor)
+        return [wire.session(s, current=call.actor.session_id) for s in found]
+
+    @route("DELETE", "/api/auth/sessions/{session_id}", needs=Needs.PERSON, status=204, errors=(NotFound,))
+    async def revoke_session(call: Call, session_id: str) -> None:
+        """End one of the person's logins."""
+        if not await call.services.workspaces.revoke_session(call.actor, session_id):
+            raise NotFound("Session not found")
+
+    @route("DELETE", "/api/auth/sessions", needs=Needs.PERSON)
+    async def revoke_sessions(call: Call) -> Any:
+        """End every login of the person, this one too."""
+        return {"revoked": await call.services.workspaces.revoke_session(call.actor, None)}
+
+    @route(
+        "POST",
+        "/api/auth/invite/{token}",
+        needs=Needs.PUBLIC,
+        rate="auth",
+        max_body=AUTH_BODY,
+        keeps_answers=False,
+        errors=(Invalid, Unauthorized, Forbidden, NotFound, Conflict, Gone),
+    )
+    async def accept_invite(call: Call, token: str, body: AcceptInvite) -> Any:
+        """Accept an invite: as the person already logged in, or with `email` and, once it came by mail, its `code`."""
+        services = call.services
+        given = credentials_of(call.request)
+        if given.bearer or given.cookie or given.init_data:
+            identity = await services.identity.identify(given, unsafe_method=True)
+            actor = await services.workspaces.accept_invite(identity.actor, token)
+            return {"workspaceId": actor.workspace_id, "role": None if actor.role is None else actor.role.value}
+        if body.email is None:
+            raise Invalid("email required", details={"formErrors": [], "fieldErrors": {"email": ["email required"]}})
+        await services.workspaces.check_invite(token)
+        if body.code is None:
+            requested = await services.email_login.request(body.email, purpose="invite")
+            answer: dict[str, Any] = {"codeSent": True, "email": requested.email}
+            if config.show_codes:
+                answer["code"] = requested.code
+            return Answer(body=answer, status=202)
+        one = await services.email_login.verify(body.email, body.code, ip=call.ip, agent=call.agent)
+        invite = await services.workspaces.accept_by_login(one, token)
+        return Answer(
+            body={**wire.login(one, telegram=False), "workspaceId": invite.workspace_id, "role": invite.role},
+            cookies=session_cookies(one.token, config),
+        )
+
+    return routes
