@@ -69,9 +69,7 @@ class Log:
 
     def rotate(self, new: Signer) -> None:
         receipt = self.add(kind=Kind.KEY_ROTATION, metadata=rotation_metadata(new))
-        self.records[-1] = self.signer.record(
-            not_before=self.records[-1].not_before, retired_at=receipt.timestamp
-        )
+        self.records[-1] = self.signer.record(not_before=self.records[-1].not_before, retired_at=receipt.timestamp)
         self.records.append(new.record(not_before=receipt.timestamp))
         self.signer = new
 
@@ -93,9 +91,7 @@ class Log:
             "pack_id": "0198f0a2-0000-7000-8000-00000000000f",
             "created_at": START + timedelta(days=1),
             "scope": WHOLE if only is None else scope,
-            "proof": None
-            if only is None
-            else lambda index: inclusion_proof(index, len(self.receipts), self.get_node),
+            "proof": None if only is None else lambda index: inclusion_proof(index, len(self.receipts), self.get_node),
         } | overrides
         write_archive(out, ((index, self.receipts[index].leaf) for index in indices), **values)
         return out.getvalue()
