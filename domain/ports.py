@@ -68,12 +68,16 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens and the price in millionths of a US dollar."""
+    """Tokens and the price in millionths of a US dollar.
+
+    `estimated`: the price list does not know the model, or the provider did not report its tokens.
+    """
 
     model: str = ""
     tokens_in: int = 0
     tokens_out: int = 0
     cost_micros: int = 0
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,387 @@
+"""The planner with a model: asks for the next call, and turns every way a model can answer into one plain answer."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+from connectors.models.choice import Asked, ContextTooLong, ModelChoice, Reply, WireCall, WireTool
+from connectors.models.clients import Clients
+from connectors.models.memory import Memory, size, tool_return, user_message
+from connectors.models.prices import price
+from connectors.models.prompts import result_text, system_prompt, task_prompt
+from domain.outside import OutsideError
+from domain.ports import PlanAnswer, PlanRequest, ToolCall, Usage
+from domain.tools import ToolSpec
+from domain.untrusted import MAX_INTEGER, clean_and_cap
+
+FINISH = "finish"
+_WIRE_NAME = re.compile(r"[^A-Za-z0-9_-]")
+_NOT_CARRIED_OUT = frozenset({"denied", "rejected", "changes_requested", "cancelled"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """`timeout` seconds per request; `history_chars` is how much conversation is sent before old parts shrink."""
+
+    temperature: float | None = None
+    max_tokens: int = 4096
+    timeout: float = 90.0
+    history_chars: int = 160_000
+
+
+class ModelPlanner:
+    """Plans with the first model of `chain` that answers.
+
+    Blocked codes: `model_refused`, `model_malformed_call`, `model_unknown_tool`, `model_no_action`,
+    `model_cut_off`, `model_context`, `model_memory`. Raises OutsideError when no model could be asked;
+    it is retryable when at least one of them may answer later.
+    """
+
+    def __init__(self, chain: Sequence[ModelChoice], *, clients: Clients, options: ModelOptions | None = None) -> None:
+        if not chain:
+            raise ValueError("a planner needs a model")
+        self._chain = tuple(chain)
+        self._clients = clients
+        self._options = options or ModelOptions()
+
+    async def next(self, request: PlanRequest) -> PlanAnswer:
+        """The next call, or why there is none. Parallel calls of one answer are given out one by one."""
+        try:
+            memory = Memory.load(request.history)
+        except (ValueError, KeyError, TypeError):
+            return _blocked("The memory of this run cannot be read by a model.", "model_memory", request.history)
+        if memory.current is not None:
+            if not request.results:
+                return _call(memory, memory.current, Usage())
+            self._take_result(memory, request.results[-1])
+        if memory.pending:
+            return _call(memory, memory.take_next(), Usage())
+        memory.close_exchange()
+        memory.compact(self._options.history_chars)
+        return await self._ask(request, memory)
+
+    def estimate(self, request: PlanRequest) -> Usage:
+        """What the next request may cost at most, before it is made: about three characters to a token."""
+        try:
+            memory = Memory.load(request.history)
+        except (ValueError, KeyError, TypeError):
+            memory = Memory()
+        if memory.pending:
+            return Usage(model=str(self._chain[0]))
+        chars = size(memory.messages) + len(task_prompt(request, memory.digest)) + len(system_prompt(request.operator))
+        chars += sum(len(json.dumps(dict(spec.parameters))) + len(spec.summary) + 50 for spec in request.tools)
+        chars += sum(min(len(json.dumps(r.get("output"), default=str)), 24_000) for r in request.results)
+        tokens_in = chars // 3 + 200
+        return _usage_of(self._chain[0], tokens_in=tokens_in, tokens_out=self._options.max_tokens)
+
+    def _take_result(self, memory: Memory, result: Mapping[str, Any]) -> None:
+        assert memory.current is not None
+        memory.give_back(result_text(result, asked=memory.current["args"]), ok=bool(result.get("ok")))
+        if result.get("state") in _NOT_CARRIED_OUT and memory.pending:
+            # They were planned together: what follows a refusal is for the model to think over again.
+            for call in memory.pending:
+                memory.returns.append(
+                    tool_return(call, "Not carried out, because an earlier call of the same answer was not.", ok=False)
+                )
+            memory.pending = []
+
+    async def _ask(self, request: PlanRequest, memory: Memory) -> PlanAnswer:
+        tools = _wire_tools(request.tools)
+        spent = Usage()
+        problem = ""
+        for attempt in (1, 2):
+            try:
+                reply, usage = await self._answer_of_chain(request, memory, tools)
+            except ContextTooLong as error:
+                return _blocked(f"{error}, even after shortening it.", "model_context", memory.dump(), spent)
+            except OutsideError as error:
+                if error.code == "model_memory":
+                    return _blocked(str(error), "model_memory", memory.dump(), spent)
+                raise
+            spent = _added(spent, usage)
+            if reply.refusal:
+                return _blocked(f"The model refused: {reply.refusal}", "model_refused", memory.dump(), spent)
+            calls, faults = _read_calls(reply.calls, tools)
+            code, problem = _problem(reply, calls, faults)
+            if not code or (attempt == 2 and calls):
+                _remember(memory, reply, calls, faults)
+                first = memory.take_next()
+                if first["tool"] == FINISH and not any(spec.name == FINISH for spec in request.tools):
+                    return PlanAnswer(
+                        finished=str(first["args"].get("summary", "")), history=memory.dump(), usage=spent
+                    )
+                return _call(memory, first, spent)
+            if attempt == 2:
+                return _blocked(f"{problem} It was asked to correct this once.", code, memory.dump(), spent)
+            _correct(memory, reply, faults, calls, problem)
+        raise AssertionError("two attempts always end in an answer")
+
+    async def _answer_of_chain(
+        self, request: PlanRequest, memory: Memory, tools: Mapping[str, WireTool]
+    ) -> tuple[Reply, Usage]:
+        """Of the first model that answers. The error of the whole chain is the most hopeful one of its models."""
+        errors: list[OutsideError] = []
+        for choice in self._chain:
+            try:
+                return await self._answer_of(choice, request, memory, tools)
+            except ContextTooLong as error:
+                errors.append(error)
+                shorter = replace_memory(memory, self._options.history_chars // 4)
+                try:
+                    found = await self._answer_of(choice, request, shorter, tools)
+                except OutsideError as again:
+                    errors[-1] = again
+                    continue
+                memory.messages, memory.digest = shorter.messages, shorter.digest
+                return found
+            except OutsideError as error:
+                errors.append(error)
+        hopeful = [error for error in errors if error.retryable]
+        if not hopeful:
+            raise errors[0]
+        waits = [error.retry_after for error in hopeful if error.retry_after is not None]
+        best = hopeful[0]
+        best.retry_after = min(waits) if len(waits) == len(hopeful) else None
+        raise best
+
+    async def _answer_of(
+        self, choice: ModelChoice, request: PlanRequest, memory: Memory, tools: Mapping[str, WireTool]
+    ) -> tuple[Reply, Usage]:
+        asked = Asked(
+            system=system_prompt(request.operator),
+            messages=[user_message(task_prompt(request, memory.digest)), *memory.messages],
+            tools=list(tools.values()),
+            temperature=self._options.temperature,
+            max_tokens=self._options.max_tokens,
+            timeout=self._options.timeout,
+        )
+        reply = await self._clients.ask(choice, asked)
+        if not reply.measured:
+            # No usage was reported: counted by length, so that a budget still sees something.
+            guessed_in = (size(cast("list[dict[str, Any]]", list(asked.messages))) + len(asked.system)) // 3
+            guessed_out = (len(reply.text) + sum(len(str(c.args)) + 20 for c in reply.calls)) // 3 + 1
+            return reply, replace(
+                _usage_of(choice, tokens_in=guessed_in, tokens_out=guessed_out, model=reply.model), estimated=True
+            )
+        usage = _usage_of(
+            choice,
+            tokens_in=reply.tokens_in,
+            tokens_out=reply.tokens_out,
+            cache_read=reply.cache_read,
+            cache_write=reply.cache_write,
+            model=reply.model,
+        )
+        if reply.cost_micros is not None:
+            usage = replace(usage, cost_micros=reply.cost_micros, estimated=False)
+        return reply, usage
+
+
+def replace_memory(memory: Memory, budget: int) -> Memory:
+    """A copy of the memory within a smaller budget."""
+    shorter = Memory.load(json.loads(json.dumps(memory.dump())))
+    shorter.compact(budget)
+    return shorter
+
+
+# --- tools ----------------------------------------------------------------------------------------
+
+
+def _wire_tools(specs: Sequence[ToolSpec]) -> dict[str, WireTool]:
+    """Tools by the name a model calls them: letters, digits, _ and -, at most 64."""
+    found: dict[str, WireTool] = {}
+    for spec in specs:
+        wire = _wire_name(spec.name)
+        if wire in found:
+            wire = _hashed(spec.name, wire)
+        found[wire] = WireTool(wire=wire, name=spec.name, summary=spec.summary, schema=spec.parameters)
+    if not any(tool.name == FINISH for tool in found.values()):
+        schema = {
+            "type": "object",
+            "properties": {"summary": {"type": "string"}},
+            "required": ["summary"],
+            "additionalProperties": False,
+        }
+        found[FINISH] = WireTool(
+            wire=FINISH, name=FINISH, summary="End the run and say what was achieved.", schema=schema
+        )
+    return found
+
+
+def _wire_name(name: str) -> str:
+    wire = _WIRE_NAME.sub("_", name.replace(".", "__"))
+    return wire if len(wire) <= 64 else _hashed(name, wire)
+
+
+def _hashed(name: str, wire: str) -> str:
+    return f"{wire[:55]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+# --- reading what a model said --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    call: WireCall
+    code: str
+    reason: str
+
+
+def _read_calls(calls: Sequence[WireCall], tools: Mapping[str, WireTool]) -> tuple[list[dict[str, Any]], list[_Fault]]:
+    good: list[dict[str, Any]] = []
+    faults: list[_Fault] = []
+    for call in calls:
+        tool = tools.get(call.wire)
+        if tool is None:
+            name = clean_and_cap(call.wire, 80)[0]
+            faults.append(_Fault(call, "model_unknown_tool", f"there is no tool called {name}"))
+            continue
+        args, reason = _read_args(call.args)
+        if args is None:
+            faults.append(_Fault(call, "model_malformed_call", f"the arguments of {tool.name} {reason}"))
+        else:
+            good.append({"id": call.id, "wire": call.wire, "tool": tool.name, "args": args})
+    return good, faults
+
+
+def _read_args(raw: Any) -> tuple[dict[str, Any] | None, str]:
+    if raw is None or raw == "":
+        return {}, ""
+    if isinstance(raw, str):
+        try:
+            raw = json.loads(raw, strict=False, parse_constant=_no_constant)
+        except (ValueError, RecursionError):
+            return None, "are not valid JSON"
+    if not isinstance(raw, dict):
+        return None, "are not a JSON object"
+    try:
+        return cast("dict[str, Any]", _storable(raw)), ""
+    except (ValueError, RecursionError) as error:
+        return None, str(error) or "are nested too deeply"
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(name)
+
+
+def _storable(value: Any) -> Any:
+    """JSON as it can be signed: no halves of characters, no integers beyond what JSON readers agree on."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_storable(str(key)): _storable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        raise ValueError("hold a number that is too large")
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124
+        raise ValueError("hold a number that is too large")
+    return value
+
+
+def _problem(reply: Reply, calls: Sequence[Mapping[str, Any]], faults: Sequence[_Fault]) -> tuple[str, str]:
+    """(code, sentence), both "" when the answer can be used as it is."""
+    if faults:
+        return faults[0].code, f"The model made a call that cannot be carried out: {faults[0].reason}."
+    if calls:
+        return "", ""
+    if reply.cut_off:
+        return "model_cut_off", "The model's answer was cut off before it called a tool."
+    said = clean_and_cap(reply.text, 300)[0].strip()
+    return "model_no_action", "The model neither called a tool nor finished." + (f" It said: {said}" if said else "")
+
+
+def _remember(memory: Memory, reply: Reply, calls: list[dict[str, Any]], faults: Sequence[_Fault]) -> None:
+    memory.messages.append(_stored(reply, faults))
+    memory.pending = calls
+    memory.returns = [_fault_return(fault) for fault in faults]
+
+
+def _correct(
+    memory: Memory, reply: Reply, faults: Sequence[_Fault], calls: Sequence[Mapping[str, Any]], problem: str
+) -> None:
+    """Put the answer and what is wrong with it into the conversation."""
+    if reply.message.get("parts"):
+        memory.messages.append(_stored(reply, faults))
+    parts = [_fault_return(fault) for fault in faults]
+    parts += [tool_return(call, "Not carried out yet, send this call again.", ok=False) for call in calls]
+    if parts:
+        memory.messages.append({"kind": "request", "parts": parts})
+    else:
+        memory.messages.append(
+            user_message(f"{problem}\nAnswer with a tool call. If the task is done or cannot be done, call `finish`.")
+        )
+
+
+def _fault_return(fault: _Fault) -> dict[str, Any]:
+    call = {"id": fault.call.id, "wire": fault.call.wire}
+    return tool_return(call, f"Error: {fault.reason}. The call was not carried out.", ok=False)
+
+
+def _stored(reply: Reply, faults: Sequence[_Fault]) -> dict[str, Any]:
+    """The answer as it is remembered. Arguments that are no JSON would be refused when they are sent back."""
+    message = json.loads(json.dumps(_without_halves(dict(reply.message))))
+    bad = {fault.call.id for fault in faults}
+    for part in message.get("parts", []):
+        if part.get("part_kind") == "tool-call":
+            if part.get("tool_call_id") in bad:
+                part["args"] = {}
+            elif isinstance(part.get("args"), str):
+                part["args"] = _read_args(part["args"])[0] or {}
+    return cast("dict[str, Any]", message)
+
+
+def _without_halves(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
+    if isinstance(value, dict):
+        return {key: _without_halves(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_halves(item) for item in value]
+    return value
+
+
+# --- answers --------------------------------------------------------------------------------------
+
+
+def _call(memory: Memory, call: Mapping[str, Any], usage: Usage) -> PlanAnswer:
+    return PlanAnswer(
+        call=ToolCall(tool=call["tool"], args=call["args"], call_id=call["id"]), history=memory.dump(), usage=usage
+    )
+
+
+def _blocked(reason: str, code: str, history: Any, usage: Usage | None = None) -> PlanAnswer:
+    return PlanAnswer(blocked=reason, blocked_code=code, history=history, usage=usage or Usage())
+
+
+def _usage_of(
+    choice: ModelChoice, *, tokens_in: int, tokens_out: int, cache_read: int = 0, cache_write: int = 0, model: str = ""
+) -> Usage:
+    provider = "local" if choice.local else choice.provider
+    found = price(
+        provider,
+        choice.model,
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        cache_read=cache_read,
+        cache_write=cache_write,
+    )
+    return Usage(
+        model=f"{choice.provider}:{model or choice.model}"[:200],
+        tokens_in=tokens_in,
+        tokens_out=tokens_out,
+        cost_micros=found.micros,
+        estimated=not found.known,
+    )
+
+
+def _added(one: Usage, other: Usage) -> Usage:
+    return Usage(
+        model=other.model or one.model,
+        tokens_in=one.tokens_in + other.tokens_in,
+        tokens_out=one.tokens_out + other.tokens_out,
+        cost_micros=one.cost_micros + other.cost_micros,
+        estimated=one.estimated or other.estimated,
+    )

@@ -1,0 +1,219 @@
+"""One request to one model through pydantic-ai's provider layer.
+
+Heavy (pydantic-ai and the SDKs cost two seconds of CPU): imported by `provider.py` on first use only, in a thread.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx2
+from openai import AsyncOpenAI
+from pydantic import ValidationError
+from pydantic_ai import exceptions as ai
+from pydantic_ai.direct import model_request
+from pydantic_ai.messages import (
+    ModelMessagesTypeAdapter,
+    ModelResponse,
+    TextPart,
+    ToolCallPart,
+)
+from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models.ollama import OllamaModel
+from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.models.openrouter import OpenRouterModel
+from pydantic_ai.providers.ollama import OllamaProvider
+from pydantic_ai.providers.openai import OpenAIProvider
+from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+from pydantic_ai.providers.openrouter import OpenRouterProvider
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.tools import ToolDefinition
+
+from connectors.http import Guard
+from connectors.models.choice import Asked, ContextTooLong, ModelChoice, Reply, WireCall, WireTool
+from domain.outside import OutsideError
+from domain.untrusted import clean_and_cap
+
+CONNECT_SECONDS = 10.0
+
+
+def open_client() -> httpx2.AsyncClient:
+    """For providers the installation itself names."""
+    return httpx2.AsyncClient(timeout=httpx2.Timeout(60.0, connect=CONNECT_SECONDS))
+
+
+def open_guarded_client(guard: Guard) -> httpx2.AsyncClient:
+    """For addresses a workspace names: only public ones, connected to as they were checked."""
+    return httpx2.AsyncClient(
+        transport=_Pinned(guard), trust_env=False, timeout=httpx2.Timeout(60.0, connect=CONNECT_SECONDS)
+    )
+
+
+class _Pinned(httpx2.AsyncBaseTransport):
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._inner = httpx2.AsyncHTTPTransport(trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0))
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        target = await self._guard.check(self._guard.parse(str(request.url)))
+        request.headers["host"] = target.host_header
+        request.extensions = {**request.extensions, "sni_hostname": target.host.rstrip(".")}
+        request.url = httpx2.URL(str(target.at(target.addresses[0])))
+        return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+async def ask(choice: ModelChoice, asked: Asked, http: httpx2.AsyncClient) -> Reply:
+    """The model's answer. OutsideError when there is none; ContextTooLong when it was too much for it."""
+    try:
+        messages = ModelMessagesTypeAdapter.validate_python(asked.messages)
+    except ValidationError as error:
+        raise OutsideError("the memory of the run cannot be read", code="model_memory", sent=False) from error
+    for message in messages:
+        if not isinstance(message, ModelResponse):
+            message.instructions = asked.system
+    settings = ModelSettings(max_tokens=asked.max_tokens, timeout=asked.timeout, max_retries=0)
+    if asked.temperature is not None:
+        settings["temperature"] = asked.temperature
+    try:
+        async with asyncio.timeout(asked.timeout + 1):
+            response = await model_request(
+                _model(choice, http),
+                messages,
+                model_settings=settings,
+                model_request_parameters=ModelRequestParameters(
+                    function_tools=[_definition(tool) for tool in asked.tools], allow_text_output=True
+                ),
+            )
+    except TimeoutError as error:
+        raise OutsideError(
+            f"{choice} did not answer within {asked.timeout:g} seconds", code="model_timeout", retryable=True
+        ) from error
+    except ai.ContentFilterError as error:
+        return Reply(refusal=_said(error) or "the provider's content filter stopped the answer", model=choice.model)
+    except ai.AgentRunError as error:
+        raise _outside(error, choice) from error
+    return _reply(response, choice)
+
+
+def _model(choice: ModelChoice, http: httpx2.AsyncClient) -> Model:
+    key = choice.api_key or "no-key"
+    if choice.provider == "anthropic":
+        # The SDK costs as much again to import: only those who use it pay.
+        from pydantic_ai.models.anthropic import AnthropicModel  # noqa: PLC0415
+        from pydantic_ai.providers.anthropic import AnthropicProvider  # noqa: PLC0415
+
+        return AnthropicModel(
+            choice.model, provider=AnthropicProvider(api_key=key, base_url=choice.base_url, http_client=http)
+        )
+    if choice.provider == "ollama":
+        return OllamaModel(
+            choice.model, provider=OllamaProvider(base_url=choice.base_url, api_key=key, http_client=http)
+        )
+    if choice.provider == "openrouter":
+        client = AsyncOpenAI(base_url=choice.base_url, api_key=key, http_client=http)
+        return OpenRouterModel(choice.model, provider=OpenRouterProvider(openai_client=client))
+    if choice.provider == "openai" and choice.standard:
+        return OpenAIChatModel(
+            choice.model, provider=OpenAIProvider(base_url=choice.base_url, api_key=key, http_client=http)
+        )
+    provider = OpenAICompatibleProvider(choice.provider, base_url=choice.base_url, api_key=key, http_client=http)
+    return OpenAIChatModel(choice.model, provider=provider)
+
+
+def _definition(tool: WireTool) -> ToolDefinition:
+    return ToolDefinition(
+        name=tool.wire, description=tool.summary, parameters_json_schema=dict(tool.schema), strict=False
+    )
+
+
+def _reply(response: ModelResponse, choice: ModelChoice) -> Reply:
+    details: Mapping[str, Any] = response.provider_details or {}
+    refusal = str(details.get("refusal") or "")
+    if not refusal and response.finish_reason == "content_filter":
+        refusal = "the provider's content filter stopped the answer"
+    usage = response.usage
+    return Reply(
+        text="\n".join(part.content for part in response.parts if isinstance(part, TextPart)),
+        calls=tuple(
+            WireCall(id=part.tool_call_id, wire=part.tool_name, args=part.args)
+            for part in response.parts
+            if isinstance(part, ToolCallPart)
+        ),
+        refusal=clean_and_cap(refusal, 500)[0],
+        cut_off=response.finish_reason == "length",
+        model=response.model_name or choice.model,
+        tokens_in=usage.input_tokens,
+        tokens_out=usage.output_tokens,
+        cache_read=usage.cache_read_tokens,
+        cache_write=usage.cache_write_tokens,
+        cost_micros=None if usage.cost is None else int(-(-usage.cost * 1_000_000 // 1)),
+        measured=not usage.unmeasured_requests and usage.input_tokens > 0,
+        message=ModelMessagesTypeAdapter.dump_python([response], mode="json")[0],
+    )
+
+
+def _outside(error: ai.AgentRunError, choice: ModelChoice) -> OutsideError:
+    own = _cause(error)
+    if own is not None:
+        return own
+    if isinstance(error, ai.ModelContextWindowExceededError):
+        return ContextTooLong(f"{choice}: the conversation is too long for the model")
+    retry_after = getattr(error, "retry_after", None)
+    for kind, code, again, text in _KINDS:
+        if isinstance(error, kind):
+            said = _said(error) if kind in _TELLING else ""
+            return OutsideError(
+                f"{choice}: {text}" + (f": {_redacted(said, choice)}" if said else ""),
+                code=code,
+                sent=getattr(error, "phase", None) not in ("pool", "connect"),
+                retryable=again,
+                retry_after=retry_after,
+            )
+    again = isinstance(error, ai.ModelHTTPError) and error.status_code >= 500
+    return OutsideError(
+        f"{choice}: the answer cannot be used", code="model_bad_answer", retryable=again or _is_garbled(error)
+    )
+
+
+_KINDS: Sequence[tuple[type[Exception], str, bool, str]] = (
+    (ai.ModelQuotaExceededError, "model_quota", False, "the account's quota or credit is used up"),
+    (ai.ModelRateLimitError, "model_rate_limited", True, "too many requests for now"),
+    (ai.ModelAuthenticationError, "model_auth", False, "the API key was not accepted"),
+    (ai.ModelNotFoundError, "model_not_found", False, "there is no such model or address"),
+    (ai.ModelRequestRejectedError, "model_rejected", False, "the request was refused"),
+    (ai.ModelRequestTimeout, "model_timeout", True, "no answer in time"),
+    (ai.ModelTimeoutError, "model_timeout", True, "no answer in time"),
+    (ai.ModelConnectionError, "model_unreachable", True, "the connection failed or broke off"),
+    (ai.ModelUnavailableError, "model_unavailable", True, "the model is not available for now"),
+    (ai.ModelServerError, "model_unavailable", True, "the provider failed"),
+)
+_TELLING = (ai.ModelRequestRejectedError, ai.ModelNotFoundError, ai.ModelQuotaExceededError)
+
+
+def _is_garbled(error: Exception) -> bool:
+    """An answer that is no answer (cut JSON, a gateway's page) may be whole the next time."""
+    return not isinstance(error, ai.ModelHTTPError)
+
+
+def _cause(error: BaseException) -> OutsideError | None:
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OutsideError):
+            return seen
+        seen = seen.__cause__ or seen.__context__
+    return None
+
+
+def _said(error: Exception) -> str:
+    body = getattr(error, "body", None)
+    if isinstance(body, Mapping):
+        inner = body.get("error", body)
+        body = inner.get("message", "") if isinstance(inner, Mapping) else inner
+    return clean_and_cap(str(body or ""), 300)[0].strip()
+
+
+def _redacted(text: str, choice: ModelChoice) -> str:
+    return text.replace(choice.api_key, "***") if choice.api_key else text

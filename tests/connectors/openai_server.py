@@ -1,0 +1,143 @@
+"""A scripted OpenAI-compatible server over real HTTP: answers what a test told it to, and keeps what it was asked."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """One answer. `calls` are (tool name on the wire, arguments as object or raw text).
+
+    `fault`: `cut` breaks the connection inside the body, `drop` before it, `hang` never answers, `garbage` is no JSON.
+    `usage` None leaves the tokens out.
+    """
+
+    text: str | None = None
+    calls: Sequence[tuple[str, Any]] = ()
+    refusal: str | None = None
+    finish_reason: str | None = None
+    usage: tuple[int, int] | None = (100, 10)
+    cost: float | None = None
+    status: int = 200
+    error: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    fault: str = ""
+
+
+def call(name: str, **args: Any) -> Turn:
+    """A turn with one tool call."""
+    return Turn(calls=[(name, args)])
+
+
+Script = Sequence[Turn] | Callable[[dict[str, Any]], Turn]
+
+
+@dataclass
+class ScriptedModel:
+    """The running server. `requests` are the bodies it was sent, `headers` what came with them."""
+
+    script: Script
+    base_url: str = ""
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    headers: list[dict[str, str]] = field(default_factory=list)
+    call_number: int = 0
+
+    def said(self, index: int = -1) -> str:
+        """Everything a request said, as one text."""
+        return json.dumps(self.requests[index]["messages"], ensure_ascii=False)
+
+    def _turn(self, body: dict[str, Any]) -> Turn:
+        if callable(self.script):
+            return self.script(body)
+        number = len(self.requests) - 1
+        if number >= len(self.script):
+            return Turn(status=500, error="the script is over")
+        return self.script[number]
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.requests.append(body)
+        self.headers.append({k.lower(): v for k, v in request.headers.items()})
+        turn = self._turn(body)
+        if turn.fault == "hang":
+            await asyncio.sleep(60)
+        if turn.fault == "drop":
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
+        if turn.fault == "garbage":
+            return web.Response(text="<html>gateway</html>", content_type="text/html", headers=turn.headers)
+        if turn.status != 200:
+            error = turn.error if isinstance(turn.error, dict) else {"message": str(turn.error or "no"), "type": "test"}
+            return web.json_response({"error": error}, status=turn.status, headers=turn.headers)
+        data = json.dumps(self._completion(body, turn)).encode()
+        if turn.fault == "cut":
+            response = web.StreamResponse(
+                headers={"Content-Type": "application/json", "Content-Length": str(len(data))}
+            )
+            await response.prepare(request)
+            await response.write(data[: len(data) // 2])
+            assert request.transport is not None
+            request.transport.close()
+            return response
+        return web.Response(body=data, content_type="application/json", headers=turn.headers)
+
+    def _completion(self, body: dict[str, Any], turn: Turn) -> dict[str, Any]:
+        message: dict[str, Any] = {"role": "assistant", "content": turn.text}
+        if turn.refusal is not None:
+            message["refusal"] = turn.refusal
+        if turn.calls:
+            message["tool_calls"] = [self._tool_call(name, args) for name, args in turn.calls]
+        completion: dict[str, Any] = {
+            "id": f"chatcmpl-{len(self.requests)}",
+            "object": "chat.completion",
+            "created": 1_700_000_000,
+            "model": body["model"],
+            "provider": "scripted",
+            "choices": [
+                {
+                    "index": 0,
+                    "message": message,
+                    "finish_reason": turn.finish_reason or ("tool_calls" if turn.calls else "stop"),
+                    "native_finish_reason": "stop",
+                }
+            ],
+        }
+        if turn.usage is not None:
+            tokens_in, tokens_out = turn.usage
+            completion["usage"] = {
+                "prompt_tokens": tokens_in,
+                "completion_tokens": tokens_out,
+                "total_tokens": tokens_in + tokens_out,
+            }
+            if turn.cost is not None:
+                completion["usage"]["cost"] = turn.cost
+        return completion
+
+    def _tool_call(self, name: str, args: Any) -> dict[str, Any]:
+        self.call_number += 1
+        raw = args if isinstance(args, str) else json.dumps(args)
+        return {"id": f"call_{self.call_number}", "type": "function", "function": {"name": name, "arguments": raw}}
+
+
+@contextlib.asynccontextmanager
+async def scripted_model(script: Script) -> AsyncIterator[ScriptedModel]:
+    """The server on a free loopback port; `base_url` ends in /v1."""
+    server = ScriptedModel(script)
+    app = web.Application(client_max_size=10_000_000)
+    app.router.add_post("/v1/chat/completions", server.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    server.base_url = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+    try:
+        yield server
+    finally:
+        await runner.cleanup()
