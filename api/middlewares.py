@@ -321,7 +321,9 @@ def door(config: HttpConfig) -> Any:
         endpoint = getattr(request.match_info.handler, "__self__", None)
         endpoint = endpoint if isinstance(endpoint, Endpoint) else None
         if endpoint is None:
-            await identify(request, services)
+            if request.match_info.http_exception is not None:
+                # what does not exist is told only to those who are known
+                await identify(request, services)
             return await handler(request)
         request[ENDPOINT] = endpoint
         _check_size(request, endpoint)

@@ -157,10 +157,10 @@ def merge(stored: WorkspaceSettings, patch: Any) -> WorkspaceSettings:
         if not isinstance(given, dict):
             raise Invalid.field(name, "must be an object")
         aliases = _ALIASES.get(name, {})
-        renamed = {aliases.get(key, key): value for key, value in given.items()}
+        renamed: dict[str, Any] = {aliases.get(key, key): value for key, value in given.items()}
         if len(renamed) != len(given):
             raise Invalid.field(name, "gives one setting under two names")
-        sections[name] = {**sections[name], **renamed}
+        sections[name] = sections[name] | renamed
     merged = _build(sections)
     _check_together(merged.budget, patch.get("budgetConfig") or {})
     return merged

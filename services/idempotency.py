@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from domain.clock import Now
 from domain.errors import Conflict
@@ -30,8 +31,13 @@ class IdempotencyService:
         for _ in range(WAITS):
             now = self.now()
             kept = await self.store.write(
-                lambda tx, now=now: idempotency.begin(
-                    tx, principal=principal, key=key, request_hash=request_hash, now=now, expires_at=now + UNDER_WAY
+                partial(
+                    idempotency.begin,
+                    principal=principal,
+                    key=key,
+                    request_hash=request_hash,
+                    now=now,
+                    expires_at=now + UNDER_WAY,
                 )
             )
             if kept is None:

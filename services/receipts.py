@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 import orjson
 
@@ -168,7 +168,7 @@ class ReceiptService:
 
     # --- archives ---------------------------------------------------------------------------------
 
-    async def archive(self, actor: Actor, *, task_id: str | None = None) -> IO[bytes]:
+    async def archive(self, actor: Actor, *, task_id: str | None = None) -> BinaryIO:
         """An archive of the whole log, or of one task's receipts, as an open temporary file."""
         require(actor, Action.RECEIPT_EXPORT)
         workspace_id = actor.in_workspace
@@ -186,13 +186,13 @@ class ReceiptService:
         checkpoint = await self.store.write(note)
         return await self.store.read(lambda tx: self._archive(tx, workspace_id, checkpoint, task_id))
 
-    def _archive(self, tx: Tx, workspace_id: str, checkpoint: CheckpointRow, task_id: str | None) -> IO[bytes]:
+    def _archive(self, tx: Tx, workspace_id: str, checkpoint: CheckpointRow, task_id: str | None) -> BinaryIO:
         wanted = (
             None
             if task_id is None
             else [row.idx for row in receipts.of_task(tx, workspace_id, task_id) if row.idx < checkpoint.size]
         )
-        file = tempfile.SpooledTemporaryFile(max_size=8_000_000)  # noqa: SIM115 - the caller closes it
+        file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
         nodes = self.ledger.nodes(tx, workspace_id)
         write_archive(
             file,

@@ -169,12 +169,8 @@ def fast_ed25519():
 
 # --- canonical JSON (RFC 8785) of the values a receipt may hold ---------------------------------------
 
-ESCAPES = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-ESCAPED = re.compile('["\\\\\x00-\x1f]')
-
-
-def quote(text):
-    return '"' + ESCAPED.sub(lambda m: ESCAPES.get(m[0]) or "\\u%04x" % ord(m[0]), text) + '"'
+# Python's own escapes are those of RFC 8785: the quotation mark, the backslash and what lies below U+0020.
+quote = json.encoder.encode_basestring
 
 
 def canonical_text(value):
@@ -186,7 +182,9 @@ def canonical_text(value):
         return str(value)
     if isinstance(value, list):
         return "[" + ",".join(map(canonical_text, value)) + "]"
-    names = sorted(value, key=lambda name: name.encode("utf-16-be", "surrogatepass"))
+    names = sorted(value)
+    if not all(map(str.isascii, names)):
+        names.sort(key=lambda name: name.encode("utf-16-be", "surrogatepass"))
     return "{" + ",".join(quote(name) + ":" + canonical_text(value[name]) for name in names) + "}"
 
 

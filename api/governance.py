@@ -1,0 +1,387 @@
+"""Routes about approvals, the audit log, receipts and the policy."""
+
+import csv
+import io
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+from aiohttp import web
+from pydantic import Field, StringConstraints
+
+from api import wire
+from api.http import Body, Call, Endpoints, LooseBody, Needs, cursor_of, page, read_cursor
+from api.middlewares import credentials_of
+from domain.approvals import ApprovalStatus, Via
+from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
+from domain.permissions import Action
+from services.approvals import GrantWish, Wish
+from services.audit import AuditFilter
+
+governance = Endpoints("governance")
+route = governance.route
+
+
+class Paged(LooseBody):
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+    cursor: str | None = None
+
+
+class AuditQuery(Paged):
+    actor: str | None = None
+    action: str | None = None
+    target: str | None = None
+    verdict: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def which(self) -> AuditFilter:
+        return AuditFilter(
+            actor=self.actor,
+            action=self.action,
+            target=self.target,
+            verdict=self.verdict,
+            since=_aware(self.since),
+            until=_aware(self.until),
+        )
+
+
+class ExportQuery(AuditQuery):
+    format: str = "jsonl"
+
+
+class ApprovalsQuery(Paged):
+    status: str | None = None
+    taskId: str | None = None  # noqa: N815
+
+
+class ViolationsQuery(Paged):
+    severity: str | None = None
+
+
+class GrantBody(Body):
+    minutes: Annotated[int, Field(ge=1, le=43_200, strict=True)]
+    maxUses: Annotated[int, Field(ge=1, le=10_000, strict=True)] | None = None  # noqa: N815
+    thisTaskOnly: bool = True  # noqa: N815
+
+
+class ResolveBody(LooseBody):
+    status: Any = None
+    note: Annotated[str, StringConstraints(max_length=2000)] | None = None
+    version: Annotated[int, Field(strict=True)] | None = None
+    digest: Annotated[str, StringConstraints(min_length=12, max_length=64)] | None = None
+    grant: GrantBody | None = None
+
+
+class EditBody(Body):
+    input: dict[str, Any]
+    version: Annotated[int, Field(strict=True)]
+
+
+class BatchItem(Body):
+    id: str
+    version: Annotated[int, Field(strict=True)]
+    digest: Annotated[str, StringConstraints(min_length=12, max_length=64)]
+    status: str
+
+
+class BatchBody(Body):
+    items: Annotated[list[BatchItem], Field(min_length=1, max_length=50)]
+
+
+class ReceiptsQuery(LooseBody):
+    limit: Annotated[int, Field(ge=1, le=100)] = 25
+    before: datetime | None = None
+    kind: str | None = None
+    verdict: str | None = None
+
+
+class ProofQuery(LooseBody):
+    index: Annotated[int, Field(ge=0)]
+    size: Annotated[int, Field(ge=1)] | None = None
+
+
+class ConsistencyQuery(LooseBody):
+    old: Annotated[int, Field(ge=1)]
+    new: Annotated[int, Field(ge=1)] | None = None
+
+
+class ArchiveQuery(LooseBody):
+    taskId: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")] | None = None  # noqa: N815
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
+def via_of(call: Call) -> Via:
+    """Where the decision is made: the Mini App says so itself, everything else is the API."""
+    if call.request.headers.get("X-Pilot-Surface") == "mini_app" and not credentials_of(call.request).api_key:
+        return Via.MINI_APP
+    return Via.API
+
+
+# --- approvals ------------------------------------------------------------------------------------
+
+
+@route("GET", "/api/audit/approvals", action=Action.APPROVAL_READ, errors=(Invalid,))
+async def list_approvals(call: Call, query: ApprovalsQuery) -> Any:
+    """Approvals of the workspace, newest first."""
+    if query.status is not None and query.status not in list(ApprovalStatus):
+        raise Invalid.field("status", f"must be one of {', '.join(ApprovalStatus)}")
+    found = await call.services.approvals.list(
+        call.actor,
+        status=query.status,
+        limit=query.limit,
+        task_id=query.taskId,
+        before=read_cursor(query.cursor),
+    )
+    last = cursor_of(found[-1].requested_at, found[-1].id) if found else None
+    return page(call, [wire.approval(a) for a in found], limit=query.limit, cursor=last)
+
+
+@route("GET", "/api/audit/approvals/{approval_id}", action=Action.APPROVAL_READ, errors=(NotFound,))
+async def get_approval(call: Call, approval_id: str) -> Any:
+    """One approval."""
+    return wire.approval(await call.services.approvals.get(call.actor, approval_id))
+
+
+@route(
+    "PUT",
+    "/api/audit/approvals/{approval_id}",
+    action=Action.APPROVAL_RESOLVE,
+    errors=(NotFound, Invalid, Forbidden, Conflict, Gone),
+)
+async def resolve_approval(call: Call, approval_id: str, body: ResolveBody) -> Any:
+    """Decide: approved, rejected or changes_requested. The first decision stands; a later one hears who made it."""
+    allowed = (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED, ApprovalStatus.CHANGES_REQUESTED)
+    if body.status not in allowed:
+        raise Invalid(
+            "status must be approved or rejected",
+            code="invalid_status",
+            details={"formErrors": [], "fieldErrors": {"status": ["must be approved, rejected or changes_requested"]}},
+        )
+    grant = None
+    if body.grant is not None:
+        grant = GrantWish(
+            minutes=body.grant.minutes, max_uses=body.grant.maxUses, this_task_only=body.grant.thisTaskOnly
+        )
+    resolution = await call.services.approvals.resolve(
+        call.actor,
+        approval_id,
+        Wish(
+            status=ApprovalStatus(body.status),
+            via=via_of(call),
+            note=body.note,
+            version=body.version,
+            digest=body.digest,
+            grant=grant,
+        ),
+    )
+    return wire.approval(resolution.approval, approved_by=resolution.approved_by)
+
+
+@route("POST", "/api/approvals/batch", action=Action.APPROVAL_RESOLVE, errors=(Invalid,))
+async def resolve_batch(call: Call, body: BatchBody) -> Any:
+    """Decide exactly the named approvals, each with the version and digest that was shown."""
+    items = []
+    for item in body.items:
+        if item.status not in (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED):
+            raise Invalid.field("items.status", "must be approved or rejected")
+        wish = Wish(status=ApprovalStatus(item.status), via=via_of(call), version=item.version, digest=item.digest)
+        items.append((item.id, wish))
+    answers = await call.services.approvals.resolve_many(call.actor, items)
+    return [
+        {"id": name, "ok": False, "error": str(got), "code": got.code, **got.details}
+        if isinstance(got, Conflict | Gone)
+        else {"id": name, "ok": True, "approval": wire.approval(got.approval)}
+        for name, got in answers
+    ]
+
+
+@route(
+    "PUT",
+    "/api/audit/approvals/{approval_id}/input",
+    action=Action.APPROVAL_RESOLVE,
+    errors=(NotFound, Invalid, Conflict),
+)
+async def edit_approval(call: Call, approval_id: str, body: EditBody) -> Any:
+    """Change what would run: a new version with a new digest, still to be approved."""
+    edited = await call.services.approvals.edit(call.actor, approval_id, args=body.input, version=body.version)
+    return wire.approval(edited)
+
+
+@route("POST", "/api/audit/approvals/{approval_id}/undo", action=Action.APPROVAL_RESOLVE, errors=(NotFound, Conflict))
+async def undo_approval(call: Call, approval_id: str) -> Any:
+    """Take an approval back while its undo window is open."""
+    return wire.approval(await call.services.approvals.undo(call.actor, approval_id))
+
+
+@route("GET", "/api/grants", action=Action.GRANT_LIST)
+async def list_grants(call: Call) -> Any:
+    """Standing permissions that are live."""
+    return [wire.grant(g) for g in await call.services.approvals.grants(call.actor)]
+
+
+@route("DELETE", "/api/grants/{grant_id}", action=Action.GRANT_REVOKE, errors=(NotFound,))
+async def revoke_grant(call: Call, grant_id: str) -> Any:
+    """End a standing permission."""
+    return wire.grant(await call.services.approvals.revoke_grant(call.actor, grant_id))
+
+
+# --- audit ----------------------------------------------------------------------------------------
+
+
+@route("GET", "/api/audit", action=Action.AUDIT_READ, errors=(Invalid,))
+async def list_audit(call: Call, query: AuditQuery) -> Any:
+    """Lines of the audit log, newest first."""
+    found = await call.services.audit.list(
+        call.actor, query.which(), limit=query.limit, before=read_cursor(query.cursor)
+    )
+    last = cursor_of(found[-1].created_at, found[-1].id) if found else None
+    return page(call, [wire.audit_entry(e) for e in found], limit=query.limit, cursor=last)
+
+
+@route("GET", "/api/audit/export", action=Action.AUDIT_EXPORT, errors=(Invalid,))
+async def export_audit(call: Call, query: ExportQuery) -> Any:
+    """The audit log as a stream of JSON lines or CSV."""
+    if query.format not in ("jsonl", "csv"):
+        raise Invalid.field("format", "must be jsonl or csv")
+    kind = "text/csv; charset=utf-8" if query.format == "csv" else "application/x-ndjson"
+    response = web.StreamResponse(headers={"Content-Type": kind, "X-Content-Type-Options": "nosniff"})
+    lines = call.services.audit.export(call.actor, query.which())
+    first = await anext(lines, None)
+    await response.prepare(call.request)
+    if query.format == "csv":
+        await response.write((",".join(_COLUMNS) + "\r\n").encode())
+    while first is not None:
+        row = wire.audit_entry(first)
+        await response.write(_csv(row) if query.format == "csv" else orjson.dumps(row) + b"\n")
+        first = await anext(lines, None)
+    await response.write_eof()
+    return response
+
+
+_COLUMNS = ("id", "createdAt", "actor", "action", "target", "verdict", "reason", "metadata")
+
+
+def _csv(row: dict[str, Any]) -> bytes:
+    buffer = io.StringIO()
+    cells = [orjson.dumps(row[c]).decode() if c == "metadata" else row[c] or "" for c in _COLUMNS]
+    # a cell that a spreadsheet would take for a formula is shown as text
+    csv.writer(buffer).writerow([f"'{c}" if c[:1] in ("=", "+", "-", "@") else c for c in cells])
+    return buffer.getvalue().encode()
+
+
+@route("GET", "/api/audit/violations", action=Action.VIOLATION_READ, errors=(Invalid,))
+async def list_violations(call: Call, query: ViolationsQuery) -> Any:
+    """What the policy refused, newest first."""
+    found = await call.services.audit.violations(
+        call.actor, limit=query.limit, severity=query.severity, before=read_cursor(query.cursor)
+    )
+    last = cursor_of(found[-1].created_at, found[-1].id) if found else None
+    return page(call, [wire.violation(v) for v in found], limit=query.limit, cursor=last)
+
+
+# --- receipts -------------------------------------------------------------------------------------
+
+
+@route("GET", "/api/governance/status", needs=Needs.PERSON)
+async def status(call: Call) -> Any:
+    """Whether a HELM sidecar is configured, and how it was at the last look."""
+    health = call.services.health
+    live = None if health.helm is None else await health.helm()
+    return {"helmConfigured": health.helm is not None, "live": live, "latestSnapshot": None}
+
+
+@route("GET", "/api/governance/receipts", action=Action.RECEIPT_READ, errors=(Invalid,))
+async def list_receipts(call: Call, query: ReceiptsQuery) -> Any:
+    """Receipts of the workspace, newest first; `before` takes the `nextCursor` of the page before."""
+    found = await call.services.receipts.list(
+        call.actor,
+        limit=query.limit,
+        before=_aware(query.before),
+        kinds=(query.kind,) if query.kind else (),
+        verdict=query.verdict,
+    )
+    more = len(found) == query.limit
+    return {
+        "receipts": [wire.receipt(r) for r in found],
+        "nextCursor": found[-1].created_at.isoformat() if more else None,
+    }
+
+
+@route("GET", "/api/governance/receipts/{name}", action=Action.RECEIPT_READ, errors=(NotFound,))
+async def get_receipt(call: Call, name: str) -> Any:
+    """A receipt by its own id or its decision's, with its signed bytes and the proof that the log holds it."""
+    row = await call.services.receipts.find(call.actor, name)
+    return wire.inclusion(await call.services.receipts.inclusion(call.actor, row.id))
+
+
+@route("GET", "/api/governance/proofgraph/{task_id}", action=Action.RECEIPT_READ, errors=(NotFound,))
+async def proof_graph(call: Call, task_id: str) -> Any:
+    """What led to what in a task: request, decisions, approvals, effects, outcome."""
+    return await call.services.receipts.proof_graph(call.actor, task_id)
+
+
+@route("GET", "/api/governance/log/checkpoint", action=Action.RECEIPT_READ)
+async def get_checkpoint(call: Call) -> Any:
+    """The signed checkpoint of the workspace's log."""
+    return wire.checkpoint(await call.services.receipts.checkpoint(call.actor))
+
+
+@route("GET", "/api/governance/log/proof/inclusion", action=Action.RECEIPT_READ, errors=(NotFound, Invalid))
+async def inclusion_proof(call: Call, query: ProofQuery) -> Any:
+    """The audit path of one receipt in the tree of `size` receipts."""
+    row, path, size = await call.services.receipts.proof_at(call.actor, query.index, query.size)
+    return {
+        "logIndex": row.idx,
+        "treeSize": size,
+        "leafHash": row.leaf_hash.hex(),
+        "auditPath": [h.hex() for h in path],
+    }
+
+
+@route("GET", "/api/governance/log/proof/consistency", action=Action.RECEIPT_READ, errors=(NotFound, Invalid))
+async def consistency_proof(call: Call, query: ConsistencyQuery) -> Any:
+    """The proof that the log of `new` receipts extends the one of `old`."""
+    path, old_root, new_root, size = await call.services.receipts.consistency(call.actor, query.old, query.new)
+    return {
+        "oldSize": query.old,
+        "newSize": size,
+        "oldRoot": old_root.hex(),
+        "newRoot": new_root.hex(),
+        "consistencyPath": [h.hex() for h in path],
+    }
+
+
+@route("GET", "/api/governance/archive", action=Action.RECEIPT_EXPORT, errors=(NotFound,))
+async def get_archive(call: Call, query: ArchiveQuery) -> Any:
+    """All receipts (or one task's) as an archive that anybody can verify offline."""
+    file = await call.services.receipts.archive(call.actor, task_id=query.taskId)
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "application/gzip",
+            "Content-Disposition": 'attachment; filename="pilot-receipts.tar.gz"',
+        }
+    )
+    await response.prepare(call.request)
+    with file:
+        while chunk := file.read(256 * 1024):
+            await response.write(chunk)
+    await response.write_eof()
+    return response
+
+
+@route("GET", "/api/governance/replay", action=Action.RECEIPT_READ)
+async def replay_all(call: Call) -> Any:
+    """Decide every kept decision again under the policy of then, and say where the verdict differs."""
+    results = await call.services.receipts.replay(call.actor)
+    return {
+        "replayed": len(results),
+        "different": [
+            {"receiptId": r.receipt_id, "tool": r.tool, "recorded": r.recorded, "replayed": r.replayed}
+            for r in results
+            if not r.same
+        ],
+    }

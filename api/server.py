@@ -1,0 +1,61 @@
+"""The web application: routes and middlewares put together. It answers before the services are open."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from aiohttp import web
+
+from api.auth import auth_routes
+from api.docs import add_docs
+from api.governance import governance
+from api.http import SERVICES, Endpoints
+from api.middlewares import HttpConfig, Metrics, door, outer, preflight
+from api.openapi import document
+from api.system import add_plain_routes, system
+from api.tasks import tasks
+from api.workspaces import workspaces
+from services.container import Services
+
+MAX_BODY = 1_000_000
+
+
+class Gate:
+    """Holds the services once they are open; until then the application says that it is starting."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, Any] = {}
+
+    def open(self, services: Services) -> None:
+        """From now on requests are served."""
+        self.held["services"] = services
+
+    def close(self) -> None:
+        """From now on they are not."""
+        self.held.clear()
+
+    @property
+    def services(self) -> Services | None:
+        return self.held.get("services")
+
+
+def groups(config: HttpConfig) -> Sequence[Endpoints]:
+    """Every part of the API."""
+    return (auth_routes(config), workspaces, tasks, governance, system)
+
+
+def create_app(
+    gate: Gate, config: HttpConfig, *, mount: Sequence[Callable[[web.Application], None]] = ()
+) -> web.Application:
+    """The application. `mount` adds what other rooms serve: the Mini App, the webhook."""
+    metrics = Metrics()
+    app = web.Application(middlewares=[outer(config, metrics), preflight, door(config)], client_max_size=MAX_BODY)
+    app[SERVICES] = gate.held
+    parts = groups(config)
+    for group in parts:
+        for endpoint in group.table:
+            app.router.add_route(endpoint.method, endpoint.path, endpoint.handle)
+    add_plain_routes(app, config, metrics)
+    add_docs(app, document(parts, version=config.version))
+    for add in mount:
+        add(app)
+    return app
