@@ -22,17 +22,21 @@ class Clients:
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._wire: _Wire | None = None
+        self._anthropic = False
         self._open: Any = None
         self._guarded: Any = None
 
-    async def warm(self) -> None:
-        """Import the provider layer in a thread (about two seconds of CPU), so that no first task waits for it."""
+    async def warm(self, *providers: str) -> None:
+        """Import the provider layer in a thread (two seconds of CPU), so that the loop goes on meanwhile."""
         if self._wire is None:
             self._wire = cast("_Wire", await asyncio.to_thread(importlib.import_module, "connectors.models.wire"))
+        if "anthropic" in providers and not self._anthropic:
+            await asyncio.to_thread(importlib.import_module, "pydantic_ai.models.anthropic")
+            self._anthropic = True
 
     async def ask(self, choice: ModelChoice, asked: Asked) -> Reply:
         """One request to one model."""
-        await self.warm()
+        await self.warm(choice.provider)
         assert self._wire is not None
         if choice.guarded:
             self._guarded = self._guarded or self._wire.open_guarded_client(self._guard)

@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 from connectors.http import Guard
 from connectors.models.choice import PROVIDERS, STANDARD_URLS, ModelChoice
 from connectors.models.clients import Clients
-from connectors.models.offline import OfflinePlanner, PlaybooksFirst
+from connectors.models.offline import EstimatingPlanner, OfflinePlanner, PlaybooksFirst
 from connectors.models.provider import ModelOptions, ModelPlanner
-from domain.ports import Planner
 
 
 class PlannerFactory:
@@ -38,7 +37,7 @@ class PlannerFactory:
         self._timeout = timeout
         self._clients = Clients(guard or Guard())
 
-    def __call__(self, workspace_id: str, config: Mapping[str, Any], key: str | None) -> Planner:
+    def __call__(self, workspace_id: str, config: Mapping[str, Any], key: str | None) -> EstimatingPlanner:
         """The planner of a workspace: `config` is its `modelConfig`, `key` its own API key for that provider."""
         del workspace_id
         chain = self.chain(config, key)
@@ -90,7 +89,7 @@ class PlannerFactory:
     async def warm(self) -> None:
         """Import the provider layer ahead of the first task, where a model is configured."""
         if self._keys or self._openai_base_url or self._ollama_base_url:
-            await self._clients.warm()
+            await self._clients.warm(*self._keys)
 
     async def aclose(self) -> None:
         """Close the connections to providers."""

@@ -85,12 +85,14 @@ class Memory:
             return
         for message in self.messages[: -2 * KEPT_WHOLE]:
             _shorten(message)
-        while size(self.messages) > budget and len(self.messages) > 2 * KEPT_WHOLE:
+        total = size(self.messages)
+        while total > budget and len(self.messages) > 2 * KEPT_WHOLE:
             gone = [self.messages.pop(0)]
             # An exchange is forgotten whole: a result without its call would be refused by every provider.
             while self.messages and self.messages[0].get("kind") != "response":
                 gone.append(self.messages.pop(0))
             self.digest += _digest(gone)
+            total -= size(gone)
         if len(self.digest) > MAX_DIGEST:
             dropped = len(self.digest) - MAX_DIGEST + 1
             self.digest = [f"({dropped} earlier steps are not listed)", *self.digest[dropped:]]

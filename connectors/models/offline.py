@@ -1,11 +1,11 @@
 """The planner without a model: runs playbooks, and says plainly when a task is none."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from domain import playbooks
 from domain.playbooks import Call, End, Playbook, PlaybookError, StepResult
-from domain.ports import PlanAnswer, Planner, PlanRequest, ToolCall
+from domain.ports import PlanAnswer, Planner, PlanRequest, ToolCall, Usage
 
 KIND = "playbook"
 NO_MODEL = (
@@ -13,6 +13,12 @@ NO_MODEL = (
     "write the task as steps, for example: 1. http.get url=https://example.com"
 )
 BEGUN_WITH_MODEL = "This run was begun with a model, and no model is configured now."
+
+
+class EstimatingPlanner(Planner, Protocol):
+    """A planner that can say beforehand what its next answer may cost at most."""
+
+    def estimate(self, request: PlanRequest) -> Usage: ...
 
 
 class OfflinePlanner:
@@ -31,6 +37,11 @@ class OfflinePlanner:
             return self._next(found, request, memory)
         except PlaybookError as error:
             return _blocked(f"The playbook cannot be run: {error}", "playbook_invalid", request.history)
+
+    def estimate(self, request: PlanRequest) -> Usage:
+        """A playbook costs no tokens."""
+        del request
+        return Usage()
 
     def _next(self, found: Playbook, request: PlanRequest, memory: Mapping[str, Any]) -> PlanAnswer:
         kept: dict[str, Any] = dict(memory.get("results", {}))
@@ -53,20 +64,26 @@ class OfflinePlanner:
 class PlaybooksFirst:
     """A playbook is run as it is written, also where there is a model; everything else goes to the model."""
 
-    def __init__(self, model: Planner) -> None:
+    def __init__(self, model: EstimatingPlanner) -> None:
         self._offline = OfflinePlanner()
         self._model = model
 
     async def next(self, request: PlanRequest) -> PlanAnswer:
         """The answer of whichever planner this run belongs to."""
+        return await self._planner_of(request).next(request)
+
+    def estimate(self, request: PlanRequest) -> Usage:
+        """What the next answer may cost at most."""
+        return self._planner_of(request).estimate(request)
+
+    def _planner_of(self, request: PlanRequest) -> EstimatingPlanner:
         if isinstance(request.history, Mapping):
-            planner: Planner = self._offline if request.history.get("kind") == KIND else self._model
-            return await planner.next(request)
+            return self._offline if request.history.get("kind") == KIND else self._model
         try:
-            is_playbook = playbooks.parse(request.task_description, request.tools) is not None
+            found = playbooks.parse(request.task_description, request.tools)
         except PlaybookError:
-            is_playbook = True
-        return await (self._offline if is_playbook else self._model).next(request)
+            return self._offline
+        return self._model if found is None else self._offline
 
 
 def _blocked(reason: str, code: str, history: Any) -> PlanAnswer:

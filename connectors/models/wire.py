@@ -4,6 +4,7 @@ Heavy (pydantic-ai and the SDKs cost two seconds of CPU): imported by `provider.
 """
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -149,10 +150,18 @@ def _reply(response: ModelResponse, choice: ModelChoice) -> Reply:
         tokens_out=usage.output_tokens,
         cache_read=usage.cache_read_tokens,
         cache_write=usage.cache_write_tokens,
-        cost_micros=None if usage.cost is None else int(-(-usage.cost * 1_000_000 // 1)),
+        cost_micros=_charged(details, choice),
         measured=not usage.unmeasured_requests and usage.input_tokens > 0,
         message=ModelMessagesTypeAdapter.dump_python([response], mode="json")[0],
     )
+
+
+def _charged(details: Mapping[str, Any], choice: ModelChoice) -> int | None:
+    """What the router says it charged (credits are dollars). Nobody else is asked what it costs to ask them."""
+    cost = details.get("cost")
+    if choice.provider != "openrouter" or choice.guarded or not isinstance(cost, int | float) or cost < 0:
+        return None
+    return math.ceil(round(cost * 1_000_000, 3))
 
 
 def _outside(error: ai.AgentRunError, choice: ModelChoice) -> OutsideError:

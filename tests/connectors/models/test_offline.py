@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from connectors.models.offline import OfflinePlanner, PlaybooksFirst
-from domain.ports import PlanAnswer, PlanRequest
+from domain.ports import PlanAnswer, PlanRequest, Usage
 from tests.connectors.models.some_tools import TOOLS
 
 STORY = """Before launch:
@@ -130,6 +130,9 @@ class Free:
 
     async def next(self, request: PlanRequest) -> PlanAnswer:
         return PlanAnswer(finished=f"model asked with {request.history}")
+
+    def estimate(self, request: PlanRequest) -> Usage:
+        return Usage(cost_micros=1)
 
 
 async def test_playbooks_come_first_also_with_a_model() -> None:

@@ -10,9 +10,10 @@ import pytest
 from connectors.http import Guard
 from connectors.models.choice import ModelChoice
 from connectors.models.clients import Clients
+from connectors.models.offline import OfflinePlanner, PlaybooksFirst
 from connectors.models.provider import ModelOptions, ModelPlanner
 from domain.outside import OutsideError
-from domain.ports import PlanAnswer, PlanRequest
+from domain.ports import PlanAnswer, PlanRequest, Usage
 from tests.connectors.models.some_tools import TOOLS, tool
 from tests.connectors.openai_server import Script, ScriptedModel, Turn, call, scripted_model
 
@@ -362,6 +363,9 @@ async def test_tokens_that_were_not_reported_are_estimated() -> None:
 
 async def test_the_estimate_lies_above_the_real_price() -> None:
     async with planning([call("http__get", url="u")]) as (planner, _):
+        assert OfflinePlanner().estimate(request()) == Usage()
+        assert PlaybooksFirst(planner).estimate(request(None, task_description="1. http.get url=x")) == Usage()
+        assert PlaybooksFirst(planner).estimate(request()) == planner.estimate(request())
         estimate = planner.estimate(request())
         answer = await planner.next(request())
         assert estimate.cost_micros > answer.usage.cost_micros > 0
@@ -425,3 +429,54 @@ async def test_a_memory_that_is_none(history: Any) -> None:
         answer = await planner.next(request(history))
     assert answer.blocked_code == "model_memory"
     assert server.requests == []
+
+
+async def test_anthropic_over_its_own_protocol() -> None:
+    from aiohttp import web
+
+    asked: list[dict[str, Any]] = []
+
+    async def messages(incoming: web.Request) -> web.Response:
+        body = await incoming.json()
+        asked.append(body)
+        if len(asked) == 3:
+            return web.json_response(
+                {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}},
+                status=529,
+                headers={"Retry-After": "4"},
+            )
+        block = {"type": "tool_use", "id": f"tu_{len(asked)}", "name": "http__get", "input": {"url": "u"}}
+        return web.json_response(
+            {
+                "id": "msg",
+                "type": "message",
+                "role": "assistant",
+                "model": body["model"],
+                "content": [{"type": "text", "text": "Looking."}, block],
+                "stop_reason": "tool_use",
+                "stop_sequence": None,
+                "usage": {"input_tokens": 1000, "output_tokens": 100},
+            }
+        )
+
+    app = web.Application()
+    app.router.add_post("/v1/messages", messages)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    clients = Clients(Guard())
+    model = ModelChoice(provider="anthropic", model="claude-haiku-4-5", base_url=url, api_key="k")
+    planner = ModelPlanner([model], clients=clients)
+    first = await planner.next(request())
+    assert first.call is not None
+    assert (first.call.tool, first.call.args) == ("http.get", {"url": "u"})
+    assert (first.usage.cost_micros, first.usage.estimated) == (1000 + 500, False)
+    second = await planner.next(request(first.history, done("ok")))
+    assert second.call is not None
+    with pytest.raises(OutsideError) as caught:
+        await planner.next(request(second.history, done("ok")))
+    assert (caught.value.code, caught.value.retryable, caught.value.retry_after) == ("model_unavailable", True, 4.0)
+    assert asked[1]["messages"][-1]["content"][0]["tool_use_id"] == "tu_1"
+    await clients.aclose()
+    await runner.cleanup()
