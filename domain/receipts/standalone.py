@@ -8,7 +8,8 @@ Exit code 0: every check holds. 1: a check fails; it is named, with the file. 2:
 
 This file reads top down: Ed25519, canonical JSON, Merkle tree, signed notes, the archive, the
 checks. It shares no code with the program that wrote the archive. When the package `cryptography` is
-installed, it is used for speed and a note says so; `--pure` forbids it.
+installed, it is used for speed and a note says so; `--pure` forbids it. Without it, 100,000 receipts
+take little more than a minute, with it half a minute.
 """
 
 # Written for every Python from 3.8 on, and to be read: no annotations, none of the newer syntax.
@@ -141,7 +142,7 @@ def verify_ed25519_pure(public, signature, message):
                 c = t * product
                 e, f, g, k = (b - a) % P, (2 * z - c) % P, (2 * z + c) % P, (b + a) % P
                 x, y, z, t = e * f % P, g * k % P, f * g % P, e * k % P
-    inverse = pow(z, P - 2, P)
+    inverse = pow(z, -1, P)
     x, y = x * inverse % P, y * inverse % P
     return (y | (x & 1) << 255).to_bytes(32, "little") == signature[:32]
 
