@@ -9,7 +9,7 @@ Exit code 0: every check holds. 1: a check fails; it is named, with the file. 2:
 This file reads top down: Ed25519, canonical JSON, Merkle tree, signed notes, the archive, the
 checks. It shares no code with the program that wrote the archive. When the package `cryptography` is
 installed, it is used for speed and a note says so; `--pure` forbids it. Without it, 100,000 receipts
-take little more than a minute, with it half a minute.
+take about a minute, with it half a minute.
 """
 
 # Written for every Python from 3.8 on, and to be read: no annotations, none of the newer syntax.
