@@ -98,8 +98,12 @@ class OperatorBody(Texts):
     name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     role: str
     goal: Annotated[str, StringConstraints(max_length=2000)] = ""
-    constraints: Annotated[list[Annotated[str, StringConstraints(max_length=500)]], Field(max_length=20)] = Field(default_factory=list)
-    tools: Annotated[list[Annotated[str, StringConstraints(max_length=120)]], Field(max_length=50)] = Field(default_factory=list)
+    constraints: Annotated[list[Annotated[str, StringConstraints(max_length=500)]], Field(max_length=20)] = Field(
+        default_factory=list
+    )
+    tools: Annotated[list[Annotated[str, StringConstraints(max_length=120)]], Field(max_length=50)] = Field(
+        default_factory=list
+    )
     maxIterations: Annotated[int, Field(ge=1, le=1000)] = 50  # noqa: N815
 
     @field_validator("role")

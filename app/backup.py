@@ -1,6 +1,5 @@
 """Backups: SQLite's online copy, Postgres by its own dump."""
 
-import os
 import shutil
 import sqlite3
 import subprocess
@@ -22,7 +21,8 @@ def backup_to(settings: Settings, target: Path) -> str:
         if found != "ok":
             target.unlink()
             raise SystemExit(f"the copy is damaged: {found}")
-        return f"{target} ({target.stat().st_size:,} bytes, integrity ok). The secrets in the data directory are not in it."
+        size = target.stat().st_size
+        return f"{target} ({size:,} bytes, integrity ok). The secrets in the data directory are not in it."
     _need("pg_dump")
     subprocess.run(  # noqa: S603 - our own arguments
         ["pg_dump", "--format=custom", f"--file={target}", f"--dbname={_plain(settings)}"],  # noqa: S607
@@ -46,7 +46,7 @@ def restore_from(settings: Settings, source: Path) -> str:
         fresh = place.with_name(place.name + ".restoring")
         shutil.copyfile(source, fresh)
         fresh.chmod(0o600)
-        os.replace(fresh, place)
+        fresh.replace(place)
         return f"{place} is now the copy; the ledger is checked against its checkpoints at the next start"
     _need("pg_restore")
     subprocess.run(  # noqa: S603

@@ -141,7 +141,8 @@ def replay(receipt_id: str, workspace: str, as_json: bool) -> None:
     results = replay_receipts(settings, workspace, None if receipt_id == "all" else receipt_id)
     wrong = [r for r in results if not r["same"]]
     text = "\n".join(
-        f"{'same' if r['same'] else 'DIFFERS'} {r['receiptId']} {r['tool']} recorded {r['recorded']} replayed {r['replayed']}"
+        f"{'same' if r['same'] else 'DIFFERS'} {r['receiptId']} {r['tool']} "
+        f"recorded {r['recorded']} replayed {r['replayed']}"
         for r in results
     )
     _print(results, as_json=as_json, text=f"{text}\n{len(results)} replayed, {len(wrong)} differ")
@@ -171,24 +172,6 @@ def policy_export(workspace: str, sidecar: Path) -> None:
 
     for path in export_sidecar_policy(settings, workspace, sidecar):
         click.echo(str(path))
-
-
-@main.group("eval")
-def evals() -> None:
-    """Checks that decide what the capability registry says."""
-
-
-@evals.command("run")
-@click.option("--json", "as_json", is_flag=True)
-def eval_run(as_json: bool) -> None:
-    """Run every eval against this installation and record the results."""
-    settings = _settings()
-    from app.tools import run_evals
-
-    results = run_evals(settings)
-    text = "\n".join(f"{'pass' if r['passed'] else 'FAIL'} {r['name']}: {r['said']}" for r in results)
-    _print(results, as_json=as_json, text=text)
-    sys.exit(0 if all(r["passed"] for r in results) else 1)
 
 
 @main.group()

@@ -4,6 +4,7 @@ import asyncio
 import hmac
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from aiogram import Bot
@@ -29,8 +30,8 @@ def _error(status: int, code: str, text: str) -> web.Response:
     return web.json_response({"error": text, "code": code}, status=status)
 
 
-def webhook_routes(inbox: InboxService, *, secret: str) -> list[web.RouteDef]:
-    """`POST /api/telegram/webhook`: 403 without the secret, 413, 400, else 200 once the update is durable."""
+def webhook_handler(inbox: InboxService, *, secret: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """The handler of the webhook: 403 without the secret, 413, 400, else 200 once the update is durable."""
     expected = secret.encode()
 
     async def receive(request: web.Request) -> web.Response:
@@ -51,7 +52,12 @@ def webhook_routes(inbox: InboxService, *, secret: str) -> list[web.RouteDef]:
         await inbox.take([found])
         return web.json_response({"ok": True})
 
-    return [web.post(PATH, receive)]
+    return receive
+
+
+def webhook_routes(inbox: InboxService, *, secret: str) -> list[web.RouteDef]:
+    """`POST /api/telegram/webhook`."""
+    return [web.post(PATH, webhook_handler(inbox, secret=secret))]
 
 
 def parse_update(body: bytes) -> tuple[int, str] | None:

@@ -134,7 +134,7 @@ _SECTIONS: tuple[tuple[str, type[_Section]], ...] = (
     ("budgetConfig", BudgetConfig),
     ("modelConfig", ModelConfig),
 )
-_ALIASES = {"policyConfig": {"blockedTools": "toolBlocklist"}}
+_ALIASES: dict[str, dict[str, str]] = {"policyConfig": {"blockedTools": "toolBlocklist"}}
 
 
 def load(policy: Mapping[str, Any], budget: Mapping[str, Any], model: Mapping[str, Any]) -> WorkspaceSettings:

@@ -1,7 +1,7 @@
 """Wakes whoever in this process waits for a workspace to change; what changed is read from the store."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 
@@ -10,11 +10,18 @@ class Bus:
 
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._mirror: Callable[[str], None] | None = None
 
-    def woke(self, topic: str) -> None:
+    def mirror(self, call: Callable[[str], None]) -> None:
+        """Have `call` told of every topic that woke here (for other processes)."""
+        self._mirror = call
+
+    def woke(self, topic: str, *, mirror: bool = True) -> None:
         """Wake every listener of `topic`. Call it on the event loop."""
         for waiting in self._waiting.get(topic, ()):
             waiting.set()
+        if mirror and self._mirror is not None:
+            self._mirror(topic)
 
     def wake_all(self) -> None:
         """Wake everybody (after a lost connection, when something may have been missed)."""

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from domain.actor import Actor
-from domain.permissions import Action, require
-
 from domain.audit import AuditAction
 from domain.clock import Now, iso
 from domain.errors import Forbidden, NotFound
 from domain.ids import new_id
+from domain.permissions import Action, require
+from domain.playbooks import parse
 from domain.schedules import Schedule, next_time
 from domain.tasks import Mode, Task, TaskStatus
 from services.ledger import Facts
@@ -53,6 +53,8 @@ class TaskService:
         require(actor, Action.TASK_CREATE)
         if new.auto_run:
             require(actor, Action.TASK_RUN)
+        # a playbook that cannot run is refused here, with line and reason, not when it is due
+        parse(new.description, self.runs.toolbox.specs)
         made = await self.store.write(
             lambda tx: self.create_in(
                 tx,

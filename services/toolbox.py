@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import jsonschema
-from domain.actor import Role
 
+from domain.actor import Role
 from domain.clock import Now, iso
 from domain.governance import Effect
 from domain.ids import new_id
@@ -77,7 +77,7 @@ class Toolbox:
 
 
 @dataclass(frozen=True, slots=True)
-class _Inside:
+class Inside:
     """A tool whose effect is a row of ours: carried out once by its idempotency key."""
 
     store: Store
@@ -95,7 +95,7 @@ class _Inside:
         raise NotImplementedError
 
 
-class NoteCreate(_Inside):
+class NoteCreate(Inside):
     spec = ToolSpec(
         name="note.create",
         summary="Write a note into the workspace's knowledge.",
@@ -126,7 +126,7 @@ class NoteCreate(_Inside):
         return done({"id": kept.id, "title": kept.title})
 
 
-class KnowledgeSearch(_Inside):
+class KnowledgeSearch(Inside):
     spec = ToolSpec(
         name="knowledge.search",
         summary="Find notes whose title, text or tags hold all the given words.",
@@ -161,7 +161,7 @@ class KnowledgeSearch(_Inside):
 
 
 @dataclass(frozen=True, slots=True)
-class MessageSend(_Inside):
+class MessageSend(Inside):
     notices: Notices
 
     spec = ToolSpec(

@@ -126,3 +126,8 @@ def depth(tx: Tx) -> dict[str, int]:
 def purge(tx: Tx, *, now: datetime, keep: timedelta) -> int:
     """Drop what was sent longer ago than `keep`; how many."""
     return tx.execute(sa.delete(outbox).where(outbox.c.state == "sent", outbox.c.sent_at < now - keep)).rowcount
+
+
+def blank(tx: Tx, message_id: str) -> None:
+    """Forget what the message said (it held something sealed that is of no more use)."""
+    tx.execute(sa.update(outbox).where(outbox.c.id == message_id).values(payload={"kind": "blanked"}))

@@ -88,3 +88,14 @@ def due(tx: Tx, *, now: datetime, limit: int) -> Sequence[Task]:
         .limit(limit)
     )
     return [to_value(Task, row) for row in tx.all(tx.lock_due(query))]
+
+
+def made_by_step(tx: Tx, workspace_id: str, step_id: str) -> Task | None:
+    """The task an operator's step made, if it did."""
+    query = sa.select(*COLUMNS).where(
+        tasks.c.workspace_id == workspace_id,
+        tasks.c.origin == "operator",
+        tasks.c.metadata == {"createdByStep": step_id},
+    )
+    row = tx.one(query)
+    return None if row is None else to_value(Task, row)

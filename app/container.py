@@ -1,0 +1,233 @@
+"""The composition root: the only module that knows every concrete class."""
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from app.settings import Settings
+from connectors.cel import CelRules
+from connectors.http import Guard, GuardedHttp
+from connectors.mail import FileMailer, NoMailer, SmtpMailer
+from connectors.models.factory import PlannerFactory
+from connectors.tools.http import HttpGet, HttpPost
+from connectors.tools.mail import EmailSend
+from domain.clock import utc_now
+from domain.initdata import key_of_token
+from domain.ports import Mailer
+from domain.receipts.signing import Signer, parse_seed
+from domain.settings_schema import load
+from services.approval_requests import ApprovalRequests
+from services.approvals import ApprovalService
+from services.audit import AuditService
+from services.bus import Bus
+from services.chat import ChatService
+from services.container import Services
+from services.daily import DailyWord
+from services.email_login import EmailLogin
+from services.governor import Governor
+from services.health import Health
+from services.idempotency import IdempotencyService
+from services.identity import IdentityService
+from services.inbox import InboxService
+from services.ledger import Ledger
+from services.limits import Limits
+from services.live import LiveService
+from services.mail_queue import MailQueue
+from services.notices import Notices
+from services.operators import OperatorService
+from services.planners import Planners
+from services.receipts import ReceiptService
+from services.recorder import Recorder
+from services.runs import RunService, Stopping
+from services.task_tools import TaskCreate
+from services.tasks import TaskService
+from services.toolbox import Finish, KnowledgeSearch, MessageSend, NoteCreate, Toolbox, WaitUntil
+from services.workspaces import WorkspaceService
+from storage import settings as stored_settings
+from storage.database import Store, Tx
+from storage.engine import JobEngine
+from storage.migrate import migrate
+from storage.vault import Vault
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """The services with what only the process itself drives."""
+
+    services: Services
+    stopping: Stopping
+    mail_queue: MailQueue
+    daily: DailyWord
+
+
+def executor_id(settings: Settings) -> str:
+    """A name that is the same after a restart: the engine takes up its own interrupted work by it."""
+    return settings.pilot_executor_id or f"pilot-{socket.gethostname()}"[:120]
+
+
+def _secret(value: Any) -> str:
+    return "" if value is None else str(value.get_secret_value())
+
+
+def make_mailer(settings: Settings) -> Mailer:
+    """The mailer the settings name."""
+    if settings.email_provider == "smtp":
+        return SmtpMailer(
+            host=settings.smtp_host,
+            port=settings.smtp_port,
+            sender=settings.email_from,
+            user=settings.smtp_user,
+            password=_secret(settings.smtp_password),
+            tls=settings.smtp_tls,
+        )
+    if settings.email_provider == "file":
+        return FileMailer(folder=settings.pilot_data_dir / "mail", sender=settings.email_from)
+    return NoMailer()
+
+
+def make_ledger(settings: Settings) -> Ledger:
+    """The ledger with the installation's keys."""
+    return Ledger(
+        Signer(parse_seed(_secret(settings.evidence_signing_key), strict=settings.production)),
+        host=urlsplit(settings.public_url).netloc.replace(":", "-") or "localhost",
+        now=utc_now,
+        retiring=[Signer(parse_seed(_secret(key))) for key in settings.evidence_retiring_keys],
+    )
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Parts]:
+    """Everything built once, in order; closed in reverse. The engine is started by the process."""
+    async with AsyncExitStack() as stack:
+        store = Store(settings.store_url)
+        stack.push_async_callback(store.close)
+        if settings.run_migrations_on_startup:
+            await asyncio.to_thread(migrate, store)
+        if store.sqlite:
+            store.path.chmod(0o600)
+        ledger = make_ledger(settings)
+        await store.write(ledger.register_key)
+        damaged = await store.read(ledger.check_at_start)
+        for workspace_id, why in damaged.items():
+            log.error("ledger_damaged", extra={"workspace": workspace_id, "why": why})
+        yield await _build(settings, stack, store, ledger, damaged)
+
+
+async def _build(
+    settings: Settings, stack: AsyncExitStack, store: Store, ledger: Ledger, damaged: dict[str, str]
+) -> Parts:
+    now = utc_now
+    bus = Bus()
+    recorder = Recorder(ledger, bus, now)
+    notices = Notices(bus, now)
+    rules = CelRules()
+    mailer = make_mailer(settings)
+    guard = Guard(settings.pilot_http_allow)
+    http = GuardedHttp(allow=settings.pilot_http_allow)
+    factory = PlannerFactory(
+        keys={
+            "openrouter": _secret(settings.openrouter_api_key),
+            "openai": _secret(settings.openai_api_key),
+            "anthropic": _secret(settings.anthropic_api_key),
+        },
+        openai_base_url=settings.openai_base_url,
+        ollama_base_url=settings.ollama_base_url,
+        default_model=settings.pilot_llm_model,
+        timeout=settings.pilot_llm_timeout,
+        guard=guard,
+    )
+    stack.push_async_callback(factory.aclose)
+    governor = Governor(rules, now)
+    requests = ApprovalRequests(governor, recorder, notices, now)
+    toolbox = Toolbox(
+        [
+            NoteCreate(store, now),
+            KnowledgeSearch(store, now),
+            MessageSend(store, now, notices),
+            WaitUntil(now),
+            Finish(),
+            HttpGet(http),
+            HttpPost(http),
+            EmailSend(mailer),
+        ]
+    )
+    engine = JobEngine(
+        store,
+        executor_id=executor_id(settings),
+        concurrency=settings.pilot_workers,
+        per_workspace=settings.pilot_runs_per_workspace,
+    )
+    stopping = Stopping()
+
+    async def model_settings(workspace_id: str) -> tuple[dict[str, Any], str | None]:
+        def work(tx: Tx) -> dict[str, Any]:
+            stored = stored_settings.get(tx, workspace_id)
+            return load(stored.policy, stored.budget, stored.model).model.model_dump()
+
+        return await store.read(work), None
+
+    planners = Planners(factory, model_settings)
+    runs = RunService(store, engine, planners, toolbox, governor, requests, recorder, notices, now, stopping)
+    tasks = TaskService(store, runs, recorder, now)
+    toolbox.add(TaskCreate(store, now, tasks))
+    approvals = ApprovalService(store, runs, requests, governor, toolbox, recorder, notices, now)
+    vault = Vault(_secret(settings.encryption_key))
+    identity = IdentityService(
+        store,
+        recorder,
+        now,
+        bot_key=None if settings.telegram_bot_token is None else key_of_token(_secret(settings.telegram_bot_token)),
+        init_data_max_age=timedelta(seconds=settings.telegram_init_data_max_age),
+        # one process knows of every change at once; several trust what they remember for two seconds
+        cache_seconds=30.0 if store.sqlite else 2.0,
+    )
+    email_login = EmailLogin(
+        store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url
+    )
+    services = Services(
+        store=store,
+        engine=engine,
+        bus=bus,
+        ledger=ledger,
+        recorder=recorder,
+        governor=governor,
+        toolbox=toolbox,
+        identity=identity,
+        email_login=email_login,
+        limits=Limits(
+            store,
+            {
+                "auth": settings.rate_limit_auth,
+                "task": settings.rate_limit_task,
+                "default": settings.rate_limit_default,
+            },
+            shared=not store.sqlite,
+            enabled=settings.rate_limits_enabled,
+        ),
+        workspaces=WorkspaceService(store, identity, recorder, rules, now, settings.public_url),
+        tasks=tasks,
+        runs=runs,
+        approvals=approvals,
+        operators=OperatorService(store, toolbox, recorder, now),
+        receipts=ReceiptService(store, ledger, recorder, rules, now),
+        audit=AuditService(store, recorder, now),
+        live=LiveService(store, bus),
+        health=Health(store, engine, damaged_logs=damaged),
+        idempotency=IdempotencyService(store, now),
+        inbox=InboxService(store, bus, now),
+        chat=ChatService(store=store, tasks=tasks, runs=runs, toolbox=toolbox, notices=notices, ledger=ledger, now=now),
+    )
+    return Parts(
+        services=services,
+        stopping=stopping,
+        mail_queue=MailQueue(store, bus, mailer, email_login, now),
+        daily=DailyWord(store, ledger, notices, now),
+    )

@@ -1,0 +1,272 @@
+"""One process: the web server listens at once; everything else comes up behind it, and goes down in order."""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import signal
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from api.middlewares import HttpConfig
+from api.server import Gate, create_app
+from app.container import Parts, executor_id, open_services
+from app.logging import configure_logging
+from app.schedule import Clock
+from app.settings import Settings
+from app.supervisor import Supervisor
+from domain.clock import utc_now
+from storage import events, outbox, ticks
+from storage.database import Tx
+
+if TYPE_CHECKING:
+    from bot.runner import BotRunner
+
+log = logging.getLogger(__name__)
+
+VERSION = "0.1.0"
+STOP_SECONDS = 10.0
+DEAD_AFTER = timedelta(seconds=45)
+# where the local simulator runs its page: the Mini App may be framed by it in development
+TELEGRAM_WEB = ("https://web.telegram.org", "https://*.telegram.org")
+
+
+def http_config(settings: Settings) -> HttpConfig:
+    """What the web side needs of the settings."""
+    return HttpConfig(
+        version=VERSION,
+        app_url=settings.public_url,
+        production=settings.production,
+        allowed_origins=settings.allowed_origins,
+        trusted_proxies=settings.pilot_trusted_proxies,
+        metrics_token=None if settings.metrics_auth_token is None else settings.metrics_auth_token.get_secret_value(),
+        metrics_public=settings.metrics_allow_public,
+        show_codes=not settings.production and settings.email_provider != "smtp",
+    )
+
+
+class Process:
+    """What `pilot serve` runs. `start` returns once the port listens; `ready` is set when everything is up."""
+
+    def __init__(self, settings: Settings, *, on_ready: Callable[["Process"], None] | None = None) -> None:
+        self.settings = settings
+        self.gate = Gate()
+        self.supervisor = Supervisor()
+        self.ready = asyncio.Event()
+        self.failed: BaseException | None = None
+        self.port = 0
+        self._stack = contextlib.AsyncExitStack()
+        self._runner: web.AppRunner | None = None
+        self._parts: Parts | None = None
+        self._clock: Clock | None = None
+        self._bot: BotRunner | None = None
+        self._on_ready = on_ready
+
+    # --- up ---------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Listen, then bring everything else up in the background."""
+        from webapp.server import mount_webapp
+
+        settings = self.settings
+        mounts: list[Callable[[web.Application], None]] = []
+        if settings.pilot_role != "worker":
+            mounts.append(
+                lambda app: mount_webapp(
+                    app, self.gate.held, frame_ancestors=(*TELEGRAM_WEB, *settings.pilot_frame_ancestors)
+                )
+            )
+        if settings.telegram_webhook and settings.pilot_role != "worker":
+            mounts.append(self._mount_webhook)
+        app = create_app(self.gate, http_config(settings), mount=mounts)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, settings.host, settings.port)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+        self.supervisor.keep("start", self._come_up)
+
+    def _mount_webhook(self, app: web.Application) -> None:
+        async def late(request: web.Request) -> web.StreamResponse:
+            services = self.gate.services
+            if services is None:
+                # Telegram tries again
+                return web.json_response({"error": "Pilot is starting", "code": "starting"}, status=503)
+            from bot.intake import webhook_handler
+
+            secret = self.settings.telegram_webhook_secret
+            assert secret is not None
+            return await webhook_handler(services.inbox, secret=secret.get_secret_value())(request)
+
+        app.router.add_post("/api/telegram/webhook", late)
+
+    async def _come_up(self) -> None:
+        try:
+            await self._open()
+        except Exception as error:
+            log.exception("start_failed")
+            self.failed = error
+            self.ready.set()
+
+    async def _open(self) -> None:
+        settings = self.settings
+        parts = await self._stack.enter_async_context(open_services(settings))
+        self._parts = parts
+        services = parts.services
+        services.health.parts.update({"telegram": "not_configured", "scheduler": False})
+        self.gate.open(services)
+        log.info("store_ready", extra={"store": "sqlite" if services.store.sqlite else "postgres"})
+        working = settings.pilot_role != "web"
+        await services.engine.start(services.runs.advance if working else None)
+        log.info("engine_ready")
+        self._start_clock(parts)
+        if working:
+            self.supervisor.keep("mail", parts.mail_queue.run)
+        if not services.store.sqlite:
+            from app.notify import Notifier
+
+            self.supervisor.keep("notify", Notifier(settings.store_url, services).run)
+        if settings.telegram_bot_token is not None:
+            self.supervisor.keep("telegram", self._run_bot)
+        # what was imported stays: no need to look at it at every collection
+        gc.collect()
+        gc.freeze()
+        self.ready.set()
+        if self._on_ready is not None:
+            self._on_ready(self)
+
+    async def _run_bot(self) -> None:
+        settings = self.settings
+        assert self._parts is not None
+        assert settings.telegram_bot_token is not None
+        from app.telegram import make_bot
+
+        services = self._parts.services
+        services.health.parts["telegram"] = "starting"
+        runner = await asyncio.to_thread(make_bot, settings, services)
+        self._bot = runner
+
+        async def report() -> None:
+            await runner.ready.wait()
+            services.health.parts["telegram"] = True
+            log.info("bot_ready", extra={"username": runner.username})
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(report())
+            await runner.run()
+            raise _BotEndedError
+
+    # --- the clock --------------------------------------------------------------------------------
+
+    def _start_clock(self, parts: Parts) -> None:
+        services, settings = parts.services, self.settings
+        clock = Clock(services.store, utc_now)
+        if settings.pilot_role != "web":
+            keep = timedelta(days=settings.pilot_retention_days)
+            clock.every("due", 1.0, services.runs.sweep_due, shared=False)
+            clock.every("scheduled", 5.0, services.tasks.sweep_scheduled, shared=False)
+            clock.every("approvals", 5.0, services.approvals.sweep, shared=False)
+            clock.every("checkpoints", 10.0, services.receipts.sign_grown_logs)
+            clock.every("lost", 60.0, services.runs.sweep_lost)
+            clock.every("heartbeat", 10.0, self._heartbeat, shared=False)
+            clock.every("takeover", 15.0, self._take_over)
+            clock.every("sessions", 3600.0, services.identity.purge)
+            clock.every("answers", 3600.0, services.idempotency.purge)
+            clock.every("workspaces", 3600.0, services.workspaces.purge_due)
+            clock.every("checkpoint_word", 86_400.0, parts.daily.send_checkpoints)
+            clock.every("retention", 86_400.0, lambda: self._forget(keep))
+        clock.start()
+        services.health.parts["scheduler"] = True
+        self._clock = clock
+
+    async def _heartbeat(self) -> None:
+        assert self._parts is not None
+        name, role = executor_id(self.settings), self.settings.pilot_role
+        await self._parts.services.store.write(lambda tx: ticks.alive(tx, name, role=role, now=utc_now()))
+
+    async def _take_over(self) -> None:
+        """Requeue what processes had in hand that have not been heard of for a while."""
+        assert self._parts is not None
+        services = self._parts.services
+        gone = await services.store.read(lambda tx: ticks.dead(tx, before=utc_now() - DEAD_AFTER))
+        for name in gone:
+            if name == executor_id(self.settings):
+                continue
+            count = await services.engine.take_over(name)
+            await services.store.write(partial(ticks.forget, executor_id=name))
+            log.warning("executor_taken_over", extra={"executor": name, "segments": count})
+
+    async def _forget(self, keep: timedelta) -> None:
+        assert self._parts is not None
+        services = self._parts.services
+        now = utc_now()
+
+        def work(tx: Tx) -> None:
+            events.purge(tx, now=now, keep=keep)
+            outbox.purge(tx, now=now, keep=keep)
+            ticks.purge(tx, now=now, keep=timedelta(days=2))
+
+        await services.store.write(work)
+        await services.inbox.purge()
+
+    # --- down -------------------------------------------------------------------------------------
+
+    async def stop(self) -> None:
+        """Refuse new requests, finish the step and the update in hand, close. Within ten seconds."""
+        if self._clock is not None:
+            self._clock.stop()
+        if self._parts is not None:
+            self._parts.stopping.event.set()
+        if self._bot is not None:
+            self._bot.stop()
+        if self._runner is not None:
+            for site in list(self._runner.sites):
+                await site.stop()
+        if self._parts is not None:
+            await self._parts.services.engine.stop(grace_seconds=6)
+        await self.supervisor.stop(grace=2.0)
+        self.gate.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._stack.aclose()
+
+
+class _BotEndedError(Exception):
+    """The bot ended by itself; it is started again."""
+
+
+async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> int:
+    """Run until SIGTERM or SIGINT (or `stop`); the exit code."""
+    ended = stop or asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    process = Process(settings)
+    await process.start()
+    log.info("listening", extra={"port": process.port, "url": settings.public_url})
+    waits: Sequence[asyncio.Task[Any]] = (
+        asyncio.ensure_future(process.ready.wait()),
+        asyncio.ensure_future(ended.wait()),
+    )
+    await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    if process.failed is None:
+        await ended.wait()
+    for waiting in waits:
+        waiting.cancel()
+    log.info("stopping")
+    try:
+        async with asyncio.timeout(STOP_SECONDS):
+            await process.stop()
+    except TimeoutError:
+        log.warning("stop_took_too_long")
+    return 0 if process.failed is None else 1
+
+
+def run(settings: Settings) -> int:
+    """`pilot serve`."""
+    configure_logging(level=settings.log_level, form=settings.log_format)
+    return asyncio.run(serve(settings))

@@ -1,0 +1,37 @@
+"""Puts the bot together. Importing this costs seconds: it is done on a thread while the port already answers."""
+
+import locales
+from app.settings import Settings
+from bot.deps import BotDeps
+from bot.links import Links
+from bot.runner import OFFICIAL, BotRunner, Webhook, create_bot
+from domain.clock import utc_now
+from services.container import Services
+
+
+def make_bot(settings: Settings, services: Services, *, example: str | None = None) -> BotRunner:
+    """The bot of this installation; needs TELEGRAM_BOT_TOKEN."""
+    assert settings.telegram_bot_token is not None
+    in_chat = settings.public_url.startswith("https://") or settings.telegram_api_url != OFFICIAL
+    deps = BotDeps(
+        identity=services.identity,
+        chat=services.chat,
+        inbox=services.inbox,
+        tasks=services.tasks,
+        runs=services.runs,
+        approvals=services.approvals,
+        accept_invite=services.workspaces.accept_invite,
+        set_mode=services.workspaces.set_mode,
+        set_kill_switch=services.workspaces.set_kill_switch,
+        translator=locales.load(),
+        links=Links(app_url=settings.public_url, in_chat=in_chat),
+        bus=services.bus,
+        now=utc_now,
+        **({} if example is None else {"example": example}),
+    )
+    webhook = None
+    if settings.telegram_webhook:
+        assert settings.telegram_webhook_secret is not None
+        webhook = Webhook(app_url=settings.public_url, secret=settings.telegram_webhook_secret.get_secret_value())
+    bot = create_bot(settings.telegram_bot_token.get_secret_value(), api_url=settings.telegram_api_url)
+    return BotRunner(deps, bot, webhook=webhook, intake=settings.pilot_role != "web" or webhook is not None)

@@ -1,0 +1,52 @@
+"""`task.create`: an operator makes a task."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from domain.governance import Effect
+from domain.tools import Outcome, ToolContext, ToolSpec
+from services.tasks import NewTask, TaskService
+from services.toolbox import Inside, done, failed, object_schema, text_schema
+from storage import tasks
+from storage.database import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCreate(Inside):
+    """A row of ours, made once by its idempotency key."""
+
+    service: TaskService
+
+    spec = ToolSpec(
+        name="task.create",
+        summary="Create another task in this workspace. It does not run by itself.",
+        parameters=object_schema(
+            ("title",),
+            title=text_schema("Title of the task", max_length=500),
+            description=text_schema("What is to be done", max_length=10_000, min_length=0),
+        ),
+        effect=Effect.E2,
+        idempotent=True,
+    )
+
+    def work(self, tx: Tx, context: ToolContext, args: Mapping[str, Any]) -> Outcome:
+        before = tasks.made_by_step(tx, context.workspace_id, context.step_id)
+        if before is not None:
+            return done({"id": before.id, "title": before.title})
+        made = self.service.create_in(
+            tx,
+            context.workspace_id,
+            NewTask(
+                title=args["title"],
+                description=args.get("description", ""),
+                parent_task_id=context.task_id,
+                metadata={"createdByStep": context.step_id},
+            ),
+            principal=f"run:{context.run_id}",
+            user_id=context.user_id,
+            channel="operator",
+        )
+        if isinstance(made, str):
+            return failed("the operator of the task is not in this workspace")
+        return done({"id": made.id, "title": made.title})
