@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.settings import Settings
+from app.settings import BadSettings, Settings
 from connectors.cel import CelRules
 from connectors.http import Guard, GuardedHttp
 from connectors.mail import FileMailer, NoMailer, SmtpMailer
@@ -114,6 +114,14 @@ async def open_services(settings: Settings) -> AsyncIterator[Parts]:
         if store.sqlite:
             store.path.chmod(0o600)
         ledger = make_ledger(settings)
+        known = await store.read(ledger.ring)
+        if len(known) and ledger.signer.key_id not in known:
+            # a log signed by a key that nobody vouched for would not verify any more
+            raise BadSettings(
+                [
+                    "EVIDENCE_SIGNING_KEY: not the key this ledger was signed with; a new one comes with pilot keys rotate"
+                ]
+            )
         await store.write(ledger.register_key)
         damaged = await store.read(ledger.check_at_start)
         for workspace_id, why in damaged.items():

@@ -52,7 +52,7 @@ def http_config(settings: Settings) -> HttpConfig:
 class Process:
     """What `pilot serve` runs. `start` returns once the port listens; `ready` is set when everything is up."""
 
-    def __init__(self, settings: Settings, *, on_ready: Callable[["Process"], None] | None = None) -> None:
+    def __init__(self, settings: Settings, *, example: str | None = None) -> None:
         self.settings = settings
         self.gate = Gate()
         self.supervisor = Supervisor()
@@ -64,7 +64,7 @@ class Process:
         self._parts: Parts | None = None
         self._clock: Clock | None = None
         self._bot: BotRunner | None = None
-        self._on_ready = on_ready
+        self._example = example
 
     # --- up ---------------------------------------------------------------------------------------
 
@@ -136,8 +136,6 @@ class Process:
         gc.collect()
         gc.freeze()
         self.ready.set()
-        if self._on_ready is not None:
-            self._on_ready(self)
 
     async def _run_bot(self) -> None:
         settings = self.settings
@@ -147,7 +145,7 @@ class Process:
 
         services = self._parts.services
         services.health.parts["telegram"] = "starting"
-        runner = await asyncio.to_thread(make_bot, settings, services)
+        runner = await asyncio.to_thread(make_bot, settings, services, example=self._example)
         self._bot = runner
 
         async def report() -> None:
@@ -239,13 +237,13 @@ class _BotEndedError(Exception):
     """The bot ended by itself; it is started again."""
 
 
-async def serve(settings: Settings, *, stop: asyncio.Event | None = None) -> int:
+async def serve(settings: Settings, *, stop: asyncio.Event | None = None, example: str | None = None) -> int:
     """Run until SIGTERM or SIGINT (or `stop`); the exit code."""
     ended = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
-    process = Process(settings)
+    process = Process(settings, example=example)
     await process.start()
     log.info("listening", extra={"port": process.port, "url": settings.public_url})
     waits: Sequence[asyncio.Task[Any]] = (

@@ -1,4 +1,4 @@
-"""Launch data of Mini Apps, signed as Telegram signs it: HMAC with the bot's key, and Ed25519 with a published test key."""
+"""Launch data of Mini Apps, signed as Telegram signs it: HMAC with the bot's key, Ed25519 with a test key."""
 
 import base64
 import hashlib

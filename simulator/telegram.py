@@ -451,7 +451,8 @@ class Telegram:
 
     def do_senddocument(self, bot: BotState, params: Params) -> Any:
         chat = self._target(bot, params)
-        name, data = params.get("document") if isinstance(params.get("document"), tuple) else ("", b"")
+        given = params.get("document")
+        name, data = given if isinstance(given, tuple) else ("", b"")
         if not data:
             raise bad("there is no document in the request")
         file_id = secrets.token_urlsafe(16)
