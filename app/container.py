@@ -118,9 +118,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Parts]:
         if len(known) and ledger.signer.key_id not in known:
             # a log signed by a key that nobody vouched for would not verify any more
             raise BadSettings(
-                [
-                    "EVIDENCE_SIGNING_KEY: not the key this ledger was signed with; a new one comes with pilot keys rotate"
-                ]
+                ["EVIDENCE_SIGNING_KEY: not the key this ledger was signed with; rotate with pilot keys rotate"]
             )
         await store.write(ledger.register_key)
         damaged = await store.read(ledger.check_at_start)

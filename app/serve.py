@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from api.middlewares import HttpConfig
+from api.middlewares import HttpConfig, enter_workspace, identify
 from api.server import Gate, create_app
 from app.container import Parts, executor_id, open_services
 from app.logging import configure_logging
 from app.schedule import Clock
 from app.settings import Settings
 from app.supervisor import Supervisor
+from domain.actor import Actor
 from domain.clock import utc_now
+from domain.errors import Unavailable
 from storage import events, outbox, ticks
 from storage.database import Tx
 
@@ -77,7 +79,10 @@ class Process:
         if settings.pilot_role != "worker":
             mounts.append(
                 lambda app: mount_webapp(
-                    app, self.gate.held, frame_ancestors=(*TELEGRAM_WEB, *settings.pilot_frame_ancestors)
+                    app,
+                    self.gate.held,
+                    frame_ancestors=(*TELEGRAM_WEB, *settings.pilot_frame_ancestors),
+                    actor_of=self._actor_of,
                 )
             )
         if settings.telegram_webhook and settings.pilot_role != "worker":
@@ -89,6 +94,13 @@ class Process:
         await site.start()
         self.port = self._runner.addresses[0][1]
         self.supervisor.keep("start", self._come_up)
+
+    async def _actor_of(self, request: web.Request) -> Actor:
+        services = self.gate.services
+        if services is None:
+            raise Unavailable("Pilot is starting", code="starting")
+        identity = await identify(request, services)
+        return await enter_workspace(request, services, identity.actor, None)
 
     def _mount_webhook(self, app: web.Application) -> None:
         async def late(request: web.Request) -> web.StreamResponse:
@@ -154,9 +166,11 @@ class Process:
             log.info("bot_ready", extra={"username": runner.username})
 
         async with asyncio.TaskGroup() as group:
-            group.create_task(report())
+            reporting = group.create_task(report())
             await runner.run()
-            raise _BotEndedError
+            reporting.cancel()
+            if not self._parts.stopping.event.is_set():
+                raise _BotEndedError
 
     # --- the clock --------------------------------------------------------------------------------
 
