@@ -1,0 +1,97 @@
+"""Starting the program as a person would, in a process of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def free_ports(count: int) -> int:
+    """The first of `count` neighbouring ports nobody has right now."""
+    for base in range(20_000 + os.getpid() % 20_000, 60_000, count):
+        sockets = []
+        try:
+            for n in range(count):
+                probe = socket.socket()
+                sockets.append(probe)
+                probe.bind(("127.0.0.1", base + n))
+        except OSError:
+            continue
+        finally:
+            for probe in sockets:
+                probe.close()
+        return base
+    raise RuntimeError("no free ports")
+
+
+def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:
+    """One HTTP request; status and JSON."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(
+        url, data=data, method=method, headers={"Content-Type": "application/json", **(headers or {})}
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=15) as answer:
+            raw = answer.read()
+            return answer.status, json.loads(raw) if "json" in answer.headers.get("Content-Type", "") and raw else raw
+    except urllib.error.HTTPError as error:
+        return error.code, json.loads(error.read() or b"null")
+
+
+def until(probe: Callable[[], T], *, seconds: float = 25.0, what: str = "") -> T:
+    """The first true value of `probe`; OSError counts as not yet."""
+    ends = time.monotonic() + seconds
+    while True:
+        try:
+            found = probe()
+        except OSError:
+            found = None  # type: ignore[assignment]
+        if found:
+            return found
+        if time.monotonic() > ends:
+            raise AssertionError(f"waited {seconds} s in vain for {what or probe}")
+        time.sleep(0.1)
+
+
+class Program:
+    """A `pilot ...` process with its log in a file."""
+
+    def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
+        self.log = folder / "pilot.log"
+        self.folder = folder
+        self._arguments = arguments
+        self._env = {
+            **{k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "LANG", "COVERAGE_PROCESS_START")},
+            "PYTHONPATH": str(ROOT),
+            **settings,
+        }
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "app", *self._arguments],
+            cwd=self.folder,
+            env=self._env,
+            stdout=self.log.open("ab"),
+            stderr=subprocess.STDOUT,
+        )
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
