@@ -136,6 +136,7 @@ async def _build(
     notices = Notices(bus, now)
     rules = CelRules()
     mailer = make_mailer(settings)
+    host = urlsplit(settings.public_url).hostname or "localhost"
     guard = Guard(settings.pilot_http_allow)
     http = GuardedHttp(allow=settings.pilot_http_allow)
     factory = PlannerFactory(
@@ -162,7 +163,7 @@ async def _build(
             Finish(),
             HttpGet(http),
             HttpPost(http),
-            EmailSend(mailer),
+            EmailSend(mailer, domain=host),
         ]
     )
     engine = JobEngine(
@@ -234,6 +235,6 @@ async def _build(
     return Parts(
         services=services,
         stopping=stopping,
-        mail_queue=MailQueue(store, bus, mailer, email_login, now),
+        mail_queue=MailQueue(store, bus, mailer, email_login, now, host),
         daily=DailyWord(store, ledger, notices, now),
     )

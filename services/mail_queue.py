@@ -31,6 +31,8 @@ class MailQueue:
     mailer: Mailer
     login: EmailLogin
     now: Now
+    # the domain of message ids
+    host: str
 
     async def run(self) -> None:
         """Send what is due, for ever."""
@@ -56,7 +58,7 @@ class MailQueue:
 
     async def _send(self, message: Message) -> None:
         subject, text, html = self.login.mail_text(message.payload)
-        mail = Mail(to=message.recipient, subject=subject, text=text, html=html, message_id=message.id)
+        mail = Mail(to=message.recipient, subject=subject, text=text, html=html, message_id=f"<{message.id}@{self.host}>")
         try:
             await self.mailer.send(mail)
         except OutsideError as error:
