@@ -11,6 +11,7 @@ from pydantic import Field, StringConstraints
 
 from api import wire
 from api.http import Body, Call, Endpoints, LooseBody, Needs, cursor_of, page, read_cursor
+from api.lists import remembered
 from api.middlewares import credentials_of
 from domain.approvals import ApprovalStatus, Via
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
@@ -234,6 +235,11 @@ async def revoke_grant(call: Call, grant_id: str) -> Any:
 
 @route("GET", "/api/audit", action=Action.AUDIT_READ, errors=(Invalid,))
 async def list_audit(call: Call, query: AuditQuery) -> Any:
+    """Lines of the audit log, newest first."""
+    return await remembered(call, "list_audit", lambda: _audit_page(call, query))
+
+
+async def _audit_page(call: Call, query: AuditQuery) -> Any:
     """Lines of the audit log, newest first."""
     found = await call.services.audit.list(
         call.actor, query.which(), limit=query.limit, before=read_cursor(query.cursor)

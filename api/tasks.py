@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, StringConstraints, field_validator
 
 from api import wire
 from api.http import Answer, Body, Call, Endpoints, LooseBody, Needs, cursor_of, page, read_cursor, text_ok
+from api.lists import remembered
 from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.permissions import Action
 from domain.runs import Run, Step, UncertainChoice
@@ -145,6 +146,11 @@ class TaskOut(BaseModel):
 
 @route("GET", "/api/tasks", action=Action.TASK_READ, response=list[TaskOut], errors=(Invalid,))
 async def list_tasks(call: Call, query: ListQuery) -> Any:
+    """Tasks of the workspace, newest first. `status` takes several, comma-separated."""
+    return await remembered(call, "list_tasks", lambda: _tasks_page(call, query))
+
+
+async def _tasks_page(call: Call, query: ListQuery) -> Any:
     """Tasks of the workspace, newest first. `status` takes several, comma-separated."""
     wanted = [s for s in (query.status or "").split(",") if s]
     for word in wanted:

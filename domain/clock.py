@@ -15,5 +15,7 @@ def iso(moment: datetime | None) -> str | None:
     """`2026-11-23T20:04:26.123Z`: milliseconds and Z, the form the wire contract uses."""
     if moment is None:
         return None
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    text = moment.isoformat(timespec="milliseconds")
     return text[:-6] + "Z"

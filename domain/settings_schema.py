@@ -157,7 +157,7 @@ def merge(stored: WorkspaceSettings, patch: Any) -> WorkspaceSettings:
         if not isinstance(given, dict):
             raise Invalid.field(name, "must be an object")
         aliases = _ALIASES.get(name, {})
-        renamed: dict[str, Any] = {aliases.get(key, key): value for key, value in given.items()}
+        renamed: dict[str, Any] = {aliases.get(str(key), str(key)): value for key, value in given.items()}
         if len(renamed) != len(given):
             raise Invalid.field(name, "gives one setting under two names")
         sections[name] = sections[name] | renamed

@@ -11,6 +11,7 @@ class Bus:
     def __init__(self) -> None:
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._mirror: Callable[[str], None] | None = None
+        self._generations: dict[str, int] = {}
 
     def mirror(self, call: Callable[[str], None]) -> None:
         """Have `call` told of every topic that woke here (for other processes)."""
@@ -22,6 +23,14 @@ class Bus:
             waiting.set()
         if mirror and self._mirror is not None:
             self._mirror(topic)
+
+    def touched(self, topic: str) -> None:
+        """Something about `topic` was written by this process."""
+        self._generations[topic] = self._generations.get(topic, 0) + 1
+
+    def generation(self, topic: str) -> int:
+        """Counts the writes about `topic` that this process committed."""
+        return self._generations.get(topic, 0)
 
     def wake_all(self) -> None:
         """Wake everybody (after a lost connection, when something may have been missed)."""

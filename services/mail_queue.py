@@ -58,7 +58,9 @@ class MailQueue:
 
     async def _send(self, message: Message) -> None:
         subject, text, html = self.login.mail_text(message.payload)
-        mail = Mail(to=message.recipient, subject=subject, text=text, html=html, message_id=f"<{message.id}@{self.host}>")
+        mail = Mail(
+            to=message.recipient, subject=subject, text=text, html=html, message_id=f"<{message.id}@{self.host}>"
+        )
         try:
             await self.mailer.send(mail)
         except OutsideError as error:

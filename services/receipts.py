@@ -184,7 +184,7 @@ class ReceiptService:
             return self.ledger.checkpoint(tx, workspace_id)
 
         checkpoint = await self.store.write(note)
-        return await self.store.read(lambda tx: self._archive(tx, workspace_id, checkpoint, task_id))
+        return await self.store.read(lambda tx: self._archive(tx, workspace_id, checkpoint, task_id), long=True)
 
     def _archive(self, tx: Tx, workspace_id: str, checkpoint: CheckpointRow, task_id: str | None) -> BinaryIO:
         wanted = (
@@ -224,7 +224,9 @@ class ReceiptService:
     async def replay(self, actor: Actor, receipt_id: str | None = None, *, limit: int = 10_000) -> Sequence[Replayed]:
         """Decide again what one receipt (or every kept decision) says was decided, under the policy of then."""
         require(actor, Action.RECEIPT_READ)
-        return await self.store.read(lambda tx: self.replay_in(tx, actor.in_workspace, receipt_id, limit=limit))
+        return await self.store.read(
+            lambda tx: self.replay_in(tx, actor.in_workspace, receipt_id, limit=limit), long=True
+        )
 
     def replay_in(self, tx: Tx, workspace_id: str, receipt_id: str | None, *, limit: int) -> Sequence[Replayed]:
         """As `replay`, in the caller's transaction."""

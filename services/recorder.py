@@ -56,6 +56,8 @@ class Recorder:
             metadata=details,
             now=now,
         )
+        if workspace_id is not None:
+            tx.on_commit(lambda: self.bus.touched(workspace_id))
         if receipt_id is not None and workspace_id is not None and facts is not None:
             self.ledger.append(
                 tx,
@@ -72,4 +74,8 @@ class Recorder:
     def event(self, tx: Tx, *, workspace_id: str, kind: str, ref: str, payload: dict[str, Any] | None = None) -> None:
         """Tell whoever watches the workspace, once this transaction is committed."""
         events.append(tx, workspace_id=workspace_id, kind=kind, ref=ref, payload=payload or {}, now=self.now())
-        tx.on_commit(lambda: self.bus.woke(workspace_id))
+        tx.on_commit(lambda: self._woke(workspace_id))
+
+    def _woke(self, workspace_id: str) -> None:
+        self.bus.touched(workspace_id)
+        self.bus.woke(workspace_id)

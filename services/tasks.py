@@ -289,6 +289,13 @@ class TaskService:
                 schedule = Schedule.from_json(task.schedule)
                 following = None if schedule is None else next_time(schedule, after=now)
                 tasks.change(tx, task.workspace_id, task.id, next_run_at=following)
+                self.recorder.event(
+                    tx,
+                    workspace_id=task.workspace_id,
+                    kind="task.scheduled",
+                    ref=task.id,
+                    payload={"status": task.status},
+                )
                 if runs.active_of_task(tx, task.workspace_id, task.id) is not None:
                     continue
                 assert task.next_run_at is not None

@@ -112,6 +112,16 @@ CODE_COLUMNS = columns_of(email_codes, EmailCode)
 _insert_session = Prepared(sa.insert(sessions).values({c.name: sa.bindparam(c.name) for c in SESSION_COLUMNS}))
 
 
+_proof = Prepared(sa.select(seen_proofs.c.session_family).where(seen_proofs.c.digest == sa.bindparam("digest")))
+_family = Prepared(
+    sa.select(sessions.c.id).where(
+        sessions.c.family_id == sa.bindparam("family"),
+        sessions.c.revoked_at.is_(None),
+        sessions.c.expires_at > sa.bindparam("now", type_=sessions.c.expires_at.type),
+    )
+)
+
+
 def _values(columns: Sequence[Any], value: Any) -> dict[str, Any]:
     return {c.name: getattr(value, c.name) for c in columns}
 
@@ -124,24 +134,33 @@ def _split(row: Any, kind: Any, columns: Sequence[Any]) -> tuple[Any, Any]:
 # --- people ---------------------------------------------------------------------------------------
 
 
-def _user(tx: Tx, condition: Any) -> User | None:
-    row = tx.one(sa.select(*USER_COLUMNS).where(condition, users.c.erased_at.is_(None)))
-    return None if row is None else to_value(User, row)
+def _users_where(condition: Any) -> Prepared:
+    return Prepared(sa.select(*USER_COLUMNS).where(condition, users.c.erased_at.is_(None)))
+
+
+_by_id = _users_where(users.c.id == sa.bindparam("key"))
+_by_email = _users_where(users.c.email == sa.bindparam("key"))
+_by_telegram = _users_where(users.c.telegram_id == sa.bindparam("key"))
+
+
+def _user(tx: Tx, query: Prepared, key: Any) -> User | None:
+    rows = query.rows(tx, key=key)
+    return to_value(User, rows[0]) if rows else None
 
 
 def get_user(tx: Tx, user_id: str) -> User | None:
     """The person with this id, unless erased."""
-    return _user(tx, users.c.id == user_id)
+    return _user(tx, _by_id, user_id)
 
 
 def user_by_email(tx: Tx, email: str) -> User | None:
     """The person with this (normalised) address."""
-    return _user(tx, users.c.email == email)
+    return _user(tx, _by_email, email)
 
 
 def user_by_telegram(tx: Tx, telegram_id: int) -> User | None:
     """The person with this Telegram account."""
-    return _user(tx, users.c.telegram_id == telegram_id)
+    return _user(tx, _by_telegram, telegram_id)
 
 
 def add_user_once(tx: Tx, user: User, *, now: datetime) -> bool:
@@ -235,10 +254,7 @@ def revoke_sessions(tx: Tx, *, now: datetime, family_id: str | None = None, user
 
 def family_is_live(tx: Tx, family_id: str, *, now: datetime) -> bool:
     """Whether a login has neither ended nor expired."""
-    query = sa.select(sessions.c.id).where(
-        sessions.c.family_id == family_id, sessions.c.revoked_at.is_(None), sessions.c.expires_at > now
-    )
-    return tx.one(query.limit(1)) is not None
+    return bool(_family(tx, family=family_id, now=now).fetchall())
 
 
 def purge(tx: Tx, *, now: datetime) -> int:
@@ -254,8 +270,8 @@ def purge(tx: Tx, *, now: datetime) -> int:
 
 def proof_family(tx: Tx, digest: str) -> str | None:
     """The login family a proof was used for, None when it is new."""
-    found = tx.scalar(sa.select(seen_proofs.c.session_family).where(seen_proofs.c.digest == digest))
-    return None if found is None else str(found)
+    rows = _proof(tx, digest=digest).fetchall()
+    return None if not rows or rows[0][0] is None else str(rows[0][0])
 
 
 def remember_proof(tx: Tx, *, digest: str, kind: str, family_id: str, now: datetime, expires_at: datetime) -> bool:

@@ -42,6 +42,20 @@ class Prepared:
         self._statement = statement
         self._compiled: dict[str, tuple[str, tuple[str, ...], dict[str, Any], bool]] = {}
 
+    def rows(self, tx: "Tx", **params: Any) -> list[Any]:
+        """The rows of a select, each value as its column type has it."""
+        found = self(tx, **params).fetchall()
+        processors = self._compiled[tx.connection.dialect.name][2]["results"]
+        if not processors:
+            return list(found)
+        rows: list[Any] = []
+        for raw in found:
+            row = list(raw)
+            for index, process in processors:
+                row[index] = process(row[index])
+            rows.append(row)
+        return rows
+
     def _for(self, dialect: sa.Dialect) -> tuple[str, tuple[str, ...], dict[str, Any], bool]:
         found = self._compiled.get(dialect.name)
         if found is None:
@@ -49,7 +63,13 @@ class Prepared:
             processors = {k: v for k, v in compiled._bind_processors.items() if v is not None}  # noqa: SLF001
             positional = tuple(compiled.positiontup or ())
             defaults = {k: v for k, v in compiled.params.items() if v is not None}
-            found = (str(compiled), positional, {"processors": processors, "defaults": defaults}, bool(positional))
+            results = [
+                (index, process)
+                for index, column in enumerate(getattr(compiled, "_result_columns", ()))
+                if (process := column.type._cached_result_processor(dialect, None)) is not None  # noqa: SLF001
+            ]
+            extra = {"processors": processors, "defaults": defaults, "results": results}
+            found = (str(compiled), positional, extra, bool(positional))
             self._compiled[dialect.name] = found
         return found
 
@@ -199,8 +219,14 @@ class Store:
         self._queue.put(_Unit(fn, future, loop))
         return await future  # type: ignore[no-any-return]
 
-    async def read(self, fn: Callable[[Tx], T]) -> T:
-        """Run `fn` on one consistent snapshot; it cannot write."""
+    async def read(self, fn: Callable[[Tx], T], *, long: bool = False) -> T:
+        """Run `fn` on one consistent snapshot; it cannot write.
+
+        On SQLite a short read runs right here: it takes less time than handing it to a thread does.
+        `long` says that it may take more than a few milliseconds (exports, replays).
+        """
+        if self.sqlite and not long:
+            return self._read(fn)
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, fn)
 
     async def stream(self, statement: Any) -> AsyncIterator[Any]:

@@ -13,6 +13,16 @@ def columns_of(table: sa.Table, value: type[Any]) -> list[sa.Column[Any]]:
     return [table.c[f.name] for f in fields(value)]
 
 
+_NAMES: dict[type[Any], tuple[str, ...]] = {}
+
+
+def _names(value: type[Any]) -> tuple[str, ...]:
+    found = _NAMES.get(value)
+    if found is None:
+        found = _NAMES[value] = tuple(f.name for f in fields(value))
+    return found
+
+
 def to_value(value: type[V], row: Any) -> V:
-    """The value a row of `columns_of` holds."""
-    return value(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name for it
+    """The value a row of `columns_of` holds: columns and fields are in the same order."""
+    return value(**dict(zip(_names(value), row, strict=True)))

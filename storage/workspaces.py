@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.errors import NotFound
-from storage.database import Tx
+from storage.database import Prepared, Tx
 from storage.tables import users, workspace_members, workspaces
 from storage.values import columns_of, to_value
 
@@ -46,6 +46,14 @@ COLUMNS = columns_of(workspaces, Workspace)
 _M = workspace_members.c
 
 
+_of_user = Prepared(
+    sa.select(*COLUMNS, _M.role)
+    .join(workspace_members, _M.workspace_id == workspaces.c.id)
+    .where(_M.user_id == sa.bindparam("user"), workspaces.c.deleted_at.is_(None))
+    .order_by(_M.joined_at, _M.id)
+)
+
+
 def add(tx: Tx, workspace: Workspace) -> None:
     """Insert a new workspace."""
     tx.execute(sa.insert(workspaces).values({c.name: getattr(workspace, c.name) for c in COLUMNS}))
@@ -69,13 +77,7 @@ def change(tx: Tx, workspace_id: str, *, now: datetime, **values: Any) -> None:
 
 def of_user(tx: Tx, user_id: str) -> Sequence[tuple[Workspace, str]]:
     """The workspaces of a person with their role, in the order they joined."""
-    query = (
-        sa.select(*COLUMNS, _M.role)
-        .join(workspace_members, _M.workspace_id == workspaces.c.id)
-        .where(_M.user_id == user_id, workspaces.c.deleted_at.is_(None))
-        .order_by(_M.joined_at, _M.id)
-    )
-    return [(Workspace(**{c.name: row[n] for n, c in enumerate(COLUMNS)}), row[len(COLUMNS)]) for row in tx.all(query)]
+    return [(to_value(Workspace, row[:-1]), row[-1]) for row in _of_user.rows(tx, user=user_id)]
 
 
 def role_of(tx: Tx, workspace_id: str, user_id: str) -> str | None:

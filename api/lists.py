@@ -1,0 +1,34 @@
+"""Lists that many clients poll, kept as bytes until something in their workspace is written."""
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+
+import orjson
+
+from api.http import Answer, Call
+
+KEPT = 512
+_answers: OrderedDict[tuple[int, str, str, str], tuple[int, Answer]] = OrderedDict()
+
+
+async def remembered(call: Call, name: str, build: Callable[[], Awaitable[Answer]]) -> Answer:
+    """The answer of `build`, or the kept one if nothing in the workspace was written since.
+
+    Only where this process alone writes to the store, which is so on SQLite; elsewhere it always
+    builds. The count of writes is read before the data, so a kept answer is never older than it.
+    """
+    services = call.services
+    workspace_id = call.actor.in_workspace
+    if not services.store.sqlite:
+        return await build()
+    key = (id(services.bus), workspace_id, name, call.request.query_string)
+    generation = services.bus.generation(workspace_id)
+    kept = _answers.get(key)
+    if kept is not None and kept[0] == generation:
+        return kept[1]
+    built = await build()
+    answer = Answer(body=orjson.dumps(built.body), status=built.status, headers=built.headers)
+    _answers[key] = (generation, answer)
+    if len(_answers) > KEPT:
+        _answers.popitem(last=False)
+    return answer
