@@ -124,7 +124,8 @@ async def _demo(settings: Settings, *, simulator: int) -> int:
     address = f"http://127.0.0.1:{simulator}"
 
     async def announce() -> None:
-        while not any(bot.commands for bot in telegram.bots.values()):
+        # the bot has announced itself once its commands are set
+        while not any(bot.commands for bot in telegram.bots.values()):  # noqa: ASYNC110 - a state of the simulator
             await asyncio.sleep(0.05)
         _say(f"\n  Pilot is ready. Open  {address}/\n\n  Press START, then try this as a message:\n")
         for line in example_task(f"{address}/outside").splitlines():

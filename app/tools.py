@@ -55,18 +55,19 @@ def replay_receipts(settings: Settings, workspace_id: str, receipt_id: str | Non
 def export_sidecar_policy(settings: Settings, workspace_id: str, folder: Path) -> list[Path]:
     """Write a workspace's policy as a HELM sidecar reads it; the files."""
 
-    async def work(parts: Parts) -> list[Path]:
+    async def work(parts: Parts) -> dict[str, str]:
         services = parts.services
         policy, _ = await services.store.read(lambda tx: services.governor.policy(tx, workspace_id))
-        folder.mkdir(parents=True, exist_ok=True)
-        written: list[Path] = []
-        for name, text in sidecar_files(policy, services.toolbox.specs).items():
-            path = folder / name
-            path.write_text(text)
-            written.append(path)
-        return written
+        return sidecar_files(policy, services.toolbox.specs)
 
-    return _with_parts(settings, work)
+    files = _with_parts(settings, work)
+    folder.mkdir(parents=True, exist_ok=True)
+    written: list[Path] = []
+    for name, text in files.items():
+        path = folder / name
+        path.write_text(text)
+        written.append(path)
+    return written
 
 
 def rotate_key(settings: Settings) -> dict[str, Any]:

@@ -92,10 +92,14 @@ class Server:
             cwd=ROOT,
             env=env,
             stdout=subprocess.DEVNULL,
-            stderr=open(Path(directory) / "server.log", "wb"),  # noqa: SIM115 - lives as long as the process
+            stderr=(Path(directory) / "server.log").open("wb"),
         )
-        self.listening = self._until(lambda: socket.create_connection(("127.0.0.1", self.port), 0.2).close() or True)
+        self.listening = self._until(self._listens)
         self.healthy = self._until(lambda: call("GET", self.url + "/health")[0] == 200)
+
+    def _listens(self) -> bool:
+        socket.create_connection(("127.0.0.1", self.port), 0.2).close()
+        return True
 
     def _until(self, probe: Any, limit: float = 60.0) -> float:
         while time.perf_counter() - self.started < limit:

@@ -34,7 +34,7 @@ class Schedule:
             raise Invalid.field("schedule", "give either at (a date) or cron (with timezone)")
         unknown = set(value) - {"at", "cron", "timezone"}
         if unknown:
-            raise Invalid.field("schedule", f"unknown key {sorted(unknown)[0]}")
+            raise Invalid.field("schedule", f"unknown key {min(map(str, unknown))}")
         if "at" in value:
             return cls(at=_moment(value["at"]))
         zone = value.get("timezone", "UTC")

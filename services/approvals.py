@@ -124,6 +124,7 @@ class ApprovalService:
         return answers
 
     def _resolve(self, tx: Tx, actor: Actor, approval_id: str, wish: Wish) -> Resolution:
+        self.recorder.serialize(tx, actor.in_workspace)
         approval = approvals.get(tx, actor.in_workspace, approval_id, lock=True)
         now = self.now()
         if not approval.pending:
@@ -301,6 +302,7 @@ class ApprovalService:
         require(actor, Action.APPROVAL_RESOLVE)
 
         def work(tx: Tx) -> Approval:
+            self.recorder.serialize(tx, actor.in_workspace)
             approval = approvals.get(tx, actor.in_workspace, approval_id, lock=True)
             if not approval.pending:
                 raise already_decided(tx, approval)
@@ -364,6 +366,7 @@ class ApprovalService:
         require(actor, Action.APPROVAL_RESOLVE)
 
         def work(tx: Tx) -> Approval:
+            self.recorder.serialize(tx, actor.in_workspace)
             approval = approvals.get(tx, actor.in_workspace, approval_id, lock=True)
             now = self.now()
             open_still = approval.execute_after is not None and approval.execute_after > now

@@ -301,9 +301,11 @@ class IdentityService:
         return replace(actor, workspace_id=place[0].id, role=Role(place[1]))
 
     @staticmethod
-    def _home(tx: Tx, user_id: str) -> tuple[Workspace, str] | None:
+    def _home(tx: Tx, user_id: str, user: User | None = None) -> tuple[Workspace, str] | None:
         places = workspaces.of_user(tx, user_id)
-        user = accounts.get_user(tx, user_id)
+        if len(places) < 2:
+            return places[0] if places else None
+        user = user or accounts.get_user(tx, user_id)
         chosen = None if user is None else user.preferences.get("workspaceId")
         return next((p for p in places if p[0].id == chosen), places[0] if places else None)
 
@@ -448,7 +450,7 @@ class IdentityService:
 
     def settle_in(self, tx: Tx, user: User) -> tuple[Workspace, str, bool]:
         """The person's home workspace and role, created at the first login (then the third value is True)."""
-        place = self._home(tx, user.id)
+        place = self._home(tx, user.id, user)
         if place is not None:
             return *place, False
         now = self.now()

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from domain.permissions import Action, roles_for
-
 from domain.approvals import Approval
 from domain.clock import Now
+from domain.permissions import Action, roles_for
 from domain.runs import Run
 from services.bus import Bus
 from storage import chat, outbox, recipients

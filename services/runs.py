@@ -109,6 +109,7 @@ class RunService:
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> Run:
+            self.recorder.serialize(tx, workspace_id)
             task = tasks.get(tx, workspace_id, task_id, lock=True)
             return self.begin(
                 tx,
@@ -205,6 +206,7 @@ class RunService:
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> Run | None:
+            self.recorder.serialize(tx, workspace_id)
             tasks.get(tx, workspace_id, task_id, lock=True)
             active = runs.active_of_task(tx, workspace_id, task_id)
             return None if active is None else self.cancel_in(tx, active, principal=actor.principal)
@@ -266,6 +268,7 @@ class RunService:
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> Step:
+            self.recorder.serialize(tx, workspace_id)
             run = runs.get(tx, workspace_id, run_id, lock=True)
             step = runs.get_step(tx, workspace_id, step_id)
             if step.run_id != run.id or step.state != StepState.UNCERTAIN:
@@ -406,6 +409,10 @@ class RunService:
             await self._trouble(run_id, segment, error)
 
     def _claim(self, tx: Tx, run_id: str, segment: int) -> Run | None:
+        seen = runs.by_id(tx, run_id)
+        if seen is None:
+            return None
+        self.recorder.serialize(tx, seen.workspace_id)
         run = runs.by_id(tx, run_id, lock=True)
         if run is None or run.segment != segment or run.state not in (RunState.QUEUED, RunState.RUNNING):
             return None
@@ -893,6 +900,7 @@ class RunService:
 
     def _mine(self, tx: Tx, run: Run) -> Run:
         """The run as it is now, while this segment owns it."""
+        self.recorder.serialize(tx, run.workspace_id)
         current = runs.by_id(tx, run.id, lock=True)
         if current is None or current.epoch != run.epoch or current.ended:
             raise Superseded

@@ -176,6 +176,7 @@ class TaskService:
         require(actor, Action.TASK_UPDATE)
 
         def work(tx: Tx) -> Task:
+            self.recorder.serialize(tx, actor.in_workspace)
             task = tasks.get(tx, actor.in_workspace, task_id, lock=True)
             task.check_manual_move(status)
             if status == task.status:
@@ -229,6 +230,7 @@ class TaskService:
         require(actor, Action.TASK_UPDATE)
 
         def work(tx: Tx) -> Task:
+            self.recorder.serialize(tx, actor.in_workspace)
             task = tasks.get(tx, actor.in_workspace, task_id, lock=True)
             now = self.now()
             values = dict(changes)
@@ -262,6 +264,7 @@ class TaskService:
         require(actor, Action.TASK_DELETE)
 
         def work(tx: Tx) -> None:
+            self.recorder.serialize(tx, actor.in_workspace)
             task = tasks.get(tx, actor.in_workspace, task_id, lock=True)
             active = runs.active_of_task(tx, task.workspace_id, task.id)
             if active is not None:

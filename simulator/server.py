@@ -1,4 +1,4 @@
-"""The simulator over HTTP: the Bot API as clients call it, a control API for tests, and a page that looks like a chat."""
+"""The simulator over HTTP: the Bot API as clients call it, a control API for tests, and a chat page."""
 
 import asyncio
 import contextlib

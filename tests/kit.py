@@ -173,6 +173,16 @@ class Kit:
         await self.runs.start(self.owner, task.id)
         return task
 
+    async def begin_later(self, script: Script) -> Task:
+        """A task with a script, not running yet."""
+        task = await self.tasks.create(self.owner, NewTask(title="T"))
+        self.scripts[task.id] = script
+        return task
+
+    def toolbox_deed(self, name: str = "deed") -> Any:
+        """The deed of this kit."""
+        return self.toolbox.get(name)
+
     async def latest(self, task: Task) -> tuple[Run, Sequence[Step]]:
         """The newest run of a task with its steps."""
         return (await self.runs.steps_of_task(self.owner, task.id))[0]
@@ -210,7 +220,7 @@ class _PlannerOfTask:
 
 @asynccontextmanager
 async def open_kit(
-    url: str, *, deeds: Sequence[Any] = (), work: bool = True, executor: str = "test-1"
+    url: str, *, deeds: Sequence[Any] = (), work: bool = True, executor: str = "test-1", per_workspace: int = 4
 ) -> AsyncIterator[Kit]:
     """A kit on a migrated database; `work=False` leaves the engine without a worker."""
     store = Store(url)
@@ -236,7 +246,7 @@ async def open_kit(
         return {}, None
 
     planner = _PlannerOfTask(scripts)
-    engine = JobEngine(store, executor_id=executor, poll_seconds=0.05)
+    engine = JobEngine(store, executor_id=executor, poll_seconds=0.05, per_workspace=per_workspace)
     runs = RunService(
         store,
         engine,

@@ -136,7 +136,7 @@ def check_archive(archive: Path, folder: Path) -> None:
     names = sorted(
         p.relative_to(folder).as_posix()
         for p in folder.rglob("*")
-        if p.is_file() and p.suffix in (".json", ".py", ".md", ".pem", ".vkey", ".sig") or p.name == "checkpoint"
+        if (p.is_file() and p.suffix in (".json", ".py", ".md", ".pem", ".vkey", ".sig")) or p.name == "checkpoint"
     )
     subprocess.run(["tar", "-czf", str(spoilt), "-C", str(folder), *names], check=True)
     assert run(sys.executable, "-m", "app", "verify", str(spoilt)) == 1
