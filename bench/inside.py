@@ -103,8 +103,7 @@ async def _engine(kind: str, url: str) -> list[Row]:
 
         count, took, _ = await _hammer(lambda: kit.store.write(bare), clients=8, seconds=1.0)
         floor = count / took
-        rows = [await _segments(kind, kit, floor), *await _approvals(kind, kit, floor)]
-        return rows
+        return [await _segments(kind, kit, floor), *await _approvals(kind, kit, floor)]
 
 
 async def _segments(kind: str, kit: Kit, floor: float, count: int = 200) -> Row:

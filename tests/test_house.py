@@ -1,0 +1,78 @@
+"""The house is in order: rooms, settings, documentation, migrations."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from api.middlewares import HttpConfig
+from api.server import groups
+from app.settings import BadSettings, Settings, load_settings
+from domain.permissions import as_markdown
+from storage.database import Store
+from storage.migrate import differences, migrate, newest
+from tests.databases import fresh_url
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def test_every_package_is_a_room() -> None:
+    rooms = set(tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["root_packages"])
+    found = {p.parent.name for p in ROOT.glob("*/__init__.py")} - {"tests", "bench"}
+    assert found == rooms
+
+
+def test_every_setting_is_in_the_example() -> None:
+    example = set(re.findall(r"^([A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    assert example == {name.upper() for name in Settings.model_fields}
+
+
+def test_the_permissions_page_is_the_table() -> None:
+    page = (ROOT / "docs" / "reference" / "permissions.md").read_text()
+    assert as_markdown() in page
+
+
+def test_every_route_is_in_the_reference() -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text()
+    missing = [
+        f"{e.method} {e.path}"
+        for group in groups(HttpConfig(version="0", app_url="http://x"))
+        for e in group.table
+        if f"`{e.method} {e.path}`" not in page
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+def test_migrations_make_the_tables(kind: str, tmp_path: Path) -> None:
+    store = Store(fresh_url(kind, tmp_path, migrated=False))
+    try:
+        assert migrate(store) is True
+        assert migrate(store) is False
+        assert differences(store) == []
+        assert newest() == "0001"
+    finally:
+        store.abandon()
+
+
+def test_wrong_settings_are_all_named_at_once() -> None:
+    with pytest.raises(BadSettings) as refused:
+        load_settings(_env_file=None, port=99999, pilot_role="boss", app_url="ftp://x")
+    assert {p.split(":")[0] for p in refused.value.problems} == {"PORT", "PILOT_ROLE", "APP_URL"}
+
+
+def test_production_refuses_weak_secrets() -> None:
+    with pytest.raises(BadSettings) as refused:
+        load_settings(_env_file=None, pilot_env="production", session_secret="changeme")
+    named = {p.split(":")[0] for p in refused.value.problems}
+    assert {"SESSION_SECRET", "ENCRYPTION_KEY", "EVIDENCE_SIGNING_KEY", "APP_URL", "EMAIL_PROVIDER"} <= named
+
+
+def test_secrets_are_generated_once_and_kept_private(tmp_path: Path) -> None:
+    first = load_settings(_env_file=None, pilot_data_dir=tmp_path)
+    path = tmp_path / "secrets.env"
+    assert path.stat().st_mode & 0o777 == 0o600
+    again = load_settings(_env_file=None, pilot_data_dir=tmp_path)
+    assert first.session_secret == again.session_secret
+    assert "secret" not in repr(first.session_secret).replace("SecretStr", "")
