@@ -38,7 +38,7 @@ class Client:
             self.last = answer
             raw = await answer.read()
             kind = answer.headers.get("Content-Type", "")
-            return answer.status, json.loads(raw) if raw and "json" in kind else raw
+            return answer.status, json.loads(raw) if raw and kind.startswith("application/json") else raw
 
     async def get(self, path: str) -> Any:
         status, body = await self.send("GET", path)
