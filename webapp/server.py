@@ -1,5 +1,6 @@
 """The Mini App's routes: a static shell, HTML parts for whoever is logged in, and static files."""
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -9,29 +10,41 @@ import aiohttp_jinja2
 import jinja2
 from aiohttp import web
 
+import locales
 from domain.actor import Actor
-from domain.errors import PilotError
+from domain.errors import Invalid, PilotError
+from locales import Texts, Translator
 from services.container import Services
 from webapp.parts import PARTS
 from webapp.parts.common import filters
+from webapp.texts import TABS, script_texts, tab_texts, wanted
 
 HERE = Path(__file__).parent
+STATIC = HERE / "static"
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+FOREVER = "public, max-age=31536000, immutable"
 ActorOf = Callable[[web.Request], Awaitable[Actor]]
 
 
 def _version() -> str:
     digest = hashlib.sha256()
-    for path in sorted((HERE / "static").rglob("*.*")):
-        digest.update(path.read_bytes())
+    for path in sorted(STATIC.rglob("*.*")):
+        digest.update(path.relative_to(STATIC).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:12]
+
+
+def content_security_policy(frame_ancestors: Sequence[str]) -> str:
+    """What the Mini App's pages may load and who may frame them: nothing inline, nothing from elsewhere."""
+    return (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https://t.me; "
+        f"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {' '.join(frame_ancestors)}"
+    )
 
 
 def mount_webapp(
     app: web.Application, held: dict[str, Any], *, frame_ancestors: Sequence[str], actor_of: ActorOf
 ) -> None:
     """Add the Mini App to the application. `actor_of` is the one door, which the API uses too."""
-    version = _version()
     environment = aiohttp_jinja2.setup(
         app,
         loader=jinja2.FileSystemLoader(HERE / "templates"),
@@ -40,59 +53,116 @@ def mount_webapp(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.globals["version"] = version
     environment.filters.update(filters())
-    csp = (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https://t.me; "
-        f"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {' '.join(frame_ancestors)}"
-    )
-    shell = environment.get_template("shell.html").render().encode()
+    pages = _Pages(held, environment, content_security_policy(frame_ancestors), actor_of)
+    app.router.add_get("/app", pages.bare)
+    app.router.add_get("/app/", pages.shell)
+    app.router.add_get("/app/me", pages.me)
+    app.router.add_post("/app/language", pages.choose_language)
+    app.router.add_get("/app/static/{version}/{path:.+}", pages.static)
+    app.router.add_get("/app/parts/{path:.+}", pages.part)
 
-    async def page(_request: web.Request) -> web.Response:
-        headers = {"Content-Security-Policy": csp, "Cache-Control": "no-cache"}
-        return web.Response(body=shell, content_type="text/html", charset="utf-8", headers=headers)
 
-    async def bare(_request: web.Request) -> web.Response:
+class _Pages:
+    """The handlers, with what they share."""
+
+    def __init__(self, held: dict[str, Any], environment: jinja2.Environment, csp: str, actor_of: ActorOf) -> None:
+        self._held = held
+        self._environment = environment
+        self._csp = csp
+        self._actor_of = actor_of
+        self._version = _version()
+        self._translator: Translator | None = None
+
+    async def bare(self, _request: web.Request) -> web.Response:
         raise web.HTTPFound("/app/")
 
-    async def static(request: web.Request) -> web.Response:
-        path = (HERE / "static" / request.match_info["path"]).resolve()
-        if not path.is_relative_to(HERE / "static") or path.suffix not in KINDS or not path.is_file():
+    async def shell(self, request: web.Request) -> web.Response:
+        """The empty page. It holds no data, so it is the same for everybody who reads its language."""
+        t = await self._texts(request)
+        text = self._environment.get_template("shell.html").render(
+            t=t, version=self._version, tabs=TABS, texts=script_texts(t)
+        )
+        headers = {"Content-Security-Policy": self._csp, "Cache-Control": "no-cache", "Vary": "Accept-Language"}
+        return web.Response(text=text, content_type="text/html", headers=headers)
+
+    async def static(self, request: web.Request) -> web.Response:
+        """A file of ours; kept for a year under the version its content gives it."""
+        path = (STATIC / request.match_info["path"]).resolve()
+        if not path.is_relative_to(STATIC) or path.suffix not in KINDS or not path.is_file():
             raise web.HTTPNotFound
-        age = "public, max-age=31536000, immutable" if request.query.get("v") == version else "no-cache"
+        current = request.match_info["version"] == self._version
         return web.Response(
-            body=path.read_bytes(),
+            body=await asyncio.to_thread(path.read_bytes),
             content_type=KINDS[path.suffix],
             charset="utf-8",
-            headers={"Cache-Control": age, "Content-Security-Policy": csp},
+            headers={"Cache-Control": FOREVER if current else "no-cache", "Content-Security-Policy": self._csp},
         )
 
-    async def part(request: web.Request) -> web.Response:
-        services: Services | None = held.get("services")
-        if services is None:
-            return _trouble(environment, "Pilot is starting. This page tries again by itself.", 503)
+    async def me(self, request: web.Request) -> web.Response:
+        """Who is here: the language to speak with its texts, and the workspace."""
+        actor = await self._actor_of(request)
+        services = self._services()
+        user, _ = await services.workspaces.me(actor)
+        chosen = user.preferences.get("language")
+        t = await self._texts(request, chosen if isinstance(chosen, str) else None, user.language)
+        found, _ = await services.workspaces.get(actor)
+        return web.json_response(
+            {
+                "language": t.code,
+                "dir": t.language.dir,
+                "texts": script_texts(t),
+                "tabs": tab_texts(t),
+                "workspace": {"id": found.id, "name": found.name},
+            },
+            headers={"Cache-Control": "no-store"},
+        )
+
+    async def choose_language(self, request: web.Request) -> web.Response:
+        """Keep the language a person chose, for the Mini App and the chat alike."""
+        actor = await self._actor_of(request)
+        try:
+            given = await request.json()
+        except ValueError:
+            raise Invalid("Invalid JSON in request body", code="invalid_json") from None
+        code = given.get("language") if isinstance(given, dict) else None
+        if not isinstance(code, str) or code not in locales.languages():
+            raise Invalid.field("language", "is not a language of this installation")
+        await self._services().chat.set_language(actor, code)
+        return web.json_response({"language": code})
+
+    async def part(self, request: web.Request) -> web.Response:
+        """One part of a page as HTML; an error is a part too, so that the page can show it."""
+        t = await self._texts(request)
+        if self._held.get("services") is None:
+            return self._trouble(t, t("app-starting"), 503)
         name, _, item = request.match_info["path"].partition("/")
         builder = PARTS.get(name)
         if builder is None:
-            return _trouble(environment, "There is no such page.", 404)
+            return self._trouble(t, t("app-no-page"), 404)
         try:
-            actor = await actor_of(request)
-            template, context = await builder(services, actor, item, dict(request.query))
+            actor = await self._actor_of(request)
+            template, context = await builder(self._services(), actor, item, dict(request.query))
         except PilotError as error:
-            return _trouble(environment, str(error), error.status)
-        text = environment.get_template(template).render(me=actor, **context)
-        return _html(text, 200, csp)
+            known = f"app-error-{error.code}"
+            return self._trouble(t, t(known) if t.has(known) else str(error), error.status)
+        text = self._environment.get_template(template).render(t=t, me=actor, **context)
+        return self._html(text, 200)
 
-    app.router.add_get("/app", bare)
-    app.router.add_get("/app/", page)
-    app.router.add_get("/app/static/{path:.+}", static)
-    app.router.add_get("/app/parts/{path:.+}", part)
+    def _services(self) -> Services:
+        services: Services = self._held["services"]
+        return services
 
+    async def _texts(self, request: web.Request, *first: str | None) -> Texts:
+        if self._translator is None:
+            # reading the files takes a while: away from the loop
+            self._translator = await asyncio.to_thread(locales.load)
+        accepted = wanted(request.headers.get("Accept-Language", ""), self._translator)
+        return self._translator.of(*first, *accepted)
 
-def _html(text: str, status: int, csp: str = "default-src 'none'") -> web.Response:
-    headers = {"Cache-Control": "no-store", "Content-Security-Policy": csp}
-    return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+    def _html(self, text: str, status: int) -> web.Response:
+        headers = {"Cache-Control": "no-store", "Content-Security-Policy": self._csp}
+        return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
-
-def _trouble(environment: jinja2.Environment, text: str, status: int) -> web.Response:
-    return _html(environment.get_template("trouble.html").render(text=text), status)
+    def _trouble(self, t: Texts, text: str, status: int) -> web.Response:
+        return self._html(self._environment.get_template("trouble.html").render(t=t, text=text, status=status), status)

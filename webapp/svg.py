@@ -1,44 +1,83 @@
 """The graph of a task's proofs as a picture: one row a receipt, lines from what led to it."""
 
-from html import escape
 from typing import Any
 
-ROW = 46
+from markupsafe import Markup, escape
+
+from locales import Texts
+
+ROW = 52
 WIDTH = 340
-_LANES = {"change": 0, "request": 1, "decision": 1, "resolution": 2, "outcome": 3}
-_WORDS = {
-    "change": "recorded",
-    "request": "asked",
-    "decision": "decided",
-    "resolution": "answered",
-    "outcome": "outcome",
+LANE = 18
+TEXT = 96
+SHOWN = 60
+# the further down the chain a receipt stands, the further in it is drawn
+_LANES = {"request": 1, "decision": 1, "resolution": 2, "outcome": 3}
+_TONES = {"ALLOW": "good", "DENY": "bad"}
+_SIGNS = {
+    "good": "M-3.500 .200l2.400 2.600 4.600-5.400",
+    "bad": "M-3-3l6 6M3-3l-6 6",
+    "ask": "M0-3.600v4.400M0 3.600v.200",
 }
+_KINDS = frozenset({"request", "decision", "resolution", "outcome"})
 
 
-def proof_graph_svg(graph: dict[str, Any]) -> str:
-    """An SVG of `services.receipts.proof_graph`; "" when there is nothing to show."""
-    nodes = graph["nodes"][-60:]
+def proof_graph_svg(graph: dict[str, Any], t: Texts) -> Markup:
+    """An SVG of `services.receipts.proof_graph`; empty when there is nothing to show. Every text in it is escaped."""
+    nodes = graph["nodes"][-SHOWN:]
     if not nodes:
-        return ""
-    place = {node["id"]: (18 + 16 * _LANES.get(node["kind"], 0), 24 + ROW * n) for n, node in enumerate(nodes)}
-    parts: list[str] = []
+        return Markup()
+    place = {node["id"]: (18 + LANE * _LANES.get(node["kind"], 0), 24 + ROW * n) for n, node in enumerate(nodes)}
+    parts: list[Markup] = []
     for edge in graph["edges"]:
         if edge["from"] in place and edge["to"] in place:
             (x1, y1), (x2, y2) = place[edge["from"]], place[edge["to"]]
             middle = (y1 + y2) / 2
-            parts.append(f'<path class="edge" d="M{x1} {y1}C{x1} {middle} {x2} {middle} {x2} {y2}"/>')
+            parts.append(
+                Markup('<path class="edge" d="M{} {}C{} {} {} {} {} {}"/>').format(
+                    x1, y1, x1, middle, x2, middle, x2, y2
+                )
+            )
     for node in nodes:
-        x, y = place[node["id"]]
-        tone = {"ALLOW": "good", "DENY": "bad"}.get(node["verdict"], "ask")
-        label = f"{_WORDS.get(node['kind'], node['kind'])}: {node['tool'] or node['action']}"
-        parts.append(
-            f'<a href="#/receipts/{escape(node["id"])}" aria-label="{escape(label)} {node["verdict"]}">'
-            f'<circle class="{tone}" cx="{x}" cy="{y}" r="7"/>'
-            f'<text x="84" y="{y - 2}">{escape(label[:34])}</text>'
-            f'<text class="hint" x="84" y="{y + 14}">{escape(node["verdict"])} · {escape(node["hash"][:12])}</text></a>'
-        )
-    height = ROW * len(nodes) + 8
-    return (
-        f'<svg class="graph" role="img" aria-label="What led to what" viewBox="0 0 {WIDTH} {height}" '
-        f'width="{WIDTH}" height="{height}">{"".join(parts)}</svg>'
+        parts.append(_node(node, place[node["id"]], t))
+    height = ROW * len(nodes)
+    return Markup('<svg class="graph" role="group" aria-label="{}" viewBox="0 0 {} {}">{}</svg>').format(
+        t("app-proof-graph"), WIDTH, height, Markup().join(parts)
     )
+
+
+def _node(node: dict[str, Any], place: tuple[int, int], t: Texts) -> Markup:
+    x, y = place
+    tone = _TONES.get(node["verdict"], "ask")
+    kind = t(f"app-node-{node['kind']}") if node["kind"] in _KINDS else t("app-node-change")
+    what = str(node["tool"] or node["action"])
+    verdict = t(f"app-verdict-{str(node['verdict']).lower()}")
+    return Markup(
+        '<a href="#/receipts/{}" aria-label="{}">'
+        '<rect class="hit" x="0" y="{}" width="{}" height="{}" rx="8"/>'
+        '<circle class="{}" cx="{}" cy="{}" r="9"/><path class="sign" transform="translate({} {})" d="{}"/>'
+        '<text x="{}" y="{}">{}</text><text class="hint" x="{}" y="{}">{} · {}</text></a>'
+    ).format(
+        node["id"],
+        f"{kind}: {what}, {verdict}",
+        y - 22,
+        WIDTH,
+        ROW - 4,
+        tone,
+        x,
+        y,
+        x,
+        y,
+        _SIGNS[tone],
+        TEXT,
+        y - 2,
+        _short(what, 30),
+        TEXT,
+        y + 15,
+        kind,
+        escape(_short(str(node["hash"]), 8)),
+    )
+
+
+def _short(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"

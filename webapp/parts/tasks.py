@@ -1,64 +1,107 @@
 """Home, the list of tasks, and one task with its runs."""
 
+from dataclasses import replace
+
 from domain.actor import Actor
 from domain.permissions import Action, allows
-from domain.tasks import Mode
+from domain.runs import Step
+from domain.tasks import ACTIVE, Mode, TaskStatus
+from services.approval_requests import shown_args
 from services.container import Services
-from webapp.parts.common import Part, Query
+from webapp.parts.common import Part, Query, choice, cursor_of, item_id, read_cursor
 from webapp.svg import proof_graph_svg
 
 PAGE = 30
+COUNTED = ("running", "awaiting_approval", "completed", "failed")
 
 
 async def home(services: Services, actor: Actor, _item: str, _query: Query) -> Part:
-    """Counts, what waits for a decision, what is under way."""
+    """Counts, what waits for a decision, what is under way, a new task."""
     counts = await services.tasks.counts(actor)
     pending = []
     if allows(actor, Action.APPROVAL_READ):
-        pending = list(await services.approvals.list(actor, status="pending", limit=10))
-    active = await services.tasks.list(actor, limit=5, status=("running", "queued", "awaiting_approval"))
+        pending = list(await services.approvals.list(actor, status="pending", limit=11))
+    active = await services.tasks.list(actor, limit=6, status=sorted(ACTIVE))
     settings = await services.workspaces.settings(actor)
     workspace, _ = await services.workspaces.get(actor)
+    running = counts.get("running", 0) + counts.get("queued", 0)
     return "home.html", {
-        "counts": counts,
-        "pending": pending,
-        "active": active,
+        "counts": {name: counts.get(name, 0) for name in COUNTED} | {"running": running},
+        "pending": pending[:10],
+        "more_pending": len(pending) > 10,
+        "active": active[:5],
+        "any_task": sum(counts.values()) > 0,
         "workspace": workspace,
         "modes": list(Mode),
         "frozen": settings.settings.policy.killSwitch,
         "may_decide": allows(actor, Action.APPROVAL_RESOLVE),
         "may_create": allows(actor, Action.TASK_CREATE),
-        "may_settings": allows(actor, Action.SETTINGS_WRITE),
+        "may_mode": allows(actor, Action.MODE_WRITE),
+        "may_freeze": allows(actor, Action.KILL_SWITCH_WRITE),
     }
 
 
 async def tasks(services: Services, actor: Actor, _item: str, query: Query) -> Part:
-    """Tasks, newest first."""
-    status = query.get("status", "")
+    """Tasks, newest first; `cursor` goes on after the last one shown."""
+    status = choice(query, "status", list(TaskStatus))
+    search = query.get("q", "").strip()[:200]
     found = await services.tasks.list(
-        actor, limit=PAGE, status=(status,) if status else (), search=query.get("q") or None
+        actor,
+        limit=PAGE + 1,
+        status=(status,) if status else (),
+        search=search or None,
+        before=read_cursor(query),
     )
+    shown = found[:PAGE]
     return "tasks.html", {
-        "tasks": found,
+        "tasks": shown,
+        "statuses": list(TaskStatus),
         "status": status,
-        "q": query.get("q", ""),
+        "q": search,
+        "cursor": cursor_of(shown[-1].created_at, shown[-1].id) if len(found) > PAGE else "",
+        "rows_only": "cursor" in query,
+        "may_create": allows(actor, Action.TASK_CREATE),
+    }
+
+
+async def new_task(services: Services, actor: Actor, _item: str, _query: Query) -> Part:
+    """The form for a new task."""
+    settings = await services.workspaces.settings(actor)
+    return "new_task.html", {
+        "operators": [o for o in await services.operators.list(actor) if o.is_active],
+        "specs": services.toolbox.specs,
+        "frozen": settings.settings.policy.killSwitch,
         "may_create": allows(actor, Action.TASK_CREATE),
     }
 
 
 async def task(services: Services, actor: Actor, item: str, _query: Query) -> Part:
     """One task: what it says, its runs with every step, and the graph of its proofs."""
-    found = await services.tasks.get(actor, item)
-    runs = await services.runs.steps_of_task(actor, item)
-    graph = ""
+    task_id = item_id(item)
+    found = await services.tasks.get(actor, task_id)
+    runs = [
+        (run, [_shown(services, step) for step in steps])
+        for run, steps in await services.runs.steps_of_task(actor, task_id)
+    ]
+    graph = None
     if allows(actor, Action.RECEIPT_READ):
-        graph = proof_graph_svg(await services.receipts.proof_graph(actor, item))
+        graph = await services.receipts.proof_graph(actor, task_id)
     return "task.html", {
         "task": found,
         "runs": runs,
         "graph": graph,
-        "busy": found.status in ("running", "queued", "awaiting_approval"),
+        "graph_svg": proof_graph_svg,
+        "busy": found.status in ACTIVE,
         "may_run": allows(actor, Action.TASK_RUN),
+        "may_cancel": allows(actor, Action.TASK_CANCEL),
         "may_settle": allows(actor, Action.APPROVAL_RESOLVE),
+        "may_approvals": allows(actor, Action.APPROVAL_READ),
         "may_receipts": allows(actor, Action.RECEIPT_READ),
+        "may_export": allows(actor, Action.RECEIPT_EXPORT),
     }
+
+
+def _shown(services: Services, step: Step) -> Step:
+    """The step without the arguments its tool declares secret."""
+    tool = services.toolbox.get(step.tool)
+    return step if tool is None else replace(step, args=shown_args(step.args, tool.spec.redactions))

@@ -1,259 +1,418 @@
-"use strict";
-// The Mini App: logs in, fetches parts of pages, sends what people do to the API, listens to live events.
-(() => {
-  const $ = (id) => document.getElementById(id);
-  const main = $("main");
-  let token = "", workspace = "", stream = null, lastEvent = "", watching = [], watchedRef = "", reloadTimer = 0, email = "", unsaved = false;
+// The Mini App: logs in, fetches the parts of pages, sends what people do to the API, and keeps the page live.
+import {api, call, csrf, download, onLost, session} from "./api.js";
+import {bridge} from "./bridge.js";
+import {BadField, clearProblems, parsed, showProblemAt, showProblems, values} from "./forms.js";
+import {listen, stop} from "./live.js";
+import {verifyReceipt} from "./verify.js";
 
-  // --- talking to the server -----------------------------------------------------------------------
-  async function call(method, path, body, extra) {
-    const headers = {"X-Pilot-Surface": "mini_app", ...(extra || {})};
-    if (token) headers.Authorization = "Bearer " + token;
-    if (workspace) headers["X-Workspace-Id"] = workspace;
-    if (body !== undefined) headers["Content-Type"] = "application/json";
-    const answer = await fetch(path, {method, headers, body: body === undefined ? undefined : JSON.stringify(body), credentials: "omit"});
-    const fresh = answer.headers.get("X-New-Token");
-    if (fresh) token = fresh;
-    if (answer.status === 401 && token) { token = ""; showLogin(); }
-    return answer;
-  }
-  async function api(method, path, body) {
-    const answer = await call(method, path, body);
-    const text = await answer.text();
-    const data = text ? JSON.parse(text) : null;
-    if (!answer.ok) {
-      const fields = data && data.details && data.details.fieldErrors ? Object.entries(data.details.fieldErrors).map(([k, v]) => k + ": " + v.join(", ")).join("\n") : "";
-      const who = data && data.resolvedByName ? ` (${data.status} by ${data.resolvedByName}, ${data.resolvedVia})` : "";
-      throw new Error((fields || (data && data.error) || "That did not work") + who);
+const $ = (id) => document.getElementById(id);
+const main = $("main"), root = document.documentElement;
+let texts = JSON.parse($("texts").textContent);
+const say = (key, given = {}) => (texts[key] || key).replace(/\{(\w+)\}/g, (all, name) => name in given ? given[name] : all);
+let mark = null, unsaved = false, stale = false, grown = false, depth = 0, shown = "", number = 0;
+const scrolls = new Map();
+
+// --- saying things -----------------------------------------------------------------------------------
+function notice(text, bad) {
+  const box = $(bad ? "alert" : "notice");
+  $(bad ? "notice" : "alert").hidden = true;
+  box.textContent = text; box.hidden = false;
+  clearTimeout(notice.timer);
+  notice.timer = setTimeout(() => { box.hidden = true; }, bad ? 8000 : 2800);
+  bridge.haptic(bad ? "error" : "success");
+}
+for (const id of ["notice", "alert"]) $(id).onclick = () => { $(id).hidden = true; };
+
+function ask(text) {
+  if (bridge.inside) return bridge.popup(text, say("continue"), say("cancel"));
+  const box = $("ask");
+  $("ask-text").textContent = text; $("ask-yes").textContent = say("continue"); $("ask-no").textContent = say("cancel");
+  box.returnValue = "no"; box.showModal();
+  return new Promise((resolve) => box.addEventListener("close", () => resolve(box.returnValue === "yes"), {once: true}));
+}
+const maySwitch = async () => !unsaved || ask(say("leave"));
+function setUnsaved(on) { if (on !== unsaved) { unsaved = on; bridge.unsaved(on); } }
+addEventListener("beforeunload", (event) => { if (unsaved && !bridge.inside) event.preventDefault(); });
+
+// --- logging in --------------------------------------------------------------------------------------
+const START = {apr: "approvals", task: "tasks", rcpt: "receipts", rec: "receipts"};
+async function enter(workspace) {
+  session.workspace = workspace; session.open = true;
+  if (!bridge.inside) sessionStorage.setItem("workspace", workspace);
+  await learn();
+  $("tabs").hidden = false; $("live").hidden = false; live(false);
+  hear();
+  const start = bridge.startParam.match(/^(apr|task|rcpt|rec)_([0-9a-f-]{36})$/);
+  const wanted = bridge.route.startsWith("/") ? "#" + bridge.route : location.hash.startsWith("#/") ? location.hash : start ? `#/${START[start[1]]}/${start[2]}` : "#/home";
+  history.replaceState({launch: bridge.launch, depth: 0}, "", wanted);
+  await show();
+}
+async function learn() {
+  const answer = await call("GET", "/app/me");
+  if (!answer.ok) throw new Error(say("failed-request"));
+  const me = await answer.json();
+  session.language = me.language; texts = me.texts; root.lang = me.language; root.dir = me.dir;
+  for (const link of document.querySelectorAll("[data-tab]")) link.querySelector("span").textContent = me.tabs[link.dataset.tab];
+}
+async function accept(invite) {
+  const joined = await api("POST", "/api/auth/invite/" + encodeURIComponent(invite), {});
+  notice(say("welcome"));
+  return joined.workspaceId;
+}
+function loggedIn(data) {
+  // outside Telegram the cookie of this answer is the session: the token itself is not kept
+  if (bridge.inside) session.token = data.token;
+  return enter(data.workspaceId || data.workspace.id);
+}
+async function boot() {
+  const link = location.hash.match(/^#login=([\w-]+)$/), invite = location.hash.match(/^#invite=([\w-]+)$/);
+  if (link || invite || bridge.route !== location.hash.slice(1)) history.replaceState({launch: bridge.launch, depth: 0}, "", location.pathname + (bridge.route.startsWith("/") ? "#" + bridge.route : ""));
+  if (bridge.inside) return bootInside();
+  if (link) {
+    try { return await loggedIn(await api("POST", "/api/auth/email/link", {token: link[1]})); } catch (error) { notice(error.message, true); }
+  } else if (csrf()) {
+    const answer = await call("GET", "/api/me");
+    if (answer.ok) {
+      const places = (await answer.json()).workspaces.map((place) => place.id), before = sessionStorage.getItem("workspace");
+      let place = places.includes(before) ? before : places[0];
+      if (invite) try { place = await accept(invite[1]); } catch (error) { notice(error.message, true); }
+      if (place) return enter(place);
     }
-    return data;
   }
-  function notice(text, bad) {
-    const n = $("notice");
-    n.textContent = text; n.className = "notice" + (bad ? " bad" : ""); n.hidden = false;
-    clearTimeout(notice.timer); notice.timer = setTimeout(() => { n.hidden = true; }, bad ? 8000 : 3000);
-    bridge.haptic(bad ? "error" : "success");
+  login(invite && invite[1]);
+}
+async function bootInside() {
+  let answer;
+  for (let tries = 0; ; tries += 1) {
+    try { answer = await api("POST", "/api/auth/telegram", {initData: bridge.initData}); break; }
+    catch (error) {
+      // the server may be starting; anything it says against the data is final
+      if (tries < 8 && (error.status === 503 || error.status === undefined)) { await new Promise((go) => setTimeout(go, 1000)); continue; }
+      return trouble(error.message);
+    }
   }
-
-  // --- logging in ----------------------------------------------------------------------------------
-  function loggedIn(data) {
-    token = data.token; workspace = data.workspace ? data.workspace.id : data.workspaceId;
-    document.querySelector(".tabs").hidden = false;
-    listen();
-    const start = bridge.startParam.match(/^(apr|task|rec|rcpt)_([0-9a-f-]{36})$/);
-    const pages = {apr: "approvals", task: "tasks", rec: "receipts", rcpt: "receipts"};
-    const wanted = bridge.route.startsWith("/") ? "#" + bridge.route : start ? `#/${pages[start[1]]}/${start[2]}` : location.hash.startsWith("#/") ? location.hash : "#/home";
-    if (location.hash === wanted) show(); else location.hash = wanted;
+  session.token = answer.token;
+  const invite = bridge.startParam.match(/^inv_([\w-]+)$/);
+  let place = answer.workspace.id;
+  if (invite) {
+    session.open = true;
+    try { place = await accept(invite[1]); } catch (error) { notice(error.message, true); }
   }
-  async function login() {
-    const link = location.hash.match(/^#login=([\w-]+)$/), invite = location.hash.match(/^#invite=([\w-]+)$/);
-    if (link || invite) history.replaceState(null, "", location.pathname);
-    try {
-      if (bridge.inside) {
-        loggedIn(await api("POST", "/api/auth/telegram", {initData: bridge.initData}));
-        const hello = bridge.startParam.match(/^inv_([\w-]+)$/);
-        if (hello) await accept(hello[1]);
-        return;
-      }
-      if (link) return loggedIn(await api("POST", "/api/auth/email/link", {token: link[1]}));
-    } catch (error) { notice(error.message, true); }
-    showLogin(invite && invite[1]);
-  }
-  async function accept(invite) {
-    const joined = await api("POST", "/api/auth/invite/" + invite, {});
-    workspace = joined.workspaceId; notice("Welcome"); show();
-  }
-  function showLogin(invite) {
-    document.querySelector(".tabs").hidden = true;
-    $("title").textContent = "Pilot";
-    main.replaceChildren($("login").content.cloneNode(true));
-    const [ask, verify] = main.querySelectorAll("form");
-    ask.onsubmit = (event) => submit(event, async () => {
-      email = ask.email.value;
-      const sent = invite ? await api("POST", "/api/auth/invite/" + invite, {email}) : await api("POST", "/api/auth/email/request", {email});
-      ask.hidden = true; verify.hidden = false; verify.code.focus();
-      notice(sent.code ? "Development: your code is " + sent.code : "A code is on its way to " + sent.email);
-    });
-    verify.onsubmit = (event) => submit(event, async () => {
-      const code = verify.code.value;
-      loggedIn(invite ? await api("POST", "/api/auth/invite/" + invite, {email, code}) : await api("POST", "/api/auth/email/verify", {email, code}));
-    });
-    bridge.ready();
-  }
-
-  // --- pages ---------------------------------------------------------------------------------------
-  const one = {tasks: "task", approvals: "approval", receipts: "receipt"};
-  async function show(quiet) {
-    if (!token) return;
-    const [path, search] = location.hash.slice(2).split("?");
-    const [name, id] = (path || "home").split("/");
-    const part = id && one[name] ? one[name] + "/" + encodeURIComponent(id) : name;
-    if (!quiet) main.setAttribute("aria-busy", "true");
-    let answer;
-    try { answer = await call("GET", "/app/parts/" + part + (search ? "?" + search : "")); }
-    catch { return live(false); }
-    if (answer.status === 401) return;
-    const opened = quiet ? [...main.querySelectorAll("details")].map((d) => d.open) : [];
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    main.replaceChildren(...page.body.childNodes);
-    opened.forEach((open, i) => { const d = main.querySelectorAll("details")[i]; if (d) d.open = open; });
-    main.removeAttribute("aria-busy");
-    unsaved = false; bridge.unsaved(false);
-    const mark = main.querySelector("[data-title]");
-    $("title").textContent = mark ? mark.dataset.title : "Pilot";
-    watching = mark && mark.dataset.live ? mark.dataset.live.split(" ") : [];
-    watchedRef = mark && mark.dataset.ref || "";
-    for (const a of document.querySelectorAll(".tabs a")) a.setAttribute("aria-current", a.hash.split("?")[0] === "#/" + name ? "page" : "false");
-    const inner = Boolean(id) || name === "audit";
-    $("back").hidden = !inner || bridge.inside; bridge.back(inner);
-    const decides = main.querySelector("[data-approve]");
-    bridge.main(decides ? "Approve" : ""); bridge.second(decides ? "Deny" : "");
-    for (const t of main.querySelectorAll("time")) { const m = new Date(t.dateTime); if (!isNaN(m)) t.textContent = m.toLocaleString([], {dateStyle: "medium", timeStyle: "short"}); }
-    if (!quiet) { main.focus({preventScroll: true}); scrollTo(0, 0); }
-    const receipt = main.querySelector("[data-receipt]");
-    if (receipt) proof(receipt.dataset.receipt);
-    if (answer.status === 503) setTimeout(() => show(), 1500);
-  }
-  async function proof(id) {
-    const list = $("checks");
-    try {
-      const [data, keys] = await Promise.all([api("GET", "/api/governance/receipts/" + id), api("GET", "/api/governance/keys")]);
-      const checks = await window.verifyReceipt(data, keys);
-      const items = checks.map((c) => {
-        const li = document.createElement("li");
-        li.className = c.ok ? "good" : c.ok === false ? "bad" : "ask";
-        li.textContent = (c.ok ? "✓ " : c.ok === false ? "✗ " : "? ") + c.name + (c.ok === null ? ": this browser cannot check it (" + c.why + ")" : "");
-        return li;
-      });
-      const last = document.createElement("li");
-      last.className = "hint";
-      last.textContent = checks.every((c) => c.ok) ? `Checked in this browser, against a log of ${data.checkpoint.size} receipts.` : "Not everything could be shown here. The archive's own verify.py checks all of it.";
-      list.replaceChildren(...items, last);
-    } catch (error) { list.replaceChildren(Object.assign(document.createElement("li"), {className: "bad", textContent: error.message})); }
-  }
-
-  // --- what people do ------------------------------------------------------------------------------
-  async function submit(event, work) {
-    event.preventDefault();
-    const button = event.submitter || event.target.querySelector("button");
-    if (button) button.disabled = true;
-    try { await work(); } catch (error) { notice(error.message, true); } finally { if (button) button.disabled = false; }
-  }
-  async function press(button, work) {
-    button.disabled = true;
-    try { await work(); } catch (error) { notice(error.message, true); await show(true); } finally { button.disabled = false; }
-  }
-  const decide = (d, body) => api("PUT", "/api/audit/approvals/" + d.id, {version: Number(d.version), digest: d.digest, ...body});
-
-  main.addEventListener("click", (event) => {
-    const b = event.target.closest("button");
-    if (!b) return;
-    const d = b.dataset;
-    if (d.decide) press(b, async () => { await decide(d, {status: d.decide}); notice(d.decide === "approved" ? "Approved" : "Denied"); await show(true); });
-    else if (d.api) {
-      if (d.confirm && !confirm(d.confirm)) return;
-      const [method, path] = d.api.split(" ");
-      press(b, async () => { await api(method, path, d.json ? JSON.parse(d.json) : method === "POST" ? {} : undefined); notice("Done"); await show(true); });
-    } else if (d.download) press(b, () => download(d.download));
-    else if (d.workspace) { workspace = d.workspace; lastEvent = ""; listen(); location.hash = "#/home"; show(); }
-    else if ("logout" in d) press(b, async () => { await api("DELETE", "/api/auth/session"); token = ""; stop(); showLogin(); });
+  await enter(place);
+}
+function login(invite) {
+  stop(); setUnsaved(false); mark = null;
+  $("tabs").hidden = true; $("live").hidden = true; $("back").hidden = true;
+  $("title").textContent = "Pilot";
+  main.replaceChildren($("login").content.cloneNode(true));
+  const [asking, proving] = main.querySelectorAll("form");
+  let email = "";
+  asking.onsubmit = (event) => submit(event, async () => {
+    email = asking.email.value;
+    const sent = invite ? await api("POST", "/api/auth/invite/" + encodeURIComponent(invite), {email}) : await api("POST", "/api/auth/email/request", {email});
+    asking.hidden = true; proving.hidden = false; proving.code.focus();
+    main.querySelector("[data-hint]").textContent = sent.code ? say("code-shown", {code: sent.code}) : say("code-sent", {email: sent.email});
   });
-  async function download(path) {
-    const answer = await call("GET", path);
-    if (!answer.ok) throw new Error("it could not be downloaded");
-    const name = (answer.headers.get("Content-Disposition") || "").match(/filename="([^"]+)"/);
-    const link = document.createElement("a");
-    link.href = URL.createObjectURL(await answer.blob());
-    link.download = name ? name[1] : path.split("/").at(-1).split("?")[0];
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60000);
-  }
-  function values(form) {
-    const out = {};
-    for (const el of form.elements) {
-      if (!el.name || el.disabled) continue;
-      if (el.type === "checkbox") out[el.name] = el.checked;
-      else if ("list" in el.dataset) out[el.name] = el.value.split(",").map((s) => s.trim()).filter(Boolean);
-      else if ("number" in el.dataset) { if (el.value !== "") out[el.name] = Number(el.value); else if (el.name === "monthlyLlmBudget") out[el.name] = null; }
-      else if (el.type !== "email" || el.value) out[el.name] = el.value;
-    }
-    return out;
-  }
-  main.addEventListener("submit", (event) => {
-    const form = event.target, d = form.dataset;
-    if (d.login) return;
-    if (d.filter) { event.preventDefault(); location.hash = d.filter + "?" + new URLSearchParams(new FormData(form)); return; }
-    submit(event, async () => {
-      if (d.form) {
-        const [method, path] = d.form.split(" ");
-        const given = values(form);
-        const answer = await api(method, path, d.section ? {[d.section]: given} : given);
-        unsaved = false; bridge.unsaved(false);
-        if (d.show) { form.querySelector("output").textContent = answer[d.show]; return notice("Shown this once: copy it now"); }
-        if (d.go) { location.hash = d.go + answer.id; return; }
-        notice(d.said || "Done");
-      } else if (d.reason) {
-        await decide({id: d.reason, ...d}, {status: event.submitter.value, note: form.note.value}); notice("Done"); await show(true);
-      } else if (d.grant) {
-        await decide({id: d.grant, ...d}, {status: "approved", grant: {minutes: Number(form.minutes.value)}}); notice("Approved"); await show(true);
-      } else if (d.edit) {
-        let input; try { input = JSON.parse(form.input.value); } catch { throw new Error("the arguments are not valid JSON"); }
-        await api("PUT", `/api/audit/approvals/${d.edit}/input`, {input, version: Number(d.version)}); notice("Saved: read it again before you approve"); await show();
-      }
-    });
+  proving.onsubmit = (event) => submit(event, async () => {
+    const code = proving.code.value.trim();
+    await loggedIn(invite ? await api("POST", "/api/auth/invite/" + encodeURIComponent(invite), {email, code}) : await api("POST", "/api/auth/email/verify", {email, code}));
   });
-  main.addEventListener("input", () => { if (!unsaved) { unsaved = true; bridge.unsaved(true); } });
-  for (const [event, status] of [["main_button_pressed", "approved"], ["secondary_button_pressed", "rejected"]]) {
-    bridge.on(event, async () => {
-      const mark = main.querySelector("[data-approve]");
-      if (!mark) return;
-      try { await decide({id: mark.dataset.approve, ...mark.dataset}, {status}); notice(status === "approved" ? "Approved" : "Denied"); } catch (error) { notice(error.message, true); }
-      await show(true);
-    });
-  }
-  const goBack = () => { location.hash = "#/" + (location.hash.slice(2).split("/")[0].replace("audit", "receipts")); };
-  bridge.on("back_button_pressed", goBack);
-  $("back").onclick = goBack;
+  proving.querySelector("[data-other]").onclick = () => login(invite);
+}
+onLost(() => (bridge.inside ? bootInside() : login()));
 
-  // --- live events: a fetch stream, so that the bearer stays out of addresses -----------------------
-  function live(on) { $("live").textContent = on ? "live" : "offline"; $("live").className = "live" + (on ? " on" : ""); }
-  function stop() { if (stream) stream.abort(); stream = null; live(false); }
-  async function listen() {
-    stop();
-    const mine = stream = new AbortController();
-    let pause = 500;
-    while (stream === mine && token) {
-      try {
-        const headers = {Authorization: "Bearer " + token, "X-Workspace-Id": workspace};
-        if (lastEvent) headers["Last-Event-ID"] = lastEvent;
-        const answer = await fetch("/api/events", {headers, signal: mine.signal, credentials: "omit"});
-        if (!answer.ok) throw new Error(String(answer.status));
-        live(true); pause = 500;
-        const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-        let buffer = "";
-        for (;;) {
-          const {value, done} = await reader.read();
-          if (done) break;
-          buffer += value;
-          const parts = buffer.split("\n\n"); buffer = parts.pop();
-          for (const p of parts) heard(p);
-        }
-      } catch { /* tried again below */ }
-      if (stream !== mine) return;
-      live(false);
-      await new Promise((r) => setTimeout(r, pause)); pause = Math.min(15000, pause * 2);
-      if (lastEvent && token) show(true);
+// --- pages -------------------------------------------------------------------------------------------
+const ONE = {tasks: "task", approvals: "approval", receipts: "receipt", operators: "operator"};
+function wantedPart() {
+  const [path, search] = location.hash.slice(2).split("?");
+  const [name, id] = (path || "home").split("/");
+  return {name: name || "home", id, url: "/app/parts/" + (id && ONE[name] ? `${ONE[name]}/${encodeURIComponent(id)}` : encodeURIComponent(name || "home")) + (search ? "?" + search : "")};
+}
+async function show({quiet = false, again = false} = {}) {
+  if (!session.open) return;
+  const mine = number += 1, wanted = wantedPart();
+  let waiting = 0;
+  if (!quiet && !again) {
+    setUnsaved(false); grown = false;
+    // a short wait shows nothing at all: less to look at than a flicker
+    waiting = setTimeout(() => { if (mine === number) main.replaceChildren($("skeleton").content.cloneNode(true)); }, 180);
+    main.setAttribute("aria-busy", "true");
+  }
+  let answer, text;
+  try { answer = await call("GET", wanted.url); text = await answer.text(); }
+  catch { clearTimeout(waiting); if (mine === number && !quiet) trouble(say("unreachable")); return; }
+  clearTimeout(waiting);
+  if (mine !== number || answer.status === 401) return;
+  if (quiet && (text === shown || answer.status >= 400 || unsaved)) return;
+  shown = text;
+  draw(text, {keep: quiet || again, wanted});
+  if (answer.status === 503) setTimeout(() => { if (mine === number) show({again: true}); }, 1500);
+}
+function draw(text, {keep, wanted}) {
+  const open = keep ? new Set([...main.querySelectorAll("details[open]")].map(nameOf)) : new Set();
+  const page = new DOMParser().parseFromString(text, "text/html");
+  const focused = keep && document.activeElement && main.contains(document.activeElement) ? pathTo(document.activeElement) : "";
+  main.replaceChildren(...page.body.childNodes);
+  main.removeAttribute("aria-busy");
+  for (const details of main.querySelectorAll("details")) if (open.has(nameOf(details))) details.open = true;
+  mark = main.querySelector(".mark");
+  stale = false;
+  const title = mark ? mark.dataset.title : "Pilot", parent = mark ? mark.dataset.parent : "";
+  $("title").textContent = title; document.title = title === "Pilot" ? title : `${title} · Pilot`;
+  const tab = ["home", "tasks", "approvals", "receipts"].includes(wanted.name) ? wanted.name : wanted.name === "new-task" ? "tasks" : "more";
+  for (const link of document.querySelectorAll("[data-tab]")) { if (link.dataset.tab === tab) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current"); }
+  $("back").hidden = !parent || bridge.inside; bridge.back(Boolean(parent));
+  bottomButtons();
+  for (const time of main.querySelectorAll("time")) tell(time);
+  tick();
+  const receipt = main.querySelector("[data-receipt]");
+  if (receipt) prove(receipt.dataset.receipt);
+  if (!keep) { $("title").focus({preventScroll: true}); scrollTo(0, scrolls.get(location.hash + depth) || 0); }
+  else if (focused) { const again = main.querySelector(focused); if (again) again.focus({preventScroll: true}); }
+}
+const nameOf = (details) => details.closest("[id]").id + "/" + details.querySelector("summary").textContent.trim();
+function pathTo(element) {
+  const parts = [];
+  for (let at = element; at !== main; at = at.parentElement) parts.unshift(`:nth-child(${[...at.parentElement.children].indexOf(at) + 1})`);
+  return ":scope > " + parts.join(" > ");
+}
+function tell(time) {
+  const moment = new Date(time.dateTime);
+  if (isNaN(moment)) return;
+  const today = new Date().toDateString() === moment.toDateString();
+  time.textContent = moment.toLocaleString(session.language, today ? {timeStyle: "short"} : {dateStyle: "medium", timeStyle: "short"});
+  time.title = moment.toLocaleString(session.language, {dateStyle: "full", timeStyle: "long"});
+}
+function trouble(text) {
+  mark = null; shown = "";
+  const box = document.createElement("div"), words = document.createElement("p"), button = document.createElement("button");
+  box.className = "card trouble"; box.setAttribute("role", "alert");
+  words.textContent = text; button.type = "button"; button.className = "wide"; button.textContent = "↻"; button.setAttribute("aria-label", say("failed-request"));
+  button.onclick = () => (session.open ? show() : location.reload());
+  box.append(words, button); main.replaceChildren(box); main.removeAttribute("aria-busy");
+}
+function tick() {
+  clearTimeout(tick.timer);
+  let over = false;
+  const clocks = main.querySelectorAll("[data-countdown]");
+  for (const clock of clocks) {
+    const left = Math.ceil((new Date(clock.dataset.countdown) - Date.now()) / 1000);
+    clock.textContent = say("wait", {seconds: Math.max(0, left)});
+    over ||= left <= 0;
+  }
+  if (over) tick.timer = setTimeout(() => show({quiet: true}), 1200);
+  else if (clocks.length) tick.timer = setTimeout(tick, 500);
+}
+async function prove(id) {
+  let checks = [];
+  const list = $("checks");
+  try {
+    const [data, keys] = await Promise.all([api("GET", "/api/governance/receipts/" + id), api("GET", "/api/governance/keys")]);
+    if (globalThis.crypto && crypto.subtle) checks = await verifyReceipt(data, keys);
+    if (!checks.length || checks.some((check) => check.ok === null)) {
+      // this browser lacks the means: the server checks, and the page says that it was the server
+      const answer = await call("GET", "/app/parts/receipt-check/" + encodeURIComponent(id));
+      if (!answer.ok) throw new Error(say("failed-request"));
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      return list.replaceChildren(...page.body.children);
     }
-  }
-  function heard(text) {
-    const field = (name) => (text.match(new RegExp("^" + name + ": (.*)$", "m")) || [])[1];
-    const id = field("id"), kind = field("event") || "";
-    if (id) lastEvent = id;
-    if (!watching.includes(kind.split(".")[0]) || unsaved) return;
-    if (watchedRef && !text.includes(watchedRef)) return;
-    clearTimeout(reloadTimer); reloadTimer = setTimeout(() => show(true), 150);
-  }
+    const items = checks.map((check) => Object.assign(document.createElement("li"), {className: check.ok ? "good" : "bad", textContent: say(check.name)}));
+    const good = checks.every((check) => check.ok);
+    items.push(Object.assign(document.createElement("li"), {className: good ? "hint" : "bad", textContent: good ? say("checked-here", {size: data.checkpoint.size}) : say("check-bad")}));
+    list.replaceChildren(...items);
+  } catch (error) { list.replaceChildren(Object.assign(document.createElement("li"), {className: "bad", textContent: error.message})); }
+}
 
-  addEventListener("hashchange", () => { if (unsaved && !confirm("Leave without saving?")) { return; } show(); });
-  login().finally(() => requestAnimationFrame(() => bridge.ready()));
-})();
+// --- getting about -----------------------------------------------------------------------------------
+addEventListener("scroll", () => scrolls.set(location.hash + depth, scrollY), {passive: true});
+addEventListener("hashchange", () => {
+  const known = history.state && typeof history.state.depth === "number";
+  if (known) depth = history.state.depth;
+  else {
+    depth += 1;
+    scrolls.delete(location.hash + depth);
+    history.replaceState({launch: bridge.launch, depth}, "");
+  }
+  show();
+});
+async function goBack() {
+  if (!(await maySwitch())) return;
+  setUnsaved(false);
+  if (depth > 0) history.back();
+  else location.hash = (mark && mark.dataset.parent) || "#/home";
+}
+$("back").onclick = goBack;
+bridge.on("back_button_pressed", goBack);
+document.addEventListener("click", async (event) => {
+  const link = event.target.closest("a[href^='#/']");
+  if (!link) return;
+  const target = link.getAttribute("href");
+  if (unsaved) { event.preventDefault(); if (await maySwitch()) { setUnsaved(false); location.hash = target; } }
+  else if (target === location.hash) { event.preventDefault(); show({again: true}); }
+});
+
+// --- deciding ----------------------------------------------------------------------------------------
+async function decide(d, body) {
+  const answer = await api("PUT", "/api/audit/approvals/" + d.id, {version: Number(d.version), digest: d.digest, ...body});
+  const word = answer.status === "pending" ? say("voted", {have: answer.approvedBy.length, need: answer.quorum}) : say({approved: "approved", rejected: "denied", changes_requested: "sent-back"}[answer.status]);
+  setUnsaved(false);
+  notice(word);
+  await show({again: true});
+}
+const onPage = () => main.querySelector("[data-approve]");
+function bottomButtons() {
+  const here = onPage();
+  root.classList.toggle("bottom-buttons", Boolean(here) && bridge.inside);
+  bridge.approve(here ? say("approve") : ""); bridge.deny(here ? say("deny") : "");
+}
+let deciding = false;
+async function pressed(status) {
+  const here = onPage();
+  if (!here || deciding) return;
+  deciding = true;
+  bridge.busy(true, say("approve"), say("deny"));
+  try { await decide({id: here.dataset.approve, version: here.dataset.version, digest: here.dataset.digest}, {status}); }
+  catch (error) { notice(error.message, true); await show({again: true}); }
+  finally { deciding = false; bottomButtons(); }
+}
+bridge.on("main_button_pressed", () => pressed("approved"));
+bridge.on("secondary_button_pressed", () => pressed("rejected"));
+
+// --- forms and buttons -------------------------------------------------------------------------------
+async function submit(event, work) {
+  event.preventDefault();
+  const form = event.target, button = event.submitter || form.querySelector("button:not([type=button])");
+  clearProblems(form);
+  if (button) { button.disabled = true; button.setAttribute("aria-busy", "true"); }
+  try { await work(); }
+  catch (error) {
+    bridge.haptic("error");
+    if ([404, 409, 410].includes(error.status) && form.closest("[data-approve]")) { notice(error.message, true); setUnsaved(false); await show({again: true}); }
+    else showProblems(form, error);
+  } finally { if (button) { button.disabled = false; button.removeAttribute("aria-busy"); } }
+}
+async function press(button, work) {
+  button.disabled = true; button.setAttribute("aria-busy", "true");
+  try { await work(); }
+  catch (error) {
+    if ([404, 409, 410].includes(error.status)) { notice(error.message, true); await show({again: true}); }
+    else { bridge.haptic("error"); showProblemAt(button, error.message); }
+  } finally { button.disabled = false; button.removeAttribute("aria-busy"); }
+}
+async function switchTo(workspace) {
+  session.workspace = workspace; bridge.haptic("select");
+  if (!bridge.inside) sessionStorage.setItem("workspace", workspace);
+  hear();
+  location.hash = "#/home";
+  await learn();
+}
+async function out() {
+  session.open = false; session.token = ""; session.workspace = "";
+  stop(); history.replaceState({launch: "", depth: 0}, "", location.pathname);
+  login();
+}
+main.addEventListener("click", async (event) => {
+  const button = event.target.closest("button");
+  if (!button) return;
+  const d = button.dataset;
+  if (d.confirm && !(await ask(d.confirm))) return;
+  if (d.decide) press(button, () => decide(d, {status: d.decide}));
+  else if (d.api) press(button, async () => {
+    const [method, path] = d.api.split(" ");
+    await api(method, path, d.json ? JSON.parse(d.json) : method === "GET" || method === "DELETE" ? undefined : {});
+    if ("out" in d) return path.includes("/members/") ? location.reload() : out();
+    if (d.said) notice(d.said); else bridge.haptic("success");
+    await show({again: true});
+  });
+  else if (d.download) press(button, () => download(d.download, d.name));
+  else if (d.more) press(button, () => more(button, d.more));
+  else if (d.workspace) press(button, () => switchTo(d.workspace));
+  else if (d.language) press(button, async () => { await api("POST", "/app/language", {language: d.language}); await learn(); live(lineUp); await show({again: true}); });
+  else if ("logout" in d) press(button, async () => { await api("DELETE", "/api/auth/session"); await out(); });
+  else if ("again" in d) show();
+  else if ("copy" in d || "share" in d) {
+    const text = button.closest(".once").querySelector("output").textContent;
+    if ("share" in d) bridge.telegramLink("/share/url?url=" + encodeURIComponent(text));
+    else try { await navigator.clipboard.writeText(text); notice(say("copied")); } catch { getSelection().selectAllChildren(button.closest(".once").querySelector("output")); }
+  }
+});
+async function more(button, part) {
+  const answer = await call("GET", "/app/parts/" + part);
+  if (!answer.ok) throw new Error(say("failed-request"));
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const rows = [...page.querySelectorAll("#rows > li")];
+  button.closest("li").replaceWith(...rows);
+  grown = true;
+  for (const row of rows) for (const time of row.querySelectorAll("time")) tell(time);
+  const first = rows[0] && rows[0].querySelector("a, summary, button");
+  if (first) first.focus({preventScroll: true});
+}
+function filter(form) {
+  const given = new URLSearchParams([...new FormData(form)].filter(([, value]) => value));
+  const wanted = form.dataset.filter + (String(given) ? "?" + given : "");
+  if (wanted !== location.hash) location.hash = wanted;
+}
+main.addEventListener("submit", (event) => {
+  const form = event.target, d = form.dataset;
+  if (d.login) return;
+  if (d.filter) { event.preventDefault(); filter(form); return; }
+  const at = form.closest("[data-approve]");
+  const approval = at && {id: at.dataset.approve, version: at.dataset.version, digest: at.dataset.digest};
+  submit(event, async () => {
+    if (d.form) await send(form);
+    else if (d.reason) await decide(approval, {status: d.reason, note: form.note.value});
+    else if ("grant" in d) {
+      const grant = {minutes: Number(form.minutes.value), thisTaskOnly: form.thisTaskOnly.checked};
+      if (form.maxUses.value) grant.maxUses = Number(form.maxUses.value);
+      await decide(approval, {status: "approved", grant});
+    } else if (d.edit) {
+      const input = parsed(form.elements.input, say("bad-json"));
+      if (input === null || typeof input !== "object" || Array.isArray(input)) throw new BadField("input", say("bad-json"));
+      await api("PUT", `/api/audit/approvals/${d.edit}/input`, {input, version: Number(d.version)});
+      setUnsaved(false); notice(say("edited")); await show();
+    }
+  });
+});
+async function send(form) {
+  const d = form.dataset, [method, path] = d.form.split(" "), given = values(form);
+  const answer = await api(method, path, d.section ? {[d.section]: given} : given);
+  setUnsaved(false);
+  if (d.show) {
+    const once = form.querySelector(".once");
+    once.hidden = false; once.querySelector("output").textContent = answer[d.show];
+    notice(say("shown-once"));
+    return;
+  }
+  if ("switch" in d) return switchTo(answer.id);
+  if (d.go) { notice(say("done")); location.hash = d.go + answer.id; return; }
+  notice(say("saved"));
+  if (path.startsWith("/api/workspace/")) await learn();
+  await show({again: true});
+}
+main.addEventListener("input", (event) => { if (event.target.closest("form[data-guard]")) setUnsaved(true); });
+main.addEventListener("change", (event) => { const form = event.target.closest("form[data-filter]"); if (form) filter(form); });
+
+// --- live events -------------------------------------------------------------------------------------
+let lineUp = false;
+function live(on) { lineUp = on; $("live").textContent = say(on ? "live" : "offline"); $("live").className = "live" + (on ? " on" : ""); }
+const typing = () => main.contains(document.activeElement) && document.activeElement.matches("input:not([type=checkbox]), textarea, select");
+function refresh() {
+  if (unsaved || grown || typing()) { stale = true; return; }
+  show({quiet: true});
+}
+main.addEventListener("focusout", () => setTimeout(() => { if (stale) refresh(); }, 200));
+function hear() {
+  let timer = 0;
+  listen({
+    state: live,
+    back: refresh,
+    heard(kind, data) {
+      if (!mark || !mark.dataset.live.split(" ").includes(kind.split(".")[0])) return;
+      const ref = mark.dataset.ref;
+      if (ref && data.ref !== ref && data.taskId !== ref) return;
+      clearTimeout(timer); timer = setTimeout(refresh, 150);
+    },
+  });
+}
+
+boot().catch((error) => trouble(error.message)).finally(() => requestAnimationFrame(() => bridge.ready()));

@@ -1,65 +1,99 @@
-"use strict";
-// Telegram's WebView protocol, postEvent out and receiveEvent in, written from its description.
-// window.bridge is inert outside Telegram: every call is then without effect.
-(() => {
-  const raw = location.hash.slice(1);
-  const at = raw.search(/(^|[?&])tgWebApp\w+=/);
-  const head = at < 0 ? raw : raw.slice(0, at);
-  const launch = new URLSearchParams(at < 0 ? "" : raw.slice(at).replace(/^[?&]/, ""));
-  const listeners = {};
-  const inFrame = window.parent !== window;
+// Telegram's WebView protocol, written from its description: postEvent out, receiveEvent in.
+// Outside Telegram `bridge.inside` is false and every call is without effect.
+
+const root = document.documentElement;
+const HEX = /^#[0-9a-f]{6}$/i;
+
+// Launch data comes in the fragment, behind the page a button may have named. It must neither stay in
+// the address, where it would be copied along, nor get lost on reload: it is kept in the history entry.
+const fragment = location.hash.slice(1);
+const at = fragment.search(/(^|[?&])tgWebApp\w+=/);
+const fresh = at < 0 ? "" : fragment.slice(at).replace(/^[?&]/, "");
+const kept = history.state && typeof history.state.launch === "string" ? history.state.launch : "";
+const launch = new URLSearchParams(fresh || kept);
+const route = (at < 0 ? fragment : fragment.slice(0, at)).replace(/[?&]$/, "");
+const initData = launch.get("tgWebAppData") || "";
+const inside = initData !== "";
+
+const listeners = new Map();
+const on = (event, listener) => listeners.set(event, [...(listeners.get(event) || []), listener]);
+const receive = (event, data) => { for (const listener of listeners.get(event) || []) listener(data || {}); };
+
+function post(event, data = {}) {
+  if (!inside) return;
   const native = window.TelegramWebviewProxy;
-  const inside = launch.has("tgWebAppData");
+  if (native) native.postEvent(event, JSON.stringify(data));
+  else if (window.external && "notify" in window.external) window.external.notify(JSON.stringify({eventType: event, eventData: data}));
+  // frame-ancestors decides who the parent can be; nothing secret is ever posted
+  else if (window.parent !== window) window.parent.postMessage(JSON.stringify({eventType: event, eventData: data}), "*");
+}
 
-  function post(type, data) {
-    if (!inside) return;
-    if (native) native.postEvent(type, JSON.stringify(data ?? {}));
-    else if (window.external && "notify" in window.external) window.external.notify(JSON.stringify({eventType: type, eventData: data ?? {}}));
-    else if (inFrame) window.parent.postMessage(JSON.stringify({eventType: type, eventData: data ?? {}}), "*");
+// Telegram's clients call one of these three
+const view = {receiveEvent: receive};
+window.Telegram = Object.assign(window.Telegram || {}, {WebView: view});
+window.TelegramGameProxy = view;
+window.TelegramGameProxy_receiveEvent = receive;
+addEventListener("message", (event) => {
+  if (event.source !== window.parent || window.parent === window) return;
+  let message;
+  try { message = typeof event.data === "string" ? JSON.parse(event.data) : event.data; } catch { return; }
+  if (message && typeof message.eventType === "string") receive(message.eventType, message.eventData);
+});
+
+// --- how Telegram looks here -----------------------------------------------------------------------
+let theme = {};
+function setTheme(params) {
+  theme = {};
+  for (const [name, value] of Object.entries(params || {})) {
+    if (!HEX.test(value)) continue;
+    theme[name] = value;
+    root.style.setProperty("--tg-theme-" + name.replaceAll("_", "-"), value);
   }
-  function receive(type, data) { for (const f of listeners[type] || []) f(data || {}); }
-  function on(type, f) { (listeners[type] ||= []).push(f); }
+  if (!theme.bg_color) return;
+  const [r, g, b] = [1, 3, 5].map((i) => parseInt(theme.bg_color.slice(i, i + 2), 16));
+  root.dataset.scheme = 0.299 * r + 0.587 * g + 0.114 * b < 128 ? "dark" : "light";
+  post("web_app_set_header_color", {color_key: "secondary_bg_color"});
+  post("web_app_set_background_color", {color: theme.secondary_bg_color || theme.bg_color});
+}
+function setInsets(prefix, data) {
+  for (const side of ["top", "bottom", "left", "right"]) root.style.setProperty(prefix + side, (Number(data[side]) || 0) + "px");
+}
+on("theme_changed", (data) => setTheme(data.theme_params));
+on("safe_area_changed", (data) => setInsets("--tg-safe-area-inset-", data));
+on("content_safe_area_changed", (data) => setInsets("--tg-content-safe-area-inset-", data));
+on("viewport_changed", (data) => { if (data.height) root.style.setProperty("--tg-viewport-height", data.height + "px"); });
+if (inside) {
+  root.classList.add("tg");
+  try { setTheme(JSON.parse(launch.get("tgWebAppThemeParams") || "{}")); } catch { /* colours only */ }
+  if (/Android/.test(navigator.userAgent) && /; LOW\)/.test(navigator.userAgent)) root.classList.add("slow");
+}
 
-  // Telegram's clients look for one of these names
-  const view = {receiveEvent: receive};
-  window.Telegram = Object.assign(window.Telegram || {}, {WebView: view});
-  window.TelegramGameProxy = view;
-  window.TelegramGameProxy_receiveEvent = receive;
-  if (inFrame) addEventListener("message", (event) => {
-    if (event.source !== window.parent) return;
-    let m; try { m = typeof event.data === "string" ? JSON.parse(event.data) : event.data; } catch { return; }
-    if (m && typeof m.eventType === "string") receive(m.eventType, m.eventData);
-  });
+// --- what the app asks of Telegram -----------------------------------------------------------------
+function button(event, text, extra) {
+  post(event, {is_visible: Boolean(text), is_active: true, is_progress_visible: false, text: text || "", ...extra});
+}
+let answered = null;
+on("popup_closed", (data) => { if (answered) answered(data.button_id === "yes"); answered = null; });
 
-  const root = document.documentElement;
-  function theme(params) {
-    for (const [name, value] of Object.entries(params || {})) {
-      if (/^#[0-9a-f]{6}$/i.test(value)) root.style.setProperty("--tg-theme-" + name.replaceAll("_", "-"), value);
-    }
-    const bg = (params || {}).bg_color;
-    if (/^#[0-9a-f]{6}$/i.test(bg)) {
-      const [r, g, b] = [1, 3, 5].map((i) => parseInt(bg.slice(i, i + 2), 16));
-      root.style.colorScheme = 0.299 * r + 0.587 * g + 0.114 * b < 128 ? "dark" : "light";
-    }
-  }
-  try { theme(JSON.parse(launch.get("tgWebAppThemeParams") || "{}")); } catch { /* colours only */ }
-  on("theme_changed", (d) => theme(d.theme_params));
-  for (const [event, prefix] of [["safe_area_changed", "--tg-safe-area-inset-"], ["content_safe_area_changed", "--tg-content-safe-area-inset-"]]) {
-    on(event, (d) => { for (const side of ["top", "bottom", "left", "right"]) root.style.setProperty(prefix + side, (Number(d[side]) || 0) + "px"); });
-  }
-  on("viewport_changed", (d) => { if (d.height) root.style.setProperty("--tg-viewport-height", d.height + "px"); });
-
-  const data = launch.get("tgWebAppData") || "";
-  window.bridge = {
-    inside, initData: data, startParam: new URLSearchParams(data).get("start_param") || launch.get("tgWebAppStartParam") || "",
-    route: head.replace(/[?&]$/, ""), on, post,
-    ready() { post("web_app_ready"); post("web_app_expand"); post("web_app_request_theme"); post("web_app_request_viewport"); post("web_app_request_safe_area"); post("web_app_request_content_safe_area"); },
-    back(visible) { post("web_app_setup_back_button", {is_visible: visible}); },
-    main(text) { post("web_app_setup_main_button", {is_visible: Boolean(text), is_active: true, text: text || "", color: "#37a34a", text_color: "#ffffff"}); },
-    second(text) { post("web_app_setup_secondary_button", {is_visible: Boolean(text), is_active: true, text: text || "", color: "#c94f4f", text_color: "#ffffff", position: "left"}); },
-    haptic(kind) { post("web_app_trigger_haptic_feedback", {type: "notification", notification_type: kind}); },
-    unsaved(on) { post("web_app_setup_closing_behavior", {need_confirmation: on}); },
-  };
-  // launch data belongs neither into history nor into anything that is copied
-  if (inside) history.replaceState(null, "", location.pathname + (window.bridge.route ? "#" + window.bridge.route : ""));
-})();
+export const bridge = {
+  inside, initData, route, on, post,
+  launch: fresh || kept,
+  startParam: new URLSearchParams(initData).get("start_param") || launch.get("tgWebAppStartParam") || "",
+  ready() {
+    for (const event of ["ready", "expand", "request_theme", "request_viewport", "request_safe_area", "request_content_safe_area"]) post("web_app_" + event);
+  },
+  back(visible) { post("web_app_setup_back_button", {is_visible: visible}); },
+  approve(text) { button("web_app_setup_main_button", text, {color: theme.button_color || "#2481cc", text_color: theme.button_text_color || "#ffffff", has_shine_effect: false}); },
+  deny(text) { button("web_app_setup_secondary_button", text, {color: theme.bg_color || "#ffffff", text_color: theme.destructive_text_color || "#cc2929", position: "left"}); },
+  busy(on, text, other) {
+    button("web_app_setup_main_button", text, {is_active: !on, is_progress_visible: on, color: theme.button_color || "#2481cc", text_color: theme.button_text_color || "#ffffff"});
+    button("web_app_setup_secondary_button", other, {is_active: !on, color: theme.bg_color || "#ffffff", text_color: theme.destructive_text_color || "#cc2929", position: "left"});
+  },
+  haptic(kind) { post("web_app_trigger_haptic_feedback", kind === "select" ? {type: "selection_change"} : {type: "notification", notification_type: kind}); },
+  unsaved(on) { post("web_app_setup_closing_behavior", {need_confirmation: on}); post("web_app_setup_swipe_behavior", {allow_vertical_swipe: !on}); },
+  telegramLink(path) { post("web_app_open_tg_link", {path_full: path}); },
+  popup(message, yes, no) {
+    post("web_app_open_popup", {title: "", message: message.slice(0, 256), buttons: [{id: "yes", type: "destructive", text: yes}, {id: "no", type: "cancel", text: no}]});
+    return new Promise((resolve) => { answered = resolve; });
+  },
+};

@@ -1,0 +1,26 @@
+"""Operators: who does the work."""
+
+from domain.actor import Actor
+from domain.permissions import Action, allows
+from services.container import Services
+from services.operators import ROLES
+from webapp.parts.common import Part, Query, item_id
+
+
+async def operators(services: Services, actor: Actor, _item: str, _query: Query) -> Part:
+    """Operators of the workspace, and the form for a new one."""
+    return "operators.html", {
+        "operators": await services.operators.list(actor),
+        "roles": tuple(ROLES),
+        "specs": services.toolbox.specs,
+        "may_write": allows(actor, Action.OPERATOR_WRITE),
+    }
+
+
+async def operator(services: Services, actor: Actor, item: str, _query: Query) -> Part:
+    """One operator: goal, limits, tools."""
+    return "operator.html", {
+        "operator": await services.operators.get(actor, item_id(item)),
+        "specs": services.toolbox.specs,
+        "may_write": allows(actor, Action.OPERATOR_WRITE),
+    }
