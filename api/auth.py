@@ -2,14 +2,16 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from api import wire
 from api.http import Answer, Body, Call, Endpoints, LooseBody, Needs, text_ok
 from api.middlewares import COOKIE, CSRF_COOKIE, HttpConfig, credentials_of, session_cookies
+from api.models import ApiKeyOut, CodeSent, InviteCodeSent, Joined, LoggedOut, LoginOut, NewKeyOut, Revoked, SessionOut
 from domain.actor import Role
 from domain.clock import iso
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound, RateLimited, Unauthorized, Unavailable
+from domain.permissions import Action
 from services.identity import Login
 
 AUTH_BODY = 100_000
@@ -44,18 +46,6 @@ class AcceptInvite(LooseBody):
     code: Any = None
 
 
-class LoginOut(BaseModel):
-    """A fresh session: `token` for `Authorization: Bearer`, `csrfToken` for cookie clients."""
-
-    token: str
-    csrfToken: str  # noqa: N815
-    user: dict[str, Any]
-    workspace: dict[str, Any]
-    role: str
-    expiresAt: str  # noqa: N815
-    evidenceItemId: str | None  # noqa: N815
-
-
 def auth_routes(config: HttpConfig) -> Endpoints:
     """The routes; what they show depends on development or production."""
     routes = Endpoints("auth")
@@ -72,6 +62,7 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         max_body=AUTH_BODY,
         keeps_answers=False,
         errors=(Invalid, RateLimited),
+        response=CodeSent,
     )
     async def request_code(call: Call, body: EmailRequest) -> Any:
         """Send a login code by mail. The answer is the same whoever the address belongs to."""
@@ -139,6 +130,8 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         rate="auth",
         max_body=AUTH_BODY,
         errors=(Invalid, Forbidden),
+        action=Action.APIKEY_CREATE,
+        response=NewKeyOut,
     )
     async def create_key(call: Call, body: NewKey) -> Any:
         """Create an API key for this workspace. The key is shown this once."""
@@ -155,17 +148,19 @@ def auth_routes(config: HttpConfig) -> Endpoints:
             "evidenceItemId": evidence,
         }
 
-    @route("GET", "/api/auth/apikeys", errors=(Forbidden,))
+    @route("GET", "/api/auth/apikeys", errors=(Forbidden,), action=Action.APIKEY_LIST, response=list[ApiKeyOut])
     async def list_keys(call: Call) -> Any:
         """API keys of the workspace, without their secrets."""
         return [wire.api_key(k) for k in await call.services.workspaces.keys(call.actor)]
 
-    @route("DELETE", "/api/auth/apikeys/{key_id}", status=204, errors=(Forbidden, NotFound))
+    @route(
+        "DELETE", "/api/auth/apikeys/{key_id}", status=204, errors=(Forbidden, NotFound), action=Action.APIKEY_REVOKE
+    )
     async def revoke_key(call: Call, key_id: str) -> None:
         """Revoke an API key; it stops working at once."""
         await call.services.workspaces.revoke_key(call.actor, key_id)
 
-    @route("DELETE", "/api/auth/session", needs=Needs.PUBLIC, errors=(Invalid, Forbidden))
+    @route("DELETE", "/api/auth/session", needs=Needs.PUBLIC, errors=(Invalid, Forbidden), response=LoggedOut)
     async def logout(call: Call) -> Any:
         """End the current session with all its rotations."""
         given = credentials_of(call.request)
@@ -181,7 +176,7 @@ def auth_routes(config: HttpConfig) -> Endpoints:
             cookies=((COOKIE, "", gone), (CSRF_COOKIE, "", gone)),
         )
 
-    @route("GET", "/api/auth/sessions", needs=Needs.PERSON)
+    @route("GET", "/api/auth/sessions", needs=Needs.PERSON, response=list[SessionOut])
     async def list_sessions(call: Call) -> Any:
         """Where the person is logged in."""
         found = await call.services.workspaces.sessions(call.actor)
@@ -193,7 +188,7 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         if not await call.services.workspaces.revoke_session(call.actor, session_id):
             raise NotFound("Session not found")
 
-    @route("DELETE", "/api/auth/sessions", needs=Needs.PERSON)
+    @route("DELETE", "/api/auth/sessions", needs=Needs.PERSON, response=Revoked)
     async def revoke_sessions(call: Call) -> Any:
         """End every login of the person, this one too."""
         return {"revoked": await call.services.workspaces.revoke_session(call.actor, None)}
@@ -206,6 +201,8 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         max_body=AUTH_BODY,
         keeps_answers=False,
         errors=(Invalid, Unauthorized, Forbidden, NotFound, Conflict, Gone),
+        response=Joined,
+        also={202: InviteCodeSent},
     )
     async def accept_invite(call: Call, token: str, body: AcceptInvite) -> Any:
         """Accept an invite: as the person already logged in, or with `email` and, once it came by mail, its `code`."""

@@ -13,6 +13,21 @@ from api import wire
 from api.http import Body, Call, Endpoints, LooseBody, Needs, cursor_of, page, read_cursor
 from api.lists import remembered
 from api.middlewares import credentials_of
+from api.models import (
+    ApprovalOut,
+    AuditOut,
+    BatchOut,
+    CheckpointOut,
+    ConsistencyProof,
+    GovernanceStatus,
+    GrantOut,
+    InclusionOut,
+    InclusionProof,
+    ProofGraph,
+    ReceiptsOut,
+    ReplayOut,
+    ViolationOut,
+)
 from domain.approvals import ApprovalStatus, Via
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from domain.permissions import Action
@@ -125,7 +140,7 @@ def via_of(call: Call) -> Via:
 # --- approvals ------------------------------------------------------------------------------------
 
 
-@route("GET", "/api/audit/approvals", action=Action.APPROVAL_READ, errors=(Invalid,))
+@route("GET", "/api/audit/approvals", action=Action.APPROVAL_READ, errors=(Invalid,), response=list[ApprovalOut])
 async def list_approvals(call: Call, query: ApprovalsQuery) -> Any:
     """Approvals of the workspace, newest first."""
     if query.status is not None and query.status not in list(ApprovalStatus):
@@ -141,7 +156,9 @@ async def list_approvals(call: Call, query: ApprovalsQuery) -> Any:
     return page(call, [wire.approval(a) for a in found], limit=query.limit, cursor=last)
 
 
-@route("GET", "/api/audit/approvals/{approval_id}", action=Action.APPROVAL_READ, errors=(NotFound,))
+@route(
+    "GET", "/api/audit/approvals/{approval_id}", action=Action.APPROVAL_READ, errors=(NotFound,), response=ApprovalOut
+)
 async def get_approval(call: Call, approval_id: str) -> Any:
     """One approval."""
     return wire.approval(await call.services.approvals.get(call.actor, approval_id))
@@ -152,6 +169,7 @@ async def get_approval(call: Call, approval_id: str) -> Any:
     "/api/audit/approvals/{approval_id}",
     action=Action.APPROVAL_RESOLVE,
     errors=(NotFound, Invalid, Forbidden, Conflict, Gone),
+    response=ApprovalOut,
 )
 async def resolve_approval(call: Call, approval_id: str, body: ResolveBody) -> Any:
     """Decide: approved, rejected or changes_requested. The first decision stands; a later one hears who made it."""
@@ -182,7 +200,7 @@ async def resolve_approval(call: Call, approval_id: str, body: ResolveBody) -> A
     return wire.approval(resolution.approval, approved_by=resolution.approved_by)
 
 
-@route("POST", "/api/approvals/batch", action=Action.APPROVAL_RESOLVE, errors=(Invalid,))
+@route("POST", "/api/approvals/batch", action=Action.APPROVAL_RESOLVE, errors=(Invalid,), response=list[BatchOut])
 async def resolve_batch(call: Call, body: BatchBody) -> Any:
     """Decide exactly the named approvals, each with the version and digest that was shown."""
     items = []
@@ -205,6 +223,7 @@ async def resolve_batch(call: Call, body: BatchBody) -> Any:
     "/api/audit/approvals/{approval_id}/input",
     action=Action.APPROVAL_RESOLVE,
     errors=(NotFound, Invalid, Conflict),
+    response=ApprovalOut,
 )
 async def edit_approval(call: Call, approval_id: str, body: EditBody) -> Any:
     """Change what would run: a new version with a new digest, still to be approved."""
@@ -212,19 +231,25 @@ async def edit_approval(call: Call, approval_id: str, body: EditBody) -> Any:
     return wire.approval(edited)
 
 
-@route("POST", "/api/audit/approvals/{approval_id}/undo", action=Action.APPROVAL_RESOLVE, errors=(NotFound, Conflict))
+@route(
+    "POST",
+    "/api/audit/approvals/{approval_id}/undo",
+    action=Action.APPROVAL_RESOLVE,
+    errors=(NotFound, Conflict),
+    response=ApprovalOut,
+)
 async def undo_approval(call: Call, approval_id: str) -> Any:
     """Take an approval back while its undo window is open."""
     return wire.approval(await call.services.approvals.undo(call.actor, approval_id))
 
 
-@route("GET", "/api/grants", action=Action.GRANT_LIST)
+@route("GET", "/api/grants", action=Action.GRANT_LIST, response=list[GrantOut])
 async def list_grants(call: Call) -> Any:
     """Standing permissions that are live."""
     return [wire.grant(g) for g in await call.services.approvals.grants(call.actor)]
 
 
-@route("DELETE", "/api/grants/{grant_id}", action=Action.GRANT_REVOKE, errors=(NotFound,))
+@route("DELETE", "/api/grants/{grant_id}", action=Action.GRANT_REVOKE, errors=(NotFound,), response=GrantOut)
 async def revoke_grant(call: Call, grant_id: str) -> Any:
     """End a standing permission."""
     return wire.grant(await call.services.approvals.revoke_grant(call.actor, grant_id))
@@ -233,7 +258,7 @@ async def revoke_grant(call: Call, grant_id: str) -> Any:
 # --- audit ----------------------------------------------------------------------------------------
 
 
-@route("GET", "/api/audit", action=Action.AUDIT_READ, errors=(Invalid,))
+@route("GET", "/api/audit", action=Action.AUDIT_READ, errors=(Invalid,), response=list[AuditOut])
 async def list_audit(call: Call, query: AuditQuery) -> Any:
     """Lines of the audit log, newest first."""
     return await remembered(call, "list_audit", lambda: _audit_page(call, query))
@@ -248,7 +273,7 @@ async def _audit_page(call: Call, query: AuditQuery) -> Any:
     return page(call, [wire.audit_entry(e) for e in found], limit=query.limit, cursor=last)
 
 
-@route("GET", "/api/audit/export", action=Action.AUDIT_EXPORT, errors=(Invalid,))
+@route("GET", "/api/audit/export", action=Action.AUDIT_EXPORT, errors=(Invalid,), media="application/x-ndjson")
 async def export_audit(call: Call, query: ExportQuery) -> Any:
     """The audit log as a stream of JSON lines or CSV."""
     if query.format not in ("jsonl", "csv"):
@@ -279,7 +304,7 @@ def _csv(row: dict[str, Any]) -> bytes:
     return buffer.getvalue().encode()
 
 
-@route("GET", "/api/audit/violations", action=Action.VIOLATION_READ, errors=(Invalid,))
+@route("GET", "/api/audit/violations", action=Action.VIOLATION_READ, errors=(Invalid,), response=list[ViolationOut])
 async def list_violations(call: Call, query: ViolationsQuery) -> Any:
     """What the policy refused, newest first."""
     found = await call.services.audit.violations(
@@ -292,7 +317,7 @@ async def list_violations(call: Call, query: ViolationsQuery) -> Any:
 # --- receipts -------------------------------------------------------------------------------------
 
 
-@route("GET", "/api/governance/status", needs=Needs.PERSON)
+@route("GET", "/api/governance/status", needs=Needs.PERSON, response=GovernanceStatus)
 async def status(call: Call) -> Any:
     """Whether a HELM sidecar is configured, and how it was at the last look."""
     health = call.services.health
@@ -300,7 +325,7 @@ async def status(call: Call) -> Any:
     return {"helmConfigured": health.helm is not None, "live": live, "latestSnapshot": None}
 
 
-@route("GET", "/api/governance/receipts", action=Action.RECEIPT_READ, errors=(Invalid,))
+@route("GET", "/api/governance/receipts", action=Action.RECEIPT_READ, errors=(Invalid,), response=ReceiptsOut)
 async def list_receipts(call: Call, query: ReceiptsQuery) -> Any:
     """Receipts of the workspace, newest first; `before` takes the `nextCursor` of the page before."""
     found = await call.services.receipts.list(
@@ -317,26 +342,34 @@ async def list_receipts(call: Call, query: ReceiptsQuery) -> Any:
     }
 
 
-@route("GET", "/api/governance/receipts/{name}", action=Action.RECEIPT_READ, errors=(NotFound,))
+@route("GET", "/api/governance/receipts/{name}", action=Action.RECEIPT_READ, errors=(NotFound,), response=InclusionOut)
 async def get_receipt(call: Call, name: str) -> Any:
     """A receipt by its own id or its decision's, with its signed bytes and the proof that the log holds it."""
     row = await call.services.receipts.find(call.actor, name)
     return wire.inclusion(await call.services.receipts.inclusion(call.actor, row.id))
 
 
-@route("GET", "/api/governance/proofgraph/{task_id}", action=Action.RECEIPT_READ, errors=(NotFound,))
+@route(
+    "GET", "/api/governance/proofgraph/{task_id}", action=Action.RECEIPT_READ, errors=(NotFound,), response=ProofGraph
+)
 async def proof_graph(call: Call, task_id: str) -> Any:
     """What led to what in a task: request, decisions, approvals, effects, outcome."""
     return await call.services.receipts.proof_graph(call.actor, task_id)
 
 
-@route("GET", "/api/governance/log/checkpoint", action=Action.RECEIPT_READ)
+@route("GET", "/api/governance/log/checkpoint", action=Action.RECEIPT_READ, response=CheckpointOut)
 async def get_checkpoint(call: Call) -> Any:
     """The signed checkpoint of the workspace's log."""
     return wire.checkpoint(await call.services.receipts.checkpoint(call.actor))
 
 
-@route("GET", "/api/governance/log/proof/inclusion", action=Action.RECEIPT_READ, errors=(NotFound, Invalid))
+@route(
+    "GET",
+    "/api/governance/log/proof/inclusion",
+    action=Action.RECEIPT_READ,
+    errors=(NotFound, Invalid),
+    response=InclusionProof,
+)
 async def inclusion_proof(call: Call, query: ProofQuery) -> Any:
     """The audit path of one receipt in the tree of `size` receipts."""
     row, path, size = await call.services.receipts.proof_at(call.actor, query.index, query.size)
@@ -348,7 +381,13 @@ async def inclusion_proof(call: Call, query: ProofQuery) -> Any:
     }
 
 
-@route("GET", "/api/governance/log/proof/consistency", action=Action.RECEIPT_READ, errors=(NotFound, Invalid))
+@route(
+    "GET",
+    "/api/governance/log/proof/consistency",
+    action=Action.RECEIPT_READ,
+    errors=(NotFound, Invalid),
+    response=ConsistencyProof,
+)
 async def consistency_proof(call: Call, query: ConsistencyQuery) -> Any:
     """The proof that the log of `new` receipts extends the one of `old`."""
     path, old_root, new_root, size = await call.services.receipts.consistency(call.actor, query.old, query.new)
@@ -361,7 +400,7 @@ async def consistency_proof(call: Call, query: ConsistencyQuery) -> Any:
     }
 
 
-@route("GET", "/api/governance/archive", action=Action.RECEIPT_EXPORT, errors=(NotFound,))
+@route("GET", "/api/governance/archive", action=Action.RECEIPT_EXPORT, errors=(NotFound,), media="application/gzip")
 async def get_archive(call: Call, query: ArchiveQuery) -> Any:
     """All receipts (or one task's) as an archive that anybody can verify offline."""
     file = await call.services.receipts.archive(call.actor, task_id=query.taskId)
@@ -379,7 +418,7 @@ async def get_archive(call: Call, query: ArchiveQuery) -> Any:
     return response
 
 
-@route("GET", "/api/governance/replay", action=Action.RECEIPT_READ)
+@route("GET", "/api/governance/replay", action=Action.RECEIPT_READ, response=ReplayOut)
 async def replay_all(call: Call) -> Any:
     """Decide every kept decision again under the policy of then, and say where the verdict differs."""
     results = await call.services.receipts.replay(call.actor)

@@ -5,22 +5,27 @@ an `Answer`. Its response model documents the answer and is checked in tests; it
 """
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import cache
 from typing import Any, get_type_hints
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from domain.actor import Actor
-from domain.errors import Invalid, PilotError
+from domain.errors import Invalid, PilotError, Unavailable
 from domain.ids import parse_id
 from domain.permissions import Action, require
 from services.container import Services
 
 SERVICES = web.AppKey("services", dict)
+# set in tests only: hold every answer against the model its route documents
+CHECK_ANSWERS = web.AppKey("check_answers", bool)
 REQUEST_ID = web.RequestKey("request_id", str)
 ACTOR = web.RequestKey("actor", Actor)
 ENDPOINT = web.RequestKey("endpoint", object)
@@ -67,7 +72,14 @@ class Call:
     """What every endpoint gets."""
 
     request: web.Request
-    services: Services
+
+    @property
+    def services(self) -> Services:
+        """The use cases; Unavailable while the process is still starting."""
+        services: Services | None = self.request.app[SERVICES].get("services")
+        if services is None:
+            raise Unavailable("Pilot is starting", code="starting", details={"retryAfterSec": 1})
+        return services
 
     @property
     def actor(self) -> Actor:
@@ -80,7 +92,7 @@ class Call:
 
     @property
     def agent(self) -> str:
-        return self.request.headers.get("User-Agent", "")
+        return agent_of(self.request)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +111,8 @@ class Endpoint:
     max_body: int
     keeps_answers: bool
     response: Any
+    also: Mapping[int, Any]
+    media: str
     body: type[BaseModel] | None
     query: type[BaseModel] | None
     path_names: tuple[str, ...]
@@ -106,29 +120,44 @@ class Endpoint:
     workspace_in_path: str | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Parse, check who may, call, answer."""
-        call = Call(request, request.app[SERVICES]["services"])
-        given: dict[str, Any] = {}
-        for name in self.path_names:
-            given[name] = parse_id(request.match_info[name]) if name.endswith("_id") else request.match_info[name]
-        if self.query is not None:
-            given["query"] = validated(self.query, dict(request.query))
-        if self.body is not None:
-            given["body"] = validated(self.body, await json_body(request))
+        """Check who may, parse, call, answer. Who may not learns nothing about what would be right."""
+        call = Call(request)
         if self.action is not None:
             require(call.actor, self.action)
-        return self.respond(await self.handler(call, **given))
+        given: dict[str, Any] = {}
+        for name in self.path_names:
+            value = request.match_info[name]
+            given[name] = parse_id(value) if name.endswith("_id") else _sound(value, name)
+        if self.query is not None:
+            given["query"] = validated(self.query, query_of(request))
+        if self.body is not None:
+            given["body"] = validated(self.body, await json_body(request))
+        return self.respond(await self.handler(call, **given), checked=request.app.get(CHECK_ANSWERS, False))
 
-    def respond(self, result: Any) -> web.StreamResponse:
+    def respond(self, result: Any, *, checked: bool = False) -> web.StreamResponse:
         """The HTTP answer for what the handler returned."""
         if isinstance(result, web.StreamResponse):
             return result
         answer = result if isinstance(result, Answer) else Answer(body=result, status=self.status)
         response = json_response(answer.body, status=answer.status)
+        if checked:
+            self._check(answer.status, response)
         response.headers.update(answer.headers)
         for name, value, options in answer.cookies:
             response.set_cookie(name, value, **options)
         return response
+
+    def _check(self, status: int, response: web.Response) -> None:
+        """ValidationError or KeyError when an answer is not what the documentation says."""
+        models = {self.status: self.response, **self.also}
+        model = models[status]
+        if model is not None:
+            _adapter(model).validate_json(response.body if isinstance(response.body, bytes) else b"")
+
+
+@cache
+def _adapter(model: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(model)
 
 
 @dataclass(slots=True)
@@ -148,12 +177,19 @@ class Endpoints:
         status: int = 200,
         errors: tuple[type[PilotError], ...] = (),
         response: Any = None,
+        also: Mapping[int, Any] | None = None,
+        media: str = "application/json",
         rate: str = "default",
         max_body: int = 1_000_000,
         keeps_answers: bool = True,
         workspace_in_path: str | None = None,
     ) -> Callable[[Handler], Handler]:
-        """Register an endpoint. `workspace_in_path` names the path parameter that is the workspace's id."""
+        """Register an endpoint.
+
+        `response` is the model of the answer with `status`, `also` of those with another success status.
+        `keeps_answers` False: the answer holds a secret, so no Idempotency-Key is taken.
+        `workspace_in_path` names the path parameter that is the workspace's id.
+        """
 
         def register(handler: Handler) -> Handler:
             hints = get_type_hints(handler)
@@ -172,6 +208,8 @@ class Endpoints:
                     max_body=max_body,
                     keeps_answers=keeps_answers,
                     response=response,
+                    also=also or {},
+                    media=media,
                     body=hints.get("body"),
                     query=hints.get("query"),
                     path_names=tuple(n for n in names if n not in ("body", "query")),
@@ -184,6 +222,11 @@ class Endpoints:
         return register
 
 
+def agent_of(request: web.Request) -> str:
+    """What the client calls itself, as text that can be stored: headers may hold any bytes."""
+    return request.headers.get("User-Agent", "")[:200].encode("utf-8", "replace").decode()
+
+
 def json_response(data: Any, *, status: int = 200) -> web.Response:
     """JSON as the wire has it; None is no body at all for 204."""
     if status == 204:
@@ -192,13 +235,18 @@ def json_response(data: Any, *, status: int = 200) -> web.Response:
     return web.Response(body=body, status=status, content_type="application/json")
 
 
-_BODY = web.RequestKey("json_body", object)
+_BODY = web.RequestKey("json_body", dict)
+# what orjson reads is not always what it writes: it parses to any depth and prints to 254
+DEEPEST = 64
+# JSON numbers beyond these are not the same in every reader (RFC 7493), and not in every column
+LARGEST = 2**53 - 1
 
 
-async def json_body(request: web.Request) -> Any:
+async def json_body(request: web.Request) -> dict[str, Any]:
     """The JSON of the request, parsed once; Invalid for what is none, or no object."""
     if _BODY in request:
-        return request[_BODY]
+        kept: dict[str, Any] = request[_BODY]
+        return kept
     raw = await request.read()
     if not raw:
         data: Any = {}
@@ -209,8 +257,51 @@ async def json_body(request: web.Request) -> Any:
             raise Invalid("Invalid JSON in request body", code="invalid_json") from None
     if not isinstance(data, dict):
         raise Invalid("the body must be a JSON object", code="invalid_json")
+    if b"\\u0000" in raw or raw.count(b"[") + raw.count(b"{") > DEEPEST or _LONG_NUMBER.search(raw) is not None:
+        _check_value(data, "", DEEPEST)
     request[_BODY] = data
     return data
+
+
+_LONG_NUMBER = re.compile(rb"[0-9.]{16}|[0-9][eE]")
+
+
+def _check_value(value: Any, name: str, depth: int) -> None:
+    """Invalid, naming the field, for what the system could not hold: NUL, numbers out of range, too much nesting."""
+    if isinstance(value, str):
+        _sound(value, name)
+    elif isinstance(value, bool) or value is None:
+        return
+    elif isinstance(value, int):
+        if abs(value) > LARGEST:
+            raise Invalid.field(name or "body", "holds a number that is too large")
+    elif isinstance(value, float):
+        if not abs(value) <= 1e300:
+            raise Invalid.field(name or "body", "holds a number that is too large")
+    elif depth == 0:
+        raise Invalid.field(name.split(".", 1)[0] or "body", "is nested too deeply")
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _sound(key, name or "body")
+            _check_value(item, f"{name}.{key}" if name else key, depth - 1)
+    else:
+        for item in value:
+            _check_value(item, name, depth - 1)
+
+
+def query_of(request: web.Request) -> dict[str, str]:
+    """The query; of a name that comes twice the first. Invalid for text that cannot be stored."""
+    found: dict[str, str] = {}
+    for name, value in request.query.items():
+        found.setdefault(_sound(name, "query"), _sound(value, name))
+    return found
+
+
+def _sound(value: str, name: str) -> str:
+    try:
+        return text_ok(value)
+    except ValueError as error:
+        raise Invalid.field(name.encode("utf-8", "replace").decode().replace("\x00", ""), str(error)) from None
 
 
 def validated(model: type[BaseModel], data: Any) -> Any:
@@ -241,21 +332,23 @@ def text_ok(value: str) -> str:
     return value
 
 
-def cursor_of(moment: Any, item_id: str) -> str:
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_CURSOR = re.compile(r"[0-9]{1,16}\.[0-9a-f-]{36}")
+
+
+def cursor_of(moment: datetime, item_id: str) -> str:
     """An opaque cursor after the item with this time and id."""
-    return f"{int(moment.timestamp() * 1_000_000)}.{item_id}"
+    return f"{(moment - _EPOCH) // timedelta(microseconds=1)}.{item_id}"
 
 
-def read_cursor(text: str | None) -> tuple[Any, str] | None:
+def read_cursor(text: str | None) -> tuple[datetime, str] | None:
     """The reverse of `cursor_of`; Invalid for anything else."""
     if text is None:
         return None
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - small and rare
-
-    stamp, _, item_id = text.partition(".")
-    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 17) or len(item_id) != 36:
+    if not _CURSOR.fullmatch(text):
         raise Invalid.field("cursor", "is not a cursor of this list")
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(stamp)), item_id
+    stamp, _, item_id = text.partition(".")
+    return _EPOCH + timedelta(microseconds=int(stamp)), item_id
 
 
 def page(call: Call, items: list[Any], *, limit: int, cursor: str | None) -> Answer:

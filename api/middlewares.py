@@ -1,8 +1,9 @@
-"""What every request goes through, in this order: id, log, errors, headers, CORS, body limit, door, rates, repeats."""
+"""What every request goes through, in this order: id, log, errors, CORS, body limit, identity, rates, repeats."""
 
 import hashlib
 import hmac
 import ipaddress
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -23,11 +24,12 @@ from api.http import (
     SERVICES,
     Endpoint,
     Needs,
+    agent_of,
     json_body,
     json_response,
 )
 from domain.actor import Actor
-from domain.errors import Forbidden, Invalid, NotFound, PilotError, TooLarge, Unauthorized, Unavailable
+from domain.errors import Forbidden, Invalid, NotFound, PilotError, RateLimited, TooLarge, Unauthorized, Unavailable
 from domain.ids import new_id, parse_id
 from services.container import Services
 from services.identity import Credentials, Identity, csrf_of
@@ -51,6 +53,8 @@ ALLOWED_HEADERS = (
     "Content-Type, Authorization, X-API-Key, X-Workspace-Id, X-CSRF-Token, X-Request-Id, Idempotency-Key, Last-Event-ID"
 )
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+LIMIT = web.RequestKey("limit", LimitState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,8 @@ class HttpConfig:
     metrics_token: str | None = None
     metrics_public: bool = False
     show_codes: bool = False
-    admin_key: str | None = None
+    # tests only: an answer that is not what its route documents becomes a 500
+    check_answers: bool = False
 
     @property
     def proxies(self) -> tuple[Network, ...]:
@@ -122,7 +127,7 @@ def error_response(error: PilotError, request_id: str) -> web.Response:
 
 
 def outer(config: HttpConfig, metrics: Metrics) -> Any:
-    """Request id, log line, errors and headers: around everything, the Mini App and unknown paths included."""
+    """Request id, log line and errors: around everything, the Mini App and unknown paths included."""
     proxies = config.proxies
 
     @web.middleware
@@ -137,15 +142,15 @@ def outer(config: HttpConfig, metrics: Metrics) -> Any:
             response = await _answered(request, handler, request_id)
         finally:
             took = time.perf_counter() - started
-        if not response.prepared:
-            _add_headers(request, response, config)
-        metrics.requests.labels(request.method, route, response.status).inc()
+        # a label for every word a client can think of would fill the memory
+        method = request.method if request.method in METHODS else "OTHER"
+        metrics.requests.labels(method, route, response.status).inc()
         metrics.seconds.labels(route).observe(took)
         if response.status >= 500 or not route.startswith(("/health", "/metrics", "/app/static")):
             actor: Actor | None = request.get(ACTOR)
             log.info(
                 "request",
-                method=request.method,
+                method=method,
                 route=route,
                 status=response.status,
                 ms=round(took * 1000, 1),
@@ -190,18 +195,34 @@ async def _answered(request: web.Request, handler: Next, request_id: str) -> web
         )
 
 
+def headers(config: HttpConfig) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """The headers of every answer, added when it is sent: streams and errors have them too."""
+
+    async def add(request: web.Request, response: web.StreamResponse) -> None:
+        if REQUEST_ID in request:
+            _add_headers(request, response, config)
+
+    return add
+
+
 def _add_headers(request: web.Request, response: web.StreamResponse, config: HttpConfig) -> None:
     headers = response.headers
     headers["X-Request-Id"] = request[REQUEST_ID]
     headers["X-Content-Type-Options"] = "nosniff"
     headers.setdefault("Referrer-Policy", "no-referrer")
     headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-    if "Content-Security-Policy" not in headers:
-        headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+    headers.setdefault("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
     if config.production:
         headers["Strict-Transport-Security"] = "max-age=15552000; includeSubDomains"
     if request.path.startswith("/api/"):
         headers.setdefault("Cache-Control", "no-store")
+        headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    state = request.get(LIMIT)
+    if state is not None:
+        headers["X-RateLimit-Class"] = state.route_class
+        headers["X-RateLimit-Limit"] = str(state.limit)
+        headers["X-RateLimit-Remaining"] = str(state.remaining)
+        headers["X-RateLimit-Reset"] = str(math.ceil(state.reset_seconds))
     token = request.get(NEW_TOKEN)
     if token is not None:
         headers["X-New-Token"] = token
@@ -226,13 +247,16 @@ def session_cookies(token: str, config: HttpConfig) -> tuple[tuple[str, str, dic
 
 
 def _cors(request: web.Request, response: web.StreamResponse, config: HttpConfig) -> None:
+    if not config.allowed_origins:
+        return
+    # the answer differs by origin, also for those who are not on the list: caches must know
+    response.headers.add("Vary", "Origin")
     origin = request.headers.get("Origin")
     if origin is None or origin not in config.allowed_origins:
         return
     response.headers["Access-Control-Allow-Origin"] = origin
     response.headers["Access-Control-Allow-Credentials"] = "true"
     response.headers["Access-Control-Expose-Headers"] = EXPOSED
-    response.headers["Vary"] = "Origin"
     if request.method == "OPTIONS":
         response.headers["Access-Control-Allow-Methods"] = "GET, POST, PUT, PATCH, DELETE, OPTIONS"
         response.headers["Access-Control-Allow-Headers"] = ALLOWED_HEADERS
@@ -256,6 +280,12 @@ def _too_large(request: web.Request) -> TooLarge:
 # --- the door -------------------------------------------------------------------------------------
 
 
+def bearer_of(request: web.Request) -> str | None:
+    """The token of `Authorization: Bearer ...`."""
+    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else None
+
+
 def credentials_of(request: web.Request) -> Credentials:
     """What came with the request, nothing judged yet."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
@@ -266,7 +296,7 @@ def credentials_of(request: web.Request) -> Credentials:
         cookie=request.cookies.get(COOKIE),
         csrf=request.headers.get("X-CSRF-Token"),
         ip=request[CLIENT_IP],
-        user_agent=request.headers.get("User-Agent", "")[:200],
+        user_agent=agent_of(request),
     )
 
 
@@ -308,7 +338,7 @@ async def enter_workspace(request: web.Request, services: Services, actor: Actor
     return await services.identity.in_workspace(actor, ids.pop())
 
 
-def door(config: HttpConfig) -> Any:
+def door() -> Any:
     """Identity, workspace, rate limits and kept answers, for the endpoints of the API."""
 
     @web.middleware
@@ -337,15 +367,11 @@ def door(config: HttpConfig) -> Any:
                     request[ACTOR] = actor
             except (Unauthorized, Forbidden, NotFound) as error:
                 refused = error
-        state = await _count(request, services, endpoint, actor)
-        if state is not None and not state.allowed:
-            return _limited(request, state)
+        await _count(request, services, endpoint, actor)
         if refused is not None:
-            return _with_limit(error_response(refused, request[REQUEST_ID]), state)
-        response = await _once(request, services, endpoint, handler)
-        return _with_limit(response, state)
+            raise refused
+        return await _once(request, services, endpoint, handler)
 
-    del config
     return middleware
 
 
@@ -356,47 +382,29 @@ def _check_size(request: web.Request, endpoint: Endpoint) -> None:
     request._client_max_size = endpoint.max_body  # noqa: SLF001 - aiohttp has no public way to set it per request
 
 
-async def _count(
-    request: web.Request, services: Services, endpoint: Endpoint, actor: Actor | None
-) -> LimitState | None:
-    if not services.limits.enabled:
-        return None
+async def _count(request: web.Request, services: Services, endpoint: Endpoint, actor: Actor | None) -> None:
+    """Count the request against its person (or key, or network) and its workspace; RateLimited when it is too much."""
+    limits = services.limits
+    if not limits.enabled:
+        return
     if actor is None:
         subject = f"ip:{request[CLIENT_IP]}"
     elif actor.api_key_id is not None:
         subject = f"key:{actor.api_key_id}"
     else:
         subject = f"user:{actor.user_id}"
-    classes = {"default", endpoint.rate}
-    states = [await services.limits.hit(route_class=one, subject=subject) for one in sorted(classes)]
+    hits = [(one, subject) for one in sorted({"default", endpoint.rate})]
+    if actor is not None and actor.workspace_id is not None and "workspace" in limits.per_minute:
+        hits.append(("workspace", f"ws:{actor.workspace_id}"))
+    states = [await limits.hit(route_class=one, subject=who) for one, who in hits]
     refusing = [state for state in states if not state.allowed]
-    if refusing:
-        return max(refusing, key=lambda s: s.retry_after)
-    return min(states, key=lambda s: s.remaining / s.limit)
-
-
-def _limited(request: web.Request, state: LimitState) -> web.StreamResponse:
-    response = json_response(
-        {
-            "error": "Rate limit exceeded",
-            "code": "rate_limited",
-            "requestId": request[REQUEST_ID],
-            "routeClass": state.route_class,
-            "retryAfterSec": state.retry_after,
-        },
-        status=429,
+    if not refusing:
+        request[LIMIT] = min(states, key=lambda s: s.remaining / s.limit)
+        return
+    state = request[LIMIT] = max(refusing, key=lambda s: s.retry_after)
+    raise RateLimited(
+        "Rate limit exceeded", details={"routeClass": state.route_class, "retryAfterSec": state.retry_after}
     )
-    response.headers["Retry-After"] = str(state.retry_after)
-    return _with_limit(response, state)
-
-
-def _with_limit(response: web.StreamResponse, state: LimitState | None) -> web.StreamResponse:
-    if state is not None and not response.prepared:
-        response.headers["X-RateLimit-Class"] = state.route_class
-        response.headers["X-RateLimit-Limit"] = str(state.limit)
-        response.headers["X-RateLimit-Remaining"] = str(state.remaining)
-        response.headers["X-RateLimit-Reset"] = str(int(state.reset_seconds) + 1)
-    return response
 
 
 async def _once(request: web.Request, services: Services, endpoint: Endpoint, handler: Next) -> web.StreamResponse:
@@ -411,10 +419,10 @@ async def _once(request: web.Request, services: Services, endpoint: Endpoint, ha
     actor: Actor | None = request.get(ACTOR)
     principal = f"ip:{request[CLIENT_IP]}" if actor is None else f"{actor.principal}@{actor.workspace_id or ''}"
     principal = hashlib.sha256(principal.encode()).hexdigest()
-    digest = hashlib.sha256(f"{request.method} {request.path}\n".encode() + await request.read()).hexdigest()
+    digest = hashlib.sha256(f"{request.method} {request.path_qs}\n".encode() + await request.read()).hexdigest()
     kept = await services.idempotency.begin(principal=principal, key=key, request_hash=digest)
     if kept is not None:
-        response = web.Response(body=kept[1].encode(), status=kept[0], content_type="application/json")
+        response = json_response(kept[1].encode(), status=kept[0])
         response.headers["Idempotency-Replayed"] = "true"
         return response
     try:

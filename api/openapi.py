@@ -1,24 +1,42 @@
-"""The OpenAPI 3.1 document that follows from the routes, and the page that shows it."""
+"""The OpenAPI 3.1 document that follows from the routes."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from api.http import Endpoint, Endpoints, Needs
-from domain.errors import Invalid, NotFound, PilotError, RateLimited, TooLarge, Unauthorized
+from api.http import Endpoint, Endpoints, LooseBody, Needs
+from api.models import Problem
+from domain.errors import Forbidden, Invalid, NotFound, PilotError, RateLimited, TooLarge, Unauthorized, Unavailable
 from domain.permissions import TABLE
 
 TEMPLATE = "#/components/schemas/{model}"
+UUID = {"type": "string", "format": "uuid"}
+ABOUT = """The HTTP API of a Pilot installation.
 
+Log in with `POST /api/auth/email/request` and `/verify`, or with `POST /api/auth/telegram`, and send the token as
+`Authorization: Bearer`; or send an API key as `X-API-Key`. A session token changes once a day: the new one comes in
+`X-New-Token`, the old one keeps working for a minute. The workspace is named by the path, `X-Workspace-Id`, or
+`workspaceId` in the query or the body; an API key implies its own.
 
-class Problem(BaseModel):
-    """Every error. `code` is stable; `details.fieldErrors` names wrong fields."""
-
-    error: str
-    code: str
-    requestId: str  # noqa: N815
-    details: dict[str, Any] | None = None
+Times are ISO 8601 in UTC, ids are UUIDs, amounts are US dollars. Lists are bare arrays; the way to the next page is in
+`Link: <...>; rel="next"`. Every error has `error`, a stable `code` and the `requestId` that is in the log. An id that
+does not exist, is no UUID, or belongs to a workspace the caller is not in, is 404.
+"""
+HEADERS = {
+    "X-Request-Id": ("string", "The id of this request in the log; sent back when it was given."),
+    "X-RateLimit-Class": ("string", "The limit that is nearest to being reached."),
+    "X-RateLimit-Limit": ("integer", "Requests a minute in that class."),
+    "X-RateLimit-Remaining": ("integer", "How many more would pass right now."),
+    "X-RateLimit-Reset": ("integer", "Seconds until the limit is whole again."),
+    "X-New-Token": ("string", "The session's new token; use it from now on."),
+    "Link": ("string", 'The way to the next page: `<...>; rel="next"`.'),
+    "Retry-After": ("integer", "Seconds to wait."),
+    "Allow": ("string", "The methods this path has."),
+    "Idempotency-Replayed": ("string", "`true`: this is the answer the first request with this key got."),
+}
+COMMON = ("X-Request-Id", "X-RateLimit-Class", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
 
 def document(groups: Sequence[Endpoints], *, version: str) -> dict[str, Any]:
@@ -31,18 +49,28 @@ def document(groups: Sequence[Endpoints], *, version: str) -> dict[str, Any]:
             paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, definitions)
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Pilot", "version": version, "description": "Times are ISO 8601 in UTC; ids are UUIDs."},
+        "info": {"title": "Pilot", "version": version, "description": ABOUT, "license": {"name": "MIT"}},
+        "tags": [{"name": group.tag} for group in groups],
         "paths": paths,
         "components": {
-            "schemas": definitions,
+            "schemas": dict(sorted(definitions.items())),
+            "headers": {
+                name: {"description": words, "schema": {"type": kind}} for name, (kind, words) in HEADERS.items()
+            },
             "securitySchemes": {
-                "bearer": {"type": "http", "scheme": "bearer"},
-                "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+                "bearer": {"type": "http", "scheme": "bearer", "description": "A session token."},
+                "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "`hp_...`"},
+                "session": {
+                    "type": "apiKey",
+                    "in": "cookie",
+                    "name": "helm_session",
+                    "description": "A session as cookie; changes then also need `X-CSRF-Token`.",
+                },
                 "initData": {
                     "type": "apiKey",
                     "in": "header",
                     "name": "Authorization",
-                    "description": "tma <initData>",
+                    "description": "`tma <initData>`: launch data of the Mini App instead of a session.",
                 },
             },
         },
@@ -51,82 +79,127 @@ def document(groups: Sequence[Endpoints], *, version: str) -> dict[str, Any]:
 
 def _schema(model: Any, definitions: dict[str, Any], *, mode: Any = "serialization") -> dict[str, Any]:
     schema = TypeAdapter(model).json_schema(ref_template=TEMPLATE, mode=mode)
-    definitions.update(schema.pop("$defs", {}))
+    for name, found in schema.pop("$defs", {}).items():
+        _define(definitions, name, found)
     if isinstance(model, type) and issubclass(model, BaseModel):
-        definitions[model.__name__] = schema
+        _define(definitions, model.__name__, schema)
         return {"$ref": TEMPLATE.format(model=model.__name__)}
     return schema
 
 
+def _define(definitions: dict[str, Any], name: str, schema: dict[str, Any]) -> None:
+    if definitions.setdefault(name, schema) != schema:
+        raise ValueError(f"two different schemas are called {name}")
+
+
 def _operation(endpoint: Endpoint, definitions: dict[str, Any]) -> dict[str, Any]:
-    problem = {"$ref": TEMPLATE.format(model="Problem")}
-    errors: set[type[PilotError]] = {*endpoint.errors, RateLimited, TooLarge}
-    if endpoint.needs is not Needs.PUBLIC:
-        errors.add(Unauthorized)
-    if endpoint.needs is Needs.WORKSPACE or endpoint.path_names:
-        errors |= {NotFound, Invalid}
-    if endpoint.query is not None or endpoint.body is not None:
-        errors.add(Invalid)
-    responses: dict[str, Any] = {}
-    for error in errors:
-        responses[str(error.status)] = _json(problem, (error.__doc__ or "").strip())
-    if endpoint.action is not None or endpoint.needs is Needs.WORKSPACE:
-        responses.setdefault("403", _json(problem, "The role or scope does not allow this."))
-    responses.setdefault("503", _json(problem, "Pilot is starting, or a part it needs is not configured."))
-    body = {} if endpoint.response is None else _schema(endpoint.response, definitions)
-    good = {"description": "OK"} if endpoint.status == 204 else _json(body, "OK")
-    responses[str(endpoint.status)] = good
-    for also in (200, 201, 202):
-        if also != endpoint.status and endpoint.method in ("POST", "PUT"):
-            responses.setdefault(str(also), good)
     summary, _, rest = endpoint.description.partition("\n")
     operation: dict[str, Any] = {
         "operationId": endpoint.handler.__name__,
         "summary": summary,
         "description": _words(endpoint, rest.strip()),
         "tags": [endpoint.tag],
-        "parameters": _parameters(endpoint),
-        "responses": dict(sorted(responses.items())),
-        "security": [] if endpoint.needs is Needs.PUBLIC else [{"bearer": []}, {"apiKey": []}, {"initData": []}],
+        "parameters": list(_parameters(endpoint)),
+        "responses": _responses(endpoint, definitions),
+        "security": []
+        if endpoint.needs is Needs.PUBLIC
+        else [{"bearer": []}, {"apiKey": []}, {"session": []}, {"initData": []}],
     }
     if endpoint.body is not None:
         schema = _schema(endpoint.body, definitions, mode="validation")
-        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+        needed = any(field.is_required() for field in endpoint.body.model_fields.values())
+        operation["requestBody"] = {"required": needed, "content": {"application/json": {"schema": schema}}}
     return operation
+
+
+def _responses(endpoint: Endpoint, definitions: dict[str, Any]) -> dict[str, Any]:
+    problem = {"$ref": TEMPLATE.format(model="Problem")}
+    refused: dict[int, set[str]] = {}
+    for error in _errors(endpoint):
+        refused.setdefault(error.status, set()).add((error.__doc__ or "").strip())
+    responses: dict[str, Any] = {}
+    for code, words in refused.items():
+        names = [*COMMON, "Retry-After"] if code in (429, 503) else list(COMMON)
+        responses[str(code)] = _answer(problem, " ".join(sorted(words)), names)
+    for code, model in {endpoint.status: endpoint.response, **endpoint.also}.items():
+        names = list(COMMON) if endpoint.path.startswith("/api/") else ["X-Request-Id"]
+        if endpoint.needs is not Needs.PUBLIC:
+            names.append("X-New-Token")
+        if endpoint.query is not None and "cursor" in endpoint.query.model_fields:
+            names.append("Link")
+        schema = {} if model is None else _schema(model, definitions)
+        answer = _answer(schema, _WORDS.get(code, "Done."), names, media=endpoint.media)
+        if code == 204:
+            del answer["content"]
+        responses[str(code)] = answer
+    return dict(sorted(responses.items()))
+
+
+_WORDS = {200: "Done.", 201: "Created.", 202: "Accepted; not finished yet.", 204: "Done; there is nothing to say."}
+
+
+def _errors(endpoint: Endpoint) -> set[type[PilotError]]:
+    found: set[type[PilotError]] = set(endpoint.errors)
+    if not endpoint.path.startswith("/api/"):
+        return found
+    found |= {RateLimited, Unavailable}
+    if endpoint.body is not None:
+        found |= {Invalid, TooLarge}
+    if endpoint.query is not None:
+        found.add(Invalid)
+    if endpoint.needs is not Needs.PUBLIC:
+        # a cookie without its CSRF token, a key without the scope
+        found |= {Unauthorized, Forbidden}
+    if endpoint.needs is Needs.WORKSPACE:
+        found |= {Invalid, NotFound}
+    if endpoint.path_names:
+        found |= {Invalid, NotFound}
+    if endpoint.method == "POST":
+        found.add(Invalid)
+    return found
+
+
+def _answer(
+    schema: dict[str, Any], description: str, headers: Sequence[str], *, media: str = "application/json"
+) -> dict[str, Any]:
+    return {
+        "description": description,
+        "headers": {name: {"$ref": f"#/components/headers/{name}"} for name in headers},
+        "content": {media: {"schema": schema}} if schema or media == "application/json" else {media: {}},
+    }
 
 
 def _words(endpoint: Endpoint, rest: str) -> str:
     words = [rest] if rest else []
     if endpoint.action is not None:
         rule = TABLE[endpoint.action]
-        words.append(f"Needs the role {rule.role.value}; an API key the scope `{rule.scope}`.")
+        named = "; it must be named" if rule.explicit else ""
+        words.append(f"Needs the role {rule.role.value}; an API key the scope `{rule.scope}`{named}.")
+    if endpoint.rate != "default":
+        words.append(f"Counts against the limit `{endpoint.rate}` as well as `default`.")
+    if endpoint.body is not None and not issubclass(endpoint.body, LooseBody):
+        words.append("Unknown names in the body are refused.")
     return "\n\n".join(words)
 
 
-def _parameters(endpoint: Endpoint) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = []
-    for name in endpoint.path_names:
-        schema: dict[str, Any] = {"type": "string"}
-        if name.endswith("_id"):
-            schema["format"] = "uuid"
-        found.append({"name": name, "in": "path", "required": True, "schema": schema})
+def _parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
+    for name in re.findall(r"\{([a-z_]+)", endpoint.path):
+        schema = UUID if name.endswith("_id") else {"type": "string"}
+        yield {"name": name, "in": "path", "required": True, "schema": schema}
     if endpoint.query is not None:
         model = endpoint.query.model_json_schema(ref_template=TEMPLATE)
         required = model.get("required", ())
         for name, schema in model["properties"].items():
-            found.append({"name": name, "in": "query", "required": name in required, "schema": schema})
+            yield {"name": name, "in": "query", "required": name in required, "schema": schema}
     if endpoint.needs is Needs.WORKSPACE and endpoint.workspace_in_path is None:
-        found.append(
-            {
-                "name": "X-Workspace-Id",
-                "in": "header",
-                "required": False,
-                "schema": {"type": "string", "format": "uuid"},
-                "description": "Or `workspaceId` in the query or the body; an API key implies its own.",
-            }
-        )
-    return found
-
-
-def _json(schema: dict[str, Any], description: str) -> dict[str, Any]:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+        words = "The workspace; or `workspaceId` in the query or the body. An API key implies its own."
+        yield {"name": "X-Workspace-Id", "in": "header", "required": False, "schema": UUID, "description": words}
+        yield {"name": "workspaceId", "in": "query", "required": False, "schema": UUID, "description": words}
+    if endpoint.method == "POST" and endpoint.keeps_answers and endpoint.needs is not Needs.PUBLIC:
+        yield {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+            "description": "A repeat with the same key and body within a day gets the first answer again.",
+        }

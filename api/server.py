@@ -8,10 +8,10 @@ from aiohttp import web
 from api.auth import auth_routes
 from api.docs import add_docs
 from api.governance import governance
-from api.http import SERVICES, Endpoints
-from api.middlewares import HttpConfig, Metrics, door, outer, preflight
+from api.http import CHECK_ANSWERS, SERVICES, Endpoints
+from api.middlewares import HttpConfig, Metrics, door, headers, outer, preflight
 from api.openapi import document
-from api.system import add_plain_routes, system
+from api.system import plain_routes, system
 from api.tasks import tasks
 from api.workspaces import workspaces
 from services.container import Services
@@ -48,13 +48,14 @@ def create_app(
 ) -> web.Application:
     """The application. `mount` adds what other rooms serve: the Mini App, the webhook."""
     metrics = Metrics()
-    app = web.Application(middlewares=[outer(config, metrics), preflight, door(config)], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[outer(config, metrics), preflight, door()], client_max_size=MAX_BODY)
+    app.on_response_prepare.append(headers(config))
     app[SERVICES] = gate.held
-    parts = groups(config)
+    app[CHECK_ANSWERS] = config.check_answers
+    parts = (*groups(config), plain_routes(config, metrics))
     for group in parts:
         for endpoint in group.table:
             app.router.add_route(endpoint.method, endpoint.path, endpoint.handle)
-    add_plain_routes(app, config, metrics)
     add_docs(app, document(parts, version=config.version))
     for add in mount:
         add(app)

@@ -1,17 +1,20 @@
 """Routes about the installation: health, metrics, status, keys, live events."""
 
-import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Annotated, Any
 
 import orjson
 from aiohttp import web
 from prometheus_client import generate_latest
+from pydantic import StringConstraints
 
-from api.http import SERVICES, Call, Endpoints, Needs, json_response
-from api.middlewares import HttpConfig, Metrics, same_secret
-from domain.errors import Invalid, NotFound, Unauthorized
+from api import wire
+from api.http import Answer, Call, Endpoints, LooseBody, Needs
+from api.middlewares import HttpConfig, Metrics, bearer_of, credentials_of, same_secret
+from api.models import HealthOut, PublicKeys, RootOut, StatusOut
+from domain.errors import Invalid, NotFound, Unauthorized, Unavailable
 from domain.permissions import Action
-from services.container import Services
 from storage.events import Event
 
 DESCRIPTION = "A self-hosted workspace in Telegram where digital operators work under a written policy"
@@ -21,7 +24,7 @@ system = Endpoints("system")
 route = system.route
 
 
-@route("GET", "/api/status", action=Action.TASK_READ)
+@route("GET", "/api/status", action=Action.TASK_READ, response=StatusOut)
 async def status(call: Call) -> Any:
     """Counts for a first page."""
     services = call.services
@@ -49,93 +52,147 @@ async def status(call: Call) -> Any:
     }
 
 
-def _event(event: Event) -> bytes:
-    body = {"ref": event.ref, **event.payload}
-    return f"id: {event.seq}\nevent: {event.kind}\ndata: ".encode() + orjson.dumps(body) + b"\n\n"
+class Resume(LooseBody):
+    """Where to go on; browsers' EventSource sends the header by itself."""
+
+    lastEventId: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,17}$")] | None = None  # noqa: N815
 
 
-async def _stream(call: Call) -> web.StreamResponse:
-    last = call.request.headers.get("Last-Event-ID") or call.request.query.get("lastEventId")
-    if last is not None and not (last.isascii() and last.isdigit() and len(last) < 18):
+def _frame(kind: str, data: Any, *, seq: int | None = None) -> bytes:
+    head = f"event: {kind}\ndata: " if seq is None else f"id: {seq}\nevent: {kind}\ndata: "
+    return head.encode() + orjson.dumps(data) + b"\n\n"
+
+
+def _last_seen(call: Call, query: Resume) -> int | None:
+    last = call.request.headers.get("Last-Event-ID") or query.lastEventId
+    if last is None:
+        return None
+    if not (last.isascii() and last.isdigit() and len(last) < 18):
         raise Invalid.field("Last-Event-ID", "must be the number of an event")
+    return int(last)
+
+
+Rendering = Callable[[Event], Awaitable[bytes | None]]
+
+
+async def _stream(call: Call, after: int, first: bytes, render: Rendering) -> web.StreamResponse:
+    """Send events until somebody hangs up, or the person may not hear them any more."""
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
     await response.prepare(call.request)
-    await response.write(b"retry: 2000\n\n")
+    actor = call.actor
     try:
-        async for event in call.services.live.follow(
-            call.actor, after=None if last is None else int(last), idle_seconds=PING_SECONDS
-        ):
-            await response.write(b"event: ping\ndata: {}\n\n" if event is None else _event(event))
-            # who was taken out of the workspace meanwhile hears no more of it
-            if event is None or event.kind.startswith(("member.", "workspace.")):
-                assert call.actor.workspace_id is not None
-                await call.services.identity.in_workspace(call.actor, call.actor.workspace_id)
-    except (ConnectionResetError, asyncio.CancelledError, NotFound):
+        await response.write(b"retry: 2000\n\n" + first)
+        async for event in call.services.live.follow(actor, after=after, idle_seconds=PING_SECONDS):
+            # who was taken out of the workspace, or logged out, hears no more of it
+            await call.services.identity.in_workspace(actor, actor.in_workspace)
+            if event is None:
+                await _still_logged_in(call)
+                await response.write(_frame("ping", {}))
+            elif (frame := await render(event)) is not None:
+                await response.write(frame)
+    except (ConnectionResetError, NotFound, Unauthorized):
         pass
     return response
 
 
-@route("GET", "/api/events", action=Action.EVENTS_READ, errors=(Invalid,))
-async def events(call: Call) -> Any:
-    """Live events of the workspace as server-sent events; resumes after `Last-Event-ID`."""
-    return await _stream(call)
+async def _still_logged_in(call: Call) -> None:
+    """Unauthorized once the login behind this stream has ended. Never rotates a token nobody would be told of."""
+    services, actor = call.services, call.actor
+    if actor.session_id is None:
+        await services.identity.identify(credentials_of(call.request), unsafe_method=False)
+    elif all(s.family_id != actor.session_id for s in await services.workspaces.sessions(actor)):
+        raise Unauthorized
 
 
-@route("GET", "/api/events/tasks", action=Action.EVENTS_READ, errors=(Invalid,))
-async def task_events(call: Call) -> Any:
-    """As `/api/events`, under the contract's path."""
-    return await _stream(call)
+@route("GET", "/api/events", action=Action.EVENTS_READ, errors=(Invalid,), media="text/event-stream")
+async def events(call: Call, query: Resume) -> Any:
+    """Live events of the workspace as server-sent events; resumes after `Last-Event-ID`.
+
+    Each event has its number as `id`, `<noun>.<verb>` as its name and `{"ref": <id>, ...}` as data. A `ping` comes
+    every 25 seconds. `?lastEventId=` does what the header does.
+    """
+    last = _last_seen(call, query)
+    after = await call.services.live.head(call.actor) if last is None else last
+
+    async def render(event: Event) -> bytes:
+        return _frame(event.kind, {"ref": event.ref, **event.payload}, seq=event.seq)
+
+    return await _stream(call, after, b"", render)
 
 
-@route("GET", "/api/governance/keys", needs=Needs.PUBLIC)
+@route("GET", "/api/events/tasks", action=Action.EVENTS_READ, errors=(Invalid,), media="text/event-stream")
+async def task_events(call: Call, query: Resume) -> Any:
+    """Live changes of tasks: `snapshot` with the newest 20, then `task.updated` with the whole task; resumes too."""
+    services, actor = call.services, call.actor
+    last = _last_seen(call, query)
+    first = b""
+    if last is None:
+        # the number is read before the tasks: what changes in between is sent, not lost
+        last = await services.live.head(actor)
+        newest = await services.tasks.list(actor, limit=20)
+        first = _frame("snapshot", [wire.task(t) for t in newest], seq=last)
+
+    async def render(event: Event) -> bytes | None:
+        if not event.kind.startswith("task."):
+            return None
+        try:
+            task = await services.tasks.get(actor, event.ref)
+        except NotFound:
+            return _frame("task.deleted", {"id": event.ref}, seq=event.seq)
+        return _frame("task.updated", wire.task(task), seq=event.seq)
+
+    return await _stream(call, last, first, render)
+
+
+@route("GET", "/api/governance/keys", needs=Needs.PUBLIC, response=PublicKeys)
 async def api_keys(call: Call) -> Any:
     """The public keys receipts and checkpoints are signed with."""
     return (await call.services.receipts.ring()).to_json()
 
 
-def add_plain_routes(app: web.Application, config: HttpConfig, metrics: Metrics) -> None:
-    """Routes outside /api."""
+def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
+    """Routes outside /api; they answer while the process is still starting, too."""
+    plain = Endpoints("installation")
 
-    async def root(_request: web.Request) -> web.Response:
-        return json_response({"name": "pilot", "version": config.version, "description": DESCRIPTION})
+    @plain.route("GET", "/", needs=Needs.PUBLIC, response=RootOut)
+    async def root(call: Call) -> Any:
+        """Name and version."""
+        del call
+        return {"name": "pilot", "version": config.version, "description": DESCRIPTION}
 
-    async def health(request: web.Request) -> web.Response:
-        services: Services | None = request.app[SERVICES].get("services")
+    @plain.route("GET", "/health", needs=Needs.PUBLIC, response=HealthOut, also={503: HealthOut})
+    async def health(call: Call) -> Any:
+        """Readiness, part by part; 503 while starting, and while a part is down that nothing works without."""
         head: dict[str, Any] = {"service": "pilot", "version": config.version}
-        if services is None:
-            return json_response({"status": "starting", **head, "checks": {"db": False}}, status=503)
+        try:
+            services = call.services
+        except Unavailable:
+            return Answer(body={"status": "starting", **head, "checks": {"db": False}}, status=503)
         up, checks = await services.health.checks()
         body = {"status": "ok" if up else "degraded", **head, "uptime": services.health.uptime, "checks": checks}
-        return json_response(body, status=200 if up else 503)
+        return Answer(body=body, status=200 if up else 503)
 
-    async def measured(request: web.Request) -> web.Response:
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ") or request.headers.get(
-            "X-Metrics-Token", ""
-        )
+    @plain.route("GET", "/metrics", needs=Needs.PUBLIC, errors=(Unauthorized, NotFound), media="text/plain")
+    async def measured(call: Call) -> Any:
+        """Figures for Prometheus; `METRICS_AUTH_TOKEN` as bearer or `X-Metrics-Token`, where one is set."""
+        given = call.request.headers.get("X-Metrics-Token") or bearer_of(call.request) or ""
         if config.metrics_token is not None:
-            if not given:
-                raise Unauthorized
-            if not same_secret(given, config.metrics_token):
-                raise Unauthorized("wrong metrics token", code="metrics_token")
+            if not given or not same_secret(given, config.metrics_token):
+                raise Unauthorized("metrics token required", code="metrics_token")
         elif config.production and not config.metrics_public:
             raise NotFound("Not found")
-        services: Services | None = request.app[SERVICES].get("services")
-        text = generate_latest(metrics.registry).decode()
-        if services is not None:
-            text += "".join(f"{name} {value}\n" for name, value in (await services.health.numbers()).items())
-        return web.Response(text=text, content_type="text/plain")
+        lines = generate_latest(metrics.registry)
+        with suppress(Unavailable):
+            numbers = await call.services.health.numbers()
+            lines += "".join(f"{name} {value}\n" for name, value in numbers.items()).encode()
+        return web.Response(body=lines, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
-    async def keys(request: web.Request) -> web.Response:
-        services: Services | None = request.app[SERVICES].get("services")
-        if services is None:
-            return json_response({"error": "Pilot is starting", "code": "starting"}, status=503)
-        response = json_response((await services.receipts.ring()).to_json())
-        response.headers["Access-Control-Allow-Origin"] = "*"
-        return response
+    @plain.route("GET", "/.well-known/pilot-keys.json", needs=Needs.PUBLIC, response=PublicKeys, errors=(Unavailable,))
+    async def well_known_keys(call: Call) -> Any:
+        """The public keys receipts and checkpoints are signed with."""
+        ring = await call.services.receipts.ring()
+        return Answer(body=ring.to_json(), headers={"Access-Control-Allow-Origin": "*"})
 
-    app.router.add_get("/", root)
-    app.router.add_get("/health", health)
-    app.router.add_get("/metrics", measured)
-    app.router.add_get("/.well-known/pilot-keys.json", keys)
+    return plain

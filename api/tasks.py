@@ -4,11 +4,25 @@ import asyncio
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator
 
 from api import wire
 from api.http import Answer, Body, Call, Endpoints, LooseBody, Needs, cursor_of, page, read_cursor, text_ok
 from api.lists import remembered
+from api.models import (
+    MaybeRun,
+    OperatorInFull,
+    OperatorOut,
+    OperatorRole,
+    RunInFull,
+    RunInline,
+    RunOut,
+    RunQueued,
+    StepOut,
+    TaskInFull,
+    TaskOut,
+    ToolOut,
+)
 from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.permissions import Action
 from domain.runs import Run, Step, UncertainChoice
@@ -122,28 +136,6 @@ class OperatorChange(Texts):
     tools: Annotated[list[Annotated[str, StringConstraints(max_length=120)]], Field(max_length=50)] | None = None
 
 
-class TaskOut(BaseModel):
-    """A task. Times are ISO 8601 in UTC with milliseconds."""
-
-    id: str
-    workspaceId: str  # noqa: N815
-    operatorId: str | None  # noqa: N815
-    parentTaskId: str | None  # noqa: N815
-    title: str
-    description: str
-    mode: str
-    status: str
-    priority: int
-    metadata: dict[str, Any]
-    schedule: dict[str, Any] | None
-    nextRunAt: str | None  # noqa: N815
-    paused: bool
-    deadlineAt: str | None  # noqa: N815
-    createdAt: str  # noqa: N815
-    updatedAt: str  # noqa: N815
-    completedAt: str | None  # noqa: N815
-
-
 @route("GET", "/api/tasks", action=Action.TASK_READ, response=list[TaskOut], errors=(Invalid,))
 async def list_tasks(call: Call, query: ListQuery) -> Any:
     """Tasks of the workspace, newest first. `status` takes several, comma-separated."""
@@ -197,13 +189,13 @@ async def create_task(call: Call, body: TaskBody) -> Any:
     return wire.task(made)
 
 
-@route("GET", "/api/tasks/{task_id}", action=Action.TASK_READ, errors=(NotFound,))
+@route("GET", "/api/tasks/{task_id}", action=Action.TASK_READ, errors=(NotFound,), response=TaskInFull)
 async def get_task(call: Call, task_id: str) -> Any:
     """One task, with its next scheduled times."""
     return wire.task_in_full(await call.services.tasks.get(call.actor, task_id))
 
 
-@route("PUT", "/api/tasks/{task_id}", action=Action.TASK_UPDATE, errors=(NotFound, Invalid))
+@route("PUT", "/api/tasks/{task_id}", action=Action.TASK_UPDATE, errors=(NotFound, Invalid), response=TaskInFull)
 async def update_task(call: Call, task_id: str, body: TaskChange) -> Any:
     """Change title, description, priority, operator, schedule, pause or metadata."""
     given = body.model_dump(exclude_unset=True)
@@ -223,7 +215,13 @@ async def delete_task(call: Call, task_id: str) -> None:
     await call.services.tasks.delete(call.actor, task_id)
 
 
-@route("PUT", "/api/tasks/{task_id}/status", action=Action.TASK_UPDATE, errors=(NotFound, Invalid, Conflict))
+@route(
+    "PUT",
+    "/api/tasks/{task_id}/status",
+    action=Action.TASK_UPDATE,
+    errors=(NotFound, Invalid, Conflict),
+    response=TaskOut,
+)
 async def put_status(call: Call, task_id: str, body: StatusBody) -> Any:
     """Set the status by hand; illegal moves are refused. `queued` starts a run, `cancelled` ends one."""
     if body.status not in list(TaskStatus):
@@ -236,14 +234,22 @@ async def put_status(call: Call, task_id: str, body: StatusBody) -> Any:
     return wire.task(await call.services.tasks.set_status(call.actor, task_id, TaskStatus(body.status)))
 
 
-@route("POST", "/api/tasks/{task_id}/cancel", action=Action.TASK_CANCEL, errors=(NotFound,))
+@route("POST", "/api/tasks/{task_id}/cancel", action=Action.TASK_CANCEL, errors=(NotFound,), response=MaybeRun)
 async def cancel_task(call: Call, task_id: str) -> Any:
     """Cancel the run under way; it ends before its next step."""
     run = await call.services.runs.cancel(call.actor, task_id)
     return {"run": None if run is None else wire.run(run)}
 
 
-@route("POST", "/api/tasks/{task_id}/run", action=Action.TASK_RUN, status=202, errors=(NotFound, Invalid, Conflict))
+@route(
+    "POST",
+    "/api/tasks/{task_id}/run",
+    action=Action.TASK_RUN,
+    status=202,
+    errors=(NotFound, Invalid, Conflict),
+    response=RunQueued | RunInline,
+    also={200: RunInline},
+)
 async def run_task(call: Call, task_id: str, body: RunBody, query: RunQuery) -> Any:
     """Queue a run. With `?wait=` (seconds) the answer is 200 with the result, if it parks or ends in time."""
     if body.context is not None and (not isinstance(body.context, str) or len(body.context) > 10_000):
@@ -277,26 +283,32 @@ async def _waited(call: Call, run: Run, seconds: float) -> tuple[Run, list[Step]
                 continue
 
 
-@route("GET", "/api/tasks/{task_id}/runs", action=Action.TASK_READ, errors=(NotFound,))
+@route("GET", "/api/tasks/{task_id}/runs", action=Action.TASK_READ, errors=(NotFound,), response=list[RunOut])
 async def list_runs(call: Call, task_id: str) -> Any:
     """Runs of a task, newest first."""
     return [wire.run(r) for r in await call.services.runs.of_task(call.actor, task_id)]
 
 
-@route("GET", "/api/runs/{run_id}", action=Action.TASK_READ, errors=(NotFound,))
+@route("GET", "/api/runs/{run_id}", action=Action.TASK_READ, errors=(NotFound,), response=RunInFull)
 async def get_run(call: Call, run_id: str) -> Any:
     """A run with its steps."""
     run, steps = await call.services.runs.get(call.actor, run_id)
     return {**wire.run(run), "steps": [wire.step(s) for s in steps]}
 
 
-@route("POST", "/api/runs/{run_id}/steps/{step_id}/settle", action=Action.APPROVAL_RESOLVE, errors=(NotFound, Conflict))
+@route(
+    "POST",
+    "/api/runs/{run_id}/steps/{step_id}/settle",
+    action=Action.APPROVAL_RESOLVE,
+    errors=(NotFound, Conflict),
+    response=StepOut,
+)
 async def settle_step(call: Call, run_id: str, step_id: str, body: ChoiceBody) -> Any:
     """Say what became of an interrupted call: retry, skip or mark_done."""
     return wire.step(await call.services.runs.settle_uncertain(call.actor, run_id, step_id, body.choice, via="api"))
 
 
-@route("GET", "/api/tools", action=Action.TASK_READ)
+@route("GET", "/api/tools", action=Action.TASK_READ, response=list[ToolOut])
 async def list_tools(call: Call) -> Any:
     """The tools operators can be given."""
     return [
@@ -312,20 +324,20 @@ async def list_tools(call: Call) -> Any:
     ]
 
 
-@route("GET", "/api/operators", action=Action.OPERATOR_READ)
+@route("GET", "/api/operators", action=Action.OPERATOR_READ, response=list[OperatorOut])
 async def list_operators(call: Call) -> Any:
     """Operators of the workspace."""
     return [wire.operator(o) for o in await call.services.operators.list(call.actor)]
 
 
-@route("GET", "/api/operators/roles", needs=Needs.PERSON)
+@route("GET", "/api/operators/roles", needs=Needs.PERSON, response=list[OperatorRole])
 async def operator_roles(call: Call) -> Any:
     """The roles an operator can have."""
     del call
     return [{"role": role, "description": text} for role, text in ROLES.items()]
 
 
-@route("POST", "/api/operators", action=Action.OPERATOR_WRITE, status=201, errors=(Invalid,))
+@route("POST", "/api/operators", action=Action.OPERATOR_WRITE, status=201, errors=(Invalid,), response=OperatorOut)
 async def create_operator(call: Call, body: OperatorBody) -> Any:
     """Create an operator."""
     made = await call.services.operators.create(
@@ -340,14 +352,20 @@ async def create_operator(call: Call, body: OperatorBody) -> Any:
     return wire.operator(made)
 
 
-@route("GET", "/api/operators/{operator_id}", action=Action.OPERATOR_READ, errors=(NotFound,))
+@route("GET", "/api/operators/{operator_id}", action=Action.OPERATOR_READ, errors=(NotFound,), response=OperatorInFull)
 async def get_operator(call: Call, operator_id: str) -> Any:
     """One operator."""
     found = await call.services.operators.get(call.actor, operator_id)
     return {**wire.operator(found), "config": {"maxIterations": found.max_iterations}}
 
 
-@route("PUT", "/api/operators/{operator_id}", action=Action.OPERATOR_WRITE, errors=(NotFound, Invalid))
+@route(
+    "PUT",
+    "/api/operators/{operator_id}",
+    action=Action.OPERATOR_WRITE,
+    errors=(NotFound, Invalid),
+    response=OperatorOut,
+)
 async def update_operator(call: Call, operator_id: str, body: OperatorChange) -> Any:
     """Change an operator."""
     given = body.model_dump(exclude_unset=True, exclude_none=True)

@@ -6,9 +6,22 @@ from pydantic import Field, StringConstraints, field_validator
 
 from api import wire
 from api.http import Answer, Body, Call, Endpoints, LooseBody, Needs, json_body, text_ok
+from api.models import (
+    ClosedOut,
+    ErasedOut,
+    InviteOut,
+    MeOut,
+    ModeOut,
+    MyWorkspaceOut,
+    NewInviteOut,
+    SettingsOut,
+    WorkspaceOut,
+    WorkspaceWithMembers,
+)
 from domain.actor import Role
 from domain.clock import iso
 from domain.errors import Conflict, Forbidden, Invalid, NotFound
+from domain.permissions import Action
 from domain.tasks import Mode
 from services.workspaces import SettingsView
 
@@ -53,7 +66,7 @@ def settings_wire(view: SettingsView) -> dict[str, Any]:
     return {"workspaceId": view.workspace_id, **view.settings.as_json(), "version": view.version}
 
 
-@route("GET", "/api/me", needs=Needs.PERSON)
+@route("GET", "/api/me", needs=Needs.PERSON, response=MeOut)
 async def me(call: Call) -> Any:
     """The person, and the workspaces they are in."""
     user, places = await call.services.workspaces.me(call.actor)
@@ -63,25 +76,32 @@ async def me(call: Call) -> Any:
     }
 
 
-@route("DELETE", "/api/users/me", needs=Needs.PERSON, errors=(Conflict, Forbidden))
+@route("DELETE", "/api/users/me", needs=Needs.PERSON, errors=(Conflict, Forbidden), response=ErasedOut)
 async def erase_me(call: Call) -> Any:
     """Erase the person: their data is blanked, their logs stay verifiable."""
     return await call.services.workspaces.erase_me(call.actor)
 
 
-@route("GET", "/api/workspaces", needs=Needs.PERSON)
+@route("GET", "/api/workspaces", needs=Needs.PERSON, response=list[MyWorkspaceOut])
 async def list_mine(call: Call) -> Any:
     """The workspaces of the person."""
     return [{**wire.workspace(w), "role": role} for w, role in await call.services.workspaces.mine(call.actor)]
 
 
-@route("POST", "/api/workspaces", needs=Needs.PERSON, status=201, errors=(Invalid,))
+@route("POST", "/api/workspaces", needs=Needs.PERSON, status=201, errors=(Invalid,), response=WorkspaceOut)
 async def create_workspace(call: Call, body: NamedBody) -> Any:
     """Create one more workspace."""
     return wire.workspace(await call.services.workspaces.create(call.actor, body.name))
 
 
-@route("GET", "/api/workspace/{workspace_id}", workspace_in_path=PATH, errors=(NotFound,))
+@route(
+    "GET",
+    "/api/workspace/{workspace_id}",
+    workspace_in_path=PATH,
+    errors=(NotFound,),
+    action=Action.WORKSPACE_READ,
+    response=WorkspaceWithMembers,
+)
 async def get_workspace(call: Call, workspace_id: str) -> Any:
     """A workspace with its members."""
     del workspace_id
@@ -89,14 +109,28 @@ async def get_workspace(call: Call, workspace_id: str) -> Any:
     return {**wire.workspace(workspace), "members": [wire.member(m) for m in members]}
 
 
-@route("PUT", "/api/workspace/{workspace_id}", workspace_in_path=PATH, errors=(NotFound, Forbidden, Invalid))
+@route(
+    "PUT",
+    "/api/workspace/{workspace_id}",
+    workspace_in_path=PATH,
+    errors=(NotFound, Forbidden, Invalid),
+    action=Action.WORKSPACE_RENAME,
+    response=WorkspaceOut,
+)
 async def rename_workspace(call: Call, workspace_id: str, body: NamedBody) -> Any:
     """Rename a workspace."""
     del workspace_id
     return wire.workspace(await call.services.workspaces.rename(call.actor, body.name))
 
 
-@route("DELETE", "/api/workspace/{workspace_id}", workspace_in_path=PATH, errors=(NotFound, Forbidden))
+@route(
+    "DELETE",
+    "/api/workspace/{workspace_id}",
+    workspace_in_path=PATH,
+    errors=(NotFound, Forbidden),
+    action=Action.WORKSPACE_DELETE,
+    response=ClosedOut,
+)
 async def delete_workspace(call: Call, workspace_id: str, query: DeleteQuery) -> Any:
     """Close a workspace; it can be restored until its grace is over."""
     del workspace_id
@@ -104,20 +138,35 @@ async def delete_workspace(call: Call, workspace_id: str, query: DeleteQuery) ->
     return {"id": gone.id, "deletedAt": iso(gone.deleted_at), "purgeAt": iso(gone.purge_at)}
 
 
-@route("POST", "/api/workspace/{workspace_id}/restore", needs=Needs.PERSON, errors=(NotFound,))
+@route("POST", "/api/workspace/{workspace_id}/restore", needs=Needs.PERSON, errors=(NotFound,), response=WorkspaceOut)
 async def restore_workspace(call: Call, workspace_id: str) -> Any:
     """Open a closed workspace again; its owner only."""
     return wire.workspace(await call.services.workspaces.restore(call.actor, workspace_id))
 
 
-@route("GET", "/api/workspace/{workspace_id}/settings", workspace_in_path=PATH, errors=(NotFound,))
+@route(
+    "GET",
+    "/api/workspace/{workspace_id}/settings",
+    workspace_in_path=PATH,
+    errors=(NotFound,),
+    action=Action.SETTINGS_READ,
+    response=SettingsOut,
+)
 async def get_settings(call: Call, workspace_id: str) -> Any:
     """Policy, budgets and model of a workspace, defaults filled in."""
     del workspace_id
     return settings_wire(await call.services.workspaces.settings(call.actor))
 
 
-@route("PUT", "/api/workspace/{workspace_id}/settings", workspace_in_path=PATH, errors=(NotFound, Forbidden, Invalid))
+@route(
+    "PUT",
+    "/api/workspace/{workspace_id}/settings",
+    workspace_in_path=PATH,
+    errors=(NotFound, Forbidden, Invalid),
+    action=Action.SETTINGS_WRITE,
+    response=SettingsOut,
+    also={201: SettingsOut},
+)
 async def put_settings(call: Call, workspace_id: str, body: LooseBody) -> Any:
     """Change settings: what is given is merged into what is stored, unknown names are refused."""
     del workspace_id, body
@@ -125,7 +174,14 @@ async def put_settings(call: Call, workspace_id: str, body: LooseBody) -> Any:
     return Answer(body={**settings_wire(view), "evidenceItemId": view.evidence_id}, status=201 if view.created else 200)
 
 
-@route("PUT", "/api/workspace/{workspace_id}/mode", workspace_in_path=PATH, errors=(NotFound, Forbidden, Invalid))
+@route(
+    "PUT",
+    "/api/workspace/{workspace_id}/mode",
+    workspace_in_path=PATH,
+    errors=(NotFound, Forbidden, Invalid),
+    action=Action.MODE_WRITE,
+    response=ModeOut,
+)
 async def put_mode(call: Call, workspace_id: str, body: ModeBody) -> Any:
     """Switch the mode of a workspace."""
     del workspace_id
@@ -147,6 +203,8 @@ async def put_mode(call: Call, workspace_id: str, body: ModeBody) -> Any:
     status=201,
     keeps_answers=False,
     errors=(NotFound, Forbidden, Invalid),
+    action=Action.MEMBER_INVITE,
+    response=NewInviteOut,
 )
 async def create_invite(call: Call, workspace_id: str, body: NewInvite) -> Any:
     """Create a single-use invite, bound to an address if one is given."""
@@ -165,7 +223,14 @@ async def create_invite(call: Call, workspace_id: str, body: NewInvite) -> Any:
     }
 
 
-@route("GET", "/api/workspace/{workspace_id}/invites", workspace_in_path=PATH, errors=(NotFound, Forbidden))
+@route(
+    "GET",
+    "/api/workspace/{workspace_id}/invites",
+    workspace_in_path=PATH,
+    errors=(NotFound, Forbidden),
+    action=Action.INVITE_LIST,
+    response=list[InviteOut],
+)
 async def list_invites(call: Call, workspace_id: str) -> Any:
     """Invites of a workspace."""
     del workspace_id
@@ -178,6 +243,7 @@ async def list_invites(call: Call, workspace_id: str) -> Any:
     workspace_in_path=PATH,
     status=204,
     errors=(NotFound, Forbidden),
+    action=Action.INVITE_REVOKE,
 )
 async def revoke_invite(call: Call, workspace_id: str, invite_id: str) -> None:
     """Revoke an invite."""
@@ -191,6 +257,7 @@ async def revoke_invite(call: Call, workspace_id: str, invite_id: str) -> None:
     workspace_in_path=PATH,
     status=204,
     errors=(NotFound, Forbidden, Conflict),
+    action=Action.MEMBER_ROLE,
 )
 async def set_role(call: Call, workspace_id: str, user_id: str, body: RoleBody) -> None:
     """Change a member's role."""
@@ -220,6 +287,7 @@ async def remove_member(call: Call, workspace_id: str, user_id: str) -> None:
     workspace_in_path=PATH,
     status=204,
     errors=(NotFound, Forbidden),
+    action=Action.WORKSPACE_TRANSFER,
 )
 async def transfer(call: Call, workspace_id: str, body: OwnerBody) -> None:
     """Hand the workspace over to another member."""
