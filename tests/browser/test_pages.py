@@ -39,7 +39,7 @@ FAULTS = """() => {
   if (document.documentElement.scrollWidth > innerWidth) faults.push("wider than the screen: " + document.documentElement.scrollWidth);
   for (const el of document.querySelectorAll("main button, main a[href], main input, main select, main textarea, main summary, nav a, header button")) {
     if (!el.checkVisibility({visibilityProperty: true}) || el.closest("svg")) continue;
-    const label = (el.getAttribute("aria-label") || "") + (el.labels ? [...el.labels].map((l) => l.textContent).join("") : el.textContent);
+    const label = (el.getAttribute("aria-label") || "") + (el.labels && el.labels.length ? [...el.labels].map((l) => l.textContent).join("") : el.textContent);
     if (!label.trim()) faults.push("no name: " + el.outerHTML.slice(0, 120));
     const box = el.closest("label") && el.type === "checkbox" ? el.closest("label").getBoundingClientRect() : el.getBoundingClientRect();
     const inText = el.matches("a") && el.closest("dd, p:not(.links)") && !el.matches(".button");
@@ -58,12 +58,13 @@ async def picture(page: Page, name: str) -> None:
         await page.screenshot(path=f"{PICTURES}/app-{name}.png", full_page=name.startswith("full"))
 
 
-async def visit(page: Page, route: str, title: str | None) -> None:
+async def visit(page: Page, route: str, title: str | None) -> list[str]:
+    """Go there; what is wrong with it."""
     await page.evaluate("route => { location.hash = '#/' + route }", route)
     await expect(page.locator("main .mark")).to_have_attribute("data-title", title or "Ada's Workspace", timeout=10_000)
     await expect(page.locator("main[aria-busy]")).to_have_count(0)
     await page.evaluate("document.fonts.ready")
-    assert await page.evaluate(FAULTS) == [], route
+    return [f"{route}: {fault}" for fault in await page.evaluate(FAULTS)]
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +99,9 @@ async def test_every_page(server: Server, world: dict[str, Any], theme: str) -> 
     async with phone(theme=theme) as page:
         await open_app(page, server.base, theme=theme)
         await expect(page.get_by_role("heading", name="email.send")).to_be_visible(timeout=15_000)
+        faults: list[str] = []
         for route, title in PAGES.items():
-            await visit(page, route, title)
+            faults += await visit(page, route, title)
             await picture(page, f"{route}-{theme}")
         for name, route, title in (
             ("task", f"tasks/{world['done']}", "Task"),
@@ -108,11 +110,12 @@ async def test_every_page(server: Server, world: dict[str, Any], theme: str) -> 
             ("operator", f"operators/{world['operator']}", "Operator"),
             ("receipt", f"receipts/{world['receipt']}", "Receipt"),
         ):
-            await visit(page, route, title)
+            faults += await visit(page, route, title)
             if name == "receipt":
                 await expect(page.get_by_text("Checked in this browser")).to_be_visible(timeout=10_000)
             await picture(page, f"{name}-{theme}")
-            await picture(page, f"full-{name}-{theme}") if PICTURES else None
+            await picture(page, f"full-{name}-{theme}")
+        assert faults == [], "\n".join(faults)
         assert (await events(page, "web_app_ready"))[0] is not None
         color = await page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--tg-theme-bg-color')")
         assert color == ("#17212b" if theme == "dark" else "#ffffff")
