@@ -38,8 +38,7 @@ def proof_graph_svg(graph: dict[str, Any], t: Texts) -> Markup:
                     x1, y1, x1, middle, x2, middle, x2, y2
                 )
             )
-    for node in nodes:
-        parts.append(_node(node, place[node["id"]], t))
+    parts.extend(_node(node, place[node["id"]], t) for node in nodes)
     height = ROW * len(nodes)
     return Markup('<svg class="graph" role="group" aria-label="{}" viewBox="0 0 {} {}">{}</svg>').format(
         t("app-proof-graph"), WIDTH, height, Markup().join(parts)

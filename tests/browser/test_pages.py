@@ -91,7 +91,14 @@ def world(server: Server) -> dict[str, Any]:
     approval = server.pending(waits)
     decision = server.send("GET", "/api/governance/receipts?kind=decision")["receipts"][0]["id"]
     operator = server.send("GET", "/api/operators")[0]["id"]
-    return {"done": done, "waits": waits, "approval": approval, "decided": first["id"], "receipt": decision, "operator": operator}
+    return {
+        "done": done,
+        "waits": waits,
+        "approval": approval,
+        "decided": first["id"],
+        "receipt": decision,
+        "operator": operator,
+    }
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
@@ -117,7 +124,9 @@ async def test_every_page(server: Server, world: dict[str, Any], theme: str) -> 
             await picture(page, f"full-{name}-{theme}")
         assert faults == [], "\n".join(faults)
         assert (await events(page, "web_app_ready"))[0] is not None
-        color = await page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--tg-theme-bg-color')")
+        color = await page.evaluate(
+            "getComputedStyle(document.documentElement).getPropertyValue('--tg-theme-bg-color')"
+        )
         assert color == ("#17212b" if theme == "dark" else "#ffffff")
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode
 
 from playwright.async_api import Page
 
-TOKEN = "7000000001:AAbrowserTestTokenOfNobody"  # noqa: S105 - made up
+TOKEN = "7000000001:AAbrowserTestTokenOfNobody"
 LIGHT = {
     "bg_color": "#ffffff",
     "secondary_bg_color": "#efeff4",

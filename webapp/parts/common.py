@@ -121,7 +121,7 @@ def holds_hidden(value: Any) -> bool:
     """Whether something in these arguments is hidden from cards, so that they cannot be written back as shown."""
     if isinstance(value, dict):
         return any(holds_hidden(one) for one in value.values())
-    return value == HIDDEN
+    return isinstance(value, str) and value == HIDDEN
 
 
 def undo_open(approval: Approval, now: datetime) -> bool:

@@ -1,0 +1,392 @@
+"""What people do in the Mini App really happens, inside Telegram and in a plain browser."""
+
+import json
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, Route, expect
+
+from tests.browser.conftest import PLAYBOOK, Server, logged_in, phone
+from tests.browser.webview import events, open_app, press
+from tests.processes import until
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+
+TIMEOUT = 12_000
+
+
+@pytest.fixture
+def mine(server: Server, request: pytest.FixtureRequest) -> Server:
+    """A workspace of the test's own."""
+    return logged_in(server.base, abs(hash(request.node.name)) % 10**9, "Ada")
+
+
+async def into(page: Page, server: Server, request: Any, route: str = "", **given: Any) -> None:
+    user = abs(hash(request.node.name)) % 10**9
+    await open_app(page, server.base, user_id=user, route=f"/{route}" if route else "", **given)
+    await expect(page.locator("main .mark")).to_have_count(1, timeout=15_000)
+
+
+def approval(server: Server, found: dict[str, Any]) -> dict[str, Any]:
+    return dict(server.send("GET", f"/api/audit/approvals/{found['id']}"))
+
+
+async def test_telegrams_own_buttons_decide_and_the_page_follows_the_run(
+    mine: Server, request: pytest.FixtureRequest
+) -> None:
+    task = mine.task()
+    found = mine.pending(task)
+    async with phone() as page:
+        await into(page, mine, request, start_param=f"apr_{found['id']}")
+        await expect(page.get_by_text("Pilot launched today.").first).to_be_visible()
+        # inside Telegram its buttons stand in for those of the page
+        await expect(page.get_by_role("button", name="Approve", exact=True)).to_have_count(0)
+        assert (await events(page, "web_app_setup_main_button"))[-1]["text"] == "Approve"
+        assert (await events(page, "web_app_setup_back_button"))[-1] == {"is_visible": True}
+        await press(page, "main_button_pressed")
+        await expect(page.locator(".outcome").get_by_role("heading", name="approved")).to_be_visible(timeout=TIMEOUT)
+        assert (await events(page, "web_app_setup_main_button"))[-1]["is_visible"] is False
+        assert {"type": "notification", "notification_type": "success"} in await events(
+            page, "web_app_trigger_haptic_feedback"
+        )
+        await press(page, "back_button_pressed")
+        await expect(page.locator("main .mark")).to_have_attribute("data-title", "Approvals")
+    decided = approval(mine, found)
+    assert (decided["status"], decided["resolvedVia"]) == ("approved", "mini_app")
+    assert mine.ended(task)["status"] == "completed"
+
+
+async def test_a_task_typed_here_runs_live(mine: Server, request: pytest.FixtureRequest) -> None:
+    async with phone() as page:
+        await into(page, mine, request)
+        await page.get_by_label("What is to be done").fill("Typed here")
+        await page.get_by_label("In detail").fill(PLAYBOOK)
+        # while something is typed Telegram asks before it closes the app
+        assert (await events(page, "web_app_setup_closing_behavior"))[-1] == {"need_confirmation": True}
+        await page.get_by_role("button", name="Create task").click()
+        await expect(page.get_by_role("heading", name="3. email.send")).to_be_visible(timeout=TIMEOUT)
+        assert (await events(page, "web_app_setup_closing_behavior"))[-1] == {"need_confirmation": False}
+        await expect(page.locator("#live")).to_have_text("live")
+        # somebody else approves: the page hears of it
+        [found] = mine.send("GET", "/api/audit/approvals?status=pending")
+        mine.send("PUT", f"/api/audit/approvals/{found['id']}", {"status": "approved"})
+        await expect(page.get_by_role("heading", name="Run 1 completed")).to_be_visible(timeout=TIMEOUT)
+        await expect(page.get_by_text("The team has a mail.", exact=True)).to_be_visible()
+        await page.get_by_role("button", name="Run again").click()
+        await expect(page.get_by_role("heading", name="Run 2")).to_be_visible(timeout=TIMEOUT)
+        await page.get_by_role("button", name="Cancel this run").click(timeout=TIMEOUT)
+        await expect(page.get_by_role("heading", name="Run 2 cancelled")).to_be_visible(timeout=TIMEOUT)
+
+
+async def test_edit_makes_a_new_version_and_the_old_buttons_are_dead(
+    mine: Server, request: pytest.FixtureRequest
+) -> None:
+    task = mine.task()
+    found = mine.pending(task)
+    async with phone(allow=("409",)) as page:
+        await into(page, mine, request, f"approvals/{found['id']}")
+        await page.get_by_text("Edit what would run").click()
+        box = page.get_by_label("Arguments (JSON)")
+        await box.fill("{broken")
+        await page.get_by_role("button", name="Save as a new version").click()
+        await expect(page.get_by_role("alert").filter(has_text="not valid JSON")).to_be_visible()
+        await expect(box).to_have_attribute("aria-invalid", "true")
+        # another channel changes it meanwhile: what stands here is no longer what would run
+        changed = {"to": "other@example.com", "subject": "Hello", "body": "x"}
+        mine.send("PUT", f"/api/audit/approvals/{found['id']}/input", {"input": changed, "version": 1})
+        await press(page, "main_button_pressed")
+        await expect(page.locator("#alert")).to_contain_text("changed meanwhile", timeout=TIMEOUT)
+        await expect(page.get_by_text("version 2")).to_be_visible()
+        assert approval(mine, found)["status"] == "pending"
+        # what was open stays open, with what would run now
+        assert json.loads(await page.get_by_label("Arguments (JSON)").input_value()) == changed
+        await page.get_by_label("Arguments (JSON)").fill(json.dumps({**changed, "subject": "Edited here"}))
+        await page.get_by_role("button", name="Save as a new version").click()
+        await expect(page.get_by_text("version 3")).to_be_visible(timeout=TIMEOUT)
+        await press(page, "main_button_pressed")
+        await expect(page.locator(".outcome")).to_be_visible(timeout=TIMEOUT)
+    assert approval(mine, found)["actionInput"]["subject"] == "Edited here"
+    assert mine.ended(task)["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("summary", "field", "button", "status"),
+    [
+        ("Deny with a reason", "Reason", "Deny", "rejected"),
+        ("Ask for changes", "What should be different", "Ask for changes", "changes_requested"),
+    ],
+)
+async def test_answers_in_words(
+    mine: Server, request: pytest.FixtureRequest, summary: str, field: str, button: str, status: str
+) -> None:
+    found = mine.pending(mine.task())
+    async with phone() as page:
+        await into(page, mine, request, f"approvals/{found['id']}")
+        await page.locator("summary", has_text=summary).click()
+        await page.get_by_label(field, exact=True).fill("Not on a Friday <b>please</b>")
+        await page.locator("details[open]").get_by_role("button", name=button).click()
+        await expect(page.locator(".outcome blockquote")).to_have_text("Not on a Friday <b>please</b>", timeout=TIMEOUT)
+    assert (approval(mine, found)["status"], approval(mine, found)["resolutionNote"]) == (
+        status,
+        "Not on a Friday <b>please</b>",
+    )
+
+
+async def test_allow_for_a_while_then_revoke(mine: Server, request: pytest.FixtureRequest) -> None:
+    found = mine.pending(mine.task())
+    async with phone() as page:
+        await into(page, mine, request, f"approvals/{found['id']}")
+        await page.locator("summary", has_text="Approve and allow for a while").click()
+        await page.get_by_label("For how long").select_option("480")
+        await page.get_by_label("At most how many times").fill("3")
+        await page.get_by_label("In this task only").uncheck()
+        await page.get_by_role("button", name="Approve and allow").click()
+        await expect(page.locator(".outcome")).to_be_visible(timeout=TIMEOUT)
+        [grant] = mine.send("GET", "/api/grants")
+        assert (grant["tool"], grant["maxUses"], grant["taskId"]) == ("email.send", 3, None)
+        await page.evaluate("location.hash = '#/grants'")
+        await page.get_by_role("button", name="Revoke").click()
+        await expect(page.get_by_text("No standing permissions.")).to_be_visible(timeout=TIMEOUT)
+    assert mine.send("GET", "/api/grants") == []
+
+
+async def test_undo_while_the_window_is_open(mine: Server, request: pytest.FixtureRequest) -> None:
+    mine.send("PUT", f"/api/workspace/{mine.workspace}/settings", {"policyConfig": {"undoSeconds": 60}}, expect=201)
+    found = mine.pending(mine.task())
+    async with phone() as page:
+        await into(page, mine, request, f"approvals/{found['id']}")
+        await press(page, "main_button_pressed")
+        await expect(page.locator("[data-countdown]")).to_have_text(r"59 s", timeout=TIMEOUT)
+        await page.get_by_role("button", name="Undo").click()
+        await expect(page.get_by_role("heading", name="denied")).to_be_visible(timeout=TIMEOUT)
+    assert approval(mine, found)["status"] == "rejected"
+
+
+async def test_kill_switch_and_mode(mine: Server, request: pytest.FixtureRequest) -> None:
+    async with phone() as page:
+        await into(page, mine, request)
+        await page.evaluate("window.__popup = 'no'")
+        await page.get_by_role("button", name="Freeze everything").click()
+        await expect(page.get_by_role("heading", name="Everything is frozen")).to_have_count(0)
+        await page.evaluate("window.__popup = 'yes'")
+        await page.get_by_role("button", name="Freeze everything").click()
+        await expect(page.get_by_role("heading", name="Everything is frozen")).to_be_visible(timeout=TIMEOUT)
+        settings = mine.send("GET", f"/api/workspace/{mine.workspace}/settings")
+        assert settings["policyConfig"]["killSwitch"] is True
+        await page.get_by_role("button", name="Let work go on").click()
+        await expect(page.get_by_role("heading", name="Everything is frozen")).to_have_count(0, timeout=TIMEOUT)
+        await page.get_by_role("button", name="Launch", exact=True).click()
+        await expect(page.get_by_role("button", name="Launch", exact=True)).to_have_attribute(
+            "aria-pressed", "true", timeout=TIMEOUT
+        )
+    assert mine.send("GET", f"/api/workspace/{mine.workspace}")["currentMode"] == "launch"
+
+
+async def test_settings_name_the_field_that_is_wrong(mine: Server, request: pytest.FixtureRequest) -> None:
+    async with phone(allow=("400",)) as page:
+        await into(page, mine, request, "policy")
+        await page.get_by_label("Tools that never run").fill("http.post\nno such name!")
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.get_by_label("Tools that never run")).to_have_attribute(
+            "aria-invalid", "true", timeout=TIMEOUT
+        )
+        await page.get_by_label("Tools that never run").fill("http.post")
+        rule = [{"id": "r1", "when": "input.nonsense(", "verdict": "DENY"}]
+        await page.get_by_label("Custom rules (JSON, CEL)").fill(json.dumps(rule))
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.get_by_label("Custom rules (JSON, CEL)")).to_have_attribute(
+            "aria-invalid", "true", timeout=TIMEOUT
+        )
+        await page.get_by_label("Custom rules (JSON, CEL)").fill("[]")
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.locator("#notice")).to_have_text("Saved", timeout=TIMEOUT)
+        await page.evaluate("location.hash = '#/budgets'")
+        await page.get_by_label("A task").fill("900")
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.get_by_label("A task")).to_have_attribute("aria-invalid", "true", timeout=TIMEOUT)
+        await page.get_by_label("A task").fill("7.5")
+        await page.get_by_label("Models a month").fill("40")
+        await page.get_by_role("button", name="Save").click()
+        await expect(page.locator("#notice")).to_have_text("Saved", timeout=TIMEOUT)
+    settings = mine.send("GET", f"/api/workspace/{mine.workspace}/settings")
+    assert settings["policyConfig"]["toolBlocklist"] == ["http.post"]
+    assert (settings["budgetConfig"]["perTaskMax"], settings["budgetConfig"]["monthlyLlmBudget"]) == (7.5, 40)
+
+
+async def test_people_keys_operators_and_workspaces(mine: Server, request: pytest.FixtureRequest) -> None:
+    async with phone() as page:
+        await into(page, mine, request, "members")
+        await page.get_by_label("Role").select_option("partner")
+        await page.get_by_role("button", name="Make an invite").click()
+        await expect(page.locator("output")).to_contain_text("#invite=", timeout=TIMEOUT)
+        link = await page.locator("output").inner_text()
+        await page.evaluate("location.hash = '#/keys'")
+        await page.get_by_label("Name").fill("CI")
+        await page.get_by_text("Scopes").first.click()
+        await page.get_by_label("tasks:write").check()
+        await page.get_by_role("button", name="Create key").click()
+        await expect(page.locator("output")).to_contain_text("hp_", timeout=TIMEOUT)
+        await page.evaluate("location.hash = '#/operators'")
+        await page.get_by_label("Name").fill("Nora")
+        await page.get_by_label("Goal").fill("Tell the world")
+        await page.get_by_label("email.send").check()
+        await page.get_by_role("button", name="Create").click()
+        await expect(page.get_by_role("heading", name="Nora")).to_be_visible(timeout=TIMEOUT)
+        await page.get_by_role("button", name="Pause").click()
+        await expect(page.get_by_role("button", name="Activate")).to_be_visible(timeout=TIMEOUT)
+        await page.evaluate("location.hash = '#/workspace'")
+        await page.locator("form", has_text="Create").get_by_label("Name").fill("Second place")
+        await page.get_by_role("button", name="Create").click()
+        await expect(page.locator("h1")).to_have_text("Second place", timeout=TIMEOUT)
+    [key] = mine.send("GET", "/api/auth/apikeys")
+    assert (key["name"], key["scopes"]) == ("CI", ["tasks:write"])
+    [operator] = mine.send("GET", "/api/operators")
+    assert (operator["name"], operator["tools"], operator["isActive"]) == ("Nora", ["email.send"], False)
+    # the invite lets somebody else in, and nobody twice
+    guest = logged_in(mine.base, 4711, "Grace")
+    guest.send("POST", "/api/auth/invite/" + link.partition("#invite=")[2], {})
+    assert [m["role"] for m in mine.send("GET", f"/api/workspace/{mine.workspace}")["members"]] == ["owner", "partner"]
+
+
+async def test_every_language(server: Server) -> None:
+    async with phone() as page:
+        await open_app(page, server.base, user_id=70_001, language="ru")
+        await expect(page.get_by_role("link", name="Задачи")).to_be_visible()
+        assert await page.evaluate("document.documentElement.lang") == "ru"
+        await page.evaluate("location.hash = '#/language'")
+        await page.get_by_role("button", name="Español").click()
+        await expect(page.locator("h1")).to_have_text("Idioma", timeout=TIMEOUT)
+        await expect(page.get_by_role("link", name="Tareas")).to_be_visible()
+
+
+async def test_hostile_texts_are_only_texts(mine: Server, request: pytest.FixtureRequest) -> None:
+    hostile = '<img src=x onerror="window.__pwned=1"><script>window.__pwned=1</script>"\'><svg onload=window.__pwned=1>'
+    task = mine.task(
+        hostile,
+        f"1. note.create title={json.dumps(hostile)} body={json.dumps(hostile)}\nfinish summary={json.dumps(hostile)}",
+    )
+    mine.ended(task)
+    async with phone() as page:
+        await into(page, mine, request)
+        for route in ("home", "tasks", f"tasks/{task}", "receipts", "audit"):
+            await page.evaluate("route => { location.hash = '#/' + route }", route)
+            await expect(page.locator("main[aria-busy]")).to_have_count(0, timeout=TIMEOUT)
+            await page.wait_for_timeout(150)
+            assert await page.evaluate("window.__pwned") is None
+            assert await page.locator("main img, main script").count() == 0
+        await page.evaluate(f"location.hash = '#/tasks/{task}'")
+        await expect(page.get_by_role("heading", name=hostile)).to_be_visible(timeout=TIMEOUT)
+
+
+async def test_a_changed_receipt_is_seen_and_who_checked_is_said(mine: Server, request: pytest.FixtureRequest) -> None:
+    mine.ended(mine.task("Plan", 'note.create title="x"\nfinish summary="y"'))
+    receipt = mine.send("GET", "/api/governance/receipts?kind=decision")["receipts"][0]["id"]
+    async with phone() as page:
+        await into(page, mine, request, f"receipts/{receipt}")
+        await expect(page.get_by_text("Checked in this browser")).to_be_visible(timeout=TIMEOUT)
+        await expect(page.locator("#checks li.good")).to_have_count(5)
+
+        async def forge(route: Route) -> None:
+            answer = await route.fetch()
+            body = await answer.json()
+            body["signedBlob"]["verdict"] = "DENY" if body["signedBlob"]["verdict"] == "ALLOW" else "ALLOW"
+            await route.fulfill(response=answer, json=body)
+
+        await page.route("**/api/governance/receipts/*", forge)
+        await page.evaluate("location.hash = '#/home'")
+        await page.evaluate(f"location.hash = '#/receipts/{receipt}'")
+        await expect(page.get_by_text("This receipt does not hold")).to_be_visible(timeout=TIMEOUT)
+        # signature, hash and place in the log: each of them notices
+        await expect(page.locator("#checks li.bad")).to_have_count(4)
+        await page.unroute("**/api/governance/receipts/*")
+        # a browser without Ed25519: the server checks, and the page says so
+        await page.evaluate(
+            "() => { crypto.subtle.importKey = () => Promise.reject(new DOMException('no', 'NotSupportedError')); }"
+        )
+        await page.evaluate("location.hash = '#/home'")
+        await page.evaluate(f"location.hash = '#/receipts/{receipt}'")
+        await expect(page.get_by_text("Checked by the server, not by this browser")).to_be_visible(timeout=TIMEOUT)
+        await expect(page.get_by_text("Checked in this browser")).to_have_count(0)
+
+
+async def test_a_broken_line_is_shown_and_resumed(mine: Server, request: pytest.FixtureRequest) -> None:
+    async with phone(allow=("ERR_INTERNET_DISCONNECTED", "ERR_FAILED", "network error")) as page:
+        await into(page, mine, request, "tasks")
+        await expect(page.locator("#live")).to_have_text("live", timeout=TIMEOUT)
+        asked: list[str | None] = []
+        page.on(
+            "request", lambda r: asked.append(r.headers.get("last-event-id")) if r.url.endswith("/api/events") else None
+        )
+        mine.task("First", 'note.create title="a"\nfinish summary="b"')
+        await expect(page.get_by_role("link", name="First")).to_be_visible(timeout=TIMEOUT)
+        # the stream ends, as a proxy or a phone would end it; what happens meanwhile is caught up with
+        await page.context.set_offline(True)
+        await page.evaluate("window.dispatchEvent(new Event('offline'))")
+        await page.wait_for_timeout(300)
+        mine.task("Second", 'note.create title="a"\nfinish summary="b"')
+        await page.context.set_offline(False)
+        await expect(page.get_by_role("link", name="Second")).to_be_visible(timeout=20_000)
+
+
+async def test_a_plain_browser_logs_in_by_mail_and_stays(server: Server, request: pytest.FixtureRequest) -> None:
+    async with phone() as page:
+        await page.goto(f"{server.base}/app/")
+        await page.get_by_label("Mail address").fill("ada.browser@example.com")
+        await page.get_by_role("button", name="Send me a code").click()
+        hint = await page.get_by_text("Development: your code is").inner_text(timeout=TIMEOUT)
+        await page.get_by_label("Code from the mail").fill(hint[-6:])
+        await page.get_by_role("button", name="Log in").click()
+        await expect(page.get_by_role("heading", name="New task")).to_be_visible(timeout=TIMEOUT)
+        # nothing that scripts can read holds the session; a reload keeps it
+        assert (
+            await page.evaluate("JSON.stringify([Object.values(localStorage), Object.keys(sessionStorage)])")
+            == '[[],["workspace"]]'
+        )
+        assert "helm_session" not in await page.evaluate("document.cookie")
+        await page.reload()
+        await page.get_by_label("What is to be done").fill("From a browser")
+        await page.get_by_label("In detail").fill(PLAYBOOK)
+        await page.get_by_role("button", name="Create task").click()
+        await page.get_by_role("link", name="Decide", exact=True).click(timeout=TIMEOUT)
+        # outside Telegram the page has the buttons itself
+        await page.get_by_role("button", name="Approve", exact=True).click()
+        await expect(page.locator(".outcome")).to_be_visible(timeout=TIMEOUT)
+        await page.get_by_role("link", name="More").click()
+        await page.get_by_role("button", name="Log out").click()
+        await page.get_by_role("dialog").get_by_role("button", name="Continue").click()
+        await expect(page.get_by_label("Mail address")).to_be_visible(timeout=TIMEOUT)
+        await page.reload()
+        await expect(page.get_by_label("Mail address")).to_be_visible(timeout=TIMEOUT)
+
+
+async def test_the_download_is_an_archive_that_verifies(
+    mine: Server, request: pytest.FixtureRequest, tmp_path: Any
+) -> None:
+    from domain.receipts.verify import verify_archive
+
+    mine.ended(mine.task("Plan", 'note.create title="x"\nfinish summary="y"'))
+    async with phone() as page:
+        await into(page, mine, request, "receipts")
+        async with page.expect_download() as waiting:
+            await page.get_by_role("button", name="Download all").click()
+        await (await waiting.value).save_as(tmp_path / "all.tar.gz")
+    with (tmp_path / "all.tar.gz").open("rb") as file:
+        report = verify_archive(file)
+    assert report.ok, report.errors
+    assert report.receipts > 4
+
+
+async def test_long_lists_go_on(mine: Server, request: pytest.FixtureRequest) -> None:
+    for n in range(35):
+        mine.send("POST", "/api/tasks", {"title": f"Task number {n:02}"}, expect=201)
+    until(lambda: len(mine.send("GET", "/api/tasks")) == 35, what="the tasks")
+    async with phone() as page:
+        await into(page, mine, request, "tasks")
+        await expect(page.locator("#rows a.cell")).to_have_count(30)
+        await page.get_by_role("button", name="Load more").click()
+        await expect(page.locator("#rows a.cell")).to_have_count(35, timeout=TIMEOUT)
+        titles = await page.locator("#rows b").all_inner_texts()
+        assert titles == [f"Task number {n:02}" for n in reversed(range(35))]
+        await page.get_by_label("Search").fill("number 07")
+        await page.get_by_label("Search").press("Enter")
+        await expect(page.locator("#rows a.cell")).to_have_count(1, timeout=TIMEOUT)

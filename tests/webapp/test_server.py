@@ -1,0 +1,192 @@
+"""The shell, static files, languages, and who gets which part."""
+
+import asyncio
+import re
+from typing import Any
+
+import pytest
+
+from tests.webapp.conftest import House, Reader
+from webapp.parts import PARTS
+
+HOSTILE = '<img src=x onerror=alert(1)>"\'><script>alert(1)</script>{{ "zz"*3 }}'
+ONE = {"task", "approval", "receipt", "receipt-check", "operator"}
+
+
+async def until_pending(reader: Reader) -> dict[str, Any]:
+    for _ in range(200):
+        _, found = await reader.send("GET", "/api/audit/approvals?status=pending")
+        if found:
+            return dict(found[0])  # type: ignore[index]
+        await asyncio.sleep(0.05)
+    raise AssertionError("no approval")
+
+
+async def fill(reader: Reader, secret: str) -> dict[str, str]:
+    """A workspace in which `secret` is everywhere; the ids of what it holds."""
+    place = f"/api/workspace/{reader.workspace}"
+    text = f'note.create title="{secret}"\nemail.send to=a@example.com subject="{secret}" body="{secret}"'
+    _, task = await reader.send("POST", "/api/tasks", {"title": secret, "description": text, "autoRun": True})
+    _, operator = await reader.send(
+        "POST", "/api/operators", {"name": secret, "role": "growth", "goal": secret, "constraints": [secret]}
+    )
+    await reader.send("PUT", place, {"name": secret})
+    await reader.send(
+        "PUT", f"{place}/settings", {"policyConfig": {"contentBans": [secret + "!"]}, "modelConfig": {"model": secret}}
+    )
+    await reader.send("POST", "/api/auth/apikey", {"name": secret})
+    await reader.send("POST", f"{place}/invite", {"role": "member", "email": f"{secret}@example.com"})
+    approval = await until_pending(reader)
+    _, listed = await reader.send("GET", "/api/governance/receipts?kind=decision")
+    receipt = listed["receipts"][0]["id"]  # type: ignore[index,call-overload]
+    return {
+        "task": task["id"],  # type: ignore[index]
+        "operator": operator["id"],  # type: ignore[index]
+        "approval": approval["id"],
+        "receipt": receipt,
+        "receipt-check": receipt,
+    }
+
+
+async def test_no_part_shows_anything_of_another_workspace(house: House) -> None:
+    ada, mallory = await house.reader("ada@example.com"), await house.reader("mallory@example.com")
+    ids = await fill(ada, "hushhush")
+    await fill(mallory, "otherword")
+    for name in PARTS:
+        path = f"{name}/{ids[name]}" if name in ONE else name
+        status, own = await ada.part(path)
+        assert status == 200, (path, own)
+        if name in ("home", "tasks", "task", "approval", "policy", "operators", "operator", "keys", "members", "more"):
+            assert "hushhush" in own, path
+        status, foreign = await mallory.part(path)
+        assert status == (404 if name in ONE else 200), path
+        assert "hushhush" not in foreign, path
+        assert ada.workspace not in foreign, path
+        # naming the workspace does not help, and does not tell that it exists
+        status, foreign = await mallory.part(path, workspace=ada.workspace)
+        assert status == 404, path
+        assert "hushhush" not in foreign, path
+        for query in ("?q=hushhush", "?target=" + ids["approval"], "?cursor=1.x", "?status=nonsense"):
+            status, foreign = await mallory.part(path + query)
+            assert status in (200, 400, 404), (path, query)
+            assert 'href="#/tasks/' + ids["task"] not in foreign, (path, query)
+
+
+async def test_texts_of_people_are_escaped_everywhere(house: House) -> None:
+    ada = await house.reader("ada@example.com")
+    _, task = await ada.send("POST", "/api/tasks", {"title": HOSTILE, "description": HOSTILE, "autoRun": True})
+    _, operator = await ada.send(
+        "POST", "/api/operators", {"name": HOSTILE, "role": "ops", "goal": HOSTILE, "constraints": [HOSTILE]}
+    )
+    place = f"/api/workspace/{ada.workspace}"
+    await ada.send("PUT", place, {"name": HOSTILE})
+    await ada.send(
+        "PUT", f"{place}/settings", {"policyConfig": {"contentBans": [HOSTILE]}, "modelConfig": {"model": HOSTILE}}
+    )
+    await ada.send("POST", "/api/auth/apikey", {"name": HOSTILE})
+    for name in PARTS:
+        if name in ONE and name not in ("task", "operator"):
+            continue
+        item = {"task": task, "operator": operator}.get(name)
+        path = name if item is None else f"{name}/{item['id']}"  # type: ignore[index]
+        for query in ("", "?q=" + HOSTILE, "?target=" + HOSTILE):
+            status, text = await ada.part(path + query)
+            assert status == 200, (path, text)
+            assert "<img" not in text, path
+            assert "<script" not in text, path
+            assert " onerror=" not in re.sub(
+                r">[^<]*<", "><", text.replace("&lt;img src=x onerror=alert(1)&gt;", "")
+            ), path
+            assert "zzzzzz" not in text, path
+
+
+async def test_members_see_less(house: House) -> None:
+    ada, grace = await house.reader("ada@example.com"), await house.reader("grace@example.com")
+    ids = await fill(ada, "plan")
+    _, invite = await ada.send("POST", f"/api/workspace/{ada.workspace}/invite", {"role": "member"})
+    status, _ = await grace.send("POST", "/api/auth/invite/" + invite["inviteToken"], {})  # type: ignore[index]
+    assert status == 200
+    seen = {}
+    for name in PARTS:
+        path = f"{name}/{ids[name]}" if name in ONE else name
+        status, text = await grace.part(path, workspace=ada.workspace)
+        seen[name] = status
+        # what would be refused is not offered
+        for word in (
+            "data-decide",
+            "data-approve",
+            "DELETE /api/auth/apikeys",
+            'POST /api/tasks"',
+            "PUT /api/workspace",
+        ):
+            assert word not in text, (name, word)
+    refused = {name for name, status in seen.items() if status == 403}
+    assert refused == {
+        "approvals",
+        "approval",
+        "receipts",
+        "receipt",
+        "receipt-check",
+        "audit",
+        "violations",
+        "keys",
+        "grants",
+    }
+
+
+async def test_the_shell_holds_no_data_and_static_files_are_kept(house: House) -> None:
+    async with house.http.get(f"{house.base}/app/") as answer:
+        text = await answer.text()
+        policy = answer.headers["Content-Security-Policy"]
+    assert "script-src 'self'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors https://web.telegram.org" in policy
+    assert "X-Frame-Options" not in answer.headers
+    # nothing inline that the policy would have to allow
+    assert not re.search(r"<script(?![^>]*(src=|application/json))|<style|\sstyle=|\son\w+=", text)
+    [version] = set(re.findall(r"/app/static/([0-9a-f]{12})/", text))
+    async with house.http.get(f"{house.base}/app/static/{version}/app.js") as answer:
+        assert answer.status == 200
+        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert answer.content_type == "text/javascript"
+    async with house.http.get(f"{house.base}/app/static/000000000000/app.js") as answer:
+        assert answer.headers["Cache-Control"] == "no-cache"
+    for path in ("..%2f..%2fserver.py", "..%2fserver.py", "nothing.js", "%2fetc%2fpasswd", "."):
+        async with house.http.get(f"{house.base}/app/static/{version}/{path}") as answer:
+            assert answer.status == 404, path
+
+
+async def test_without_a_session_there_is_only_the_shell(house: House) -> None:
+    for name in PARTS:
+        async with house.http.get(f"{house.base}/app/parts/{name}") as answer:
+            assert answer.status == 401, name
+    async with house.http.get(f"{house.base}/app/me") as answer:
+        assert answer.status == 401
+    async with house.http.post(f"{house.base}/app/language", json={"language": "ru"}) as answer:
+        assert answer.status == 401
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [("ru", "ru"), ("de, es;q=0.5", "es"), ("en;q=0.1, pt-BR", "pt-BR"), ("xx", "en"), ("", "en"), (";q=x,,", "en")],
+)
+async def test_the_readers_language(house: House, header: str, language: str) -> None:
+    async with house.http.get(f"{house.base}/app/", headers={"Accept-Language": header}) as answer:
+        assert f'<html lang="{language}"' in await answer.text()
+
+
+async def test_a_chosen_language_is_kept(house: House) -> None:
+    ada = await house.reader("ada@example.com")
+    headers = {"Authorization": f"Bearer {ada.token}", "X-Workspace-Id": ada.workspace}
+    assert (await ada.send("POST", "/app/language", {"language": "ru"}))[0] == 200
+    for wrong in ({"language": "xx"}, {"language": 7}, {}, []):
+        assert (await ada.send("POST", "/app/language", wrong))[0] == 400
+    async with house.http.get(f"{house.base}/app/me", headers=headers) as answer:
+        assert (await answer.json())["language"] == "ru"
+
+
+async def test_a_cookie_alone_cannot_change_anything(house: House) -> None:
+    ada = await house.reader("ada@example.com")
+    headers = {"Cookie": f"helm_session={ada.token}", "X-Workspace-Id": ada.workspace}
+    async with house.http.post(f"{house.base}/app/language", json={"language": "ru"}, headers=headers) as answer:
+        assert answer.status == 403
