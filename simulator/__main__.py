@@ -4,20 +4,26 @@ import argparse
 
 from aiohttp import web
 
-from simulator.server import create_simulator
+from simulator.server import DEMO_USERS, create_simulator
 from simulator.telegram import Telegram
 
 
 def main() -> None:
     """Serve until interrupted."""
-    parser = argparse.ArgumentParser(description="A local Telegram: Bot API and a chat page.")
-    parser.add_argument("--port", type=int, default=3101)
+    parser = argparse.ArgumentParser(
+        prog="python -m simulator", description="A local Telegram: the Bot API over HTTP and a chat page."
+    )
+    parser.add_argument("--port", type=int, default=3101, help="default: 3101")
+    parser.add_argument("--host", default="127.0.0.1", help="default: 127.0.0.1")
     parser.add_argument("--flood", action="store_true", help="apply Telegram's flood limits")
+    parser.add_argument("--strict", action="store_true", help="refuse tokens that were not registered at /sim/bots")
+    parser.add_argument("--group", metavar="TITLE", help="also open a group of the demo's people and every bot")
     options = parser.parse_args()
-    telegram = Telegram(flood=options.flood)
-    telegram.add_person(1001, "Ada", last_name="Byron", username="ada", language_code="en")
-    telegram.add_person(1002, "Grace", username="grace", language_code="en")
-    web.run_app(create_simulator(telegram), host="127.0.0.1", port=options.port, access_log=None)
+    telegram = Telegram(flood=options.flood, auto_register=not options.strict)
+    app = create_simulator(telegram, seed_users=DEMO_USERS)
+    if options.group:
+        telegram.add_group(options.group, list(telegram.people))
+    web.run_app(app, host=options.host, port=options.port, access_log=None)
 
 
 if __name__ == "__main__":

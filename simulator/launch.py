@@ -4,16 +4,16 @@ import base64
 import hashlib
 import hmac
 import json
-import secrets
-import time
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit, urlunsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-# Not Telegram's: a key pair of the simulator, published so that third-party checks can be tested.
+# Not Telegram's: a key pair of the simulator. It is published, so that third-party checks can be tested,
+# and worth nothing elsewhere for that reason.
 TEST_SEED = bytes.fromhex("73" * 32)
 TEST_PUBLIC_KEY = Ed25519PrivateKey.from_private_bytes(TEST_SEED).public_key().public_bytes_raw().hex()
+VERSION = "9.6"
 
 THEMES: dict[str, dict[str, str]] = {
     "light": {
@@ -24,13 +24,14 @@ THEMES: dict[str, dict[str, str]] = {
         "button_color": "#2481cc",
         "button_text_color": "#ffffff",
         "secondary_bg_color": "#f1f2f4",
-        "section_bg_color": "#ffffff",
-        "section_header_text_color": "#2481cc",
-        "subtitle_text_color": "#707579",
-        "accent_text_color": "#2481cc",
-        "destructive_text_color": "#d14e4e",
         "header_bg_color": "#ffffff",
         "bottom_bar_bg_color": "#ffffff",
+        "accent_text_color": "#2481cc",
+        "section_bg_color": "#ffffff",
+        "section_header_text_color": "#2481cc",
+        "section_separator_color": "#e3e7eb",
+        "subtitle_text_color": "#707579",
+        "destructive_text_color": "#d14e4e",
     },
     "dark": {
         "bg_color": "#17212b",
@@ -40,53 +41,64 @@ THEMES: dict[str, dict[str, str]] = {
         "button_color": "#5288c1",
         "button_text_color": "#ffffff",
         "secondary_bg_color": "#0e1620",
-        "section_bg_color": "#17212b",
-        "section_header_text_color": "#6ab3f3",
-        "subtitle_text_color": "#8b9aa9",
-        "accent_text_color": "#6ab3f3",
-        "destructive_text_color": "#ec6a6a",
         "header_bg_color": "#17212b",
         "bottom_bar_bg_color": "#17212b",
+        "accent_text_color": "#6ab3f3",
+        "section_bg_color": "#17212b",
+        "section_header_text_color": "#6ab3f3",
+        "section_separator_color": "#22303e",
+        "subtitle_text_color": "#8b9aa9",
+        "destructive_text_color": "#ec6a6a",
     },
 }
 
 
-def init_data(token: str, user: dict[str, Any], *, start_param: str = "", auth_date: int | None = None) -> str:
-    """The string a Mini App is launched with."""
-    fields = {
-        "query_id": "AAE" + secrets.token_urlsafe(9),
-        "user": json.dumps(
-            {k: v for k, v in user.items() if k != "is_bot"} | {"allows_write_to_pm": True},
-            separators=(",", ":"),
-            ensure_ascii=False,
-        ),
-        "auth_date": str(int(time.time()) if auth_date is None else auth_date),
-        "chat_instance": str(secrets.randbits(62)),
-        "chat_type": "private",
+def user_field(user: dict[str, Any]) -> str:
+    """The `user` field: Telegram's JSON, in which slashes are escaped."""
+    shown: dict[str, Any] = {
+        name: user[name] for name in ("id", "first_name", "last_name", "username", "language_code") if name in user
     }
-    if start_param:
-        fields["start_param"] = start_param
+    if user.get("is_premium"):
+        shown["is_premium"] = True
+    shown["allows_write_to_pm"] = True
+    if user.get("photo_url"):
+        shown["photo_url"] = user["photo_url"]
+    return json.dumps(shown, separators=(",", ":"), ensure_ascii=False).replace("/", "\\/")
+
+
+def signed(token: str, fields: dict[str, str]) -> str:
+    """Launch data with `signature` and `hash` over these fields.
+
+    The signature covers `<bot id>:WebAppData` and the fields; the hash covers the fields and the signature.
+    """
     bot_id = token.partition(":")[0]
-    signed = f"{bot_id}:WebAppData\n" + _lines(fields)
-    signature = Ed25519PrivateKey.from_private_bytes(TEST_SEED).sign(signed.encode())
-    fields["signature"] = base64.urlsafe_b64encode(signature).decode().rstrip("=")
+    message = f"{bot_id}:WebAppData\n{_lines(fields)}"
+    signature = Ed25519PrivateKey.from_private_bytes(TEST_SEED).sign(message.encode())
+    whole = {**fields, "signature": base64.urlsafe_b64encode(signature).decode().rstrip("=")}
     key = hmac.new(b"WebAppData", token.encode(), hashlib.sha256).digest()
-    fields["hash"] = hmac.new(key, _lines(fields).encode(), hashlib.sha256).hexdigest()
-    return urlencode(fields)
+    whole["hash"] = hmac.new(key, _lines(whole).encode(), hashlib.sha256).hexdigest()
+    return urlencode(whole, quote_via=quote, safe="")
 
 
 def _lines(fields: dict[str, str]) -> str:
     return "\n".join(f"{name}={fields[name]}" for name in sorted(fields))
 
 
-def launch_url(url: str, data: str, *, theme: str, platform: str = "weba") -> str:
-    """The address a client opens: launch data in the fragment, which no server sees."""
-    page, _, fragment = url.partition("#")
-    parts = [
-        f"tgWebAppData={quote(data, safe='')}",
-        "tgWebAppVersion=9.6",
-        f"tgWebAppPlatform={platform}",
-        f"tgWebAppThemeParams={quote(json.dumps(THEMES[theme]), safe='')}",
-    ]
-    head = f"{fragment}?" if fragment.startswith("/") else f"{fragment}&" if fragment else ""
-    return f"{page}#{head}{'&'.join(parts)}"
+def launch_url(url: str, init_data: str, *, theme: str, platform: str = "web", start_param: str = "") -> str:
+    """The address a client opens: launch data in the fragment, which no server sees.
+
+    A start parameter goes into the query as well. A fragment of the app's own (`#/route`) is kept in front.
+    """
+    parts = urlsplit(url)
+    query = "&".join(p for p in (parts.query, f"tgWebAppStartParam={quote(start_param)}" if start_param else "") if p)
+    launch = "&".join(
+        (
+            f"tgWebAppData={quote(init_data, safe='')}",
+            f"tgWebAppVersion={VERSION}",
+            f"tgWebAppPlatform={platform}",
+            f"tgWebAppThemeParams={quote(json.dumps(THEMES[theme], separators=(',', ':')), safe='')}",
+        )
+    )
+    own = parts.fragment
+    head = "" if not own else f"{own}&" if "?" in own or not own.startswith("/") else f"{own}?"
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, head + launch))

@@ -1,560 +1,769 @@
-"""A Telegram in memory: people, chats, messages, updates, and the methods of the Bot API on them."""
+"""A Telegram in memory: people, chats, what they do, and the updates bots get of it."""
 
 import asyncio
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any
 
-import aiohttp
+from simulator.errors import ApiError, WrongRequest, bad, forbidden, too_many
+from simulator.launch import THEMES, launch_url, signed, user_field
+from simulator.state import (
+    FAULT_KINDS,
+    UPDATE_FAULTS,
+    Bell,
+    Bot,
+    Chat,
+    Fault,
+    Message,
+    Queued,
+    StoredFile,
+    Update,
+    User,
+)
+from simulator.text import cut, found_in, units
 
-from simulator import rules
-from simulator.launch import init_data, launch_url
-from simulator.rules import ApiError, bad
+QUERY_SECONDS = 120.0
+LONGEST_POLL = 50.0
+GROUP_PER_MINUTE = 20
+BURST = 5
+START_PARAM = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+CALLS_KEPT = 5000
+FILE_LIMIT = 50_000_000
+DOWNLOAD_LIMIT = 20_000_000
 
-QUERY_LIFE = 120.0
-Params = dict[str, Any]
-
-
-@dataclass
-class Fault:
-    """What goes wrong with the next `count` calls of a method (`*` = any).
-
-    kind: `429` (with retry_after), `5xx`, `drop_before` (connection dropped, nothing done),
-    `drop_after` (done, but the answer is lost), `delay` (seconds).
-    """
-
-    method: str
-    kind: str
-    count: int = 1
-    seconds: float = 1.0
-
-
-@dataclass
-class BotState:
-    """One bot: its identity, its updates not yet confirmed, its webhook."""
-
-    token: str
-    user: dict[str, Any]
-    updates: deque[dict[str, Any]] = field(default_factory=deque)
-    arrived: asyncio.Event = field(default_factory=asyncio.Event)
-    next_update: int = 1
-    webhook: str = ""
-    secret: str = ""
-    allowed: list[str] = field(default_factory=list)
-    last_error: str = ""
-    polling: int = 0
-    commands: dict[str, list[dict[str, str]]] = field(default_factory=dict)
-    menu_button: dict[str, Any] = field(default_factory=lambda: {"type": "default"})
-    queries: dict[str, dict[str, Any]] = field(default_factory=dict)
-    texts: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class Chat:
-    """A private chat (id of the person) or a group (negative id)."""
-
-    id: int
-    type: str
-    title: str = ""
-    members: set[int] = field(default_factory=set)
-    messages: dict[int, dict[str, Any]] = field(default_factory=dict)
-    edits: dict[int, list[str]] = field(default_factory=dict)
-    next_message: int = 1
-    started: set[str] = field(default_factory=set)
-    blocked: set[str] = field(default_factory=set)
-    action: str = ""
-    draft: str = ""
-
-    def public(self) -> dict[str, Any]:
-        """The chat as updates show it."""
-        return {"id": self.id, "type": self.type, **({"title": self.title} if self.title else {})}
+_MODIFIED_KEYS = ("text", "caption", "entities", "caption_entities", "reply_markup")
 
 
 class Telegram:
-    """The whole of it. `flood` turns Telegram's limits on (1 message a second and chat, with a burst of 5)."""
+    """The whole of it.
 
-    def __init__(self, *, auto_register: bool = True, flood: bool = False) -> None:
-        self.bots: dict[str, BotState] = {}
-        self.people: dict[int, dict[str, Any]] = {}
-        self.chats: dict[int, Chat] = {}
-        self.files: dict[str, tuple[str, bytes]] = {}
-        self.calls: list[dict[str, Any]] = []
-        self.answers: list[dict[str, Any]] = []
-        self.faults: list[Fault] = []
+    `auto_register`: a well-formed token nobody registered becomes a bot at its first call.
+    `flood`: Telegram's limits on messages (one a second and chat with a burst of 5, 20 a minute in a group).
+    `query_seconds`: how long a press may wait for its answer.
+    """
+
+    def __init__(
+        self, *, auto_register: bool = True, flood: bool = False, query_seconds: float = QUERY_SECONDS
+    ) -> None:
         self.auto_register = auto_register
         self.flood = flood
-        self._sends: dict[int, deque[float]] = {}
-        self._watchers: set[asyncio.Event] = set()
+        self.query_seconds = query_seconds
+        self.bell = Bell()
         self.version = 0
+        self.reset()
 
-    # --- people and chats -------------------------------------------------------------------------
+    def reset(self) -> None:
+        """Forget everything but the bots' tokens: people, chats, messages, faults, logs."""
+        tokens = [(bot.token, bot.user) for bot in getattr(self, "bots", {}).values()]
+        for bot in getattr(self, "bots", {}).values():
+            bot.webhook.url = ""
+            bot.webhook.generation += 1
+            bot.poller = None
+            bot.poller_gone = "Conflict: terminated by a reset of the simulator"
+            bot.bell.ring()
+        self.bots: dict[str, Bot] = {token: Bot(token, user) for token, user in tokens}
+        self.people: dict[int, User] = {}
+        self.private: dict[tuple[int, int], Chat] = {}
+        self.groups: dict[int, Chat] = {}
+        self.files: dict[str, StoredFile] = {}
+        self.calls: deque[dict[str, Any]] = deque(maxlen=CALLS_KEPT)
+        self.calls_made = 0
+        self.answers: list[dict[str, Any]] = []
+        self.faults: list[Fault] = []
+        self._fault_number = 0
+        self._sends: dict[tuple[int, int], deque[float]] = {}
+        self._late: set[asyncio.TimerHandle] = set()
+        self.changed()
 
-    def add_person(self, user_id: int, first_name: str, **more: Any) -> dict[str, Any]:
-        """A person, with the private chat they have with any bot."""
-        person = {"id": user_id, "is_bot": False, "first_name": first_name, **more}
+    def changed(self) -> None:
+        """Wake whoever watches: the page, waiting tests."""
+        self.version += 1
+        self.bell.ring()
+
+    def expire(self) -> None:
+        """Take away chat actions and drafts whose time is over."""
+        if any([chat.expire() for chat in (*self.private.values(), *self.groups.values())]):  # noqa: C419 - all of them
+            self.changed()
+
+    def close(self) -> None:
+        """Drop what was to happen later."""
+        for handle in self._late:
+            handle.cancel()
+        self._late.clear()
+
+    # --- people, bots, chats ----------------------------------------------------------------------
+
+    def add_person(self, user_id: int, first_name: str, **more: Any) -> User:
+        """A person: id, first_name and, when given, last_name, username, language_code, is_premium, photo_url."""
+        if user_id <= 0 or not first_name:
+            raise WrongRequest("a person needs a positive id and a first name")
+        person = {"id": user_id, "is_bot": False, "first_name": first_name}
+        person |= {name: value for name, value in more.items() if value not in (None, "")}
         self.people[user_id] = person
-        self.chats.setdefault(user_id, Chat(user_id, "private", members={user_id}))
         self.changed()
         return person
 
-    def add_group(self, title: str, members: list[int]) -> Chat:
-        """A group with these people; every bot of this Telegram is in it, with privacy mode on."""
-        chat = Chat(-1_000_000_000_000 - len(self.chats), "supergroup", title, set(members))
-        self.chats[chat.id] = chat
-        self.changed()
-        return chat
+    def person(self, user_id: int) -> User:
+        """Who it is. Raises WrongRequest."""
+        if user_id not in self.people:
+            raise WrongRequest(f"there is no user {user_id}")
+        return self.people[user_id]
 
-    def bot(self, token: str) -> BotState:
-        """The bot with this token; unknown ones appear when they are well-formed and that is allowed."""
-        found = self.bots.get(token)
-        if found is not None:
-            return found
+    def register_bot(
+        self,
+        token: str,
+        *,
+        username: str = "",
+        first_name: str = "",
+        privacy: bool = True,
+        app_url: str = "",
+    ) -> Bot:
+        """A bot with this token (`<number>:<secret>`); a known one is changed. Groups open to bots take it in."""
         number, _, secret = token.partition(":")
-        if not self.auto_register or not number.isdigit() or len(secret) < 4:
-            raise ApiError(401, "Unauthorized")
+        if not number.isdigit() or len(secret) < 4:
+            raise WrongRequest("a token is <number>:<secret>")
         user = {
             "id": int(number),
             "is_bot": True,
-            "first_name": "Pilot",
-            "username": "pilot_demo_bot",
+            "first_name": first_name or "Pilot",
+            "username": username or ("pilot_demo_bot" if not self.bots else f"demo{number}_bot"),
             "can_join_groups": True,
-            "can_read_all_group_messages": False,
+            "can_read_all_group_messages": not privacy,
             "supports_inline_queries": False,
+            "can_connect_to_business": False,
+            "has_main_web_app": bool(app_url),
         }
-        self.bots[token] = BotState(token, user)
-        return self.bots[token]
+        known = self.bots.get(token)
+        if known is not None:
+            known.user, known.app_url = user, app_url
+            self.changed()
+            return known
+        bot = self.bots[token] = Bot(token, user, app_url=app_url)
+        for group in self.groups.values():
+            if group.takes_all_bots:
+                self.join(group.id, bot.id)
+        self.changed()
+        return bot
 
-    def only_bot(self) -> BotState:
-        """The first bot, for a page that shows one."""
-        if not self.bots:
-            raise bad("no bot has connected yet")
-        return next(iter(self.bots.values()))
+    def bot(self, token: str) -> Bot:
+        """The bot of a call. Raises ApiError 401."""
+        found = self.bots.get(token)
+        if found is not None:
+            return found
+        if self.auto_register:
+            try:
+                return self.register_bot(token)
+            except WrongRequest:
+                pass
+        raise ApiError(401, "Unauthorized")
 
-    def changed(self) -> None:
-        """Wake whoever watches (the page)."""
-        self.version += 1
-        for watcher in self._watchers:
-            watcher.set()
+    def which_bot(self, name: str | int | None = None) -> Bot:
+        """A bot by id, username or token; the first one without a name. Raises WrongRequest."""
+        for bot in self.bots.values():
+            if not name or str(name).lstrip("@").lower() in (str(bot.id), bot.username.lower(), bot.token.lower()):
+                return bot
+        raise WrongRequest(f"there is no bot {name}" if name else "no bot has connected yet")
 
-    def watch(self) -> tuple[asyncio.Event, Callable[[], None]]:
-        """An event that is set at every change, and how to stop watching."""
-        watcher = asyncio.Event()
-        self._watchers.add(watcher)
-        return watcher, lambda: self._watchers.discard(watcher)
+    def bot_by_id(self, bot_id: int) -> Bot | None:
+        """The bot with this user id."""
+        return next((bot for bot in self.bots.values() if bot.id == bot_id), None)
 
-    # --- what people do ---------------------------------------------------------------------------
+    def anybody(self, user_id: int) -> User | None:
+        """A person or a bot."""
+        bot = self.bot_by_id(user_id)
+        return self.people.get(user_id) or (bot.user if bot else None)
 
-    def push(self, bot: BotState, update: dict[str, Any], *, copies: int = 1) -> dict[str, Any]:
-        """Queue an update; `copies` > 1 delivers it again with the same number, as Telegram sometimes does."""
-        full = {"update_id": bot.next_update, **update}
-        bot.next_update += 1
-        for _ in range(copies):
-            bot.updates.append(full)
-        bot.arrived.set()
+    def private_chat(self, bot: Bot, user_id: int) -> Chat:
+        """The chat of a person with a bot."""
+        found = self.private.get((bot.id, user_id))
+        if found is None:
+            found = Chat(user_id, "private", bot_id=bot.id, members={user_id: "member", bot.id: "member"})
+            self.private[bot.id, user_id] = found
+        return found
+
+    def add_group(
+        self, title: str, members: Iterable[int], *, bots: Iterable[str | int] | None = None, owner: int | None = None
+    ) -> Chat:
+        """A supergroup of these people. `bots`: names of bots in it; None = every bot, later ones too."""
+        people = [self.person(user_id)["id"] for user_id in members]
+        chat = Chat(-1_001_000_000_000 - len(self.groups) - 1, "supergroup", title)
+        chat.takes_all_bots = bots is None
+        chat.members = dict.fromkeys(people, "member")
+        if people:
+            chat.members[owner if owner in chat.members and owner is not None else people[0]] = "creator"
+        self.groups[chat.id] = chat
+        names = [bot.id for bot in self.bots.values()] if bots is None else [self.which_bot(n).id for n in bots]
+        for bot_id in names:
+            self.join(chat.id, bot_id)
+        self.changed()
+        return chat
+
+    def chat_for(self, user_id: int, chat_id: int | None, bot: str | int | None = None) -> Chat:
+        """The chat a person means: a group by its id, otherwise their own with a bot. Raises WrongRequest."""
+        self.person(user_id)
+        if chat_id is None or chat_id == user_id:
+            return self.private_chat(self.which_bot(bot), user_id)
+        chat = self.groups.get(chat_id)
+        if chat is None or not chat.has(user_id):
+            raise WrongRequest(f"user {user_id} is not in chat {chat_id}")
+        return chat
+
+    def chats_of(self, user_id: int) -> list[Chat]:
+        """All chats of a person; there is one with every bot."""
+        own = [self.private_chat(bot, user_id) for bot in self.bots.values()]
+        return own + [group for group in self.groups.values() if group.has(user_id)]
+
+    def chat_view(self, chat: Chat) -> dict[str, Any]:
+        """A chat as updates show it."""
+        if not chat.private:
+            named = {"username": chat.username} if chat.username else {}
+            return {"id": chat.id, "type": chat.type, "title": chat.title, **named}
+        person = self.people.get(chat.id, {})
+        names: dict[str, Any] = {k: person[k] for k in ("first_name", "last_name", "username") if k in person}
+        return {"id": chat.id, "type": "private", **names}
+
+    # --- membership -------------------------------------------------------------------------------
+
+    def _member_view(self, chat: Chat, user_id: int) -> dict[str, Any]:
+        status = chat.members.get(user_id, "left")
+        view: dict[str, Any] = {"status": status, "user": _plain(self.anybody(user_id) or {})}
+        if status == "administrator":
+            rights = (
+                "can_be_edited is_anonymous can_delete_messages can_manage_video_chats can_restrict_members "
+                "can_promote_members can_change_info can_invite_users can_post_stories can_edit_stories "
+                "can_delete_stories"
+            )
+            view |= dict.fromkeys(rights.split(), False) | {"can_manage_chat": True, "can_delete_messages": True}
+        elif status == "creator":
+            view["is_anonymous"] = False
+        elif status == "kicked":
+            view["until_date"] = 0
+        return view
+
+    def member_view(self, chat: Chat, user_id: int) -> dict[str, Any]:
+        """A ChatMember."""
+        return self._member_view(chat, user_id)
+
+    def _set_status(self, chat: Chat, user_id: int, status: str, by: User) -> None:
+        """Change who somebody is in a chat, and tell the bots it concerns."""
+        before = self._member_view(chat, user_id)
+        chat.members[user_id] = status
+        change = {
+            "chat": self.chat_view(chat),
+            "from": by,
+            "date": int(time.time()),
+            "old_chat_member": before,
+            "new_chat_member": self._member_view(chat, user_id),
+        }
+        for bot in self.bots.values():
+            if bot.id == user_id:
+                self.push(bot, {"my_chat_member": change})
+            elif chat.is_admin(bot.id):
+                self.push(bot, {"chat_member": change})
+
+    def join(self, chat_id: int, user_id: int, *, status: str = "member", by: int | None = None) -> None:
+        """Somebody (a person or a bot) comes into a group, or gets another status there."""
+        chat = self._group(chat_id)
+        member = self.anybody(user_id)
+        if member is None:
+            raise WrongRequest(f"there is no user {user_id}")
+        if status not in ("member", "administrator", "creator"):
+            raise WrongRequest("status must be member, administrator or creator")
+        new = not chat.has(user_id)
+        actor = self.people.get(by or next(iter(chat.members), 0)) or member
+        self._set_status(chat, user_id, status, actor)
+        if new:
+            self._tell(chat, self.post(chat, actor, {"new_chat_members": [_plain(member)]}), service=True)
+        self.changed()
+
+    def leave(self, chat_id: int, user_id: int, *, kicked: bool = False, by: int | None = None) -> None:
+        """Somebody leaves a group, or is thrown out of it."""
+        chat = self._group(chat_id)
+        member = self.anybody(user_id)
+        if member is None or not chat.has(user_id):
+            raise WrongRequest(f"user {user_id} is not in chat {chat_id}")
+        actor = self.people.get(by or 0) or member
+        gone = self.post(chat, actor, {"left_chat_member": _plain(member)})
+        self._set_status(chat, user_id, "kicked" if kicked else "left", actor)
+        self._tell(chat, gone, service=True)
+        self.changed()
+
+    def _group(self, chat_id: int) -> Chat:
+        if chat_id not in self.groups:
+            raise WrongRequest(f"there is no group {chat_id}")
+        return self.groups[chat_id]
+
+    def block(self, user_id: int, bot: str | int | None = None) -> None:
+        """A person blocks a bot."""
+        self._set_blocked(self.chat_for(user_id, None, bot), blocked=True)
+
+    def unblock(self, user_id: int, bot: str | int | None = None) -> None:
+        """A person takes a bot back."""
+        self._set_blocked(self.chat_for(user_id, None, bot), blocked=False)
+
+    def _set_blocked(self, chat: Chat, *, blocked: bool) -> None:
+        if chat.blocked == blocked:
+            return
+        chat.blocked = blocked
+        self._set_status(chat, chat.bot_id, "kicked" if blocked else "member", self.person(chat.id))
+        self.changed()
+
+    # --- updates ----------------------------------------------------------------------------------
+
+    def push(self, bot: Bot, update: Update, *, copies: int = 1) -> Update | None:
+        """Queue an update under the bot's next number; None if the bot did not ask for this kind.
+
+        `copies` > 1 delivers it again with the same number, also after it was confirmed, as happens with Telegram
+        when it restarts. Faults `duplicate` and `late` are met here.
+        """
+        kind = next((k for k in update if k != "update_id"), "")
+        if not bot.wants(kind):
+            return None
+        late = self._take_fault(kind, only=("late",))
+        twice = self._take_fault(kind, only=("duplicate",))
+        again = copies - 1 + (1 if twice else 0)
+        if late is not None:
+            self._later(late.seconds, bot, update, again)
+            return update
+        return self._queue(bot, update, again)
+
+    def _queue(self, bot: Bot, update: Update, again: int) -> Update:
+        number = update.get("update_id", bot.next_update)
+        bot.next_update = max(bot.next_update, number + 1)
+        full = {"update_id": number} | {k: v for k, v in update.items() if k != "update_id"}
+        bot.queue.append(Queued(_frozen(full), again))
+        bot.bell.ring()
         return full
 
+    def _later(self, seconds: float, bot: Bot, update: Update, again: int) -> None:
+        handle: asyncio.TimerHandle
+
+        def arrive() -> None:
+            self._late.discard(handle)
+            self._queue(bot, update, again)
+            self.changed()
+
+        handle = asyncio.get_running_loop().call_later(seconds, arrive)
+        self._late.add(handle)
+
+    async def get_updates(
+        self, bot: Bot, *, offset: int, limit: int, seconds: float, allowed: list[str] | None
+    ) -> list[Update]:
+        """Long polling: confirms what lies below `offset`, waits up to `seconds` for something new.
+
+        A second request ends the first one with 409; a webhook refuses both.
+        """
+        if bot.webhook.url:
+            raise ApiError(
+                409,
+                "Conflict: can't use getUpdates method while webhook is active; "
+                "use deleteWebhook to delete the webhook first",
+            )
+        if allowed is not None:
+            bot.allowed = allowed
+        self.stop_polling(bot, "getUpdates request; make sure that only one bot instance is running", other=True)
+        me = bot.poller = object()
+        self._confirm(bot, offset)
+        ends = time.monotonic() + min(LONGEST_POLL, max(0.0, seconds))
+        try:
+            while True:
+                found = [q for q in bot.queue if q.repeated or q.update["update_id"] >= offset]
+                left = ends - time.monotonic()
+                if found or left <= 0:
+                    return [q.update for q in found[:limit]]
+                await bot.bell.wait(left)
+                if bot.poller is not me:
+                    raise ApiError(409, bot.poller_gone)
+        finally:
+            if bot.poller is me:
+                bot.poller = None
+
+    def _confirm(self, bot: Bot, offset: int) -> None:
+        if offset < 0:
+            while len(bot.queue) > -offset:
+                bot.queue.popleft()
+            return
+        kept: deque[Queued] = deque()
+        for queued in bot.queue:
+            if queued.update["update_id"] >= offset and not queued.repeated:
+                kept.append(queued)
+            elif queued.again > 0:
+                kept.append(Queued(queued.update, queued.again - 1, repeated=True))
+        bot.queue = kept
+
+    def stop_polling(self, bot: Bot, why: str, *, other: bool = False) -> None:
+        """End the request that waits, as Telegram does: `terminated by ...`."""
+        if bot.poller is not None:
+            bot.poller = None
+            bot.poller_gone = f"Conflict: terminated by {'other ' if other else ''}{why}"
+            bot.bell.ring()
+
+    # --- messages ---------------------------------------------------------------------------------
+
+    def post(self, chat: Chat, sender: User, content: dict[str, Any]) -> Message:
+        """Put a message into a chat; numbers run per group, and per bot over its private chats."""
+        counter: Bot | Chat = chat
+        if chat.private:
+            counter = self.bot_by_id(chat.bot_id) or chat
+        number = counter.next_message
+        counter.next_message += 1
+        message = {
+            "message_id": number,
+            "from": _plain(sender),
+            "chat": self.chat_view(chat),
+            "date": int(time.time()),
+            **content,
+        }
+        chat.messages[number] = message
+        if sender["is_bot"]:
+            chat.last_bot = sender["id"]
+            chat.action_until = 0.0
+            chat.drafts.clear()
+        return message
+
+    def quoted(self, message: Message) -> Message:
+        """A message as a reply shows it: without what it replies to itself."""
+        return {name: value for name, value in message.items() if name != "reply_to_message"}
+
     def say(
-        self, user_id: int, text: str, *, chat_id: int | None = None, reply_to: int | None = None, copies: int = 1
-    ) -> dict[str, Any]:
-        """A person types."""
-        chat = self._chat(user_id if chat_id is None else chat_id)
-        message = self._post(chat, self.people[user_id], {"text": text, "entities": rules.commands_in(text)})
-        if not message["entities"]:
-            del message["entities"]
-        if reply_to is not None and reply_to in chat.messages:
-            message["reply_to_message"] = chat.messages[reply_to]
-        for bot in self.bots.values():
-            if chat.type == "private" and text.startswith("/start"):
-                chat.started.add(bot.token)
-                chat.blocked.discard(bot.token)
-            if self._hears(bot, chat, message):
-                self.push(bot, {"message": message}, copies=copies)
+        self,
+        user_id: int,
+        text: str,
+        *,
+        chat_id: int | None = None,
+        bot: str | int | None = None,
+        reply_to: int | None = None,
+        copies: int = 1,
+        more: dict[str, Any] | None = None,
+    ) -> Message:
+        """A person types. `more` adds fields of the message (web_app_data, document); raises WrongRequest."""
+        chat = self.chat_for(user_id, chat_id, bot)
+        if not text.strip() and not more:
+            raise WrongRequest("an empty message cannot be sent")
+        if units(text) > 4096:
+            raise WrongRequest("people cannot send more than 4096 characters at once either")
+        content: dict[str, Any] = dict(more or {})
+        if text.strip():
+            content["text"] = text.strip()
+            entities = found_in(content["text"], [])
+            if entities:
+                content["entities"] = sorted(entities, key=lambda e: e["offset"])
+        if reply_to is not None:
+            if reply_to not in chat.messages:
+                raise WrongRequest(f"there is no message {reply_to} to reply to")
+            content["reply_to_message"] = self.quoted(chat.messages[reply_to])
+        if chat.private and chat.blocked:
+            self._set_blocked(chat, blocked=False)
+        if chat.private:
+            # writing first is what allows a bot to answer; clients only offer START for it
+            chat.started = True
+        message = self.post(chat, self.person(user_id), content)
+        if chat.keyboard and chat.keyboard.get("one_time_keyboard"):
+            chat.keyboard = None
+        self._tell(chat, message, copies=copies)
         self.changed()
         return message
 
-    def _hears(self, bot: BotState, chat: Chat, message: dict[str, Any]) -> bool:
-        if chat.type == "private":
-            return bot.token not in chat.blocked
-        text: str = message["text"]
-        replied = message.get("reply_to_message", {}).get("from", {}).get("id") == bot.user["id"]
-        return text.startswith("/") or f"@{bot.user['username']}" in text or replied
+    def _tell(
+        self, chat: Chat, message: Message, *, service: bool = False, kind: str = "message", copies: int = 1
+    ) -> None:
+        for bot in self.bots.values():
+            if self._hears(bot, chat, message, service=service):
+                self.push(bot, {kind: message}, copies=copies)
 
-    def press(self, user_id: int, message_id: int, data: str, *, chat_id: int | None = None) -> dict[str, Any]:
-        """A person presses an inline button (by its callback data, or its label)."""
-        chat = self._chat(user_id if chat_id is None else chat_id)
+    def _hears(self, bot: Bot, chat: Chat, message: Message, *, service: bool) -> bool:
+        """Privacy mode: in groups a bot hears commands, replies to it and mentions, unless it is an admin."""
+        if chat.private:
+            return chat.bot_id == bot.id
+        if not chat.has(bot.id):
+            return False
+        if service or chat.is_admin(bot.id) or bot.user["can_read_all_group_messages"]:
+            return True
+        if message.get("reply_to_message", {}).get("from", {}).get("id") == bot.id:
+            return True
+        text = str(message.get("text") or message.get("caption") or "")
+        name = f"@{bot.username}".lower()
+        only = [b.id for b in self.bots.values() if chat.has(b.id)] == [bot.id]
+        for entity in message.get("entities") or message.get("caption_entities") or []:
+            part = cut(text, entity).lower()
+            if entity["type"] == "mention" and part == name:
+                return True
+            if entity["type"] == "bot_command":
+                _, at, addressed = part.partition("@")
+                if f"@{addressed}" == name if at else entity["offset"] == 0 and (only or chat.last_bot == bot.id):
+                    return True
+        return False
+
+    def edit_own(
+        self, user_id: int, message_id: int, text: str, *, chat_id: int | None = None, bot: str | int | None = None
+    ) -> Message:
+        """A person edits a message of theirs."""
+        chat = self.chat_for(user_id, chat_id, bot)
         message = chat.messages.get(message_id)
-        if message is None:
-            raise bad("message not found")
-        bot = next(b for b in self.bots.values() if b.user["id"] == message["from"]["id"])
-        buttons = [b for row in message.get("reply_markup", {}).get("inline_keyboard", []) for b in row]
-        button = next((b for b in buttons if b.get("callback_data") == data or b["text"] == data), None)
-        if button is None or "callback_data" not in button:
-            raise bad("there is no such button any more")
+        if message is None or message["from"]["id"] != user_id or "text" not in message:
+            raise WrongRequest(f"message {message_id} cannot be edited by user {user_id}")
+        self.remember_edit(chat, message)
+        message["text"] = text.strip()
+        message.pop("entities", None)
+        entities = found_in(message["text"], [])
+        if entities:
+            message["entities"] = entities
+        message["edit_date"] = int(time.time())
+        self._tell(chat, message, kind="edited_message")
+        self.changed()
+        return message
+
+    def remember_edit(self, chat: Chat, message: Message) -> None:
+        """Keep what a message said before."""
+        before = {k: message[k] for k in _MODIFIED_KEYS if k in message} | {"until": int(time.time())}
+        chat.edits.setdefault(message["message_id"], []).append(_frozen(before))
+
+    def upload(
+        self,
+        user_id: int,
+        name: str,
+        data: bytes,
+        *,
+        caption: str = "",
+        chat_id: int | None = None,
+        bot: str | int | None = None,
+    ) -> Message:
+        """A person sends a file."""
+        chat = self.chat_for(user_id, chat_id, bot)
+        owner = chat.bot_id or next((b.id for b in self.bots.values() if chat.has(b.id)), 0)
+        more: dict[str, Any] = {"document": self.keep_file(owner, name, data, kind="documents")}
+        if caption:
+            more["caption"] = caption
+        return self.say(user_id, "", chat_id=chat_id, bot=bot, more=more)
+
+    def keep_file(self, bot_id: int, name: str, data: bytes, *, kind: str) -> dict[str, Any]:
+        """Keep a file for a bot; a Document."""
+        file_id = f"BQ{secrets.token_urlsafe(24)}"
+        number = sum(1 for f in self.files.values() if f.bot_id == bot_id)
+        ending = name.rpartition(".")[2] if "." in name else "bin"
+        path = f"{kind}/file_{number}.{ending if ending.isalnum() else 'bin'}"
+        self.files[file_id] = StoredFile(bot_id, name, data, path, kind)
+        return {"file_id": file_id, "file_unique_id": f"AQ{file_id[2:14]}", "file_name": name, "file_size": len(data)}
+
+    def press(
+        self,
+        user_id: int,
+        button: str,
+        *,
+        message_id: int | None = None,
+        chat_id: int | None = None,
+        bot: str | int | None = None,
+    ) -> dict[str, Any]:
+        """A person presses an inline button, named by its callback data or its label.
+
+        Without a message: the newest one that has such a button. Gives the callback query; raises WrongRequest.
+        """
+        chat = self.chat_for(user_id, chat_id, bot)
+        messages = [chat.messages[message_id]] if message_id in chat.messages else []
+        if message_id is None:
+            messages = [message for _, message in sorted(chat.messages.items(), reverse=True)]
+        if not messages:
+            raise WrongRequest("the message is gone")
+        for message in messages:
+            for row in message.get("reply_markup", {}).get("inline_keyboard", []):
+                for one in row:
+                    if button in (one.get("callback_data"), one["text"]):
+                        return self._pressed(chat, message, one, user_id)
+        raise WrongRequest(f"there is no button {button!r} (any more)")
+
+    def _pressed(self, chat: Chat, message: Message, button: dict[str, Any], user_id: int) -> dict[str, Any]:
+        if not button.get("callback_data") or button.get("disabled"):
+            raise WrongRequest(f"the button {button['text']!r} tells the bot nothing")
+        owner = self.bot_by_id(message["from"]["id"])
+        if owner is None:
+            raise WrongRequest("the message is of no bot")
         query = {
             "id": str(secrets.randbits(62)),
-            "from": self.people[user_id],
+            "from": self.person(user_id),
             "message": message,
-            "chat_instance": str(chat.id * 7919),
+            "chat_instance": self.chat_instance(chat),
             "data": button["callback_data"],
         }
-        bot.queries[query["id"]] = {"at": time.monotonic(), "user": user_id}
-        self.push(bot, {"callback_query": query})
+        owner.queries[query["id"]] = {
+            "at": time.monotonic(),
+            "user": user_id,
+            "chat": chat.id,
+            "message": message["message_id"],
+            "data": button["callback_data"],
+        }
+        self.push(owner, {"callback_query": query})
         self.changed()
         return query
 
-    def block(self, user_id: int, token: str) -> None:
-        """A person blocks the bot."""
-        self._chat(user_id).blocked.add(token)
-        bot = self.bots[token]
+    @staticmethod
+    def chat_instance(chat: Chat) -> str:
+        """The number that stands for a chat in presses and launch data."""
+        return str((abs(chat.id) * 7919 + chat.bot_id) * (-1 if chat.id < 0 else 1))
+
+    def react(
+        self, user_id: int, message_id: int, emoji: str, *, chat_id: int | None = None, bot: str | int | None = None
+    ) -> None:
+        """A person puts an emoji on a message, or takes theirs away (empty). Bots hear of it if they asked to."""
+        chat = self.chat_for(user_id, chat_id, bot)
+        if message_id not in chat.messages:
+            raise WrongRequest(f"there is no message {message_id}")
+        of_message = chat.reactions.setdefault(message_id, {})
+        old = of_message.get(user_id, [])
+        new = [{"type": "emoji", "emoji": emoji}] if emoji else []
+        of_message[user_id] = new
         change = {
-            "chat": self._chat(user_id).public(),
-            "from": self.people[user_id],
+            "chat": self.chat_view(chat),
+            "message_id": message_id,
+            "user": self.person(user_id),
             "date": int(time.time()),
-            "old_chat_member": {"status": "member", "user": bot.user},
-            "new_chat_member": {"status": "kicked", "user": bot.user, "until_date": 0},
+            "old_reaction": old,
+            "new_reaction": new,
         }
-        self.push(bot, {"my_chat_member": change})
+        for one in self.bots.values():
+            if (chat.private and chat.bot_id == one.id) or (not chat.private and chat.is_admin(one.id)):
+                self.push(one, {"message_reaction": change})
         self.changed()
 
-    def open_app(self, user_id: int, *, url: str = "", theme: str = "light", start_param: str = "") -> dict[str, str]:
-        """What a client opens when a person opens the Mini App (its menu button's, when no url is given)."""
-        bot = self.only_bot()
-        target = url or bot.menu_button.get("web_app", {}).get("url", "")
+    # --- Mini Apps --------------------------------------------------------------------------------
+
+    def open_app(
+        self,
+        user_id: int,
+        *,
+        bot: str | int | None = None,
+        url: str = "",
+        start_param: str = "",
+        how: str = "",
+        theme: str = "light",
+        chat_id: int | None = None,
+        auth_date: int | None = None,
+    ) -> dict[str, str]:
+        """What a client opens when a person opens a Mini App: `url` to open and its `initData`.
+
+        `how`: `menu` or `inline` (a query_id comes along), `link` (chat_instance, chat_type and start_param),
+        `keyboard` (no user at all); without it a start parameter means a link. The address defaults to the bot's.
+        """
+        one = self.which_bot(bot)
+        chat = self.chat_for(user_id, chat_id, one.id)
+        target = url or one.mini_app(user_id)
+        how = how or ("link" if start_param else "menu")
         if not target:
-            raise bad("the bot has no Mini App yet")
-        data = init_data(bot.token, self.people[user_id], start_param=start_param)
-        return {"url": launch_url(target, data, theme=theme), "initData": data}
+            raise WrongRequest("the bot has no Mini App yet")
+        if theme not in THEMES or how not in ("menu", "inline", "link", "keyboard"):
+            raise WrongRequest("theme is light or dark; how is menu, inline, link or keyboard")
+        if len(start_param) > 512 or not START_PARAM.issuperset(start_param):
+            raise WrongRequest("a start parameter is up to 512 of A-Z a-z 0-9 _ -")
+        fields: dict[str, str] = {}
+        if how != "keyboard":
+            fields["user"] = user_field(self.person(user_id))
+        if how in ("menu", "inline"):
+            fields["query_id"] = f"AAH{secrets.token_urlsafe(15)}"
+            one.web_app_queries[fields["query_id"]] = user_id
+        if how == "link":
+            fields |= {
+                "chat_instance": self.chat_instance(chat),
+                "chat_type": "sender" if chat.private else chat.type,
+            }
+            if start_param:
+                fields["start_param"] = start_param
+        fields["auth_date"] = str(int(time.time()) if auth_date is None else auth_date)
+        data = signed(one.token, fields)
+        return {"url": launch_url(target, data, theme=theme, start_param=start_param), "initData": data}
 
-    # --- the Bot API ------------------------------------------------------------------------------
+    def web_app_data(self, user_id: int, data: str, button_text: str, *, bot: str | int | None = None) -> Message:
+        """A Mini App opened from a reply keyboard sends its data to the bot."""
+        if not 1 <= len(data.encode()) <= 4096:
+            raise WrongRequest("data of a Mini App is 1 to 4096 bytes")
+        return self.say(user_id, "", bot=bot, more={"web_app_data": {"data": data, "button_text": button_text}})
 
-    def _chat(self, chat_id: int) -> Chat:
-        chat = self.chats.get(chat_id)
+    # --- what the Bot API asks --------------------------------------------------------------------
+
+    def target(self, bot: Bot, chat_id: Any) -> Chat:
+        """The chat a bot may write to. Raises ApiError 400 or 403."""
+        name = str(chat_id or "")
+        if not name:
+            raise bad("chat_id is empty")
+        if name.startswith("@"):
+            chat = next((g for g in self.groups.values() if g.username.lower() == name[1:].lower()), None)
+        elif name.lstrip("-").isdigit():
+            number = int(name)
+            chat = self.groups.get(number)
+            if chat is None and number in self.people:
+                chat = self.private_chat(bot, number)
+        else:
+            chat = None
         if chat is None:
             raise bad("chat not found")
+        if chat.private:
+            if not chat.started:
+                raise forbidden("bot can't initiate conversation with a user")
+            if chat.blocked:
+                raise forbidden("bot was blocked by the user")
+        elif chat.members.get(bot.id) == "kicked":
+            raise forbidden("bot was kicked from the supergroup chat")
+        elif not chat.has(bot.id):
+            raise forbidden("bot is not a member of the supergroup chat")
         return chat
 
-    def _target(self, bot: BotState, params: Params) -> Chat:
-        try:
-            chat = self._chat(int(params.get("chat_id", 0)))
-        except ValueError:
-            raise bad("chat not found") from None
-        if chat.type == "private":
-            if bot.token in chat.blocked:
-                raise ApiError(403, "Forbidden: bot was blocked by the user")
-            if bot.token not in chat.started:
-                raise ApiError(403, "Forbidden: bot can't initiate conversation with a user")
-        return chat
-
-    def _post(self, chat: Chat, sender: dict[str, Any], content: dict[str, Any]) -> dict[str, Any]:
-        message = {
-            "message_id": chat.next_message,
-            "date": int(time.time()),
-            "chat": chat.public()
-            | ({"first_name": self.people[chat.id]["first_name"]} if chat.type == "private" else {}),
-            "from": sender,
-            **content,
-        }
-        chat.messages[chat.next_message] = message
-        chat.next_message += 1
-        chat.action, chat.draft = "", ""
-        return message
-
-    def _pace(self, chat: Chat) -> None:
+    def pace(self, bot: Bot, chat: Chat) -> None:
+        """Flood limits, when they are on. Raises ApiError 429."""
         if not self.flood:
             return
         now = time.monotonic()
-        times = self._sends.setdefault(chat.id, deque())
-        while times and now - times[0] > 5:
-            times.popleft()
-        if len(times) >= 5:
-            raise ApiError(429, f"Too Many Requests: retry after {1}", retry_after=max(1, int(5 - (now - times[0]))))
+        times = self._sends.setdefault((bot.id, chat.id), deque(maxlen=60))
+        recent = [t for t in times if now - t < BURST]
+        if len(recent) >= BURST:
+            raise too_many(max(1, round(BURST - (now - recent[0]))))
+        minute = [t for t in times if now - t < 60]
+        if not chat.private and len(minute) >= GROUP_PER_MINUTE:
+            raise too_many(max(1, round(60 - (now - minute[0]))))
         times.append(now)
 
-    def call(self, token: str, method: str, params: Params) -> Any:
-        """Carry out one method (all but getUpdates, which waits)."""
-        bot = self.bot(token)
-        name = method.lower()
-        handler: Callable[[BotState, Params], Any] | None = getattr(self, f"do_{name}", None)
-        if handler is None:
-            if name in _JUST_TRUE:
-                bot.texts[name] = str(params)
-                return True
-            raise ApiError(404, "Not Found")
-        result = handler(bot, params)
+    # --- faults -----------------------------------------------------------------------------------
+
+    def add_fault(self, method: str, kind: str, *, count: int = 1, seconds: float = 1.0) -> Fault:
+        """Let something go wrong, see `Fault`. Raises WrongRequest."""
+        if kind not in FAULT_KINDS:
+            raise WrongRequest(f"kind must be one of {', '.join(FAULT_KINDS)}")
+        if count < 1 or seconds < 0:
+            raise WrongRequest("count must be at least 1 and seconds at least 0")
+        self._fault_number += 1
+        fault = Fault(method or "*", kind, count, seconds, self._fault_number)
+        self.faults.append(fault)
         self.changed()
-        return result
+        return fault
 
-    def do_getme(self, bot: BotState, _params: Params) -> Any:
-        return bot.user
+    def clear_faults(self, number: int | None = None) -> None:
+        """Take one fault back, or all."""
+        self.faults = [f for f in self.faults if number is not None and f.number != number]
+        self.changed()
 
-    def do_sendmessage(self, bot: BotState, params: Params) -> Any:
-        chat = self._target(bot, params)
-        self._pace(chat)
-        text, entities = rules.checked_text(params)
-        markup = rules.checked_markup(params, private=chat.type == "private")
-        content: dict[str, Any] = {"text": text}
-        if entities:
-            content["entities"] = entities
-        if markup:
-            content["reply_markup"] = markup
-        reply = rules.load(params.get("reply_parameters")) or {}
-        if reply.get("message_id") in chat.messages:
-            content["reply_to_message"] = chat.messages[reply["message_id"]]
-        return self._post(chat, bot.user, content)
-
-    def _own(self, bot: BotState, params: Params) -> tuple[Chat, dict[str, Any]]:
-        chat = self._target(bot, params)
-        message = chat.messages.get(int(params.get("message_id", 0)))
-        if message is None or message["from"]["id"] != bot.user["id"]:
-            raise bad("message to edit not found")
-        return chat, message
-
-    def do_editmessagetext(self, bot: BotState, params: Params) -> Any:
-        chat, message = self._own(bot, params)
-        text, entities = rules.checked_text(params)
-        markup = rules.checked_markup(params, private=chat.type == "private")
-        same = (
-            text == message.get("text")
-            and entities == message.get("entities", [])
-            and (markup or None) == message.get("reply_markup")
-        )
-        if same:
-            raise bad(
-                "message is not modified: specified new message content and reply markup are exactly the same as a "
-                "current content and reply markup of the message"
-            )
-        chat.edits.setdefault(message["message_id"], []).append(message.get("text", ""))
-        message["text"] = text
-        message["edit_date"] = int(time.time())
-        for key, value in (("entities", entities), ("reply_markup", markup)):
-            message.pop(key, None)
-            if value:
-                message[key] = value
-        return message
-
-    def do_editmessagereplymarkup(self, bot: BotState, params: Params) -> Any:
-        chat, message = self._own(bot, params)
-        markup = rules.checked_markup(params, private=chat.type == "private")
-        if (markup or None) == message.get("reply_markup"):
-            raise bad("message is not modified")
-        message.pop("reply_markup", None)
-        if markup:
-            message["reply_markup"] = markup
-        return message
-
-    def do_deletemessage(self, bot: BotState, params: Params) -> Any:
-        chat = self._target(bot, params)
-        if chat.messages.pop(int(params.get("message_id", 0)), None) is None:
-            raise bad("message to delete not found")
-        return True
-
-    def do_answercallbackquery(self, bot: BotState, params: Params) -> Any:
-        query = bot.queries.pop(str(params.get("callback_query_id")), None)
-        if query is None or time.monotonic() - query["at"] > QUERY_LIFE:
-            raise bad("query is too old and response timeout expired or query ID is invalid")
-        text = str(params.get("text") or "")
-        if rules.units(text) > rules.ANSWER_LIMIT:
-            raise bad("MESSAGE_TOO_LONG")
-        alert = str(params.get("show_alert", "")).lower() == "true"
-        self.answers.append({"user": query["user"], "text": text, "alert": alert})
-        return True
-
-    def do_setmycommands(self, bot: BotState, params: Params) -> Any:
-        commands = rules.load(params.get("commands")) or []
-        for one in commands:
-            if not 1 <= len(one["command"]) <= 32 or not one["description"] or len(one["description"]) > 256:
-                raise bad("BOT_COMMAND_INVALID")
-        bot.commands[str(params.get("language_code") or "")] = commands
-        return True
-
-    def do_getmycommands(self, bot: BotState, params: Params) -> Any:
-        return bot.commands.get(str(params.get("language_code") or ""), [])
-
-    def do_deletemycommands(self, bot: BotState, params: Params) -> Any:
-        bot.commands.pop(str(params.get("language_code") or ""), None)
-        return True
-
-    def do_setchatmenubutton(self, bot: BotState, params: Params) -> Any:
-        bot.menu_button = rules.load(params.get("menu_button")) or {"type": "default"}
-        return True
-
-    def do_getchatmenubutton(self, bot: BotState, _params: Params) -> Any:
-        return bot.menu_button
-
-    def do_sendchataction(self, bot: BotState, params: Params) -> Any:
-        self._target(bot, params).action = str(params.get("action", "typing"))
-        return True
-
-    def do_sendmessagedraft(self, bot: BotState, params: Params) -> Any:
-        chat = self._target(bot, params)
-        if chat.type != "private" or int(params.get("draft_id", 0)) == 0:
-            raise bad("drafts are for private chats, with an id other than 0")
-        chat.draft = str(params.get("text") or "Thinking…")
-        return True
-
-    def do_setwebhook(self, bot: BotState, params: Params) -> Any:
-        bot.webhook = str(params.get("url") or "")
-        bot.secret = str(params.get("secret_token") or "")
-        bot.allowed = rules.load(params.get("allowed_updates")) or []
-        self._maybe_drop(bot, params)
-        bot.arrived.set()
-        return True
-
-    def do_deletewebhook(self, bot: BotState, params: Params) -> Any:
-        bot.webhook = bot.secret = ""
-        self._maybe_drop(bot, params)
-        return True
-
-    @staticmethod
-    def _maybe_drop(bot: BotState, params: Params) -> None:
-        if str(params.get("drop_pending_updates", "")).lower() == "true":
-            bot.updates.clear()
-
-    def do_getwebhookinfo(self, bot: BotState, _params: Params) -> Any:
-        return {
-            "url": bot.webhook,
-            "has_custom_certificate": False,
-            "pending_update_count": len(bot.updates),
-            **({"last_error_message": bot.last_error, "last_error_date": int(time.time())} if bot.last_error else {}),
-        }
-
-    def do_getchat(self, bot: BotState, params: Params) -> Any:
-        chat = self._target(bot, params)
-        return {**chat.public(), "accent_color_id": 0, "max_reaction_count": 11, "accepted_gift_types": _GIFTS}
-
-    def do_getchatmember(self, bot: BotState, params: Params) -> Any:
-        chat = self._target(bot, params)
-        user_id = int(params.get("user_id", 0))
-        person = self.people.get(user_id)
-        if person is None:
-            raise bad("user not found")
-        return {"status": "member" if user_id in chat.members else "left", "user": person}
-
-    def do_getchatadministrators(self, bot: BotState, params: Params) -> Any:
-        self._target(bot, params)
-        return []
-
-    def do_getfile(self, bot: BotState, params: Params) -> Any:
-        del bot
-        file_id = str(params.get("file_id"))
-        if file_id not in self.files:
-            raise bad("invalid file_id")
-        return {
-            "file_id": file_id,
-            "file_unique_id": file_id[:12],
-            "file_size": len(self.files[file_id][1]),
-            "file_path": f"documents/{file_id}",
-        }
-
-    def do_senddocument(self, bot: BotState, params: Params) -> Any:
-        chat = self._target(bot, params)
-        given = params.get("document")
-        name, data = given if isinstance(given, tuple) else ("", b"")
-        if not data:
-            raise bad("there is no document in the request")
-        file_id = secrets.token_urlsafe(16)
-        self.files[file_id] = (name, data)
-        caption, entities = rules.parsed(str(params.get("caption") or ""), params, entities_key="caption_entities")
-        if rules.units(caption) > rules.CAPTION_LIMIT:
-            raise bad("message caption is too long")
-        document = {"file_id": file_id, "file_unique_id": file_id[:12], "file_name": name, "file_size": len(data)}
-        content: dict[str, Any] = {"document": document}
-        if caption:
-            content["caption"] = caption
-        if entities:
-            content["caption_entities"] = entities
-        return self._post(chat, bot.user, content)
-
-    async def get_updates(self, token: str, params: Params) -> Any:
-        """Long polling: confirms what lies below `offset`, waits up to `timeout` seconds for something new."""
-        bot = self.bot(token)
-        if bot.webhook:
-            raise ApiError(
-                409, "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook first"
-            )
-        bot.polling += 1
-        mine = bot.polling
-        bot.arrived.set()
-        offset = int(params.get("offset") or 0)
-        while bot.updates and bot.updates[0]["update_id"] < offset:
-            bot.updates.popleft()
-        allowed = rules.load(params.get("allowed_updates")) or []
-        ends = time.monotonic() + min(50.0, float(params.get("timeout") or 0))
-        while True:
-            found = [u for u in bot.updates if u["update_id"] >= offset and _wanted(u, allowed)]
-            if found or time.monotonic() >= ends:
-                return found[: int(params.get("limit") or 100)]
-            bot.arrived.clear()
-            try:
-                async with asyncio.timeout(max(0.01, ends - time.monotonic())):
-                    await bot.arrived.wait()
-            except TimeoutError:
-                pass
-            if bot.polling != mine:
-                raise ApiError(
-                    409,
-                    "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running",
-                )
-
-    async def deliver(self, bot: BotState, session: aiohttp.ClientSession) -> None:
-        """Call a webhook for ever, one update after the other, each until it was taken."""
-        pause = 0.2
-        while True:
-            if not bot.webhook or not bot.updates:
-                bot.arrived.clear()
-                await bot.arrived.wait()
-                continue
-            update = bot.updates[0]
-            headers = {"X-Telegram-Bot-Api-Secret-Token": bot.secret} if bot.secret else {}
-            try:
-                async with session.post(bot.webhook, json=update, headers=headers) as answer:
-                    taken = 200 <= answer.status < 300
-                    bot.last_error = "" if taken else f"Wrong response from the webhook: {answer.status}"
-            except (aiohttp.ClientError, TimeoutError) as error:
-                taken, bot.last_error = False, f"Connection failed: {type(error).__name__}"
-            if taken:
-                pause = 0.2
-                if bot.updates and bot.updates[0] is update:
-                    bot.updates.popleft()
-            else:
-                await asyncio.sleep(pause)
-                pause = min(5.0, pause * 2)
-
-    def fault_for(self, method: str) -> Fault | None:
+    def fault_of_call(self, method: str) -> Fault | None:
         """The fault the next call of this method meets, used up by asking."""
+        return self._take_fault(method, only=[k for k in FAULT_KINDS if k not in UPDATE_FAULTS])
+
+    def _take_fault(self, name: str, *, only: Iterable[str]) -> Fault | None:
         for fault in self.faults:
-            if fault.method in ("*", method) and fault.count > 0:
+            if fault.kind in only and fault.meets(name):
                 fault.count -= 1
                 if fault.count == 0:
                     self.faults.remove(fault)
+                self.changed()
                 return fault
         return None
 
 
-def _wanted(update: dict[str, Any], allowed: list[str]) -> bool:
-    return not allowed or any(kind in update for kind in allowed)
+def _plain(user: User) -> User:
+    """A user without what only getMe tells."""
+    return {k: v for k, v in user.items() if not k.startswith(("can_", "supports_", "has_")) and k != "photo_url"}
 
 
-_JUST_TRUE = frozenset(
-    {
-        "setmydescription",
-        "setmyshortdescription",
-        "setmyname",
-        "setmessagereaction",
-        "logout",
-        "close",
-        "pinchatmessage",
-        "unpinchatmessage",
-        "leavechat",
-    }
-)
-_GIFTS = {
-    "unlimited_gifts": False,
-    "limited_gifts": False,
-    "unique_gifts": False,
-    "premium_subscription": False,
-    "gifts_from_channels": False,
-}
+def _frozen(value: Any) -> Any:
+    """A deep copy: an update keeps what was true when it was made."""
+    if isinstance(value, dict):
+        return {k: _frozen(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_frozen(v) for v in value]
+    return value

@@ -1,230 +1,381 @@
-"use strict";
-// A chat page over the simulator's control API, and the host side of the Mini App bridge.
+// The chat itself, over the simulator's control API.
+import {rich} from "/static/text.js";
+import * as app from "/static/app.js";
+import * as side from "/static/side.js";
+
 const $ = (id) => document.getElementById(id);
+const make = (tag, text, name) => { const node = document.createElement(tag); if (text) node.textContent = text; if (name) node.className = name; return node; };
 const query = new URLSearchParams(location.search);
-let me = Number(query.get("user")) || 0;
-let theme = query.get("theme") || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");
-let state = null, shownAnswers = null, lastDrawn = "", appTheme = {};
+let me = Number(query.get("user")) || 0, wantedBot = query.get("bot") || "", wantedChat = query.get("chat") || "";
+let state = null, source = null, shownAnswer = -1, shownChat = "", replyTo = null, editing = null;
+const nodes = new Map(), waiting = new Set(), typed = new Map();
 
-const setTheme = (name) => { theme = name; document.documentElement.dataset.theme = name; };
-setTheme(theme);
+// --- theme ---------------------------------------------------------------------------------------
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const theme = () => $("theme").value || (dark.matches ? "dark" : "light");
+function applyTheme() { document.documentElement.dataset.theme = theme(); app.sendTheme(); }
+if (["light", "dark"].includes(query.get("theme"))) $("theme").value = query.get("theme");
+$("theme").onchange = applyTheme;
+dark.addEventListener("change", applyTheme);
 
+// --- talking to the simulator --------------------------------------------------------------------
 async function post(path, body) {
   const answer = await fetch("/sim/" + path, {method: "POST", headers: {"Content-Type": "application/json"}, body: JSON.stringify(body)});
   const data = await answer.json();
   if (!answer.ok) { toast(data.description || "refused"); throw new Error(data.description); }
   return data;
 }
+const here = () => state?.chats.find((c) => c.key === shownChat) || null;
+const where = () => { const c = here(); return c.type === "private" ? {bot: c.bot} : {chat: c.id}; };
+const botOf = (c) => state.bots.find((b) => c && (c.type === "private" ? b.username === c.bot : b.id in c.members));
+const say = (text, more) => here() && post("say", {user: me, text, ...where(), ...more});
 
 let toastTimer = 0;
 function toast(text) {
   $("toast").textContent = text; $("toast").hidden = false;
-  clearTimeout(toastTimer); toastTimer = setTimeout(() => { $("toast").hidden = true; }, 4000);
+  clearTimeout(toastTimer); toastTimer = setTimeout(() => { $("toast").hidden = true; }, 4500);
+}
+function ask({title, text, buttons}) {
+  return new Promise((resolve) => {
+    const dialog = $("dialog");
+    let answer = null;
+    $("dialog-title").textContent = title || ""; $("dialog-title").hidden = !title;
+    $("dialog-text").textContent = text || "";
+    $("dialog-buttons").replaceChildren(...buttons.map((b) => {
+      const button = make("button", b.text, b.type || "");
+      button.onclick = () => { answer = b.id; };
+      return button;
+    }));
+    dialog.onclose = () => resolve(answer);
+    dialog.showModal();
+  });
 }
 
-// Text with entities as DOM nodes: never as markup, so nothing a bot sends can run here.
-function rich(text, entities) {
-  const fragment = document.createDocumentFragment();
-  const list = [...(entities || [])].sort((a, b) => a.offset - b.offset || b.length - a.length);
-  const build = (from, to, inside) => {
-    const out = document.createDocumentFragment();
-    let at = from, i = 0;
-    while (i < inside.length) {
-      const e = inside[i];
-      if (e.offset > at) out.append(text.slice(at, e.offset));
-      const end = Math.min(to, e.offset + e.length);
-      const nested = [];
-      i += 1;
-      while (i < inside.length && inside[i].offset < end) nested.push(inside[i++]);
-      const node = element(e, text.slice(e.offset, end));
-      node.append(build(e.offset, end, nested));
-      out.append(node);
-      at = end;
-    }
-    if (at < to) out.append(text.slice(at, to));
-    return out;
-  };
-  fragment.append(build(0, text.length, list));
-  return fragment;
-}
-function element(e, inner) {
-  const tags = {bold: "b", italic: "i", underline: "u", strikethrough: "s", code: "code", pre: "pre", blockquote: "blockquote", expandable_blockquote: "blockquote"};
-  if (e.type === "text_link" || e.type === "url") {
-    const a = document.createElement("a"); const url = e.url || inner;
-    if (/^https?:/.test(url)) { a.href = url; a.target = "_blank"; a.rel = "noreferrer"; }
-    return a;
+// --- links ---------------------------------------------------------------------------------------
+// true when the link was dealt with here: links to bots stay inside
+function link(url) {
+  let to;
+  try { to = new URL(url); } catch { return false; }
+  if (!["t.me", "telegram.me"].includes(to.hostname)) return false;
+  const name = to.pathname.split("/")[1] || "";
+  const bot = state.bots.find((b) => b.username.toLowerCase() === name.toLowerCase());
+  if (!bot) { toast(`@${name} is not in this simulator`); return true; }
+  if (to.searchParams.has("startapp")) openApp(bot, {startParam: to.searchParams.get("startapp"), how: "link"});
+  else {
+    go(`${bot.id}:${me}`);
+    if (to.searchParams.has("start")) say(("/start " + to.searchParams.get("start")).trim());
   }
-  if (e.type === "bot_command") {
-    const b = document.createElement("a"); b.href = "#"; b.onclick = (ev) => { ev.preventDefault(); say(inner); }; return b;
-  }
-  return document.createElement(tags[e.type] || "span");
+  return true;
+}
+function openApp(bot, more, buttonText) {
+  const c = here();
+  const chat = c && c.type !== "private" ? {chat: c.id} : {};
+  return app.open({ask: {user: me, bot: bot.username, ...chat, ...more}, title: bot.first_name, buttonText}).catch(() => {});
 }
 
-const say = (text) => post("say", {user: me, text, chat: chat() ? chat().id : me});
-const chat = () => state && (state.chats.find((c) => String(c.id) === query.get("chat")) || state.chats.find((c) => c.id === me));
-
+// --- drawing -------------------------------------------------------------------------------------
+function go(key) {
+  if (here()) typed.set(shownChat, $("text").value);
+  shownChat = key; replyTo = editing = null;
+  nodes.clear(); $("messages").replaceChildren();
+  $("text").value = typed.get(key) || "";
+  draw(); grow();
+  $("scroll").scrollTop = $("scroll").scrollHeight;
+  if ($("side").classList.contains("open")) side.show(false);
+}
+function choose() {
+  if (here()) return;
+  const c = state.chats.find((one) => String(one.id) === wantedChat && one.type !== "private")
+    || state.chats.find((one) => one.type === "private" && (!wantedBot || one.bot === wantedBot)) || state.chats[0];
+  if (c) go(c.key);
+}
 function draw() {
-  const bot = state.bots[0];
-  $("bot-name").textContent = bot ? bot.first_name : "waiting for the bot";
-  const c = chat();
-  $("bot-state").textContent = (c && c.action) ? c.action + "…" : "local simulator, not Telegram";
-  if ($("person").options.length !== state.people.length) {
-    $("person").replaceChildren(...state.people.map((p) => new Option(p.first_name, p.id, false, p.id === me)));
+  if (!state) return;
+  const people = JSON.stringify(state.people.map((p) => [p.id, p.first_name]));
+  if ($("person").dataset.mark !== people) {
+    $("person").dataset.mark = people;
+    $("person").replaceChildren(...state.people.map((p) => new Option([p.first_name, p.last_name].filter(Boolean).join(" "), p.id)));
   }
-  if (!me && state.people.length) me = state.people[0].id;
-  $("menu").hidden = !(bot && bot.menuButton && bot.menuButton.web_app);
-  if (bot && bot.menuButton.text) $("menu").textContent = bot.menuButton.text;
-  const mark = JSON.stringify([me, c && c.messages, c && c.draft]);
-  if (c && mark !== lastDrawn) { lastDrawn = mark; drawMessages(c, bot); }
-  drawAnswers();
+  $("person").value = String(me);
+  const c = here(), bot = botOf(c);
+  side.draw(state, c);
+  if (!c) {
+    $("bot-name").textContent = state.people.length ? "Waiting for a bot" : "Nobody is here";
+    $("messages").replaceChildren(make("li", state.people.length ? "Start a bot with this address as its Bot API server. Its chat appears here." : "Add a person: POST /sim/users", "empty"));
+    $("composer").hidden = $("start").hidden = true;
+    return;
+  }
+  document.title = `${c.title} (local simulator)`;
+  $("bot-name").textContent = c.title;
+  const face = side.avatar(c); face.id = "bot-avatar"; $("bot-avatar").replaceWith(face);
+  const members = Object.values(c.members).filter((s) => !["left", "kicked"].includes(s)).length;
+  $("bot-state").textContent = c.action ? doing[c.action] || c.action : c.type === "private" ? (bot && (bot.polling || bot.webhook) ? "bot" : "bot, not listening now") : `${members} members`;
+  $("bot-state").classList.toggle("busy", Boolean(c.action));
+  drawMessages(c, bot);
+  drawFoot(c, bot);
 }
+const doing = {typing: "typing…", upload_document: "sending a file…", upload_photo: "sending a photo…"};
 
 function drawMessages(c, bot) {
-  const list = $("messages");
-  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
-  const items = [];
-  for (const m of c.messages) {
-    const li = document.createElement("li");
-    li.className = "m" + (m.from.id === me ? " me" : "");
-    li.dataset.id = m.message_id;
-    if (m.reply_to_message) {
-      const r = document.createElement("span"); r.className = "reply"; r.textContent = m.reply_to_message.text || ""; li.append(r);
-    }
-    if (m.document) li.append("📄 " + m.document.file_name + "\n");
-    li.append(rich(m.text || m.caption || "", m.entities || m.caption_entities));
-    const t = document.createElement("time");
-    t.textContent = new Date(m.date * 1000).toLocaleTimeString([], {hour: "2-digit", minute: "2-digit"}) + (m.edit_date ? " edited" : "");
-    li.append(t);
-    items.push(li);
-    if (m.reply_markup && m.reply_markup.inline_keyboard) items.push(keyboard(m));
+  const scroll = $("scroll"), atEnd = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 90;
+  const items = [], seen = new Set();
+  let day = "";
+  c.messages.forEach((m, i) => {
+    const its = new Date(m.date * 1000).toDateString();
+    if (its !== day) { day = its; items.push(keep("day" + its, its, () => make("li", its === new Date().toDateString() ? "Today" : new Date(m.date * 1000).toLocaleDateString([], {day: "numeric", month: "long"}), "day"))); }
+    const before = c.messages[i - 1], after = c.messages[i + 1];
+    const first = !before || before.from.id !== m.from.id, last = !after || after.from.id !== m.from.id;
+    items.push(keep("m" + m.message_id, JSON.stringify([m, first, last, me]), () => messageNode(c, m, first, last)));
+  });
+  if (c.draft) items.push(keep("draft", JSON.stringify(c.draft), () => {
+    const item = make("li", "", "m draft first last"), bubble = make("div", "", "bubble"), body = make("div", "", "body");
+    body.append(rich(c.draft.text || "Thinking…", c.draft.entities, {link, say}));
+    bubble.append(body); item.append(bubble);
+    return item;
+  }));
+  if (!c.messages.length && !c.draft) items.push(keep("empty", String(bot?.about), () => make("li", bot?.about || "No messages here yet.", "empty")));
+  function keep(key, mark, build) {
+    seen.add(key);
+    const known = nodes.get(key);
+    if (known && known.mark === mark) return known.node;
+    const node = build();
+    nodes.set(key, {mark, node, old: known?.node});
+    return node;
   }
-  if (c.draft) { const d = document.createElement("li"); d.className = "m"; d.textContent = c.draft; items.push(d); }
-  if (!c.messages.length) {
-    const start = document.createElement("li"); start.className = "keys";
-    const b = document.createElement("button"); b.textContent = "START"; b.className = "primary"; b.type = "button"; b.disabled = !bot;
-    b.onclick = () => say("/start"); start.append(b); items.push(start);
+  for (const key of [...nodes.keys()]) if (!seen.has(key)) nodes.delete(key);
+  place($("messages"), items);
+  if (atEnd) scroll.scrollTop = scroll.scrollHeight;
+  showDown();
+}
+// put the nodes in order, moving as little as possible: what has the focus keeps it
+function place(list, items) {
+  const active = document.activeElement, inOld = [...nodes.values()].find((n) => n.old && n.old.contains(active));
+  const spot = inOld ? [...inOld.old.querySelectorAll("button")].indexOf(active) : -1;
+  items.forEach((item, i) => { if (list.children[i] !== item) list.insertBefore(item, list.children[i] || null); });
+  while (list.children.length > items.length) list.lastElementChild.remove();
+  if (inOld) {
+    const buttons = inOld.node.querySelectorAll("button");
+    (buttons[Math.min(spot, buttons.length - 1)] || $("text")).focus({preventScroll: true});
   }
-  list.replaceChildren(...items);
-  if (atEnd) list.scrollTop = list.scrollHeight;
+  for (const n of nodes.values()) delete n.old;
+}
+const nameOf = (user) => [user.first_name, user.last_name].filter(Boolean).join(" ");
+
+function messageNode(c, m, first, last) {
+  const service = serviceText(m);
+  if (service) return make("li", service, "service");
+  const rows = m.reply_markup?.inline_keyboard;
+  const item = make("li", "", ["m", m.from.id === me ? "me" : "", first ? "first" : "", last ? "last" : "", rows ? "keys" : ""].filter(Boolean).join(" "));
+  item.dataset.id = m.message_id;
+  const bubble = make("div", "", "bubble");
+  if (c.type !== "private" && first && m.from.id !== me) bubble.append(make("div", nameOf(m.from), "sender"));
+  if (m.reply_to_message) {
+    const quote = make("button", "", "quote"); quote.type = "button";
+    quote.append(make("b", nameOf(m.reply_to_message.from)), make("span", side.preview(m.reply_to_message)));
+    quote.onclick = () => document.querySelector(`[data-id="${m.reply_to_message.message_id}"]`)?.scrollIntoView({block: "center", behavior: "smooth"});
+    bubble.append(quote);
+  }
+  if (m.photo) {
+    const image = make("img", "", "photo"), size = m.photo.at(-1);
+    image.src = "/sim/file/" + size.file_id; image.width = size.width; image.height = size.height; image.alt = m.caption || "Photo";
+    bubble.append(image);
+  }
+  if (m.document) {
+    const file = make("a", "", "file"); file.href = "/sim/file/" + m.document.file_id; file.download = m.document.file_name;
+    const icon = make("i", "↓"); icon.setAttribute("aria-hidden", "true");
+    const words = make("span", m.document.file_name); words.append(make("small", bytes(m.document.file_size)));
+    file.append(icon, words); bubble.append(file);
+  }
+  const body = make("div", "", "body");
+  body.append(rich(m.text || m.caption || "", m.entities || m.caption_entities, {link, say}));
+  const meta = make("span", "", "meta");
+  if (m.edit_date) {
+    const edited = make("button", "edited"); edited.type = "button"; edited.title = "What it said before";
+    edited.onclick = () => ask({title: "Earlier versions", text: m.edits.map((e) => e.text ?? e.caption ?? "(only its buttons)").join("\n\n———\n\n"), buttons: [{id: "ok", text: "OK"}]});
+    meta.append(edited);
+  }
+  meta.append(make("time", side.clock(m.date)));
+  body.append(meta); bubble.append(body);
+  if (m.reactions.length) { const line = make("div", "", "reactions"); line.append(...m.reactions.map((r) => make("span", r))); bubble.append(line); }
+  bubble.append(tools(m));
+  item.append(bubble);
+  if (rows) item.append(keyboard(m, rows));
+  return item;
+}
+function bytes(n) { return n < 1024 ? `${n} B` : n < 1048576 ? `${(n / 1024).toFixed(1)} KB` : `${(n / 1048576).toFixed(1)} MB`; }
+function serviceText(m) {
+  if (m.new_chat_members) return `${nameOf(m.new_chat_members[0])} joined the group`;
+  if (m.left_chat_member) return `${nameOf(m.left_chat_member)} left the group`;
+  if (m.web_app_data) return `Data from “${m.web_app_data.button_text}” was passed to the bot`;
+  return "";
+}
+function tools(m) {
+  const box = make("div", "", "tools");
+  const add = (text, label, act) => { const b = make("button", text); b.type = "button"; b.setAttribute("aria-label", label); b.title = label; b.onclick = act; box.append(b); };
+  add("↩", "Reply", () => { replyTo = m.message_id; editing = null; drawFoot(here(), botOf(here())); $("text").focus(); });
+  add("👍", "React with a thumb up", () => post("react", {user: me, message: m.message_id, emoji: "👍", ...where()}));
+  if (m.from.id === me && m.text) add("✎", "Edit", () => { editing = m.message_id; replyTo = null; $("text").value = m.text; drawFoot(here(), botOf(here())); grow(); $("text").focus(); });
+  return box;
 }
 
-function keyboard(m) {
-  const box = document.createElement("li"); box.className = "keys";
-  for (const row of m.reply_markup.inline_keyboard) {
-    const line = document.createElement("div");
+function keyboard(m, rows) {
+  const box = make("div", "", "grid");
+  for (const row of rows) {
+    const line = make("div");
     for (const button of row) {
-      const b = document.createElement("button"); b.type = "button"; b.textContent = button.text;
-      if (button.style) b.className = button.style;
-      b.onclick = () => pressed(m, button);
+      const b = make("button", button.text, [button.style, button.url ? "link" : "", button.web_app ? "web" : "", button.copy_text ? "copy" : "", waiting.has(m.message_id + button.text) ? "waiting" : ""].filter(Boolean).join(" "));
+      b.type = "button"; b.disabled = Boolean(button.disabled);
+      b.onclick = () => pressed(m, button, b);
       line.append(b);
     }
     box.append(line);
   }
   return box;
 }
-function pressed(m, button) {
-  if (button.callback_data) return post("press", {user: me, message: m.message_id, data: button.callback_data, chat: m.chat.id});
-  if (button.web_app) return openApp(button.web_app.url);
-  if (button.copy_text) { navigator.clipboard?.writeText(button.copy_text.text); return toast("copied"); }
-  if (button.url) return openLink(button.url);
-}
-function openLink(url) {
-  const link = new URL(url);
-  if (link.hostname === "t.me") {
-    const start = link.searchParams.get("startapp"), hello = link.searchParams.get("start");
-    if (start !== null) return openApp("", start);
-    if (hello !== null) return say("/start " + hello);
+async function pressed(m, button, node) {
+  if (button.callback_data) {
+    node.classList.add("waiting");
+    setTimeout(() => node.classList.remove("waiting"), 15000);
+    const pressedQuery = await post("press", {user: me, message: m.message_id, button: button.callback_data, ...where()}).catch(() => null);
+    if (pressedQuery) node.dataset.query = pressedQuery.id; else node.classList.remove("waiting");
+    return;
   }
-  open(url, "_blank", "noreferrer");
+  const bot = state.bots.find((b) => b.id === m.from.id);
+  if (button.web_app) return openApp(bot, {url: button.web_app.url, how: "inline"});
+  if (button.copy_text) {
+    await navigator.clipboard?.writeText(button.copy_text.text).catch(() => {});
+    return toast("Copied: " + button.copy_text.text);
+  }
+  if (button.url && !link(button.url)) {
+    const yes = /^https?:\/\//i.test(button.url) && await ask({title: "Open this link?", text: button.url, buttons: [{id: "no", text: "Cancel"}, {id: "open", text: "Open"}]});
+    if (yes === "open") window.open(button.url, "_blank", "noreferrer");
+  }
 }
 function drawAnswers() {
-  const count = state.answers.length ? JSON.stringify(state.answers.at(-1)) + state.answers.length : "";
-  if (shownAnswers !== null && count !== shownAnswers && state.answers.length) {
-    const last = state.answers.at(-1);
-    if (last.user === me && last.text) toast(last.text);
+  const last = state.answers.at(-1), number = last ? last.number : 0;
+  if (shownAnswer >= 0 && number > shownAnswer) {
+    for (const answer of state.answers.filter((a) => a.number > shownAnswer)) {
+      document.querySelector(`[data-query="${answer.queryId}"]`)?.classList.remove("waiting");
+      if (answer.url) link(answer.url);
+      if (answer.text && answer.alert) ask({text: answer.text, buttons: [{id: "ok", text: "OK"}]});
+      else if (answer.text) toast(answer.text);
+    }
   }
-  shownAnswers = count;
+  shownAnswer = number;
 }
 
-// --- the Mini App: the host side of the bridge ---------------------------------------------------
-let appOrigin = "";
-async function openApp(url, startParam) {
-  const opened = await post("open", {user: me, url: url || "", theme, startParam: startParam || ""});
-  appTheme = opened.theme; appOrigin = new URL(opened.url).origin;
-  $("app").hidden = false; $("frame").src = opened.url;
-  for (const id of ["main-button", "second-button", "app-back"]) $(id).hidden = true;
+// --- below the messages --------------------------------------------------------------------------
+function drawFoot(c, bot) {
+  const open = c.type !== "private" || (c.started && !c.blocked);
+  $("composer").hidden = !open;
+  $("start").hidden = open;
+  $("start").textContent = c.blocked ? "UNBLOCK" : "START";
+  const menu = bot && c.type === "private" ? bot.menuButton : {type: "default"};
+  $("menu").hidden = menu.type !== "web_app";
+  if (menu.text) $("menu").textContent = menu.text;
+  $("slash").hidden = !(bot && commandsOf(c, bot).length) || Boolean($("text").value);
+  const target = c.messages.find((m) => m.message_id === (editing ?? replyTo));
+  $("replying").hidden = !target;
+  if (target) { $("replying-what").textContent = editing ? "Edit" : "Reply to " + nameOf(target.from); $("replying-text").textContent = side.preview(target); }
+  const rows = c.keyboard?.keyboard;
+  $("keyboard").hidden = !rows || !open;
+  const mark = JSON.stringify(rows);
+  if (rows && $("keyboard").dataset.mark !== mark) {
+    $("keyboard").dataset.mark = mark;
+    $("keyboard").replaceChildren(...rows.map((row) => {
+      const line = make("div");
+      line.append(...row.map((key) => {
+        const text = typeof key === "string" ? key : key.text, b = make("button", text, key.style || "");
+        b.type = "button";
+        b.onclick = () => key.web_app ? openApp(bot, {url: key.web_app.url, how: "keyboard"}, text) : say(text);
+        return b;
+      }));
+      return line;
+    }));
+  }
 }
-function closeApp() { $("app").hidden = true; $("frame").src = "about:blank"; }
-function send(eventType, eventData) {
-  $("frame").contentWindow?.postMessage(JSON.stringify({eventType, eventData: eventData ?? null}), appOrigin);
+const commandsOf = (c, bot) => (c.type === "private" ? bot.commands : bot.groupCommands) || [];
+function showCommands(list) {
+  $("commands").hidden = !list.length;
+  $("commands").replaceChildren(...list.map((one) => {
+    const b = make("button"); b.type = "button";
+    b.append(make("b", "/" + one.command), make("span", one.description));
+    b.onclick = () => { showCommands([]); $("text").value = ""; grow(); say("/" + one.command); };
+    return b;
+  }));
 }
-function viewport() { const f = $("frame"); send("viewport_changed", {height: f.clientHeight, width: f.clientWidth, is_state_stable: true, is_expanded: true}); }
-function bottomButton(id, d) {
-  const b = $(id); b.hidden = !d.is_visible; b.textContent = d.text || "Continue"; b.disabled = d.is_active === false;
-  b.style.background = d.color || ""; b.style.color = d.text_color || "";
-}
-const host = {
-  web_app_ready() {}, web_app_expand() { viewport(); }, web_app_close: closeApp,
-  web_app_request_theme() { send("theme_changed", {theme_params: appTheme}); },
-  web_app_request_viewport: viewport,
-  web_app_request_safe_area() { send("safe_area_changed", {top: 0, bottom: 0, left: 0, right: 0}); },
-  web_app_request_content_safe_area() { send("content_safe_area_changed", {top: 0, bottom: 0, left: 0, right: 0}); },
-  web_app_setup_main_button(d) { bottomButton("main-button", d); },
-  web_app_setup_secondary_button(d) { bottomButton("second-button", d); },
-  web_app_setup_back_button(d) { $("app-back").hidden = !d.is_visible; },
-  web_app_open_link(d) { if (/^https?:/.test(d.url)) open(d.url, "_blank", "noreferrer"); },
-  web_app_open_tg_link(d) { openLink("https://t.me" + d.path_full); },
-  web_app_open_popup(d) {
-    const text = [d.title, d.message].filter(Boolean).join("\n");
-    const yes = confirm(text); const buttons = d.buttons || [];
-    const picked = yes ? buttons.find((b) => b.type !== "cancel") : buttons.find((b) => b.type === "cancel");
-    send("popup_closed", picked ? {button_id: picked.id} : {});
-  },
-  web_app_data_send(d) { say(String(d.data)); closeApp(); },
-};
-addEventListener("message", (event) => {
-  if (event.source !== $("frame").contentWindow || event.origin !== appOrigin) return;
-  let m; try { m = typeof event.data === "string" ? JSON.parse(event.data) : event.data; } catch { return; }
-  const handler = host[m && m.eventType];
-  if (handler) handler(m.eventData || {});
-});
-$("main-button").onclick = () => send("main_button_pressed");
-$("second-button").onclick = () => send("secondary_button_pressed");
-$("app-back").onclick = () => send("back_button_pressed");
-$("app-close").onclick = closeApp;
-$("menu").onclick = () => openApp("");
+function grow() { const t = $("text"); t.style.height = "auto"; t.style.height = t.scrollHeight + "px"; }
+function showDown() { const s = $("scroll"); $("down").hidden = s.scrollHeight - s.scrollTop - s.clientHeight < 160; }
 
-// --- the composer --------------------------------------------------------------------------------
 $("composer").onsubmit = async (event) => {
   event.preventDefault();
-  const text = $("text").value.trim(); if (!text) return;
-  $("text").value = ""; grow(); $("commands").hidden = true;
-  await say(text);
+  const text = $("text").value.trim();
+  if (!text) return;
+  const edited = editing, more = replyTo ? {replyTo} : {};
+  $("text").value = ""; replyTo = editing = null; showCommands([]); grow();
+  $("scroll").scrollTop = $("scroll").scrollHeight;
+  await (edited ? post("edit", {user: me, message: edited, text, ...where()}) : say(text, more)).catch(() => { $("text").value = text; grow(); });
 };
-function grow() { const t = $("text"); t.style.height = "auto"; t.style.height = t.scrollHeight + 2 + "px"; }
 $("text").addEventListener("input", () => {
   grow();
-  const bot = state && state.bots[0]; const typed = $("text").value;
-  const fits = bot && /^\/\w*$/.test(typed) ? bot.commands.filter((c) => ("/" + c.command).startsWith(typed)) : [];
-  $("commands").hidden = !fits.length;
-  $("commands").replaceChildren(...fits.map((c) => {
-    const b = document.createElement("button"); b.type = "button"; const d = document.createElement("span"); d.textContent = c.description;
-    b.append("/" + c.command, d); b.onclick = () => { $("text").value = "/" + c.command + " "; $("commands").hidden = true; $("text").focus(); }; return b;
-  }));
+  const c = here(), bot = botOf(c), value = $("text").value;
+  showCommands(bot && /^\/\w*$/.test(value) ? commandsOf(c, bot).filter((one) => ("/" + one.command).startsWith(value)) : []);
+  if (c) drawFoot(c, bot);
 });
-$("text").addEventListener("keydown", (e) => { if (e.key === "Enter" && !e.shiftKey) { e.preventDefault(); $("composer").requestSubmit(); } });
-$("theme").onclick = () => { setTheme(theme === "dark" ? "light" : "dark"); if (!$("app").hidden) post("open", {user: me, theme}).then((o) => { appTheme = o.theme; host.web_app_request_theme(); }).catch(() => {}); };
-$("person").onchange = () => { me = Number($("person").value); lastDrawn = ""; draw(); };
-$("faults").onsubmit = (e) => { e.preventDefault(); post("fault", {method: $("fault-method").value, kind: $("fault-kind").value, seconds: 2}).then(() => toast("the next such call fails")); };
-document.querySelector(".behind").addEventListener("toggle", async function refresh() {
-  if (!this.open) return;
-  const calls = await (await fetch("/sim/calls")).json();
-  $("calls").replaceChildren(...calls.slice(-60).reverse().map((c) => {
-    const li = document.createElement("li"); if (c.ok === false) li.className = "bad";
-    li.textContent = c.method + " " + (c.params.chat_id || "") + " " + (c.error || String(c.params.text || "").slice(0, 60)); return li;
-  }));
-  setTimeout(() => refresh.call(this), 1500);
+$("text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) { event.preventDefault(); $("composer").requestSubmit(); }
+  if (event.key === "ArrowDown" && !$("commands").hidden) { event.preventDefault(); $("commands").querySelector("button")?.focus(); }
 });
+$("commands").addEventListener("keydown", (event) => {
+  const step = {ArrowDown: 1, ArrowUp: -1}[event.key];
+  if (!step) return;
+  event.preventDefault();
+  const all = [...$("commands").children], next = all[all.indexOf(document.activeElement) + step];
+  (next || $("text")).focus();
+});
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || $("dialog").open) return;
+  if (!$("commands").hidden) { showCommands([]); $("text").focus(); }
+  else if (replyTo || editing) stopReply();
+  else if ($("side").classList.contains("open")) side.show(false);
+});
+function stopReply() { if (editing) $("text").value = ""; replyTo = editing = null; drawFoot(here(), botOf(here())); grow(); $("text").focus(); }
+$("replying-stop").onclick = stopReply;
+$("slash").onclick = () => { const c = here(); showCommands($("commands").hidden ? commandsOf(c, botOf(c)) : []); $("commands").querySelector("button")?.focus(); };
+$("start").onclick = async () => {
+  const c = here();
+  if (c.blocked) return post("block", {user: me, bot: c.bot, blocked: false});
+  await say("/start");
+  $("text").focus();
+};
+$("menu").onclick = () => { const bot = botOf(here()); openApp(bot, {how: "menu", url: bot.menuButton.web_app.url}); };
+$("attach").onclick = () => $("file").click();
+$("file").onchange = async () => {
+  const [file] = $("file").files;
+  if (!file) return;
+  const data = new Uint8Array(await file.arrayBuffer());
+  let text = "";
+  for (let i = 0; i < data.length; i += 32768) text += String.fromCharCode(...data.subarray(i, i + 32768));
+  $("file").value = "";
+  await post("document", {user: me, name: file.name, base64: btoa(text), ...where()});
+};
+$("scroll").addEventListener("scroll", showDown, {passive: true});
+$("down").onclick = () => { $("scroll").scrollTo({top: $("scroll").scrollHeight, behavior: "smooth"}); };
+$("person").onchange = () => { me = Number($("person").value); shownChat = ""; shownAnswer = -1; nodes.clear(); listen(); };
 
-const source = new EventSource("/sim/events");
-source.onmessage = (event) => { state = JSON.parse(event.data); draw(); };
+// --- live ----------------------------------------------------------------------------------------
+function listen() {
+  source?.close();
+  source = new EventSource("/sim/events" + (me ? "?user=" + me : ""));
+  source.onmessage = (event) => {
+    state = JSON.parse(event.data);
+    if (!me) me = state.me;
+    choose(); draw(); drawAnswers();
+  };
+  source.onerror = () => { $("bot-state").textContent = "the simulator does not answer"; };
+}
+const host = {post, theme, ask, toast, link, go, redraw: draw, block: () => { const c = here(); return post("block", {user: me, bot: c.bot, blocked: !c.blocked}); }};
+app.setUp(host);
+side.setUp(host);
+applyTheme();
+listen();
