@@ -52,7 +52,9 @@ class Actor:
     @property
     def principal(self) -> str:
         """How audit lines and receipts name this actor."""
-        return f"api_key:{self.api_key_id}" if self.api_key_id is not None else f"user:{self.user_id}"
+        if self.api_key_id is not None:
+            return f"api_key:{self.api_key_id}"
+        return "system" if self.channel is Channel.SYSTEM else f"user:{self.user_id}"
 
     @property
     def in_workspace(self) -> str:

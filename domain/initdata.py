@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import unquote_plus
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -25,9 +24,12 @@ MAX_LENGTH = 8192
 MAX_AGE = timedelta(hours=24)
 SKEW = timedelta(seconds=60)
 PRODUCTION_KEY = "e7bf03a2fa4602af4580703d88dda5bb59f32ed8b02a56c187fe7d34caed242d"
+_HEX = "0123456789abcdefABCDEF"
 _HASH = re.compile(r"[0-9a-f]{64}")
 _DIGITS = re.compile(r"[0-9]{1,12}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_BYTE_OF = {high + low: bytes.fromhex(high + low) for high in _HEX for low in _HEX}
 
 
 class BadInitData(Unauthorized):
@@ -117,10 +119,11 @@ def _fields(raw: str) -> dict[str, str]:
         name, separator, value = part.partition("=")
         if not separator:
             raise BadInitData("hash")
-        try:
-            name, value = unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict")
-        except UnicodeDecodeError:
-            raise BadInitData("malformed") from None
+        if "%" in part or "+" in part:
+            try:
+                name, value = _decoded(name), _decoded(value)
+            except UnicodeDecodeError:
+                raise BadInitData("malformed") from None
         if name in fields:
             # first-wins and last-wins readers would log in two different people
             raise BadInitData("duplicate")
@@ -128,12 +131,28 @@ def _fields(raw: str) -> dict[str, str]:
     return fields
 
 
+def _decoded(text: str) -> str:
+    """One form-encoded text. Several times the standard library's speed, with the same answers for ASCII input."""
+    if "+" in text:
+        text = text.replace("+", " ")
+    head, *coded = text.split("%")
+    if not coded:
+        return text
+    pieces = [head.encode()]
+    for piece in coded:
+        try:
+            pieces.append(_BYTE_OF[piece[:2]] + piece[2:].encode())
+        except KeyError:
+            pieces.append(f"%{piece}".encode())
+    return b"".join(pieces).decode()
+
+
 def _check_string(fields: Mapping[str, str], *, leave_out: tuple[str, ...]) -> bytes:
-    return "\n".join(f"{name}={fields[name]}" for name in sorted(fields) if name not in leave_out).encode()
+    return "\n".join([f"{name}={fields[name]}" for name in sorted(fields) if name not in leave_out]).encode()
 
 
 def _accept(raw: str, fields: Mapping[str, str], *, now: datetime, max_age: timedelta, skew: timedelta) -> InitData:
-    if any(_CONTROL.search(name) or _CONTROL.search(value) for name, value in fields.items()):
+    if _CONTROL.search("".join([*fields, *fields.values()])):
         # a folded line break gives the same check string as separate fields
         raise BadInitData("control")
     when = fields.get("auth_date", "")
@@ -181,9 +200,11 @@ def _user(text: str) -> TelegramUser:
 def _text(value: Any, limit: int) -> str | None:
     if not isinstance(value, str):
         return None
-    clean = _CONTROL.sub("", value.encode("utf-16", "surrogatepass").decode("utf-16", "ignore")).strip()
-    return clean[:limit] or None
+    # JSON can spell half a character, which no database and no socket takes
+    return _LONE_SURROGATE.sub("", _CONTROL.sub("", value)).strip()[:limit] or None
 
 
 def _photo(value: Any) -> str | None:
-    return value if isinstance(value, str) and value.startswith("https://") and len(value) <= 500 else None
+    if not isinstance(value, str) or not value.startswith("https://") or len(value) > 500:
+        return None
+    return None if _CONTROL.search(value) or _LONE_SURROGATE.search(value) else value
