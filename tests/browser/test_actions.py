@@ -117,7 +117,7 @@ async def test_edit_makes_a_new_version_and_the_old_buttons_are_dead(
     ],
 )
 async def test_answers_in_words(
-    mine: Server, request: pytest.FixtureRequest, summary: str, field: str, button: str, status: str
+    mine: Server, request: pytest.FixtureRequest, *, summary: str, field: str, button: str, status: str
 ) -> None:
     found = mine.pending(mine.task())
     async with phone() as page:
@@ -390,3 +390,23 @@ async def test_long_lists_go_on(mine: Server, request: pytest.FixtureRequest) ->
         await page.get_by_label("Search").fill("number 07")
         await page.get_by_label("Search").press("Enter")
         await expect(page.locator("#rows a.cell")).to_have_count(1, timeout=TIMEOUT)
+
+
+async def test_what_happens_while_a_page_is_on_its_way_is_not_missed(
+    mine: Server, request: pytest.FixtureRequest
+) -> None:
+    async with phone() as page:
+        await into(page, mine, request, "approvals")
+        await expect(page.locator("#live")).to_have_text("live", timeout=TIMEOUT)
+        made: list[str] = []
+
+        async def late(route: Route) -> None:
+            answer = await route.fetch()
+            if not made:
+                made.append(str(mine.send("POST", "/api/tasks", {"title": "In between"}, expect=201)["id"]))
+                await page.wait_for_timeout(500)
+            await route.fulfill(response=answer)
+
+        await page.route("**/app/parts/tasks", late)
+        await page.evaluate("location.hash = '#/tasks'")
+        await expect(page.get_by_role("link", name="In between")).to_be_visible(timeout=TIMEOUT)

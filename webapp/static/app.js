@@ -9,7 +9,7 @@ const $ = (id) => document.getElementById(id);
 const main = $("main"), root = document.documentElement;
 let texts = JSON.parse($("texts").textContent);
 const say = (key, given = {}) => (texts[key] || key).replace(/\{(\w+)\}/g, (all, name) => name in given ? given[name] : all);
-let mark = null, unsaved = false, stale = false, grown = false, depth = 0, shown = "", number = 0;
+let happened = 0, mark = null, unsaved = false, stale = false, grown = false, depth = 0, shown = "", number = 0;
 const scrolls = new Map();
 
 // --- saying things -----------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ function wantedPart() {
 }
 async function show({quiet = false, again = false} = {}) {
   if (!session.open) return;
-  const mine = number += 1, wanted = wantedPart();
+  const mine = number += 1, wanted = wantedPart(), before = happened;
   let waiting = 0;
   if (!quiet && !again) {
     setUnsaved(false); grown = false;
@@ -146,6 +146,8 @@ async function show({quiet = false, again = false} = {}) {
   if (quiet && (text === shown || answer.status >= 400 || unsaved)) return;
   shown = text;
   draw(text, {keep: quiet || again, wanted});
+  // what happened while this was on its way may be missing from it
+  if (happened !== before && mark && mark.dataset.live) setTimeout(() => { if (mine === number) refresh(); }, 150);
   if (answer.status === 503) setTimeout(() => { if (mine === number) show({again: true}); }, 1500);
 }
 function draw(text, {keep, wanted}) {
@@ -407,6 +409,7 @@ function hear() {
     state: live,
     back: refresh,
     heard(kind, data) {
+      happened += 1;
       if (!mark || !mark.dataset.live.split(" ").includes(kind.split(".")[0])) return;
       const ref = mark.dataset.ref;
       if (ref && data.ref !== ref && data.taskId !== ref) return;
