@@ -43,7 +43,6 @@ ADMINISTERING = (
     "members:admin",
     "apikeys:admin",
     "secrets:admin",
-    "operators:write",
 )
 
 
