@@ -1,0 +1,29 @@
+"""Every text the pages and scripts name exists, and none is kept that nobody names."""
+
+import re
+from pathlib import Path
+
+import locales
+from webapp.texts import SCRIPT_KEYS, script_texts
+
+# keys made of a prefix and a value of a closed list
+FAMILIES = ("approval", "did", "count", "verdict", "severity", "kind", "grant", "settle", "channel", "operator", "node")
+SOURCES = "".join(p.read_text() for folder in ("templates", "parts", ".") for p in Path("webapp", folder).glob("*.*"))
+NAMED = set(re.findall(r'"(app-[a-z0-9_-]*[a-z0-9_])"', SOURCES))
+HAVE = set(re.findall(r"^(app-[\w-]+) =", Path("locales/en/miniapp.ftl").read_text(), re.M))
+
+
+def test_every_named_text_exists_and_none_is_left_over() -> None:
+    assert NAMED - HAVE == set()
+    spare = {key for key in HAVE - NAMED if not key.startswith((*(f"app-{f}-" for f in FAMILIES), "app-error-"))}
+    assert spare == set()
+
+
+def test_scripts_get_every_text_they_say() -> None:
+    script = Path("webapp/static/app.js").read_text()
+    said = {f"app-{key}" for key in re.findall(r'say\("([\w-]+)"', script)}
+    assert said - set(SCRIPT_KEYS) == set()
+    for code in locales.languages():
+        texts = script_texts(locales.load().of(code))
+        assert "{email}" in texts["code-sent"]
+        assert "{size}" in texts["checked-here"]
