@@ -10,11 +10,11 @@ from webapp.texts import SCRIPT_KEYS, script_texts
 FAMILIES = ("approval", "did", "count", "verdict", "severity", "kind", "grant", "settle", "channel", "operator", "node")
 SOURCES = "".join(p.read_text() for folder in ("templates", "parts", ".") for p in Path("webapp", folder).glob("*.*"))
 NAMED = set(re.findall(r'"(app-[a-z0-9_-]*[a-z0-9_])"', SOURCES))
-HAVE = set(re.findall(r"^(app-[\w-]+) =", Path("locales/en/miniapp.ftl").read_text(), re.M))
+HAVE = set(re.findall(r"^(app-[\w-]+) =", Path("locales/en/miniapp.ftl").read_text(), re.MULTILINE))
 
 
 def test_every_named_text_exists_and_none_is_left_over() -> None:
-    assert NAMED - HAVE == set()
+    assert set() == NAMED - HAVE
     spare = {key for key in HAVE - NAMED if not key.startswith((*(f"app-{f}-" for f in FAMILIES), "app-error-"))}
     assert spare == set()
 
