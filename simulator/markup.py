@@ -22,6 +22,7 @@ _ACTIONS = (
     "switch_inline_query",
     "switch_inline_query_current_chat",
     "switch_inline_query_chosen_chat",
+    "disabled",
 )
 
 Markup = dict[str, Any]
@@ -36,7 +37,7 @@ def checked_markup(markup: Any, *, private: bool, only_inline: bool = False) -> 
     if "inline_keyboard" in markup:
         rows = [[_inline(button, private=private) for button in row] for row in _rows(markup["inline_keyboard"])]
         rows = [row for row in rows if row]
-        return {"inline_keyboard": rows} if rows else None
+        return {**markup, "inline_keyboard": rows} if rows else None
     if only_inline:
         raise bad("inline keyboard expected")
     if "keyboard" in markup:

@@ -233,7 +233,7 @@ class Telegram:
             rights = (
                 "can_be_edited is_anonymous can_delete_messages can_manage_video_chats can_restrict_members "
                 "can_promote_members can_change_info can_invite_users can_post_stories can_edit_stories "
-                "can_delete_stories"
+                "can_delete_stories can_send_welcome_messages"
             )
             view |= dict.fromkeys(rights.split(), False) | {"can_manage_chat": True, "can_delete_messages": True}
         elif status == "creator":
