@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from api import wire
-from api.http import Answer, Body, Call, Endpoints, LooseBody, Needs, text_ok
+from api.http import Answer, Body, Call, Endpoints, LooseBody, Needs, said, text_ok
 from api.middlewares import COOKIE, CSRF_COOKIE, HttpConfig, credentials_of, session_cookies
 from api.models import ApiKeyOut, CodeSent, InviteCodeSent, Joined, LoggedOut, LoginOut, NewKeyOut, Revoked, SessionOut
 from domain.actor import Role
@@ -35,7 +35,7 @@ class TelegramLogin(LooseBody):
 
 
 class NewKey(LooseBody):
-    name: Annotated[str, StringConstraints(min_length=1, max_length=100, strip_whitespace=True)] = "default"
+    name: Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(said)] = "default"
     role: Role | None = None
     scopes: Annotated[list[str], Field(max_length=50)] | None = None
     expiresInDays: Annotated[int, Field(ge=1, le=3650)] | None = None  # noqa: N815

@@ -332,6 +332,14 @@ def text_ok(value: str) -> str:
     return value
 
 
+def said(value: str) -> str:
+    """A text without the blanks around it; something must be left."""
+    value = value.strip()
+    if not value:
+        raise ValueError("must not be blank")
+    return text_ok(value)
+
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CURSOR = re.compile(r"[0-9]{1,16}\.[0-9a-f-]{36}")
 

@@ -32,6 +32,7 @@ from domain.actor import Actor
 from domain.errors import Forbidden, Invalid, NotFound, PilotError, RateLimited, TooLarge, Unauthorized, Unavailable
 from domain.ids import new_id, parse_id
 from services.container import Services
+from services.idempotency import KeptAnswer
 from services.identity import Credentials, Identity, csrf_of
 from services.limits import LimitState
 
@@ -315,9 +316,9 @@ async def enter_workspace(request: web.Request, services: Services, actor: Actor
     wanted: dict[str, str] = {}
     if endpoint is not None and endpoint.workspace_in_path is not None:
         wanted["path"] = request.match_info[endpoint.workspace_in_path]
-    if header := request.headers.get("X-Workspace-Id"):
+    if (header := request.headers.get("X-Workspace-Id")) is not None:
         wanted["header"] = header
-    if query := request.query.get("workspaceId"):
+    if (query := request.query.get("workspaceId")) is not None:
         wanted["query"] = query
     if endpoint is not None and endpoint.body is not None and request.can_read_body:
         given = (await json_body(request)).get("workspaceId")
@@ -420,9 +421,9 @@ async def _once(request: web.Request, services: Services, endpoint: Endpoint, ha
     principal = f"ip:{request[CLIENT_IP]}" if actor is None else f"{actor.principal}@{actor.workspace_id or ''}"
     principal = hashlib.sha256(principal.encode()).hexdigest()
     digest = hashlib.sha256(f"{request.method} {request.path_qs}\n".encode() + await request.read()).hexdigest()
-    kept = await services.idempotency.begin(principal=principal, key=key, request_hash=digest)
-    if kept is not None:
-        response = json_response(kept[1].encode(), status=kept[0])
+    claim = await services.idempotency.begin(principal=principal, key=key, request_hash=digest)
+    if isinstance(claim, KeptAnswer):
+        response = json_response(claim.body.encode(), status=claim.status)
         response.headers["Idempotency-Replayed"] = "true"
         return response
     try:
@@ -430,13 +431,13 @@ async def _once(request: web.Request, services: Services, endpoint: Endpoint, ha
     except PilotError as error:
         answer = error_response(error, request[REQUEST_ID])
     except BaseException:
-        await services.idempotency.drop(principal=principal, key=key)
+        await services.idempotency.drop(claim)
         raise
+    # what a repeat may mend is not kept: our own failures, a timeout, too many requests
     if isinstance(answer, web.Response) and answer.status < 500 and answer.status not in (408, 429):
-        text = answer.text or ""
-        await services.idempotency.finish(principal=principal, key=key, status=answer.status, body=text)
+        await services.idempotency.finish(claim, status=answer.status, body=answer.text or "")
     else:
-        await services.idempotency.drop(principal=principal, key=key)
+        await services.idempotency.drop(claim)
     return answer
 
 

@@ -309,7 +309,7 @@ class TaskOut(Out):
 
 
 class TaskInFull(TaskOut):
-    origin: Json
+    origin: str
     created_by: str | None
     next_times: list[Moment]
 

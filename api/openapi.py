@@ -8,7 +8,17 @@ from pydantic import BaseModel, TypeAdapter
 
 from api.http import Endpoint, Endpoints, LooseBody, Needs
 from api.models import Problem
-from domain.errors import Forbidden, Invalid, NotFound, PilotError, RateLimited, TooLarge, Unauthorized, Unavailable
+from domain.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotFound,
+    PilotError,
+    RateLimited,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
 from domain.permissions import TABLE
 
 TEMPLATE = "#/components/schemas/{model}"
@@ -155,7 +165,10 @@ def _errors(endpoint: Endpoint) -> set[type[PilotError]]:
     if endpoint.path_names:
         found |= {Invalid, NotFound}
     if endpoint.method == "POST":
+        # about the Idempotency-Key
         found.add(Invalid)
+        if endpoint.keeps_answers and endpoint.needs is not Needs.PUBLIC:
+            found.add(Conflict)
     return found
 
 

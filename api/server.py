@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from api.auth import auth_routes
+from api.capabilities import capability_routes
 from api.docs import add_docs
 from api.governance import governance
 from api.http import CHECK_ANSWERS, SERVICES, Endpoints
@@ -40,7 +41,7 @@ class Gate:
 
 def groups(config: HttpConfig) -> Sequence[Endpoints]:
     """Every part of the API."""
-    return (auth_routes(config), workspaces, tasks, governance, system)
+    return (auth_routes(config), workspaces, tasks, governance, capability_routes(config), system)
 
 
 def create_app(

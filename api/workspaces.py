@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from api import wire
-from api.http import Answer, Body, Call, Endpoints, LooseBody, Needs, json_body, text_ok
+from api.http import Answer, Body, Call, Endpoints, LooseBody, Needs, json_body, said, text_ok
 from api.models import (
     ClosedOut,
     ErasedOut,
@@ -27,7 +27,7 @@ from services.workspaces import SettingsView
 
 workspaces = Endpoints("workspaces")
 route = workspaces.route
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(said)]
 PATH = "workspace_id"
 
 
