@@ -7,15 +7,22 @@ in US dollars, the one currency that is enforced; money is accounted in milliont
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
-from zoneinfo import available_timezones
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from domain.errors import Invalid
+from domain.untrusted import clean
 
 Tool: Any = Field(default_factory=list, max_length=200)
 _TOOL = re.compile(r"[A-Za-z0-9_.*:-]{1,120}")
+_HOST = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_INVISIBLE = " \t\n\u200c\u200d\ufe0f"
+# The packs that come with Pilot, one for each role an operator can have; `domain.policy.packs` holds them.
+PACKS: tuple[str, ...] = ("design", "engineering", "growth", "ops", "product")
+Name = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Rule(BaseModel):
@@ -27,10 +34,16 @@ class Rule(BaseModel):
     when: str = Field(min_length=1, max_length=4000)
     verdict: Literal["DENY", "ESCALATE"]
     reason: str = Field(default="", max_length=300)
+    tools: list[str] = Field(default_factory=list, max_length=50)
+
+    @field_validator("tools")
+    @classmethod
+    def _names(cls, value: list[str]) -> list[str]:
+        return _tool_names(value)
 
 
 class QuietHours(BaseModel):
-    """When reminders wait: local times HH:MM in a time zone."""
+    """When reminders wait: local times HH:MM in a time zone. `end` before `start` means over midnight."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -41,9 +54,18 @@ class QuietHours(BaseModel):
     @field_validator("timezone")
     @classmethod
     def _known(cls, value: str) -> str:
-        if value not in available_timezones():
-            raise ValueError("is not a known time zone")
+        try:
+            ZoneInfo(value)
+        except (OSError, ValueError, LookupError):
+            raise ValueError("is not a known time zone") from None
         return value
+
+    def cover(self, moment: datetime) -> bool:
+        """Whether an aware moment lies in the quiet hours; the end itself does not. Equal times: never quiet."""
+        local = moment.astimezone(ZoneInfo(self.timezone)).strftime("%H:%M")
+        if self.start <= self.end:
+            return self.start <= local < self.end
+        return local >= self.start or local < self.end
 
 
 class _Section(BaseModel):
@@ -64,23 +86,47 @@ class PolicyConfig(_Section):
     toolEffects: dict[str, Literal["E0", "E1", "E2", "E3", "E4"]] = Field(default_factory=dict, max_length=300)  # noqa: N815
     approvalTtlMinutes: int = Field(default=1440, ge=1, le=43_200, strict=True)  # noqa: N815
     approvalQuorum: int = Field(default=1, ge=1, le=10, strict=True)  # noqa: N815
-    approvers: list[str] = Field(default_factory=list, max_length=50)
+    approvers: list[Name] = Field(default_factory=list, max_length=50)
+    approvalFrom: Literal["E1", "E2", "E3"] = "E3"  # noqa: N815
+    allowedHosts: list[str] = Field(default_factory=list, max_length=200)  # noqa: N815
+    packs: list[str] = Field(default_factory=list, max_length=len(PACKS))
     undoSeconds: int = Field(default=0, ge=0, le=300, strict=True)  # noqa: N815
     quietHours: QuietHours | None = None  # noqa: N815
 
     @field_validator("toolBlocklist", "requireApprovalFor", "connectorAllowlist")
     @classmethod
     def _names(cls, value: list[str]) -> list[str]:
+        return _tool_names(value)
+
+    @field_validator("toolEffects")
+    @classmethod
+    def _effects(cls, value: dict[str, str]) -> dict[str, str]:
+        _tool_names(list(value))
+        return value
+
+    @field_validator("allowedHosts")
+    @classmethod
+    def _hosts(cls, value: list[str]) -> list[str]:
+        lowered = sorted({item.lower() for item in value})
+        for item in lowered:
+            if len(item) > 253 or not _HOST.fullmatch(item):
+                raise ValueError("holds something that is no host name (like api.example.com or *.example.com)")
+        return lowered
+
+    @field_validator("packs")
+    @classmethod
+    def _packs(cls, value: list[str]) -> list[str]:
         for item in value:
-            if not _TOOL.fullmatch(item):
-                raise ValueError("holds something that is no tool name")
+            if item not in PACKS:
+                raise ValueError(f"holds something that is no pack; there are {', '.join(PACKS)}")
         return sorted(set(value))
 
     @field_validator("contentBans")
     @classmethod
     def _bans(cls, value: list[str]) -> list[str]:
         for item in value:
-            if not item.strip() or len(item) > 200:
+            # a text that is nothing once spaces and invisible characters are gone would ban everything
+            if not clean(item).strip(_INVISIBLE) or len(item) > 200:
                 raise ValueError("holds an empty or over-long text")
         return sorted(set(value))
 
@@ -95,12 +141,19 @@ class PolicyConfig(_Section):
 class BudgetConfig(_Section):
     """What work may cost, in US dollars."""
 
-    dailyTotalMax: float = Field(default=500, gt=0, le=1_000_000)  # noqa: N815
-    perTaskMax: float = Field(default=100, gt=0, le=1_000_000)  # noqa: N815
-    perOperatorMax: float = Field(default=200, gt=0, le=1_000_000)  # noqa: N815
-    emergencyKill: float = Field(default=1500, gt=0, le=1_000_000)  # noqa: N815
-    monthlyLlmBudget: float | None = Field(default=None, gt=0, le=10_000_000)  # noqa: N815
-    currency: Literal["USD"] = "USD"
+    dailyTotalMax: float = Field(strict=True, default=500, gt=0, le=1_000_000)  # noqa: N815
+    perTaskMax: float = Field(strict=True, default=100, gt=0, le=1_000_000)  # noqa: N815
+    perOperatorMax: float = Field(strict=True, default=200, gt=0, le=1_000_000)  # noqa: N815
+    emergencyKill: float = Field(strict=True, default=1500, gt=0, le=1_000_000)  # noqa: N815
+    monthlyLlmBudget: float | None = Field(strict=True, default=None, gt=0, le=10_000_000)  # noqa: N815
+    currency: str = "USD"
+
+    @field_validator("currency")
+    @classmethod
+    def _one(cls, value: str) -> str:
+        if value != "USD":
+            raise ValueError("must be USD: what models cost is known in US dollars, and no rate is guessed")
+        return value
 
 
 class ModelConfig(_Section):
@@ -108,8 +161,8 @@ class ModelConfig(_Section):
 
     provider: str = Field(default="openrouter", pattern=r"^[a-z][a-z0-9_-]{0,40}$")
     model: str = Field(default="anthropic/claude-sonnet-4-20250514", min_length=1, max_length=200)
-    temperature: float = Field(default=0.7, ge=0, le=2)
-    fallbacks: list[str] = Field(default_factory=list, max_length=5)
+    temperature: float = Field(strict=True, default=0.7, ge=0, le=2)
+    fallbacks: list[Name] = Field(default_factory=list, max_length=5)
     baseUrl: str | None = Field(default=None, max_length=500, pattern=r"^https?://")  # noqa: N815
 
 
@@ -134,7 +187,10 @@ _SECTIONS: tuple[tuple[str, type[_Section]], ...] = (
     ("budgetConfig", BudgetConfig),
     ("modelConfig", ModelConfig),
 )
-_ALIASES: dict[str, dict[str, str]] = {"policyConfig": {"blockedTools": "toolBlocklist"}}
+_ALIASES: dict[str, dict[str, str]] = {
+    "policyConfig": {"blockedTools": "toolBlocklist"},
+    "budgetConfig": {"monthlyMax": "monthlyLlmBudget"},
+}
 
 
 def load(policy: Mapping[str, Any], budget: Mapping[str, Any], model: Mapping[str, Any]) -> WorkspaceSettings:
@@ -184,6 +240,13 @@ def _check_together(budget: BudgetConfig, given: Mapping[str, Any]) -> None:
             # name the field that was just written, so that the person looks in the right place
             field = name if name in given else "dailyTotalMax"
             raise Invalid.field(f"budgetConfig.{field}", f"{name} may not exceed dailyTotalMax")
+
+
+def _tool_names(value: list[str]) -> list[str]:
+    for item in value:
+        if not _TOOL.fullmatch(item):
+            raise ValueError("holds something that is no tool name")
+    return sorted(set(value))
 
 
 def micros(dollars: float) -> int:

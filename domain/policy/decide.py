@@ -1,15 +1,16 @@
 """The decision about one call: checks in a fixed order, the strictest verdict wins, any exception denies."""
 
-import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase
-from typing import Any
+from fnmatch import fnmatchcase, translate
+from functools import lru_cache
 
 from domain.governance import Decision, Verdict
+from domain.policy.content import host_allowed, host_of, plain, texts
 from domain.policy.effective import ENGINE, EffectivePolicy
 from domain.policy.facts import CallFacts
-from domain.policy.rules import RuleEngine, RuleError
+from domain.policy.rules import RuleEngine
 
 FINISH = "finish"
 
@@ -47,9 +48,8 @@ def valid_policy(policy: EffectivePolicy, _facts: CallFacts) -> Finding | None:
 
 def blocklist(policy: EffectivePolicy, facts: CallFacts) -> Finding | None:
     """Tools the owner has shut off; `*` stands for any text."""
-    for pattern in policy.blocklist:
-        if fnmatchcase(facts.tool, pattern):
-            return _deny("POLICY_VIOLATION", "tool_blocklist", f"{facts.tool} is on the blocklist")
+    if _matches(policy.blocklist, facts.tool):
+        return _deny("POLICY_VIOLATION", "tool_blocklist", f"{facts.tool} is on the blocklist")
     return None
 
 
@@ -71,6 +71,8 @@ def budgets(policy: EffectivePolicy, facts: CallFacts) -> Finding | None:
         ("day", facts.day_spent, policy.per_day),
         ("month", facts.month_spent, policy.per_month),
     )
+    if facts.estimate < 0 or min(spent for _, spent, _ in limits) < 0:
+        return _deny("BUDGET_ERROR", "budgets", "what was spent cannot be less than nothing")
     for name, spent, limit in limits:
         if limit is not None and spent + facts.estimate > limit:
             return _deny(
@@ -93,24 +95,35 @@ def connector(policy: EffectivePolicy, facts: CallFacts) -> Finding | None:
 
 
 def content_bans(policy: EffectivePolicy, facts: CallFacts) -> Finding | None:
-    """Banned text, anywhere in the real arguments, in whatever case or width of letters."""
+    """Banned text, anywhere in the real arguments, in whatever case, width or spacing of letters."""
     if not policy.content_bans:
         return None
-    haystack = [_plain(text) for text in _texts(facts.args)]
+    haystack = [plain(text) for text in texts(facts.args)]
     for ban in policy.content_bans:
-        needle = _plain(ban)
+        needle = plain(ban)
         if any(needle in text for text in haystack):
             return _deny("DATA_EGRESS_BLOCKED", "content_ban", "the arguments hold text that is banned here")
     return None
 
 
+def hosts(policy: EffectivePolicy, facts: CallFacts) -> Finding | None:
+    """Where the owner listed hosts, every argument that is a web address must lead to one of them."""
+    if not policy.allowed_hosts:
+        return None
+    for text in texts(facts.args):
+        host = host_of(text)
+        if host is not None and not host_allowed(host, policy.allowed_hosts):
+            where = f"{host[:100]} is not among" if host else "an address in the arguments does not lead plainly to"
+            return _deny("DATA_EGRESS_BLOCKED", "allowed_hosts", f"{where} the allowed hosts")
+    return None
+
+
 def needs_approval(policy: EffectivePolicy, facts: CallFacts) -> Finding | None:
     """Listed tools, and everything from the effect level of acting outside, are a person's to decide."""
-    for pattern in policy.require_approval_for:
-        if fnmatchcase(facts.tool, pattern):
-            return Finding(
-                Verdict.ESCALATE, "APPROVAL_REQUIRED", "approval_list", f"{facts.tool} needs approval in this workspace"
-            )
+    if _matches(policy.require_approval_for, facts.tool):
+        return Finding(
+            Verdict.ESCALATE, "APPROVAL_REQUIRED", "approval_list", f"{facts.tool} needs approval in this workspace"
+        )
     if facts.effect >= policy.approval_from:
         return Finding(
             Verdict.ESCALATE, "APPROVAL_REQUIRED", "effect_level", f"{facts.tool} acts outside (E{facts.effect})"
@@ -118,7 +131,7 @@ def needs_approval(policy: EffectivePolicy, facts: CallFacts) -> Finding | None:
     return None
 
 
-HARD_CHECKS: tuple[Check, ...] = (kill_switch, valid_policy, blocklist, scope, budgets, connector, content_bans)
+HARD_CHECKS: tuple[Check, ...] = (kill_switch, valid_policy, blocklist, scope, budgets, connector, content_bans, hosts)
 
 
 def decide(policy: EffectivePolicy, facts: CallFacts, engine: RuleEngine, *, policy_hash: str = "") -> Decision:
@@ -126,14 +139,15 @@ def decide(policy: EffectivePolicy, facts: CallFacts, engine: RuleEngine, *, pol
 
     `policy_hash` may be given where it is known, to save computing it.
     """
-    name = policy_hash or policy.policy_hash
+    name = policy_hash
     try:
+        name = name or policy.policy_hash
         finding = _strictest(findings(policy, facts, engine))
+        if finding is None:
+            rule = _allowed_by(policy, facts)
+            return Decision(verdict=Verdict.ALLOW, reason_code="", rule_id=rule, reason="", policy_hash=name)
     except Exception as error:  # noqa: BLE001 - fail closed: a check that breaks must not let anything through
-        finding = _deny("PDP_ERROR", "engine", f"the policy could not be evaluated ({type(error).__name__})")
-    if finding is None:
-        rule = _allowed_by(policy, facts)
-        return Decision(verdict=Verdict.ALLOW, reason_code="", rule_id=rule, reason="", policy_hash=name)
+        finding = _broken("engine", error)
     return Decision(
         verdict=finding.verdict,
         reason_code=finding.reason_code,
@@ -143,49 +157,80 @@ def decide(policy: EffectivePolicy, facts: CallFacts, engine: RuleEngine, *, pol
     )
 
 
+def explain(policy: EffectivePolicy, facts: CallFacts, engine: RuleEngine) -> list[Finding]:
+    """Everything that speaks against the call, in the order of the checks; empty = allowed. For dry runs.
+
+    `decide` gives the strictest of these, the first among equals.
+    """
+    found: list[Finding] = []
+    try:
+        found.extend(findings(policy, facts, engine))
+    except Exception as error:  # noqa: BLE001 - as in `decide`
+        found.append(_broken("engine", error))
+    return found
+
+
 def findings(policy: EffectivePolicy, facts: CallFacts, engine: RuleEngine) -> Iterator[Finding]:
-    """Everything the checks have to say about the call, in their order (for dry runs, all of it)."""
+    """What the checks have to say about the call, one after the other."""
+    policy = policy.for_role(facts.operator_role) if policy.packs else policy
     facts = _with_owner_effect(policy, facts)
     for check in HARD_CHECKS:
-        if (facts.tool, check) in _FINISH_EXEMPT:
+        if facts.tool == FINISH and check in _FINISH_EXEMPT:
             continue
-        found = check(policy, facts)
+        found = _run(check, policy, facts)
         if found is not None:
             yield found
-    given = facts.rule_input() if policy.rules else {}
-    for rule in policy.rules:
-        found = _custom(rule.id, rule.when, Verdict(rule.verdict), rule.reason, engine=engine, given=given)
-        if found is not None and not (facts.approved and found.verdict is Verdict.ESCALATE):
+    for found in _custom(policy, facts, engine):
+        if not (facts.approved and found.verdict is Verdict.ESCALATE):
             yield found
     if not facts.approved and _grant_for(facts) is None:
-        found = needs_approval(policy, facts)
+        found = _run(needs_approval, policy, facts)
         if found is not None:
             yield found
 
 
 # Ending a run must always be possible, even out of budget.
-_FINISH_EXEMPT = {(FINISH, budgets), (FINISH, scope)}
+_FINISH_EXEMPT = (budgets, scope)
 
 
-def _custom(
-    rule_id: str, when: str, verdict: Verdict, reason: str, *, engine: RuleEngine, given: Mapping[str, Any]
-) -> Finding | None:
+def _run(check: Check, policy: EffectivePolicy, facts: CallFacts) -> Finding | None:
     try:
-        hit = engine.evaluate(when, given)
-    except RuleError as error:
-        return _deny("PRG_EVALUATION_ERROR", f"rule:{rule_id}", f"rule {rule_id} could not be evaluated: {error}")
-    if not hit:
-        return None
-    code = "PDP_DENY" if verdict is Verdict.DENY else "APPROVAL_REQUIRED"
-    return Finding(verdict, code, f"rule:{rule_id}", reason or f"rule {rule_id} applies")
+        return check(policy, facts)
+    except Exception as error:  # noqa: BLE001 - one broken check denies and lets the others speak
+        return _broken(check.__name__, error)
+
+
+def _broken(what: str, error: Exception) -> Finding:
+    return _deny("PDP_ERROR", what, f"the policy could not be evaluated ({what}: {type(error).__name__})")
+
+
+def _custom(policy: EffectivePolicy, facts: CallFacts, engine: RuleEngine) -> Iterator[Finding]:
+    rules = [rule for rule in policy.rules if not rule.tools or _matches(rule.tools, facts.tool)]
+    if not rules:
+        return
+    answers = engine.evaluate([rule.when for rule in rules], facts.rule_input())
+    for rule, answer in zip(rules, answers, strict=True):
+        if answer is False:
+            continue
+        if answer is True:
+            verdict = Verdict(rule.verdict)
+            code = "PDP_DENY" if verdict is Verdict.DENY else "APPROVAL_REQUIRED"
+            yield Finding(verdict, code, f"rule:{rule.id}", rule.reason or f"rule {rule.id} applies")
+        else:
+            why = f"rule {rule.id} could not be evaluated: {answer}"
+            yield _deny("PRG_EVALUATION_ERROR", f"rule:{rule.id}", why)
 
 
 def _with_owner_effect(policy: EffectivePolicy, facts: CallFacts) -> CallFacts:
-    """The owner may raise a tool's effect level; never lower it."""
-    level = policy.tool_effects.get(facts.tool)
-    if level is None or level <= facts.effect:
+    """The owner may raise a tool's effect level; never lower it. `*` stands for any text in the names."""
+    if not policy.tool_effects:
         return facts
-    return replace(facts, effect=level)
+    level = max(
+        policy.tool_effects.get(facts.tool, 0),
+        *(level for name, level in policy.tool_effects.items() if "*" in name and fnmatchcase(facts.tool, name)),
+        0,
+    )
+    return facts if level <= facts.effect else replace(facts, effect=level)
 
 
 def _strictest(found: Iterator[Finding]) -> Finding | None:
@@ -199,7 +244,12 @@ def _strictest(found: Iterator[Finding]) -> Finding | None:
 
 def _grant_for(facts: CallFacts) -> str | None:
     for grant in facts.grants:
-        if grant.tool == facts.tool and grant.task_id in (None, facts.task_id) and facts.effect <= grant.max_effect:
+        if (
+            grant.tool == facts.tool
+            and grant.task_id in (None, facts.task_id)
+            and facts.effect <= grant.max_effect
+            and (not grant.expires_at or facts.at < grant.expires_at)
+        ):
             return grant.id
     return None
 
@@ -207,25 +257,18 @@ def _grant_for(facts: CallFacts) -> str | None:
 def _allowed_by(policy: EffectivePolicy, facts: CallFacts) -> str:
     if facts.approved:
         return "approved"
+    policy = policy.for_role(facts.operator_role) if policy.packs else policy
     facts = _with_owner_effect(policy, facts)
     if needs_approval(policy, facts) is None:
         return "default"
     return f"grant:{_grant_for(facts)}"
 
 
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield str(key)
-            yield from _texts(item)
-    elif isinstance(value, Sequence):
-        for item in value:
-            yield from _texts(item)
-    elif value is not None:
-        yield str(value)
+@lru_cache(maxsize=1024)
+def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(translate(name) for name in names))
 
 
-def _plain(text: str) -> str:
-    return unicodedata.normalize("NFKC", text).casefold()
+def _matches(names: tuple[str, ...], tool: str) -> bool:
+    """Whether a tool's name fits one of these; `*` stands for any text."""
+    return bool(names) and _pattern(names).match(tool) is not None

@@ -2,25 +2,18 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from domain.governance import Effect
+from domain.policy.overlay import Pack
+from domain.policy.packs import pack
+from domain.policy.rules import CustomRule
 from domain.receipts.canonical import canonical
 from domain.settings_schema import BudgetConfig, PolicyConfig, WorkspaceSettings, micros
 
 # Goes up with every change of meaning of a check, so that a replay knows what it replays.
 ENGINE = "pilot-policy-1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomRule:
-    """A CEL rule: when `when` is true over `input`, the verdict is at least `verdict`."""
-
-    id: str
-    when: str
-    verdict: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +34,8 @@ class EffectivePolicy:
     per_month: int | None
     emergency: int
     approval_from: int = int(Effect.E3)
+    allowed_hosts: tuple[str, ...] = ()
+    packs: tuple[Pack, ...] = ()
     engine: str = ENGINE
 
     def snapshot(self) -> dict[str, Any]:
@@ -54,13 +49,15 @@ class EffectivePolicy:
             "connector_allowlist": list(self.connector_allowlist),
             "require_approval_for": list(self.require_approval_for),
             "tool_effects": dict(self.tool_effects),
-            "rules": [{"id": r.id, "when": r.when, "verdict": r.verdict, "reason": r.reason} for r in self.rules],
+            "rules": [rule.as_json() for rule in self.rules],
             "per_task": self.per_task,
             "per_operator": self.per_operator,
             "per_day": self.per_day,
             "per_month": self.per_month,
             "emergency": self.emergency,
             "approval_from": self.approval_from,
+            **({"allowed_hosts": list(self.allowed_hosts)} if self.allowed_hosts else {}),
+            **({"packs": [given.as_json() for given in self.packs]} if self.packs else {}),
         }
 
     @classmethod
@@ -73,8 +70,34 @@ class EffectivePolicy:
                 "content_bans": tuple(data["content_bans"]),
                 "connector_allowlist": tuple(data["connector_allowlist"]),
                 "require_approval_for": tuple(data["require_approval_for"]),
-                "rules": tuple(CustomRule(**rule) for rule in data["rules"]),
+                "rules": tuple(CustomRule.from_json(rule) for rule in data["rules"]),
+                "allowed_hosts": tuple(data.get("allowed_hosts", ())),
+                "packs": tuple(Pack.from_json(given) for given in data.get("packs", ())),
             }
+        )
+
+    def for_role(self, role: str) -> "EffectivePolicy":
+        """The policy with the packs for a role folded in; with all of them when the role is not known ("")."""
+        given = [p for p in self.packs if not role or p.role in ("", role)]
+        if not given:
+            return self
+        effects = dict(self.tool_effects)
+        for p in given:
+            for tool, level in p.tool_effects.items():
+                effects[tool] = max(level, effects.get(tool, 0))
+        return replace(
+            self,
+            blocklist=(*self.blocklist, *(name for p in given for name in p.blocklist)),
+            content_bans=(*self.content_bans, *(text for p in given for text in p.content_bans)),
+            require_approval_for=(
+                *self.require_approval_for,
+                *(name for p in given for name in p.require_approval_for),
+            ),
+            tool_effects=effects,
+            rules=(*self.rules, *(rule for p in given for rule in p.rules)),
+            per_task=min([self.per_task, *(p.per_task for p in given if p.per_task is not None)]),
+            per_operator=min([self.per_operator, *(p.per_operator for p in given if p.per_operator is not None)]),
+            packs=(),
         )
 
     def canonical(self) -> bytes:
@@ -98,10 +121,16 @@ def effective(settings: WorkspaceSettings) -> EffectivePolicy:
         connector_allowlist=tuple(policy.connectorAllowlist),
         require_approval_for=tuple(policy.requireApprovalFor),
         tool_effects={tool: int(level[1]) for tool, level in sorted(policy.toolEffects.items())},
-        rules=tuple(CustomRule(id=r.id, when=r.when, verdict=r.verdict, reason=r.reason) for r in policy.rules),
+        rules=tuple(
+            CustomRule(id=r.id, when=r.when, verdict=r.verdict, reason=r.reason, tools=tuple(r.tools))
+            for r in policy.rules
+        ),
         per_task=micros(budget.perTaskMax),
         per_operator=micros(budget.perOperatorMax),
         per_day=micros(budget.dailyTotalMax),
         per_month=None if budget.monthlyLlmBudget is None else micros(budget.monthlyLlmBudget),
         emergency=micros(budget.emergencyKill),
+        approval_from=int(policy.approvalFrom[1]),
+        allowed_hosts=tuple(policy.allowedHosts),
+        packs=tuple(pack(name) for name in policy.packs),
     )

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantFacts:
-    """A standing permission that was live when the call was decided."""
+    """A standing permission that was live when the call was decided. `expires_at` is an ISO time, "" for unknown."""
 
     id: str
     tool: str
     task_id: str | None
     max_effect: int
+    expires_at: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,9 @@ class CallFacts:
     """One call. Money in micros of a US dollar; `estimate` is what this call may cost beyond what was spent.
 
     `approved` is set when a person entitled to decide approved exactly this call. `connector_granted`
-    is None for tools that need no connector.
+    is None for tools that need no connector. `at` is the moment of the decision as `domain.clock.iso` writes it,
+    `operator_role` the role of who does the work; "" where they are not known: packs of every role count then,
+    and a rule about the time denies.
     """
 
     tool: str
@@ -41,6 +45,8 @@ class CallFacts:
     iteration: int = 0
     approved: bool = False
     grants: Sequence[GrantFacts] = field(default_factory=tuple)
+    operator_role: str = ""
+    at: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The facts as a receipt's payload keeps them."""
@@ -52,15 +58,21 @@ class CallFacts:
         return cls(**{**data, "grants": tuple(GrantFacts(**grant) for grant in data["grants"])})
 
     def rule_input(self) -> dict[str, Any]:
-        """What custom rules see as `input`."""
-        return {
+        """What custom rules see as `input`: the names and types of `domain.policy.rules.RULE_INPUT`."""
+        given: dict[str, Any] = {
             "tool": self.tool,
             "effect": self.effect,
-            "args": dict(self.args),
+            "args": self.args,
             "mode": self.mode,
+            "connector": self.connector,
             "operator": self.operator_id,
+            "operator_role": self.operator_role,
+            "task": self.task_id,
             "task_spent": self.task_spent,
+            "operator_spent": self.operator_spent,
             "day_spent": self.day_spent,
             "month_spent": self.month_spent,
+            "estimate": self.estimate,
             "iteration": self.iteration,
         }
+        return given | {"at": datetime.fromisoformat(self.at)} if self.at else given

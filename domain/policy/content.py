@@ -1,0 +1,64 @@
+"""What arguments really hold: every text in them, made comparable, and every address they would reach."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+# Characters that are not seen: soft hyphens, joiners, direction marks, variation selectors, tags.
+_UNSEEN = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
+)
+_ADDRESS = re.compile(r"\s*https?:", re.IGNORECASE)
+_PLAIN_AUTHORITY = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
+
+
+def texts(value: Any) -> Iterator[str]:
+    """Every text in a JSON value at any depth: keys, strings, and numbers as they are written."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield str(key)
+            yield from texts(item)
+    elif isinstance(value, Sequence):
+        for item in value:
+            yield from texts(item)
+    elif value is not None:
+        yield str(value)
+
+
+def plain(text: str) -> str:
+    """A text without what only looks different: case, width, invisible characters, runs of white space."""
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", _UNSEEN.sub("", text)).casefold()
+        # folding case can undo the normal form
+        text = unicodedata.normalize("NFKC", text)
+    return " ".join(text.lower().split())
+
+
+def host_of(text: str) -> str | None:
+    """The host a text that begins as a web address leads to, None for other texts, "" when readers may disagree."""
+    if not _ADDRESS.match(text):
+        return None
+    if "\\" in text:
+        # one reader's path is another reader's host
+        return ""
+    try:
+        parts = urlsplit(text.strip())
+        authority = parts.netloc.lower()
+        if parts.username is not None or not _PLAIN_AUTHORITY.fullmatch(authority):
+            return ""
+        return (parts.hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def host_allowed(host: str, allowed: Sequence[str]) -> bool:
+    """Whether a host is one of these; `*.example.com` stands for every name below example.com."""
+    return any(
+        host == name or (name.startswith("*.") and host.endswith(name[1:]) and len(host) > len(name) - 1)
+        for name in allowed
+    )
