@@ -267,7 +267,9 @@ function drawAnswers() {
 // --- below the messages --------------------------------------------------------------------------
 function drawFoot(c, bot) {
   const open = c.type !== "private" || (c.started && !c.blocked);
+  const opens = open && $("composer").hidden && document.activeElement === $("start");
   $("composer").hidden = !open;
+  if (opens) $("text").focus({preventScroll: true});
   $("start").hidden = open;
   $("start").textContent = c.blocked ? "UNBLOCK" : "START";
   const menu = bot && c.type === "private" ? bot.menuButton : {type: "default"};
@@ -346,7 +348,6 @@ $("start").onclick = async () => {
   const c = here();
   if (c.blocked) return post("block", {user: me, bot: c.bot, blocked: false});
   await say("/start");
-  $("text").focus();
 };
 $("menu").onclick = () => { const bot = botOf(here()); openApp(bot, {how: "menu", url: bot.menuButton.web_app.url}); };
 $("attach").onclick = () => $("file").click();

@@ -18,6 +18,8 @@ export function rich(text, entities, act) {
       node.append(build(start, end, nested));
       out.append(node);
       at = end;
+      // a block ends its line by itself
+      if (["PRE", "BLOCKQUOTE"].includes(node.tagName) && text[at] === "\n" && at < to) at += 1;
     }
     if (at < to) out.append(text.slice(at, to));
     return out;

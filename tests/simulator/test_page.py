@@ -187,7 +187,7 @@ async def test_type_press_and_see_the_edit(sim: SimulatedTelegram, bot: Bot, the
         approve = page.get_by_role("button", name="Approve")
         await expect(approve).to_be_visible()
         await expect(page.locator(".body b", has_text="Approval needed: http.post")).to_be_visible()
-        await expect(page.locator(".body pre code")).to_have_text('{"event": "launch"}')
+        await expect(page.locator(".body pre")).to_have_text('{"event": "launch"}')
         await picture(page, f"card-{theme}")
         await page.get_by_role("button", name="Ask why").click()
         await expect(page.get_by_role("dialog")).to_contain_text("Because it reaches outside.")
