@@ -118,7 +118,7 @@ def bot_view(bot: Bot, user_id: int, language: str) -> dict[str, Any]:
         "app": bot.mini_app(user_id),
         "about": bot.texts.get(("description", language[:2])) or bot.texts.get(("description", "")) or "",
         "webhook": bot.webhook.url,
-        "polling": bot.poller is not None,
+        "listens": bot.listens(),
         "pending": len(bot.queue),
         "lastError": bot.webhook.last_error,
     }

@@ -83,7 +83,8 @@ def _inline(button: Any, *, private: bool) -> dict[str, Any]:
         if not private:
             raise bad("BUTTON_TYPE_INVALID")
         _web_app(button["web_app"], "inline keyboard button")
-    if button.get("copy_text") and not 1 <= units(str(button["copy_text"].get("text", ""))) <= COPY_LIMIT:
+    copied = button.get("copy_text")
+    if copied and not (isinstance(copied, dict) and 1 <= units(str(copied.get("text", ""))) <= COPY_LIMIT):
         raise bad("BUTTON_COPY_TEXT_INVALID")
     _style(button)
     kept: dict[str, Any] = button
@@ -107,7 +108,10 @@ def _style(button: dict[str, Any]) -> None:
 
 
 def _address(url: str, what: str) -> None:
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+    except ValueError:
+        raise bad(f"{what} '{url}' is invalid: Wrong HTTP URL") from None
     if parts.scheme not in ("http", "https", "tg", "ton"):
         raise bad(f"{what} '{url}' is invalid: Unsupported URL protocol")
     if not parts.netloc:

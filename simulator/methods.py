@@ -149,10 +149,7 @@ def _close(_telegram: Telegram, _bot: Bot, _params: Params) -> Any:
 
 
 def _formatting(params: Params, what: str = "entities") -> dict[str, Any]:
-    entities = params.json(what, "entities")
-    if entities is not None and not isinstance(entities, list):
-        raise bad("expected an Array of MessageEntity")
-    return {"parse_mode": params.text("parse_mode"), "entities": entities}
+    return {"parse_mode": params.text("parse_mode"), "entities": params.objects(what, "entities")}
 
 
 def _with_entities(name: str, text: str, entities: list[Entity], *, key: str = "entities") -> dict[str, Any]:
@@ -165,11 +162,11 @@ def _with_entities(name: str, text: str, entities: list[Entity], *, key: str = "
 def _send(telegram: Telegram, bot: Bot, chat: Chat, params: Params, content: dict[str, Any]) -> Message:
     """Keyboard, reply, flood limit; then the message stands."""
     markup = checked_markup(params.json("reply_markup", "reply keyboard markup"), private=chat.private)
-    reply = params.json("reply_parameters", "reply parameters") or {}
-    replied = reply.get("message_id") or params.integer("reply_to_message_id")
+    reply = params.object("reply_parameters", "reply parameters")
+    replied = Params(reply).integer("message_id") or params.integer("reply_to_message_id")
     lenient = reply.get("allow_sending_without_reply") or params.flag("allow_sending_without_reply")
     if replied:
-        original = chat.messages.get(int(replied))
+        original = chat.messages.get(replied)
         if original is not None:
             content["reply_to_message"] = telegram.quoted(original)
         elif not lenient:
@@ -269,8 +266,9 @@ def _delete_message(telegram: Telegram, bot: Bot, params: Params) -> Any:
 @method("deleteMessages")
 def _delete_messages(telegram: Telegram, bot: Bot, params: Params) -> Any:
     chat = telegram.target(bot, params.text("chat_id"))
-    for number in params.json("message_ids", "message identifiers") or []:
-        if number in chat.messages:
+    numbers = params.json("message_ids", "message identifiers")
+    for number in numbers if isinstance(numbers, list) else []:
+        if isinstance(number, int) and number in chat.messages:
             _delete(bot, chat, number)
     return True
 
@@ -316,7 +314,7 @@ def _set_message_reaction(telegram: Telegram, bot: Bot, params: Params) -> Any:
     number = params.integer("message_id")
     if number not in chat.messages:
         raise bad("message to react not found")
-    wanted = params.json("reaction", "reaction types") or []
+    wanted = params.objects("reaction", "reaction types")
     if any(one.get("type") != "emoji" or str(one.get("emoji")) not in REACTIONS for one in wanted):
         raise bad("REACTION_INVALID")
     if len(wanted) > 1:
@@ -468,12 +466,12 @@ def _answer_web_app_query(telegram: Telegram, bot: Bot, params: Params) -> Any:
     user_id = bot.web_app_queries.pop(params.text("web_app_query_id"), None)
     if user_id is None:
         raise bad("query is too old and response timeout expired or query ID is invalid")
-    result = params.json("result", "inline query result") or {}
-    content = result.get("input_message_content") or {}
+    result = params.object("result", "inline query result")
+    content = Params(result).object("input_message_content", "input message content")
     text, entities = message_text(
         str(content.get("message_text", "")),
         parse_mode=str(content.get("parse_mode", "")),
-        entities=content.get("entities"),
+        entities=Params(content).objects("entities", "entities"),
     )
     shown = _with_entities("text", text, entities) | {"via_bot": bot.user}
     telegram.post(telegram.private_chat(bot, user_id), telegram.people[user_id], shown)
@@ -491,8 +489,8 @@ def _language(params: Params) -> str:
 
 
 def _scope(telegram: Telegram, bot: Bot, params: Params) -> str:
-    scope = params.json("scope", "BotCommandScope") or {"type": "default"}
-    kind = scope.get("type")
+    scope = params.object("scope", "BotCommandScope") or {"type": "default"}
+    kind = str(scope.get("type"))
     if kind not in _SCOPES:
         raise bad("can't parse BotCommandScope: Unsupported type specified")
     parts = [kind]
@@ -505,7 +503,7 @@ def _scope(telegram: Telegram, bot: Bot, params: Params) -> str:
 
 @method("setMyCommands")
 def _set_my_commands(telegram: Telegram, bot: Bot, params: Params) -> Any:
-    commands = params.json("commands", "commands") or []
+    commands = params.objects("commands", "commands")
     if len(commands) > 100:
         raise bad("BOT_COMMANDS_TOO_MUCH")
     kept = []

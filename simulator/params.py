@@ -41,7 +41,7 @@ class Params:
         return str(self.given.get(name, "")).lower() in ("true", "yes", "1")
 
     def json(self, name: str, what: str) -> Any:
-        """An object or a list, None when absent; `what` names it in the refusal of broken JSON."""
+        """JSON of any shape, None when absent; `what` names it in the refusal of broken JSON."""
         value = self.given.get(name)
         if not isinstance(value, str):
             return value
@@ -51,6 +51,20 @@ class Params:
             return json.loads(value)
         except ValueError:
             raise bad(f"can't parse {what} JSON object") from None
+
+    def object(self, name: str, what: str) -> dict[str, Any]:
+        """A JSON object, empty when absent."""
+        value = self.json(name, what)
+        if value is not None and not isinstance(value, dict):
+            raise bad(f"can't parse {what}: Object expected")
+        return value or {}
+
+    def objects(self, name: str, what: str) -> list[dict[str, Any]]:
+        """A JSON array of objects, empty when absent."""
+        value = self.json(name, what)
+        if value is not None and (not isinstance(value, list) or any(not isinstance(one, dict) for one in value)):
+            raise bad(f"can't parse {what}: Array of Objects expected")
+        return value or []
 
     def file(self, name: str) -> Upload | str | None:
         """An upload, or the text that stands for one (a file_id or an address); follows `attach://`."""

@@ -15,6 +15,7 @@ User = dict[str, Any]
 NOT_BY_DEFAULT = frozenset({"chat_member", "message_reaction", "message_reaction_count"})
 ACTION_SECONDS = 5.0
 DRAFT_SECONDS = 30.0
+POLLED_LATELY = 3.0
 
 
 class Bell:
@@ -71,6 +72,7 @@ class Bot:
     webhook: Webhook = field(default_factory=Webhook)
     poller: object | None = None
     poller_gone: str = ""
+    polled_at: float = 0.0
     # (scope as text, language) -> commands
     commands: dict[tuple[str, str], list[dict[str, str]]] = field(default_factory=dict)
     # 0 is the default for all chats
@@ -91,6 +93,10 @@ class Bot:
     def username(self) -> str:
         """Without the @."""
         return str(self.user["username"])
+
+    def listens(self) -> bool:
+        """Whether somebody takes the updates: a webhook, or a poll now or just now."""
+        return bool(self.webhook.url) or self.poller is not None or time.monotonic() - self.polled_at < POLLED_LATELY
 
     def wants(self, kind: str) -> bool:
         """Whether updates of this kind are made for the bot."""

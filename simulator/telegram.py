@@ -377,6 +377,7 @@ class Telegram:
                 if bot.poller is not me:
                     raise ApiError(409, bot.poller_gone)
         finally:
+            bot.polled_at = time.monotonic()
             if bot.poller is me:
                 bot.poller = None
 

@@ -109,7 +109,7 @@ function draw() {
   $("bot-name").textContent = c.title;
   const face = side.avatar(c); face.id = "bot-avatar"; $("bot-avatar").replaceWith(face);
   const members = Object.values(c.members).filter((s) => !["left", "kicked"].includes(s)).length;
-  $("bot-state").textContent = c.action ? doing[c.action] || c.action : c.type === "private" ? (bot && (bot.polling || bot.webhook) ? "bot" : "bot, not listening now") : `${members} members`;
+  $("bot-state").textContent = c.action ? doing[c.action] || c.action : c.type === "private" ? (bot && bot.listens ? "bot" : "bot, not listening now") : `${members} members`;
   $("bot-state").classList.toggle("busy", Boolean(c.action));
   drawMessages(c, bot);
   drawFoot(c, bot);

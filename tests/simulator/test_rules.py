@@ -1,5 +1,6 @@
 """Telegram's rules with Telegram's words, met by aiogram's client over HTTP."""
 
+import json
 import time
 from typing import Any
 
@@ -30,8 +31,15 @@ from aiogram.types import (
     ReplyParameters,
     WebAppInfo,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from simulator.control import view
+from simulator.errors import ApiError
+from simulator.methods import METHODS, call
+from simulator.params import Params
 from simulator.simulated import SimulatedTelegram
+from simulator.telegram import Telegram
 from simulator.text import parse_html
 from tests.simulator.conftest import ADA, EVE, GRACE, TOKEN
 
@@ -453,3 +461,75 @@ async def test_every_refusal_is_an_answer_of_telegram(started: Bot) -> None:
     with pytest.raises(TelegramAPIError):
         await started.answer_callback_query("x")
     assert await started.close()
+
+
+@given(
+    method=st.sampled_from(sorted(METHODS)),
+    params=st.dictionaries(
+        st.sampled_from(
+            [
+                "chat_id",
+                "message_id",
+                "text",
+                "caption",
+                "entities",
+                "reply_markup",
+                "reply_parameters",
+                "parse_mode",
+                "commands",
+                "scope",
+                "language_code",
+                "menu_button",
+                "reaction",
+                "result",
+                "draft_id",
+                "action",
+                "file_id",
+                "document",
+                "photo",
+                "url",
+                "secret_token",
+                "allowed_updates",
+                "callback_query_id",
+                "message_ids",
+                "from_chat_id",
+                "user_id",
+                "show_alert",
+            ]
+        ),
+        st.one_of(
+            st.sampled_from(
+                [ADA, "HTML", "[]", "{}", "[1]", "[[1]]", '{"inline_keyboard": [[{"text": "x", "url": "http://["}]]}']
+            ),
+            st.text(max_size=20),
+            st.integers(),
+            st.recursive(
+                st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+                lambda inner: (
+                    st.lists(inner, max_size=3)
+                    | st.dictionaries(
+                        st.sampled_from(
+                            ["inline_keyboard", "keyboard", "text", "type", "web_app", "url", "message_id"]
+                        ),
+                        inner,
+                    )
+                ),
+                max_leaves=6,
+            ),
+        ),
+    ),
+)
+@settings(max_examples=400, deadline=None)
+def test_whatever_comes_is_carried_out_or_refused(method: str, params: dict[str, Any]) -> None:
+    telegram = Telegram()
+    telegram.add_person(ADA, "Ada")
+    bot = telegram.bot(TOKEN)
+    telegram.say(ADA, "/start")
+    telegram.post(telegram.private_chat(bot, ADA), bot.user, {"text": "card"})
+    refused = None
+    try:
+        call(telegram, bot, method, Params({"chat_id": ADA, **params}))
+    except ApiError as error:
+        refused = error.description
+    assert refused is None or refused.startswith(("Bad Request: ", "Forbidden: ", "Not Found"))
+    json.dumps(view(telegram, ADA))
