@@ -30,8 +30,10 @@ def compare(
 ) -> list[Difference]:
     """The calls on which the two policies differ, in the order given."""
     different: list[Difference] = []
+    old_hash, new_hash = old.policy_hash, new.policy_hash
     for facts in calls:
-        before, after = decide(old, facts, engine), decide(new, facts, engine)
+        before = decide(old, facts, engine, policy_hash=old_hash)
+        after = decide(new, facts, engine, policy_hash=new_hash)
         if before.verdict is not after.verdict:
             different.append(Difference(facts, before, after))
     return different
