@@ -19,6 +19,7 @@ from domain.untrusted import clean
 Tool: Any = Field(default_factory=list, max_length=200)
 _TOOL = re.compile(r"[A-Za-z0-9_.*:-]{1,120}")
 _HOST = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _INVISIBLE = " \t\n\u200c\u200d\ufe0f"
 # The packs that come with Pilot, one for each role an operator can have; `domain.policy.packs` holds them.
 PACKS: tuple[str, ...] = ("design", "engineering", "growth", "ops", "product")
@@ -212,6 +213,8 @@ def merge(stored: WorkspaceSettings, patch: Any) -> WorkspaceSettings:
             continue
         if not isinstance(given, dict):
             raise Invalid.field(name, "must be an object")
+        if not _encodable(given):
+            raise Invalid.field(name, "holds half a character, which no text may")
         aliases = _ALIASES.get(name, {})
         renamed: dict[str, Any] = {aliases.get(str(key), str(key)): value for key, value in given.items()}
         if len(renamed) != len(given):
@@ -240,6 +243,20 @@ def _check_together(budget: BudgetConfig, given: Mapping[str, Any]) -> None:
             # name the field that was just written, so that the person looks in the right place
             field = name if name in given else "dailyTotalMax"
             raise Invalid.field(f"budgetConfig.{field}", f"{name} may not exceed dailyTotalMax")
+
+
+def _encodable(value: Any) -> bool:
+    """Whether no text in a JSON value holds a lone surrogate: JSON can spell one, nothing can store it."""
+    left = [value]
+    while left:
+        item = left.pop()
+        if isinstance(item, str) and not item.isascii() and _SURROGATE.search(item):
+            return False
+        if isinstance(item, dict):
+            left += [*item, *item.values()]
+        elif isinstance(item, list):
+            left += item
+    return True
 
 
 def _tool_names(value: list[str]) -> list[str]:
