@@ -27,8 +27,9 @@ async def read_params(request: web.Request) -> Params:
     """Parameters of query and body; the body wins."""
     given: dict[str, Any] = dict(request.query)
     if request.content_type == "application/json":
+        text = await request.text()
         try:
-            body = await request.json()
+            body = json.loads(text) if text.strip() else {}
         except ValueError:
             raise bad("can't parse JSON object") from None
         if not isinstance(body, dict):

@@ -65,7 +65,7 @@ async def _post(bot: Bot, queued: Queued, session: aiohttp.ClientSession) -> tup
     headers = {SECRET_HEADER: bot.webhook.secret} if bot.webhook.secret else {}
     try:
         async with session.post(bot.webhook.url, json=queued.update, headers=headers, allow_redirects=False) as answer:
-            text = await answer.text(errors="replace")
+            text = (await answer.read()).decode(errors="replace")
             if not 200 <= answer.status < 300:
                 return f"Wrong response from the webhook: {answer.status} {answer.reason}", None
     except TimeoutError:

@@ -1,8 +1,11 @@
 """Groups: privacy mode, membership, presses of several people."""
 
+import time
+from collections import deque
+
 import pytest
 from aiogram import Bot
-from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError
+from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError, TelegramRetryAfter
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, Update
 
 from simulator.errors import WrongRequest
@@ -123,3 +126,24 @@ async def test_reactions_reach_administrators_who_asked(sim: SimulatedTelegram, 
     [update] = [u for u in await fresh(bot) if u.message_reaction]
     assert update.message_reaction is not None
     assert update.message_reaction.new_reaction == []
+
+
+async def test_chats_describe_themselves(sim: SimulatedTelegram, bot: Bot) -> None:
+    group = await sim.add_group("Team", [ADA])
+    await sim.send_text(ADA, "/start")
+    own = await bot.get_chat(ADA)
+    assert (own.type, own.first_name, own.last_name, own.username) == ("private", "Ada", "Byron", "ada")
+    shared = await bot.get_chat(group.id)
+    assert (shared.type, shared.title) == ("supergroup", "Team")
+    with pytest.raises(TelegramBadRequest, match="chat not found"):
+        await bot.get_chat("@nowhere")
+
+
+async def test_a_group_takes_twenty_messages_a_minute(sim: SimulatedTelegram, bot: Bot) -> None:
+    group = await sim.add_group("Team", [ADA])
+    sim.telegram.flood = True
+    sent = sim.telegram._sends.setdefault((bot.id, group.id), deque(maxlen=60))
+    sent.extend([time.monotonic() - 30] * 20)
+    with pytest.raises(TelegramRetryAfter) as caught:
+        await bot.send_message(group.id, "x")
+    assert 28 <= caught.value.retry_after <= 31

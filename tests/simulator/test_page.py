@@ -9,13 +9,16 @@ from pathlib import Path
 import pytest
 from aiogram import Bot, Dispatcher, F
 from aiogram.filters import CommandStart
+from aiogram.methods import SendMessageDraft
 from aiogram.types import (
     BotCommand,
     CallbackQuery,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
+    KeyboardButton,
     MenuButtonWebApp,
     Message,
+    ReplyKeyboardMarkup,
     WebAppInfo,
 )
 from aiohttp import web
@@ -241,6 +244,44 @@ async def test_the_mini_app_opens_beside_the_chat(sim: SimulatedTelegram, starte
         await page.get_by_role("button", name="Close the Mini App").click()
         await page.get_by_role("button", name="Details").click()
         await expect(inside.get_by_role("heading", name="Hello Ada")).to_be_visible()
+
+
+async def test_typing_drafts_keyboards_and_deep_links_show(sim: SimulatedTelegram, started: Bot) -> None:
+    async with served_app() as app, opened(f"{sim.url}/?user={ADA}", theme="dark") as page:
+        await started.send_chat_action(ADA, "typing")
+        await expect(page.get_by_text("typing…")).to_be_visible()
+        await started(
+            SendMessageDraft(chat_id=ADA, draft_id=1, text="I am <b>thinking</b> about it", parse_mode="HTML")
+        )
+        await expect(page.locator(".m.draft b")).to_have_text("thinking")
+        await picture(page, "draft-dark")
+        form = KeyboardButton(text="Form", web_app=WebAppInfo(url=app))
+        await started.send_message(
+            ADA,
+            "Fill the form, or https://t.me/pilot_bot?start=invite_7",
+            reply_markup=ReplyKeyboardMarkup(keyboard=[[form, KeyboardButton(text="Later")]]),
+        )
+        await expect(page.locator(".m.draft")).to_have_count(0)
+        await expect(page.get_by_text("typing…")).to_have_count(0)
+        await page.get_by_role("link", name="https://t.me/pilot_bot?start=invite_7").click()
+        await expect(page.locator(".m.me").last).to_contain_text("/start invite_7")
+        await page.get_by_role("button", name="Later").click()
+        await expect(page.locator(".m.me").last).to_contain_text("Later")
+        await page.get_by_role("button", name="Attach a file").focus()
+        await page.locator("#file").set_input_files({"name": "plan.txt", "mimeType": "text/plain", "buffer": b"launch"})
+        await expect(page.get_by_role("link", name="plan.txt")).to_be_visible()
+        taken = [u.message for u in await started.get_updates() if u.message]
+        assert [m.text or (m.document and m.document.file_name) for m in taken] == [
+            "/start invite_7",
+            "Later",
+            "plan.txt",
+        ]
+        # on a phone the chats are one tap away, and the bot can be blocked there
+        await page.get_by_role("button", name="Chats and settings").click()
+        await page.get_by_role("button", name="Block this bot").click()
+        await page.get_by_role("button", name="Pilot").click()
+        await page.get_by_role("button", name="UNBLOCK").click()
+        await expect(page.get_by_label("Message", exact=True)).to_be_visible()
 
 
 async def test_people_groups_faults_and_the_log(sim: SimulatedTelegram, started: Bot) -> None:
