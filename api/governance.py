@@ -318,7 +318,7 @@ async def list_violations(call: Call, query: ViolationsQuery) -> Any:
 
 
 @route("GET", "/api/governance/status", needs=Needs.PERSON, response=GovernanceStatus)
-async def status(call: Call) -> Any:
+async def governance_status(call: Call) -> Any:
     """Whether a HELM sidecar is configured, and how it was at the last look."""
     health = call.services.health
     live = None if health.helm is None else await health.helm()

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from http.cookies import SimpleCookie
 from typing import Any
 
 import structlog
@@ -229,7 +230,8 @@ def _add_headers(request: web.Request, response: web.StreamResponse, config: Htt
         headers["X-New-Token"] = token
         if request.get(BY_COOKIE):
             for name, value, options in session_cookies(token, config):
-                response.set_cookie(name, value, **options)
+                # too late for set_cookie: those were turned into headers already
+                response.headers.add("Set-Cookie", _cookie(name, value, options))
     _cors(request, response, config)
 
 
@@ -245,6 +247,12 @@ def session_cookies(token: str, config: HttpConfig) -> tuple[tuple[str, str, dic
         (COOKIE, token, {**options, "httponly": True}),
         (CSRF_COOKIE, csrf_of(token), options),
     )
+
+
+def _cookie(name: str, value: str, options: dict[str, Any]) -> str:
+    cookie: SimpleCookie = SimpleCookie({name: value})
+    cookie[name].update({key.replace("_", "-"): option for key, option in options.items()})
+    return cookie[name].OutputString()
 
 
 def _cors(request: web.Request, response: web.StreamResponse, config: HttpConfig) -> None:
