@@ -11,7 +11,10 @@ _UNSEEN = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
     "\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8\U000e0000-\U000e0fff]"
 )
-_ADDRESS = re.compile(r"\s*https?:", re.IGNORECASE)
+# Browsers and some clients drop tabs and line ends inside an address, and what is unseen before it.
+_DROPPED = re.compile(r"[\t\r\n]")
+_BEFORE = "".join(map(chr, range(33)))
+_ADDRESS = re.compile(r"[\x00-\x20]*h[\t\r\n]*t[\t\r\n]*t[\t\r\n]*p[\t\r\n]*(?:s[\t\r\n]*)?:", re.IGNORECASE)
 _PLAIN_AUTHORITY = re.compile(r"(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -43,17 +46,12 @@ def host_of(text: str) -> str | None:
     """The host a text that begins as a web address leads to, None for other texts, "" when readers may disagree."""
     if not _ADDRESS.match(text):
         return None
-    if "\\" in text:
-        # one reader's path is another reader's host
-        return ""
     try:
-        parts = urlsplit(text.strip())
-        authority = parts.netloc.lower()
-        if parts.username is not None or not _PLAIN_AUTHORITY.fullmatch(authority):
-            return ""
-        return (parts.hostname or "").rstrip(".")
+        parts = urlsplit(_DROPPED.sub("", text).strip(_BEFORE))
     except ValueError:
         return ""
+    # nothing but a host and a port: with a name, a backslash or an escape in it one reader's path is another's host
+    return (parts.hostname or "").rstrip(".") if _PLAIN_AUTHORITY.fullmatch(parts.netloc.lower()) else ""
 
 
 def host_allowed(host: str, allowed: Sequence[str]) -> bool:

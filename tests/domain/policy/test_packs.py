@@ -11,7 +11,7 @@ import domain.policy.packs
 from domain.governance import Verdict
 from domain.policy.effective import effective
 from domain.policy.overlay import Pack
-from domain.policy.packs import pack
+from domain.policy.packs import pack, read
 from domain.settings_schema import PACKS, load
 
 
@@ -116,3 +116,11 @@ def test_budgets_of_a_pack_are_limits_within_the_workspace() -> None:
     assert verdict(policy, replace(spent, operator_role="ops")).verdict is Verdict.ALLOW
     assert policy.for_role("growth").per_task == 25_000_000
     assert replace(policy, per_task=10).for_role("growth").per_task == 10
+
+
+def test_a_pack_never_lowers_a_level_the_owner_raised() -> None:
+    mild = read({"id": "x", "version": 1, "role": "", "summary": "", "toolEffects": {"note.create": "E1"}})
+    policy = replace(BASE, tool_effects={"note.create": 4}, packs=(mild,))
+    assert policy.for_role("ops").tool_effects == {"note.create": 4}
+    assert verdict(policy, FACTS).verdict is Verdict.ESCALATE
+    assert verdict(replace(BASE, packs=(mild,)), FACTS).verdict is Verdict.ALLOW

@@ -106,6 +106,13 @@ def test_asked_together_they_answer_as_each_alone(whens: list[str], facts: Any) 
     assert [str(a) for a in together] == [str(a) for a in alone]
 
 
+@pytest.mark.parametrize("loose", ["false) || (false", "false // (", "false)", "false, false"])
+def test_a_rule_cannot_lend_its_brackets_to_another(loose: str) -> None:
+    [first, second] = CEL.evaluate([loose, "false"], GIVEN)
+    assert second is False
+    assert first is False if loose == "false // (" else isinstance(first, RuleError)
+
+
 def test_many_long_rules_are_asked_one_by_one() -> None:
     long = [f"input.args.title == '{'x' * 3000}{i}'" for i in range(100)]
     assert list(CelRules().evaluate([*long, "true"], GIVEN)) == [False] * 100 + [True]
