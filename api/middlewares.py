@@ -6,8 +6,9 @@ import ipaddress
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -94,9 +95,21 @@ class Metrics:
             registry=self.registry,
             buckets=(0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10),
         )
+        # routes, methods and statuses are few: finding a counter by its labels each time costs more than counting
+        self._counters: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answer."""
+        key = (method, route, status)
+        found = self._counters.get(key)
+        if found is None:
+            found = self._counters[key] = (self.requests.labels(*key), self.seconds.labels(route))
+        found[0].inc()
+        found[1].observe(seconds)
 
 
-def client_ip(peer: str | None, forwarded: str, proxies: Sequence[Network]) -> str:
+@lru_cache(4096)
+def client_ip(peer: str | None, forwarded: str, proxies: tuple[Network, ...]) -> str:
     """Who is asking: the peer, or behind trusted proxies the last address in X-Forwarded-For that is none of them."""
     try:
         address = ipaddress.ip_address(peer or "")
@@ -146,8 +159,7 @@ def outer(config: HttpConfig, metrics: Metrics) -> Any:
             took = time.perf_counter() - started
         # a label for every word a client can think of would fill the memory
         method = request.method if request.method in METHODS else "OTHER"
-        metrics.requests.labels(method, route, response.status).inc()
-        metrics.seconds.labels(route).observe(took)
+        metrics.count(method, route, response.status, took)
         if response.status >= 500 or not route.startswith(("/health", "/metrics", "/app/static")):
             actor: Actor | None = request.get(ACTOR)
             log.info(
@@ -302,7 +314,7 @@ def credentials_of(request: web.Request) -> Credentials:
         bearer=value.strip() if scheme.lower() == "bearer" else None,
         init_data=value.strip() if scheme.lower() == "tma" else None,
         api_key=request.headers.get("X-API-Key"),
-        cookie=request.cookies.get(COOKIE),
+        cookie=request.cookies.get(COOKIE) if "Cookie" in request.headers else None,
         csrf=request.headers.get("X-CSRF-Token"),
         ip=request[CLIENT_IP],
         user_agent=agent_of(request),
@@ -379,9 +391,26 @@ def door() -> Any:
         await _count(request, services, endpoint, actor)
         if refused is not None:
             raise refused
-        return await _once(request, services, endpoint, handler)
+        return await _once(request, services, endpoint, partial(_noted, services, endpoint, actor, handler))
 
     return middleware
+
+
+async def _noted(
+    services: Services, endpoint: Endpoint, actor: Actor | None, handler: Next, request: web.Request
+) -> web.StreamResponse:
+    """What a member was refused is in the audit log of the workspace; strangers leave no trace in it."""
+    try:
+        return await handler(request)
+    except Forbidden as error:
+        if actor is not None and actor.workspace_id is not None:
+            await services.audit.refused(
+                workspace_id=actor.workspace_id,
+                actor=actor.principal,
+                route=f"{endpoint.method} {endpoint.path}",
+                code=error.code,
+            )
+        raise
 
 
 def _check_size(request: web.Request, endpoint: Endpoint) -> None:

@@ -268,6 +268,19 @@ async def test_who_may_is_asked_before_what(house: House, owner: Person) -> None
     assert reply.data["currentRole"] == "member"
 
 
+async def test_what_a_member_was_refused_is_in_the_audit_log(house: House, owner: Person) -> None:
+    member = await house.member(owner, "member@example.com", "member")
+    await member("POST", "/api/tasks", {"title": "x"}, Idempotency_Key="k")
+    await member("GET", "/api/audit")
+    stranger = await house.person("stranger@example.com")
+    await stranger("GET", "/api/audit", X_Workspace_Id=owner.workspace_id)
+    lines = (await owner("GET", "/api/audit?action=request:refused")).data
+    assert [(x["actor"], x["target"], x["verdict"], x["reason"]) for x in lines] == [
+        (f"user:{member.user_id}", "GET /api/audit", "deny", "insufficient_role"),
+        (f"user:{member.user_id}", "POST /api/tasks", "deny", "insufficient_role"),
+    ]
+
+
 async def test_a_rotated_token_is_handed_out_on_streams_too(house: House, owner: Person) -> None:
     await aged(house)
     async with house.session.get(house.base + "/api/events", headers=owner.headers) as stream:
@@ -351,7 +364,7 @@ async def test_wrong_credentials_count_against_the_network(tmp_path: Path) -> No
         assert got == [401, 401, 401, 429]
 
 
-NETWORKS = [ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8")]
+NETWORKS = (ipaddress.ip_network("10.0.0.0/8"), ipaddress.ip_network("fd00::/8"))
 
 
 @pytest.mark.parametrize(
