@@ -1,142 +1,172 @@
-"""The typed layer: bodies, queries, cursors, pages."""
+"""What every request goes through: errors, headers, limits, bodies, repeats, the document."""
 
-from datetime import UTC, datetime, timedelta
+import asyncio
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from openapi_pydantic import OpenAPI
 
-from api.http import cursor_of, read_cursor, said, text_ok
-from domain.errors import Invalid
-from domain.ids import new_id
-from tests.api.house import House, Person
-
-MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
+from tests.api.conftest import Installation
 
 
-@given(MOMENTS)
-def test_a_cursor_names_its_microsecond(moment: datetime) -> None:
-    name = new_id()
-    assert read_cursor(cursor_of(moment, name)) == (moment, name)
+async def test_the_plain_routes(lite: Installation) -> None:
+    nobody = lite.nobody()
+    status, root = await nobody.send("GET", "/")
+    assert (status, set(root)) == (200, {"name", "version", "description"})
+    status, health = await nobody.send("GET", "/health")
+    assert (status, health["status"], health["checks"]["db"], health["checks"]["pgboss"]) == (200, "ok", True, True)
+    assert (await nobody.send("GET", "/metrics"))[0] == 200
+    status, keys = await nobody.send("GET", "/.well-known/pilot-keys.json")
+    assert len(keys["keys"]) == 1
+    assert (await nobody.send("GET", "/api/docs"))[0] == 200
+    assert (await nobody.send("GET", "/api/nothing"))[0] == 401
+    ada = await lite.by_mail("ada@example.com")
+    status, missing = await ada.send("GET", "/api/nothing")
+    assert (status, missing["code"]) == (404, "not_found")
+    assert (await ada.send("PATCH", "/api/tasks"))[0] == 405
+
+
+BAD_BODIES: list[Any] = [
+    b"null",
+    b"[]",
+    b"{",
+    b"\xff\xfe",
+    b'{"title": NaN}',
+    b'"x"',
+    b'{"title": 5}',
+    b'{"title": ""}',
+    b'{"title": "   "}',
+    b'{"title": "a\\u0000b"}',
+    b'{"title": "\\ud800"}',
+    b'{"title": "x", "iterationBudget": 1e400}',
+    b'{"title": "x", "iterationBudget": 99999999999999999999999}',
+    b'{"title": "x", "operatorId": "nonsense"}',
+    b'{"title": "x", "mode": "party"}',
+    b'{"title": "x", "schedule": {"cron": "bad"}}',
+    b'{"title": "x", "workspaceId": 5}',
+]
+
+
+@pytest.mark.parametrize("body", BAD_BODIES)
+async def test_bad_bodies_are_named_and_never_a_500(lite: Installation, body: bytes) -> None:
+    """47: limits, ids and nulls were unguarded."""
+    ada = await lite.by_mail("ada@example.com")
+    status, refused = await ada.send("POST", "/api/tasks", body)
+    assert status == 400, refused
+    assert refused["code"]
+    assert refused["requestId"]
+    for route in ("/api/auth/telegram", "/api/auth/email/request", "/api/auth/email/verify"):
+        status, refused = await lite.nobody().send("POST", route, body)
+        assert status in (400, 401), refused
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", "x." + "0" * 36, "1." + "0" * 35, "1" * 17 + "." + "0" * 36, "-1." + "0" * 36, "²." + "0" * 36]
+    "query", ["limit=abc", "limit=-1", "limit=0", "limit=99999", "cursor=x", "limit=NaN", "limit=1e9"]
 )
-def test_any_other_cursor_is_refused(text: str) -> None:
-    with pytest.raises(Invalid):
-        read_cursor(text)
+@pytest.mark.parametrize("path", ["/api/tasks", "/api/audit", "/api/audit/approvals", "/api/audit/violations"])
+async def test_bad_pages_are_refused(lite: Installation, path: str, query: str) -> None:
+    ada = await lite.by_mail("ada@example.com")
+    assert (await ada.send("GET", f"{path}?{query}"))[0] == 400
 
 
-@pytest.mark.parametrize("text", ["a\x00b", "\ud800"])
-def test_text_that_cannot_be_stored_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):
-        text_ok(text)
-    with pytest.raises(ValueError):
-        said(text)
-
-
-@pytest.mark.parametrize("text", ["", "  ", "\t\n"])
-def test_blank_is_nothing_said(text: str) -> None:
-    with pytest.raises(ValueError):
-        said(text)
-
-
-async def send(owner: Person, data: bytes) -> Any:
-    return await owner.house.ask("POST", "/api/tasks", data=data, headers=owner.headers)
-
-
-@pytest.mark.parametrize("data", [b"{", b"\xff", b'{"a":NaN}', b'{"title":"\\ud800"}', b"{'a':1}", b"{}x"])
-async def test_what_is_no_json_is_refused(owner: Person, data: bytes) -> None:
-    reply = await send(owner, data)
-    assert (reply.status, reply.code, reply.data["error"]) == (400, "invalid_json", "Invalid JSON in request body")
-
-
-@pytest.mark.parametrize("data", [b"null", b"[]", b"1", b'"x"', b"true"])
-async def test_a_body_is_an_object(owner: Person, data: bytes) -> None:
-    reply = await send(owner, data)
-    assert (reply.status, reply.code) == (400, "invalid_json")
-
-
-@pytest.mark.parametrize(
-    ("data", "field"),
-    [
-        (b'{"title":"a\\u0000b"}', "title"),
-        (b'{"title":"x","x":9007199254740993}', "x"),
-        (b'{"title":"x","x":1e301}', "x"),
-        (b'{"title":"x","deep":' + b'{"a":' * 70 + b"1" + b"}" * 70 + b"}", "deep"),
-        (b'{"title":"x","deep":' + b"[" * 70 + b"]" * 70 + b"}", "deep"),
-    ],
-)
-async def test_what_not_every_part_could_hold_is_refused_by_name(owner: Person, data: bytes, field: str) -> None:
-    reply = await send(owner, data)
-    assert (reply.status, reply.code) == (400, "invalid_request")
-    assert list(reply.data["details"]["fieldErrors"]) == [field]
-
-
-async def test_wrong_fields_are_all_named_and_never_echoed(owner: Person) -> None:
-    reply = await owner(
-        "POST", "/api/tasks", {"title": "", "mode": "swordfish", "iterationBudget": 0, "autoRun": "yes"}
-    )
-    assert reply.status == 400
-    assert reply.data["error"] == "Validation failed"
-    details = reply.data["details"]
-    assert details["formErrors"] == []
-    assert set(details["fieldErrors"]) == {"title", "mode", "iterationBudget", "autoRun"}
-    assert "swordfish" not in str(reply.data)
-
-
-async def test_unknown_names_are_dropped_where_the_reference_drops_them_and_refused_elsewhere(owner: Person) -> None:
-    assert (await owner("POST", "/api/tasks", {"title": "x", "colour": "red"})).status == 201
-    reply = await owner("POST", "/api/workspaces", {"name": "x", "colour": "red"})
-    assert (reply.status, list(reply.data["details"]["fieldErrors"])) == (400, ["colour"])
-
-
-@pytest.mark.parametrize("name", ["nonsense", "0" * 36, "%00", "..%2f"])
-async def test_an_id_that_is_none_is_nowhere(owner: Person, name: str) -> None:
-    assert (await owner("GET", f"/api/tasks/{name}")).status == 404
-
-
-async def test_pages_follow_each_other_without_gap_or_repeat(house: House, owner: Person) -> None:
-    made = [(await owner("POST", "/api/tasks", {"title": f"T{n}"})).data["id"] for n in range(7)]
+async def test_pages_follow_each_other_without_gaps(lite: Installation) -> None:
+    ada = await lite.by_mail("ada@example.com")
+    made = [(await ada.send("POST", "/api/tasks", {"title": f"T{n}"}))[1]["id"] for n in range(7)]
     seen: list[str] = []
     path: str | None = "/api/tasks?limit=3"
-    sizes = []
-    while path is not None:
-        reply = await owner("GET", path)
-        assert reply.status == 200
-        sizes.append(len(reply.data))
-        seen += [t["id"] for t in reply.data]
-        link = reply.headers.get("Link")
-        path = None if link is None else link.removeprefix("<").removesuffix('>; rel="next"')
+    while path:
+        page = await ada.get(path)
+        seen += [t["id"] for t in page]
+        link = ada.last.headers.get("Link")
+        path = None if link is None else link.split(">")[0].lstrip("<")
     assert seen == made[::-1]
-    assert sizes == [3, 3, 1]
 
 
-async def test_items_of_one_microsecond_are_not_lost_between_pages(house: House, owner: Person) -> None:
-    import sqlalchemy as sa
-
-    from storage.tables import tasks
-
-    made = {(await owner("POST", "/api/tasks", {"title": f"T{n}"})).data["id"] for n in range(5)}
-    moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=123457)
-    await house.services.store.write(lambda tx: tx.execute(sa.update(tasks).values(created_at=moment)))
-    house.services.bus.touched(owner.workspace_id)
-    first = await owner("GET", "/api/tasks?limit=2")
-    second = await owner("GET", first.headers["Link"].split(">")[0].removeprefix("<"))
-    third = await owner("GET", second.headers["Link"].split(">")[0].removeprefix("<"))
-    assert {t["id"] for reply in (first, second, third) for t in reply.data} == made
+async def test_a_kept_list_is_never_stale(lite: Installation) -> None:
+    ada = await lite.by_mail("ada@example.com")
+    assert await ada.get("/api/tasks") == []
+    for n in range(1, 4):
+        _, task = await ada.send("POST", "/api/tasks", {"title": f"T{n}"})
+        assert len(await ada.get("/api/tasks")) == n
+        await ada.send("PUT", f"/api/tasks/{task['id']}/status", {"status": "cancelled"})
+        assert (await ada.get("/api/tasks"))[0]["status"] == "cancelled"
+    before = len(await ada.get("/api/audit?limit=200"))
+    await ada.send("POST", "/api/tasks", {"title": "one more"})
+    assert len(await ada.get("/api/audit?limit=200")) > before
 
 
-@pytest.mark.parametrize("limit", ["0", "-1", "201", "abc", "NaN", "1e3", "99999999999999999999", ""])
-async def test_a_limit_is_a_number_within_bounds(owner: Person, limit: str) -> None:
-    for path in (
-        "/api/tasks",
-        "/api/audit",
-        "/api/audit/approvals",
-        "/api/audit/violations",
-        "/api/governance/receipts",
-    ):
-        reply = await owner("GET", f"{path}?limit={limit}")
-        assert (reply.status, list(reply.data["details"]["fieldErrors"])) == (400, ["limit"]), path
+async def test_request_ids_are_checked(lite: Installation) -> None:
+    nobody = lite.nobody()
+    await nobody.send("GET", "/health", X_Request_Id="abc-1")
+    assert nobody.last.headers["X-Request-Id"] == "abc-1"
+    await nobody.send("GET", "/health", X_Request_Id='evil"<script>')
+    assert "script" not in nobody.last.headers["X-Request-Id"]
+    for header in ("X-Content-Type-Options", "Content-Security-Policy", "Referrer-Policy"):
+        assert header in nobody.last.headers
+    assert "X-Frame-Options" not in nobody.last.headers
+
+
+async def test_bodies_are_limited_even_in_chunks(lite: Installation) -> None:
+    ada = await lite.by_mail("ada@example.com")
+    big = b'{"title": "' + b"x" * 1_100_000 + b'"}'
+    status, refused = await ada.send("POST", "/api/tasks", big)
+    assert (status, refused["code"], refused["maxBytes"]) == (413, "body_too_large", 1_000_000)
+
+    async def chunks() -> Any:
+        for _ in range(20):
+            yield b" " * 60_000
+
+    headers = {**ada.headers, "Content-Type": "application/json"}
+    async with lite.http.post(f"{lite.base}/api/tasks", data=chunks(), headers=headers) as answer:
+        assert answer.status == 413
+    status, refused = await lite.nobody().send("POST", "/api/auth/telegram", b" " * 150_000)
+    assert (status, refused["maxBytes"]) == (413, 100_000)
+
+
+async def test_rates_count_people_not_headers(limited: Installation) -> None:
+    """20: the limiter ran before identity and trusted the first X-Forwarded-For."""
+    nobody = limited.nobody()
+    statuses = []
+    for n in range(8):
+        status, answer = await nobody.send(
+            "POST", "/api/auth/email/verify", {"email": "a@example.com", "code": "1"}, X_Forwarded_For=f"10.0.0.{n}"
+        )
+        statuses.append(status)
+    assert statuses == [401] * 5 + [429] * 3
+    assert answer["routeClass"] == "auth"
+    assert int(nobody.last.headers["Retry-After"]) == answer["retryAfterSec"] > 0
+    assert nobody.last.headers["X-RateLimit-Class"] == "auth"
+
+
+async def test_the_same_key_is_carried_out_once(lite: Installation) -> None:
+    ada = await lite.by_mail("ada@example.com")
+    body = {"title": "once"}
+    answers = await asyncio.gather(*(ada.send("POST", "/api/tasks", body, Idempotency_Key="k1") for _ in range(6)))
+    assert {status for status, _ in answers} == {201}
+    assert len({answer["id"] for _, answer in answers}) == 1
+    assert len(await ada.get("/api/tasks")) == 1
+    status, refused = await ada.send("POST", "/api/tasks", {"title": "other"}, Idempotency_Key="k1")
+    assert (status, refused["code"]) == (409, "idempotency_conflict")
+    status, _ = await ada.send("POST", "/api/auth/apikey", {"name": "x"}, Idempotency_Key="k2")
+    assert status == 400
+
+
+async def test_a_broken_playbook_is_refused_with_its_line(lite: Installation) -> None:
+    ada = await lite.by_mail("ada@example.com")
+    status, refused = await ada.send(
+        "POST", "/api/tasks", {"title": "x", "description": 'note.create title="a"\nhttp.post json={'}
+    )
+    assert status == 400
+    assert "2" in refused["error"]
+
+
+async def test_the_document_is_valid(lite: Installation) -> None:
+    document = await lite.nobody().get("/api/openapi.json")
+    OpenAPI.model_validate(document)
+    assert len(document["paths"]) > 45
+
+
+async def test_cors_only_for_named_origins(lite: Installation) -> None:
+    nobody = lite.nobody()
+    await nobody.send("GET", "/api/docs", Origin="https://evil.example")
+    assert "Access-Control-Allow-Origin" not in nobody.last.headers

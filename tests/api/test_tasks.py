@@ -1,175 +1,106 @@
-"""Tasks, runs and operators over the wire, on both stores."""
+"""Tasks, governance and the Mini App's parts over HTTP; two tenants that never see each other."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any
+import re
 
-import pytest
-
-from domain.ids import new_id
-from tests.api.house import House, Person, open_house
-
-NOTE = 'note.create title="Plan"\nfinish summary="done"'
-ASKS = 'note.create title="Plan"\nhttp.post url=http://127.0.0.1:9/hook json={"n": 1}\nfinish summary="done"'
+from tests.api.conftest import Client, Installation
 
 
-@pytest.fixture
-async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
-    async with open_house(url, tmp_path) as opened:
-        yield opened
+async def test_task_life(pilot: Installation) -> None:
+    ada = await pilot.by_mail("ada@example.com")
+    status, task = await ada.send("POST", "/api/tasks", {"title": "Plan", "schedule": {"cron": "0 9 * * 1"}})
+    assert status == 201
+    assert task["status"] == "pending"
+    whole = await ada.get(f"/api/tasks/{task['id']}")
+    assert len(whole["nextTimes"]) == 5
+    status, moved = await ada.send("PUT", f"/api/tasks/{task['id']}/status", {"status": "completed"})
+    assert (status, moved["status"]) == (200, "completed")
+    status, refused = await ada.send("PUT", f"/api/tasks/{task['id']}/status", {"status": "running"})
+    assert (status, refused["code"]) == (409, "illegal_move")
+    status, refused = await ada.send("PUT", f"/api/tasks/{task['id']}/status", {"status": "flying"})
+    assert (status, refused["error"]) == (400, "Invalid status")
+    assert "allowed" in refused["details"] or "allowed" in refused
+    status, changed = await ada.send("PUT", f"/api/tasks/{task['id']}", {"title": "New", "schedule": None})
+    assert (changed["title"], changed["schedule"]) == ("New", None)
+    assert (await ada.send("DELETE", f"/api/tasks/{task['id']}"))[0] == 204
+    assert (await ada.send("GET", f"/api/tasks/{task['id']}"))[0] == 404
+    assert (await ada.send("GET", "/api/tasks/not-a-uuid"))[0] == 404
 
 
-async def made(owner: Person, **body: Any) -> dict[str, Any]:
-    reply = await owner("POST", "/api/tasks", {"title": "T", **body})
-    assert reply.status == 201, reply
-    found: dict[str, Any] = reply.data
-    return found
+async def test_an_operator_of_another_workspace_is_refused_and_written_down(pilot: Installation) -> None:
+    ada, bob = await pilot.by_mail("ada@example.com"), await pilot.by_mail("bob@example.com")
+    status, operator = await bob.send("POST", "/api/operators", {"name": "Bo", "role": "growth", "goal": "grow"})
+    assert status == 201
+    status, refused = await ada.send("POST", "/api/tasks", {"title": "x", "operatorId": operator["id"]})
+    assert (status, refused["code"]) == (403, "operator_scope")
+    assert refused["evidenceItemId"]
+    status, refused = await ada.send("POST", "/api/operators", {"name": "x", "role": "cto"})
+    assert status == 400
 
 
-async def test_a_run_is_queued_and_its_result_can_be_waited_for(owner: Person) -> None:
-    task = await made(owner, description=NOTE)
-    queued = await owner("POST", f"/api/tasks/{task['id']}/run")
-    assert (queued.status, queued.data["run"]["status"]) == (202, "queued")
-    second = await made(owner, description=NOTE)
-    waited = await owner("POST", f"/api/tasks/{second['id']}/run?wait=20")
-    assert (waited.status, waited.data["task"]["status"], waited.data["run"]["status"]) == (
-        200,
-        "completed",
-        "completed",
-    )
-    assert [a["tool"] for a in waited.data["run"]["actions"]] == ["note.create", "finish"]
-    [run] = (await owner("GET", f"/api/tasks/{second['id']}/runs")).data
-    steps = (await owner("GET", f"/api/runs/{run['id']}")).data["steps"]
-    assert [(s["seq"], s["tool"], s["verdict"], s["status"]) for s in steps] == [
-        (1, "note.create", "ALLOW", "done"),
-        (2, "finish", "ALLOW", "done"),
-    ]
+async def test_settings_over_http(pilot: Installation) -> None:
+    ada = await pilot.by_mail("ada@example.com")
+    path = f"/api/workspace/{ada.workspace}/settings"
+    assert (await ada.get(path))["policyConfig"]["killSwitch"] is False
+    status, first = await ada.send("PUT", path, {"policyConfig": {"blockedTools": ["http.post"]}})
+    assert (status, first["policyConfig"]["toolBlocklist"]) == (201, ["http.post"])
+    status, second = await ada.send("PUT", path, {"policyConfig": {"killSwitch": True}})
+    assert (status, second["policyConfig"]["toolBlocklist"]) == (200, ["http.post"])
+    rule = {"id": "r", "when": "input.tool ==", "verdict": "DENY"}
+    status, refused = await ada.send("PUT", path, {"policyConfig": {"rules": [rule]}})
+    assert (status, refused["code"], refused["line"], refused["column"]) == (400, "invalid_rule", 1, 14)
+    actions = [e["action"] for e in await ada.get("/api/audit?limit=200")]
+    assert "policy:kill_switch_changed" in actions
+    assert (await ada.send("PUT", f"/api/workspace/{ada.workspace}/mode", {"mode": "launch"}))[1][
+        "currentMode"
+    ] == "launch"
 
 
-async def test_waiting_ends_where_a_person_is_needed(owner: Person) -> None:
-    task = await made(owner, description=ASKS)
-    waited = await owner("POST", f"/api/tasks/{task['id']}/run?wait=20")
-    assert (waited.status, waited.data["run"]["status"]) == (200, "awaiting_approval")
-    again = await owner("POST", f"/api/tasks/{task['id']}/run")
-    assert again.status == 409
+async def test_receipts_proofs_and_archive(pilot: Installation) -> None:
+    ada = await pilot.by_mail("ada@example.com")
+    for n in range(5):
+        await ada.send("POST", "/api/tasks", {"title": f"T{n}"})
+    page = await ada.get("/api/governance/receipts?limit=3")
+    assert len(page["receipts"]) == 3
+    assert page["nextCursor"]
+    one = await ada.get(f"/api/governance/receipts/{page['receipts'][0]['id']}")
+    assert one["leafHash"] == page["receipts"][0]["decisionHash"]
+    point = await ada.get("/api/governance/log/checkpoint")
+    proof = await ada.get(f"/api/governance/log/proof/inclusion?index=2&size={point['size']}")
+    assert proof["treeSize"] == point["size"]
+    more = await ada.get(f"/api/governance/log/proof/consistency?old=3&new={point['size']}")
+    assert more["newRoot"] == point["root"]
+    assert (await ada.send("GET", "/api/governance/log/proof/inclusion?index=999999"))[0] == 404
+    status, archive = await ada.send("GET", "/api/governance/archive")
+    assert status == 200
+    assert archive[:2] == b"\x1f\x8b"
+    status, lines = await ada.send("GET", "/api/audit/export?format=csv")
+    assert lines.startswith(b"id,createdAt")
 
 
-@pytest.mark.parametrize("wait", ["-1", "61", "nan", "inf", "x"])
-async def test_a_wait_has_bounds(owner: Person, wait: str) -> None:
-    task = await made(owner)
-    reply = await owner("POST", f"/api/tasks/{task['id']}/run?wait={wait}")
-    assert (reply.status, list(reply.data["details"]["fieldErrors"])) == (400, ["wait"])
-    assert (await owner("GET", f"/api/tasks/{task['id']}/runs")).data == []
+async def _ids_of(client: Client) -> set[str]:
+    _, task = await client.send("POST", "/api/tasks", {"title": f"of {client.workspace}"})
+    _, operator = await client.send("POST", "/api/operators", {"name": "O", "role": "ops"})
+    receipts = await client.get("/api/governance/receipts?limit=100")
+    return {task["id"], operator["id"], client.workspace, *(r["id"] for r in receipts["receipts"])}
 
 
-async def test_without_a_model_a_free_task_is_blocked_and_says_so(owner: Person) -> None:
-    task = await made(owner, description="please think of something")
-    waited = await owner("POST", f"/api/tasks/{task['id']}/run?wait=20")
-    assert (waited.data["run"]["status"], waited.data["task"]["status"]) == ("blocked", "failed")
-    assert waited.data["run"]["error"]
-
-
-async def test_cancelling_ends_the_run_and_its_approval(owner: Person) -> None:
-    task = await made(owner, description=ASKS)
-    await owner("POST", f"/api/tasks/{task['id']}/run?wait=20")
-    cancelled = await owner("POST", f"/api/tasks/{task['id']}/cancel")
-    assert cancelled.status == 200
-    for _ in range(100):
-        task_now = (await owner("GET", f"/api/tasks/{task['id']}")).data
-        if task_now["status"] == "cancelled":
-            break
-        await asyncio.sleep(0.05)
-    assert task_now["status"] == "cancelled"
-    [approval] = (await owner("GET", "/api/audit/approvals")).data
-    assert approval["status"] == "cancelled"
-    assert (await owner("POST", f"/api/tasks/{(await made(owner))['id']}/cancel")).data == {"run": None}
-
-
-async def test_lists_are_filtered(house: House, owner: Person) -> None:
-    operator = (await owner("POST", "/api/operators", {"name": "Op", "role": "ops"})).data
-    await made(owner, title="Send the letter", operatorId=operator["id"])
-    done = await made(owner, title="Count to ten", description=NOTE)
-    await owner("POST", f"/api/tasks/{done['id']}/run?wait=20")
-
-    async def titles(query: str) -> list[str]:
-        reply = await owner("GET", f"/api/tasks?{query}")
-        assert reply.status == 200, reply
-        return [t["title"] for t in reply.data]
-
-    assert await titles("") == ["Count to ten", "Send the letter"]
-    assert await titles("status=completed") == ["Count to ten"]
-    assert await titles("status=completed,pending") == ["Count to ten", "Send the letter"]
-    assert await titles("q=LETTER") == ["Send the letter"]
-    assert await titles("q=%25") == []
-    assert await titles(f"operatorId={operator['id']}") == ["Send the letter"]
-    refused = await owner("GET", "/api/tasks?status=done")
-    assert (refused.status, list(refused.data["details"]["fieldErrors"])) == (400, ["status"])
-
-
-async def test_a_task_is_changed_and_taken_away(owner: Person) -> None:
-    task = await made(owner)
-    path = f"/api/tasks/{task['id']}"
-    changed = await owner("PUT", path, {"title": "New", "priority": 5, "schedule": {"cron": "0 9 * * 1"}})
-    assert (changed.data["title"], changed.data["priority"], len(changed.data["nextTimes"])) == ("New", 5, 5)
-    for body in ({"title": None}, {"title": ""}, {"priority": "high"}, {"schedule": {"cron": "soon"}}):
-        assert (await owner("PUT", path, body)).status == 400
-    assert (await owner("DELETE", path)).status == 204
-    assert (await owner("GET", path)).status == 404
-    assert (await owner("DELETE", path)).status == 404
-
-
-async def test_a_status_follows_the_table(owner: Person) -> None:
-    task = await made(owner)
-    path = f"/api/tasks/{task['id']}/status"
-    unknown = await owner("PUT", path, {"status": "done"})
-    assert (unknown.status, unknown.data["error"], unknown.code) == (400, "Invalid status", "invalid_status")
-    assert "queued" in unknown.data["allowed"]
-    illegal = await owner("PUT", path, {"status": "running"})
-    assert (illegal.status, illegal.code) == (409, "illegal_move")
-    assert (await owner("PUT", path, {"status": "cancelled"})).data["status"] == "cancelled"
-
-
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("GET", ""),
-        ("PUT", ""),
-        ("DELETE", ""),
-        ("PUT", "/status"),
-        ("POST", "/run"),
-        ("POST", "/cancel"),
-        ("GET", "/runs"),
-    ],
-)
-async def test_foreign_and_missing_tasks_look_the_same(house: House, owner: Person, method: str, path: str) -> None:
-    other = await house.person("bob@example.com")
-    task = await made(other)
-    body = {"status": "cancelled"} if path == "/status" else {} if method in ("PUT", "POST") else None
-    foreign = await owner(method, f"/api/tasks/{task['id']}{path}", body)
-    missing = await owner(method, f"/api/tasks/{new_id()}{path}", body)
-    assert foreign.status == missing.status == 404
-    assert {**foreign.data, "requestId": ""} == {**missing.data, "requestId": ""}
-
-
-async def test_operators_have_known_roles_and_tools(house: House, owner: Person) -> None:
-    member = await house.member(owner, "bob@example.com", "member")
-    assert {r["role"] for r in (await member("GET", "/api/operators/roles")).data} == {
-        "engineering", "product", "growth", "design", "ops",
-    }  # fmt: skip
-    assert (await member("POST", "/api/operators", {"name": "x", "role": "ops"})).status == 403
-    for body, field in (
-        ({"name": "x", "role": "cto"}, "role"),
-        ({"name": "x", "role": "ops", "tools": ["rm"]}, "tools"),
-    ):
-        refused = await owner("POST", "/api/operators", body)
-        assert (refused.status, list(refused.data["details"]["fieldErrors"])) == (400, [field])
-    operator = (await owner("POST", "/api/operators", {"name": "x", "role": "ops", "tools": ["note.create"]})).data
-    changed = await owner("PUT", f"/api/operators/{operator['id']}", {"goal": "g", "isActive": False})
-    assert (changed.data["goal"], changed.data["isActive"]) == ("g", False)
-    whole = (await owner("GET", f"/api/operators/{operator['id']}")).data
-    assert whole["config"] == {"maxIterations": 50}
-    foreign = await house.person("eve@example.com")
-    refused = await foreign("POST", "/api/tasks", {"title": "x", "operatorId": operator["id"]})
-    assert refused.status == 403
-    assert refused.data["error"] == "operatorId does not belong to authenticated workspace"
+async def test_no_byte_of_one_tenant_reaches_the_other(pilot: Installation) -> None:
+    ada, bob = await pilot.by_mail("ada@example.com"), await pilot.by_telegram(9, "Bob")
+    mine, theirs = await _ids_of(ada), await _ids_of(bob)
+    document = await pilot.nobody().get("/api/openapi.json")
+    parts = ["home", "tasks", "approvals", "receipts", "audit", "settings"]
+    paths = [f"/app/parts/{part}" for part in parts]
+    for path, methods in document["paths"].items():
+        if "get" in methods and "events" not in path:
+            paths += [re.sub(r"\{\w+\}", one, path) for one in theirs] if "{" in path else [path]
+    paths += [f"/app/parts/{part}/{one}" for part in ("task", "approval", "receipt") for one in theirs]
+    public = ("/api/governance/keys",)
+    for path in paths:
+        status, body = await ada.send("GET", path)
+        assert status < 500, (path, body)
+        if path in public:
+            continue
+        text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
+        shown = path.rsplit("/", 1)[-1]
+        assert not {one for one in theirs - {shown} if one in text}, path
+    assert mine.isdisjoint(theirs)

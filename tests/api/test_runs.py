@@ -1,0 +1,175 @@
+"""Tasks, runs and operators over the wire, on both stores."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.ids import new_id
+from tests.api.house import House, Person, open_house
+
+NOTE = 'note.create title="Plan"\nfinish summary="done"'
+ASKS = 'note.create title="Plan"\nhttp.post url=http://127.0.0.1:9/hook json={"n": 1}\nfinish summary="done"'
+
+
+@pytest.fixture
+async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(url, tmp_path) as opened:
+        yield opened
+
+
+async def made(owner: Person, **body: Any) -> dict[str, Any]:
+    reply = await owner("POST", "/api/tasks", {"title": "T", **body})
+    assert reply.status == 201, reply
+    found: dict[str, Any] = reply.data
+    return found
+
+
+async def test_a_run_is_queued_and_its_result_can_be_waited_for(owner: Person) -> None:
+    task = await made(owner, description=NOTE)
+    queued = await owner("POST", f"/api/tasks/{task['id']}/run")
+    assert (queued.status, queued.data["run"]["status"]) == (202, "queued")
+    second = await made(owner, description=NOTE)
+    waited = await owner("POST", f"/api/tasks/{second['id']}/run?wait=20")
+    assert (waited.status, waited.data["task"]["status"], waited.data["run"]["status"]) == (
+        200,
+        "completed",
+        "completed",
+    )
+    assert [a["tool"] for a in waited.data["run"]["actions"]] == ["note.create", "finish"]
+    [run] = (await owner("GET", f"/api/tasks/{second['id']}/runs")).data
+    steps = (await owner("GET", f"/api/runs/{run['id']}")).data["steps"]
+    assert [(s["seq"], s["tool"], s["verdict"], s["status"]) for s in steps] == [
+        (1, "note.create", "ALLOW", "done"),
+        (2, "finish", "ALLOW", "done"),
+    ]
+
+
+async def test_waiting_ends_where_a_person_is_needed(owner: Person) -> None:
+    task = await made(owner, description=ASKS)
+    waited = await owner("POST", f"/api/tasks/{task['id']}/run?wait=20")
+    assert (waited.status, waited.data["run"]["status"]) == (200, "awaiting_approval")
+    again = await owner("POST", f"/api/tasks/{task['id']}/run")
+    assert again.status == 409
+
+
+@pytest.mark.parametrize("wait", ["-1", "61", "nan", "inf", "x"])
+async def test_a_wait_has_bounds(owner: Person, wait: str) -> None:
+    task = await made(owner)
+    reply = await owner("POST", f"/api/tasks/{task['id']}/run?wait={wait}")
+    assert (reply.status, list(reply.data["details"]["fieldErrors"])) == (400, ["wait"])
+    assert (await owner("GET", f"/api/tasks/{task['id']}/runs")).data == []
+
+
+async def test_without_a_model_a_free_task_is_blocked_and_says_so(owner: Person) -> None:
+    task = await made(owner, description="please think of something")
+    waited = await owner("POST", f"/api/tasks/{task['id']}/run?wait=20")
+    assert (waited.data["run"]["status"], waited.data["task"]["status"]) == ("blocked", "failed")
+    assert waited.data["run"]["error"]
+
+
+async def test_cancelling_ends_the_run_and_its_approval(owner: Person) -> None:
+    task = await made(owner, description=ASKS)
+    await owner("POST", f"/api/tasks/{task['id']}/run?wait=20")
+    cancelled = await owner("POST", f"/api/tasks/{task['id']}/cancel")
+    assert cancelled.status == 200
+    for _ in range(100):
+        task_now = (await owner("GET", f"/api/tasks/{task['id']}")).data
+        if task_now["status"] == "cancelled":
+            break
+        await asyncio.sleep(0.05)
+    assert task_now["status"] == "cancelled"
+    [approval] = (await owner("GET", "/api/audit/approvals")).data
+    assert approval["status"] == "cancelled"
+    assert (await owner("POST", f"/api/tasks/{(await made(owner))['id']}/cancel")).data == {"run": None}
+
+
+async def test_lists_are_filtered(house: House, owner: Person) -> None:
+    operator = (await owner("POST", "/api/operators", {"name": "Op", "role": "ops"})).data
+    await made(owner, title="Send the letter", operatorId=operator["id"])
+    done = await made(owner, title="Count to ten", description=NOTE)
+    await owner("POST", f"/api/tasks/{done['id']}/run?wait=20")
+
+    async def titles(query: str) -> list[str]:
+        reply = await owner("GET", f"/api/tasks?{query}")
+        assert reply.status == 200, reply
+        return [t["title"] for t in reply.data]
+
+    assert await titles("") == ["Count to ten", "Send the letter"]
+    assert await titles("status=completed") == ["Count to ten"]
+    assert await titles("status=completed,pending") == ["Count to ten", "Send the letter"]
+    assert await titles("q=LETTER") == ["Send the letter"]
+    assert await titles("q=%25") == []
+    assert await titles(f"operatorId={operator['id']}") == ["Send the letter"]
+    refused = await owner("GET", "/api/tasks?status=done")
+    assert (refused.status, list(refused.data["details"]["fieldErrors"])) == (400, ["status"])
+
+
+async def test_a_task_is_changed_and_taken_away(owner: Person) -> None:
+    task = await made(owner)
+    path = f"/api/tasks/{task['id']}"
+    changed = await owner("PUT", path, {"title": "New", "priority": 5, "schedule": {"cron": "0 9 * * 1"}})
+    assert (changed.data["title"], changed.data["priority"], len(changed.data["nextTimes"])) == ("New", 5, 5)
+    for body in ({"title": None}, {"title": ""}, {"priority": "high"}, {"schedule": {"cron": "soon"}}):
+        assert (await owner("PUT", path, body)).status == 400
+    assert (await owner("DELETE", path)).status == 204
+    assert (await owner("GET", path)).status == 404
+    assert (await owner("DELETE", path)).status == 404
+
+
+async def test_a_status_follows_the_table(owner: Person) -> None:
+    task = await made(owner)
+    path = f"/api/tasks/{task['id']}/status"
+    unknown = await owner("PUT", path, {"status": "done"})
+    assert (unknown.status, unknown.data["error"], unknown.code) == (400, "Invalid status", "invalid_status")
+    assert "queued" in unknown.data["allowed"]
+    illegal = await owner("PUT", path, {"status": "running"})
+    assert (illegal.status, illegal.code) == (409, "illegal_move")
+    assert (await owner("PUT", path, {"status": "cancelled"})).data["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", ""),
+        ("PUT", ""),
+        ("DELETE", ""),
+        ("PUT", "/status"),
+        ("POST", "/run"),
+        ("POST", "/cancel"),
+        ("GET", "/runs"),
+    ],
+)
+async def test_foreign_and_missing_tasks_look_the_same(house: House, owner: Person, method: str, path: str) -> None:
+    other = await house.person("bob@example.com")
+    task = await made(other)
+    body = {"status": "cancelled"} if path == "/status" else {} if method in ("PUT", "POST") else None
+    foreign = await owner(method, f"/api/tasks/{task['id']}{path}", body)
+    missing = await owner(method, f"/api/tasks/{new_id()}{path}", body)
+    assert foreign.status == missing.status == 404
+    assert {**foreign.data, "requestId": ""} == {**missing.data, "requestId": ""}
+
+
+async def test_operators_have_known_roles_and_tools(house: House, owner: Person) -> None:
+    member = await house.member(owner, "bob@example.com", "member")
+    assert {r["role"] for r in (await member("GET", "/api/operators/roles")).data} == {
+        "engineering", "product", "growth", "design", "ops",
+    }  # fmt: skip
+    assert (await member("POST", "/api/operators", {"name": "x", "role": "ops"})).status == 403
+    for body, field in (
+        ({"name": "x", "role": "cto"}, "role"),
+        ({"name": "x", "role": "ops", "tools": ["rm"]}, "tools"),
+    ):
+        refused = await owner("POST", "/api/operators", body)
+        assert (refused.status, list(refused.data["details"]["fieldErrors"])) == (400, [field])
+    operator = (await owner("POST", "/api/operators", {"name": "x", "role": "ops", "tools": ["note.create"]})).data
+    changed = await owner("PUT", f"/api/operators/{operator['id']}", {"goal": "g", "isActive": False})
+    assert (changed.data["goal"], changed.data["isActive"]) == ("g", False)
+    whole = (await owner("GET", f"/api/operators/{operator['id']}")).data
+    assert whole["config"] == {"maxIterations": 50}
+    foreign = await house.person("eve@example.com")
+    refused = await foreign("POST", "/api/tasks", {"title": "x", "operatorId": operator["id"]})
+    assert refused.status == 403
+    assert refused.data["error"] == "operatorId does not belong to authenticated workspace"
