@@ -44,10 +44,7 @@ check: $(DEV_STAMP) browser ## The full gate: format, lint, types, rooms, tests 
 bench: $(DEV_STAMP) ## Measure it against bare baselines in the same run
 	@$(BIN)/python -m bench
 
-chaos: $(DEV_STAMP) ## Kill it at random points, hundreds of times, and count
-	@$(BIN)/python -m bench.chaos
-
 clean: ## Remove the environment and caches (never ./data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build ./*.egg-info
 
-.PHONY: help demo serve test browser check bench chaos clean
+.PHONY: help demo serve test browser check bench clean

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import overload
 
 Now = Callable[[], datetime]
 
@@ -11,6 +12,10 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@overload
+def iso(moment: datetime) -> str: ...
+@overload
+def iso(moment: None) -> None: ...
 def iso(moment: datetime | None) -> str | None:
     """`2026-11-23T20:04:26.123Z`: milliseconds and Z, the form the wire contract uses."""
     if moment is None:

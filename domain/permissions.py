@@ -104,7 +104,7 @@ TABLE: dict[Action, Rule] = {
     Action.TASK_CANCEL: Rule(_P, "cancel workspace tasks", "tasks:write"),
     Action.TASK_DELETE: Rule(_P, "delete workspace tasks", "tasks:write"),
     Action.OPERATOR_READ: Rule(_M, "view operators", "operators:read"),
-    Action.OPERATOR_WRITE: Rule(_O, "change operators", "operators:write"),
+    Action.OPERATOR_WRITE: Rule(_O, "change operators", "operators:write", explicit=True),
     Action.KNOWLEDGE_READ: Rule(_M, "search knowledge", "knowledge:read"),
     Action.KNOWLEDGE_WRITE: Rule(_P, "write knowledge", "knowledge:write"),
     Action.APPROVAL_READ: Rule(_P, "view approvals", "approvals:read"),

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from domain.approvals import Approval, ApprovalStatus
-from domain.clock import Now
+from domain.clock import Now, iso
 from domain.governance import Decision, Verdict
 from domain.ids import new_id
 from domain.policy.decide import decide
@@ -155,6 +155,7 @@ class Governor:
         """The facts of the moment about one call."""
         now = self.now()
         operator = operators.facts(tx, task.workspace_id, task.operator_id)
+        spent = self._spent(tx, task, run, now)
         live = approvals.grants_of(tx, task.workspace_id, live_at=now, tool=spec.name)
         return CallFacts(
             tool=spec.name,
@@ -167,11 +168,25 @@ class Governor:
             task_id=task.id,
             operator_id=task.operator_id or "",
             operator_tools=(*operator["tools"], "finish") if operator["tools"] else (),
-            **self._spent(tx, task, run, now),
+            operator_role=operator["role"],
+            at=iso(now),
+            task_spent=spent["task_spent"],
+            operator_spent=spent["operator_spent"],
+            day_spent=spent["day_spent"],
+            month_spent=spent["month_spent"],
             estimate=estimate,
             iteration=run.iterations_used,
             approved=approved_by is not None and approved_by.status == ApprovalStatus.APPROVED,
-            grants=tuple(GrantFacts(id=g.id, tool=g.tool, task_id=g.task_id, max_effect=g.max_effect) for g in live),
+            grants=tuple(
+                GrantFacts(
+                    id=g.id,
+                    tool=g.tool,
+                    task_id=g.task_id,
+                    max_effect=g.max_effect,
+                    expires_at=iso(g.expires_at),
+                )
+                for g in live
+            ),
         )
 
     @staticmethod

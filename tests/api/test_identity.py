@@ -6,9 +6,8 @@ from datetime import UTC, datetime, timedelta
 import sqlalchemy as sa
 
 from services.identity import SESSION_LIFE
-from simulator.launch import init_data
 from storage import tables
-from tests.api.conftest import TOKEN, Installation
+from tests.api.conftest import TOKEN, Installation, init_data
 
 
 async def test_login_by_mail_and_its_shape(pilot: Installation) -> None:

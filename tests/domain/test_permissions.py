@@ -43,6 +43,7 @@ ADMINISTERING = (
     "members:admin",
     "apikeys:admin",
     "secrets:admin",
+    "operators:write",
 )
 
 

@@ -1,0 +1,237 @@
+"""Approvals: one winner, true answers for everybody else, what was shown is what runs."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from domain.actor import Role
+from domain.approvals import ApprovalStatus, Via
+from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
+from domain.ids import new_id
+from domain.ports import ToolCall
+from services.approvals import GrantWish, Resolution, Wish
+from storage import tables
+from storage.database import Tx
+from tests.kit import Deed, Kit, open_kit
+
+DEED = ToolCall(tool="deed", args={"what": "x", "secret": "s3"})
+YES = Wish(status=ApprovalStatus.APPROVED, via=Via.API)
+NO = Wish(status=ApprovalStatus.REJECTED, via=Via.CHAT)
+
+
+async def test_two_hundred_deciders_one_winner(url: str) -> None:
+    deed = Deed()
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED)
+        approval = await kit.pending(task)
+        surfaces = [Via.CHAT, Via.API, Via.MINI_APP]
+        wishes = [
+            Wish(
+                status=ApprovalStatus.APPROVED if n % 2 else ApprovalStatus.REJECTED,
+                via=surfaces[n % 3],
+                version=approval.version,
+                digest=approval.action_hash,
+            )
+            for n in range(200)
+        ]
+        answers = await asyncio.gather(
+            *(kit.approvals.resolve(kit.owner, approval.id, wish) for wish in wishes), return_exceptions=True
+        )
+        winners = [a for a in answers if isinstance(a, Resolution)]
+        losers = [a for a in answers if isinstance(a, Conflict)]
+        assert (len(winners), len(losers)) == (1, 199)
+        outcome = winners[0].approval
+        assert {(e.details["status"], e.details["resolvedVia"]) for e in losers} == {
+            (outcome.status, outcome.resolved_via)
+        }
+        run, steps = await kit.until(task, "completed")
+        assert run.segment == 2
+        assert len(deed.done) == (1 if outcome.status == ApprovalStatus.APPROVED else 0)
+        assert len(steps) == 1
+        receipts = await kit.store.read(
+            lambda tx: tx.scalar(
+                sa.select(sa.func.count()).where(
+                    tables.receipts.c.approval_id == approval.id, tables.receipts.c.action == "approval:resolved"
+                )
+            )
+        )
+        assert receipts == 1
+
+
+async def test_what_was_shown_is_what_runs(url: str) -> None:
+    deed = Deed()
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED)
+        approval = await kit.pending(task)
+        assert approval.action_input == {"what": "x", "secret": "[hidden]"}
+        for wish in (
+            replace(YES, digest="0" * 12),
+            replace(YES, digest=approval.action_hash[:8]),
+            replace(YES, version=9),
+        ):
+            with pytest.raises(Conflict):
+                await kit.approvals.resolve(kit.owner, approval.id, wish)
+
+        def tamper(tx: Tx) -> None:
+            tx.execute(
+                sa.update(tables.steps).where(tables.steps.c.id == approval.step_id).values(args={"what": "evil"})
+            )
+
+        await kit.store.write(tamper)
+        await kit.approvals.resolve(kit.owner, approval.id, replace(YES, digest=approval.short_digest))
+        _, steps = await kit.until(task, "completed")
+        assert (steps[0].state, steps[0].reason_code) == ("denied", "TAINTED_APPROVAL")
+        assert deed.done == []
+
+
+async def test_an_edit_makes_a_new_version_that_must_be_approved_again(url: str) -> None:
+    deed = Deed()
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED)
+        approval = await kit.pending(task)
+        with pytest.raises(Invalid):
+            await kit.approvals.edit(kit.owner, approval.id, args={"nonsense": 1}, version=1)
+        edited = await kit.approvals.edit(kit.owner, approval.id, args={"what": "y"}, version=1)
+        assert (edited.version, edited.action_hash == approval.action_hash) == (2, False)
+        with pytest.raises(Conflict):
+            await kit.approvals.resolve(kit.owner, approval.id, replace(YES, digest=approval.action_hash))
+        await kit.approvals.resolve(kit.owner, approval.id, replace(YES, digest=edited.action_hash, version=2))
+        _, steps = await kit.until(task, "completed")
+        assert steps[0].output["did"] == "y"
+
+
+async def test_who_may_not_decide(url: str) -> None:
+    """17: any member could approve in chat what the API reserved for owners."""
+    async with open_kit(url, deeds=[Deed()]) as kit:
+        task = await kit.begin(DEED)
+        approval = await kit.pending(task)
+        for role in (Role.MEMBER, Role.PARTNER):
+            with pytest.raises(Forbidden):
+                await kit.approvals.resolve(await kit.person(role), approval.id, YES)
+        with pytest.raises(NotFound):
+            await kit.approvals.resolve(replace(kit.owner, workspace_id=new_id()), approval.id, YES)
+        with pytest.raises(NotFound):
+            await kit.approvals.resolve(kit.owner, new_id(), YES)
+
+
+async def _age(kit: Kit, approval_id: str, by: timedelta) -> None:
+    moment = datetime.now(UTC)
+
+    def work(tx: Tx) -> None:
+        tx.execute(
+            sa.update(tables.approvals)
+            .where(tables.approvals.c.id == approval_id)
+            .values(requested_at=moment - by, expires_at=moment - by + timedelta(hours=1))
+        )
+
+    await kit.store.write(work)
+
+
+async def test_nobody_deciding_means_no_and_the_run_goes_on(url: str) -> None:
+    """39: expired approvals could still be approved."""
+    deed = Deed()
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED)
+        approval = await kit.pending(task)
+        await _age(kit, approval.id, timedelta(minutes=40))
+        assert await kit.approvals.sweep() == (0, 1)
+        assert await kit.approvals.sweep() == (0, 0)
+        await _age(kit, approval.id, timedelta(hours=2))
+        assert (await kit.approvals.sweep())[0] == 1
+        with pytest.raises(Gone):
+            await kit.approvals.resolve(kit.owner, approval.id, YES)
+        _, steps = await kit.until(task, "completed")
+        assert steps[0].state == "rejected"
+        assert deed.done == []
+
+
+async def test_four_eyes(url: str) -> None:
+    deed = Deed()
+    async with open_kit(url, deeds=[deed]) as kit:
+        await kit.set_policy(approvalQuorum=2)
+        task = await kit.begin(DEED)
+        approval = await kit.pending(task)
+        with pytest.raises(Forbidden) as refused:
+            await kit.approvals.resolve(kit.owner, approval.id, YES)
+        assert refused.value.code == "requester_excluded"
+        one, two = await kit.person(Role.OWNER), await kit.person(Role.OWNER)
+        first = await kit.approvals.resolve(one, approval.id, YES)
+        assert (first.counted, len(first.approved_by)) == (False, 1)
+        assert (await kit.approvals.resolve(one, approval.id, YES)).counted is False
+        assert deed.done == []
+        assert (await kit.approvals.resolve(two, approval.id, YES)).counted is True
+        await kit.until(task, "completed")
+        assert len(deed.done) == 1
+
+
+async def test_a_grant_opens_the_next_call_and_can_be_revoked(url: str) -> None:
+    deed = Deed()
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED, DEED, DEED)
+        approval = await kit.pending(task)
+        await kit.approvals.resolve(kit.owner, approval.id, replace(YES, grant=GrantWish(minutes=60, max_uses=1)))
+        # the second call is covered, the third finds the grant used up
+        await kit.until(task, "awaiting_approval")
+        while len(deed.done) < 2:
+            await asyncio.sleep(0.02)
+        third = await kit.pending(task)
+        await kit.approvals.resolve(kit.owner, third.id, replace(YES, grant=GrantWish(minutes=60)))
+        _, steps = await kit.until(task, "completed")
+        assert [s.rule_id for s in steps][1].startswith("grant:")
+        [grant] = await kit.approvals.grants(kit.owner)
+        assert (await kit.approvals.revoke_grant(kit.owner, grant.id)).revoked_at is not None
+        assert await kit.approvals.grants(kit.owner) == []
+        with pytest.raises(Invalid):
+            await kit.approvals.resolve(
+                kit.owner, (await kit.pending(await kit.begin(DEED))).id, replace(YES, grant=GrantWish(minutes=0))
+            )
+
+
+async def test_an_approval_can_be_taken_back_while_the_window_is_open(url: str) -> None:
+    deed = Deed()
+    async with open_kit(url, deeds=[deed]) as kit:
+        await kit.set_policy(undoSeconds=300)
+        task = await kit.begin(DEED)
+        approval = await kit.pending(task)
+        resolution = await kit.approvals.resolve(kit.owner, approval.id, YES)
+        assert resolution.approval.execute_after is not None
+        await kit.until(task, "waiting")
+        await kit.approvals.undo(kit.owner, approval.id)
+        _, steps = await kit.until(task, "completed")
+        assert steps[0].state == "rejected"
+        assert deed.done == []
+        with pytest.raises(Conflict):
+            await kit.approvals.undo(kit.owner, approval.id)
+
+
+async def test_a_batch_decides_exactly_the_named_ones(url: str) -> None:
+    async with open_kit(url, deeds=[Deed()]) as kit:
+        approvals = [await kit.pending(await kit.begin(DEED)) for _ in range(3)]
+        await kit.approvals.resolve(kit.owner, approvals[0].id, NO)
+        answers = await kit.approvals.resolve_many(kit.owner, [(a.id, YES) for a in approvals[:2]])
+        assert [type(a) for _, a in answers] == [Conflict, Resolution]
+        left = Counter(a.status for a in await kit.approvals.list(kit.owner))
+        assert left == {"rejected": 1, "approved": 1, "pending": 1}
+
+
+async def test_every_decision_of_a_run_replays(url: str) -> None:
+    from connectors.cel import CelRules
+    from domain.clock import utc_now
+    from services.receipts import ReceiptService
+
+    async with open_kit(url, deeds=[Deed()]) as kit:
+        task = await kit.begin(ToolCall(tool="note.create", args={"title": "n"}), DEED)
+        await kit.approvals.resolve(kit.owner, (await kit.pending(task)).id, YES)
+        await kit.until(task, "completed")
+        await kit.set_policy(killSwitch=True)
+        frozen = await kit.begin(DEED)
+        await kit.until(frozen, "completed")
+        service = ReceiptService(kit.store, kit.ledger, kit.recorder, CelRules(), utc_now)
+        results = await service.replay(kit.owner)
+        assert {(r.recorded, r.same) for r in results} == {("ALLOW", True), ("ESCALATE", True), ("DENY", True)}
+        assert len(results) == 4
+        assert await kit.store.write(kit.ledger.check_at_start) == {}
