@@ -13,7 +13,7 @@ from simulator.params import Params
 from simulator.state import Bot, Queued
 from simulator.telegram import Telegram
 
-SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - a name, no secret
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - a name  # pragma: allowlist secret
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 PATIENCE = aiohttp.ClientTimeout(total=30)

@@ -200,7 +200,9 @@ class Store:
             self.engine = sa.create_engine(
                 self._parsed, pool_size=pool + 2, max_overflow=8, pool_pre_ping=True, isolation_level="READ COMMITTED"
             )
-            self._read_engine = self.engine
+            self._read_engine = self.engine.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
             self._readers = ThreadPoolExecutor(pool, thread_name_prefix="store")
 
     # --- units of work ----------------------------------------------------------------------------

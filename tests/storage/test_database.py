@@ -51,8 +51,19 @@ async def test_a_failed_unit_leaves_nothing_and_its_neighbours_alone(store: Stor
     assert await store.read(count) == 10
 
 
-async def test_a_reader_cannot_write_on_sqlite(store: Store) -> None:
-    if not store.sqlite:
-        pytest.skip("readers share the engine on Postgres")
-    with pytest.raises(sa.exc.OperationalError):
+async def test_a_reader_cannot_write(store: Store) -> None:
+    with pytest.raises(sa.exc.DBAPIError, match=r"read.?only"):
         await store.read(lambda tx: add(tx, "a"))
+    assert await store.write(lambda tx: add(tx, "a")) is True
+
+
+async def test_a_reader_sees_one_moment(store: Store) -> None:
+    loop = asyncio.get_running_loop()
+
+    def twice(tx: Tx) -> tuple[int, int]:
+        first = count(tx)
+        asyncio.run_coroutine_threadsafe(store.write(lambda t: add(t, "a")), loop).result(10)
+        return first, count(tx)
+
+    assert await store.read(twice, long=True) == (0, 0)
+    assert await store.read(count) == 1
