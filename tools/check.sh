@@ -13,6 +13,11 @@ $bin/mypy
 stage "rooms"
 $bin/lint-imports --no-cache
 stage "secrets"
-git ls-files -z -- . ":!tests/vectors" ":!docs/pictures" ":!constraints.txt" ":!.secrets.baseline" | xargs -0 $bin/detect-secrets-hook --baseline .secrets.baseline
+mapfile -d '' files < <(git ls-files -z -- . ":!tests/vectors" ":!docs/pictures" ":!constraints.txt" ":!.secrets.baseline")
+known=$(mktemp)
+trap 'rm -f "$known"' EXIT
+cp .secrets.baseline "$known"
+# 3 says only that a known line has moved
+$bin/detect-secrets-hook --baseline "$known" "${files[@]}" || [ $? = 3 ]
 stage "tests, on SQLite and Postgres, with branch coverage (migrations check and API fuzz are among them)"
 $bin/python -m pytest -q -n "${WORKERS:-2}" --dist loadgroup --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under="${COVERAGE:-70}"

@@ -269,7 +269,7 @@ async def test_a_webhook_may_answer_with_a_method_and_gets_repeated_updates(sim:
         (
             {"url": "http://127.0.0.1/x", "secret_token": "no spaces"},  # pragma: allowlist secret
             "secret token contains unallowed characters",
-        ),  # pragma: allowlist secret
+        ),
         ({"url": "http://127.0.0.1/x", "secret_token": "x" * 257}, "secret token is too long"),
         ({"url": "ftp://127.0.0.1/x"}, "bad webhook"),
     ],
