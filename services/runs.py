@@ -61,6 +61,10 @@ class Superseded(Exception):
     """Another segment owns the run now; this one must not write."""
 
 
+class CancelRequested(Exception):
+    """A person cancelled the run after this step was thought of; nothing more may begin."""
+
+
 @dataclass(slots=True)
 class Stopping:
     """Set when the process is to stop: segments hand over after the step in hand."""
@@ -437,11 +441,15 @@ class RunService:
         for _ in range(MAX_STEPS_PER_SEGMENT):
             view = await self.store.read(lambda tx: self._view(tx, run))
             if view.run.cancel_requested:
-                await self._end(view, RunState.CANCELLED, error=view.run.error or "cancelled", code="cancelled")
+                await self._end(view, RunState.CANCELLED, code="cancelled")
                 return
             if self.stopping.event.is_set():
                 break
-            if not await self._turn(view):
+            try:
+                going_on = await self._turn(view)
+            except CancelRequested:
+                continue
+            if not going_on:
                 return
         await self.store.write(lambda tx: self._hand_over(tx, run))
 
@@ -467,7 +475,8 @@ class RunService:
         if open_step.state == StepState.INTENT:
             return await self._recover(view, open_step)
         # A parked step under a running run: the park was cut off half way. Park again.
-        await self.store.write(lambda tx: self._park(tx, view.run, _PARKED_BY[StepState(open_step.state)]))
+        parked = _PARKED_BY[StepState(open_step.state)]
+        await self.store.write(lambda tx: self._park(tx, self._mine(tx, view.run), parked))
         return False
 
     def _hand_over(self, tx: Tx, run: Run) -> None:
@@ -530,7 +539,7 @@ class RunService:
         consulted = await self.governor.consult(view.run, view.task, tool.spec, call.args)
 
         def work(tx: Tx) -> Step:
-            self._mine(tx, view.run)
+            self._wanted(tx, view.run)
             decision = self.governor.decide(
                 tx,
                 task=view.task,
@@ -542,7 +551,11 @@ class RunService:
             )
             return self._decided(tx, view, step=step, answer=answer, tool=tool, decision=decision)
 
-        decided = await self._write_step(work)
+        try:
+            decided = await self._write_step(work)
+        except CancelRequested:
+            await self._end(view, RunState.CANCELLED, code="cancelled", answer=answer)
+            return False
         if decided.state == StepState.INTENT:
             return await self._act(view, decided, tool)
         return decided.state == StepState.DENIED
@@ -703,7 +716,7 @@ class RunService:
         consulted = await self.governor.consult(view.run, view.task, tool.spec, step.args or {})
 
         def work(tx: Tx) -> Step:
-            self._mine(tx, view.run)
+            self._wanted(tx, view.run)
             approval = self.approval_requests.of_step(tx, step)
             if approval is not None and approval.action_hash != digest_of_call(step.tool, step.args or {}):
                 decision = Decision(
@@ -891,8 +904,8 @@ class RunService:
                     status="uncertain",
                 ),
             )
-            self._park(tx, run, RunState.UNCERTAIN)
-            self.notices.run_uncertain(tx, run, step_id=step.id, attempt=0 if effect is None else effect.attempts)
+            if self._park(tx, run, RunState.UNCERTAIN):
+                self.notices.run_uncertain(tx, run, step_id=step.id, attempt=0 if effect is None else effect.attempts)
 
         await self.store.write(work)
 
@@ -904,6 +917,13 @@ class RunService:
         current = runs.by_id(tx, run.id, lock=True)
         if current is None or current.epoch != run.epoch or current.ended:
             raise Superseded
+        return current
+
+    def _wanted(self, tx: Tx, run: Run) -> Run:
+        """The run as it is now, while nobody has cancelled it: to be asked before anything new begins."""
+        current = self._mine(tx, run)
+        if current.cancel_requested:
+            raise CancelRequested
         return current
 
     def _count(self, tx: Tx, run: Run, step: Step, answer: PlanAnswer) -> None:
@@ -937,13 +957,18 @@ class RunService:
                 cost_micros=answer.usage.cost_micros,
             )
 
-    def _park(self, tx: Tx, run: Run, state: RunState, *, wake_at: datetime | None = None) -> None:
+    def _park(self, tx: Tx, run: Run, state: RunState, *, wake_at: datetime | None = None) -> bool:
+        """Park the run, or end it when it was cancelled while it was at work; whether it is parked."""
         assert state in RUN_PARKED
+        if run.cancel_requested:
+            self._finish(tx, run, RunState.CANCELLED, error=run.error, error_code="cancelled")
+            return False
         parked = replace(run, state=state, wake_at=wake_at)
         if not runs.change(tx, run, state=state.value, wake_at=wake_at, wait_reason=state.value, updated_at=self.now()):
             raise Superseded
         self._set_task(tx, parked)
         self._tell(tx, parked, f"run.{state.value}")
+        return True
 
     async def _end(
         self,
@@ -968,7 +993,9 @@ class RunService:
                     tokens_out=run.tokens_out + answer.usage.tokens_out,
                     cost_micros=run.cost_micros + answer.usage.cost_micros,
                 )
-            self._finish(tx, run, state, summary=summary, error=error, error_code=code)
+            # whoever cancelled left the reason on the run
+            why = run.error if state is RunState.CANCELLED else error
+            self._finish(tx, run, state, summary=summary, error=why, error_code=code)
 
         await self.store.write(work)
 

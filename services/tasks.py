@@ -8,7 +8,7 @@ from typing import Any
 from domain.actor import Actor
 from domain.audit import AuditAction
 from domain.clock import Now, iso
-from domain.errors import Forbidden, NotFound
+from domain.errors import Forbidden, Invalid, NotFound
 from domain.ids import new_id
 from domain.permissions import Action, require
 from domain.playbooks import parse
@@ -89,6 +89,8 @@ class TaskService:
                 facts=Facts(verdict="DENY", reason_code="TENANT_ISOLATION"),
             )
             return evidence or ""
+        if new.parent_task_id is not None and not tasks.exists(tx, workspace_id, new.parent_task_id):
+            raise Invalid.field("parentTaskId", "is no task of this workspace")
         now = self.now()
         task = Task(
             id=new_id(),

@@ -94,6 +94,7 @@ class Tx:
     connection: Connection
     after: list[Callable[[], None]] = field(default_factory=list)
     cache: dict[str, Any] = field(default_factory=dict)
+    reading: bool = False
     _cursor: Any = None
 
     @property
@@ -133,8 +134,8 @@ class Tx:
         self.execute(insert.on_conflict_do_update(index_elements=list(key), set_=changed))
 
     def lock(self, statement: Any) -> Any:
-        """`statement` with FOR UPDATE on Postgres; on SQLite the writer is alone anyway."""
-        return statement.with_for_update() if self.postgres else statement
+        """`statement` with FOR UPDATE on Postgres; on SQLite the writer is alone anyway, and a reader locks nothing."""
+        return statement.with_for_update() if self.postgres and not self.reading else statement
 
     def lock_due(self, statement: Any) -> Any:
         """`statement` with FOR UPDATE SKIP LOCKED on Postgres, for sweeps shared by several processes."""
@@ -344,7 +345,7 @@ class Store:
     def _read(self, fn: Callable[[Tx], T]) -> T:
         if not self.sqlite:
             with self._read_engine.connect() as connection:
-                return fn(Tx(connection))
+                return fn(Tx(connection, reading=True))
         held: Connection | None = getattr(self._local, "connection", None)
         if held is None:
             held = self._read_engine.connect()
@@ -352,7 +353,7 @@ class Store:
             with self._guard:
                 self._connections.append(held)
         try:
-            return fn(Tx(held))
+            return fn(Tx(held, reading=True))
         finally:
             held.rollback()
 

@@ -30,6 +30,14 @@ def add(tx: Tx, task: Task) -> None:
     _insert(tx, **{c.name: getattr(task, c.name) for c in COLUMNS})
 
 
+def exists(tx: Tx, workspace_id: str, task_id: str) -> bool:
+    """Whether the task is one of this workspace, and not deleted."""
+    query = sa.select(tasks.c.id).where(
+        tasks.c.workspace_id == workspace_id, tasks.c.id == task_id, tasks.c.deleted_at.is_(None)
+    )
+    return tx.one(query) is not None
+
+
 def get(tx: Tx, workspace_id: str, task_id: str, *, lock: bool = False) -> Task:
     """The task; NotFound when it is not in this workspace or was deleted."""
     query = sa.select(*COLUMNS).where(

@@ -173,7 +173,7 @@ class Kit:
         await self.runs.start(self.owner, task.id)
         return task
 
-    async def begin_later(self, script: Script) -> Task:
+    async def begin_later(self, script: Planner) -> Task:
         """A task with a script, not running yet."""
         task = await self.tasks.create(self.owner, NewTask(title="T"))
         self.scripts[task.id] = script

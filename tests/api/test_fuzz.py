@@ -64,7 +64,7 @@ OPERATIONS = [
         ]
     )
 ]
-EACH = 40
+EACH = 80
 BODIES = (
     b"", b"null", b"[]", b"1", b'"x"', b"{", b"\xff\xfe", b'{"a":NaN}', b'{"title":"\\ud800"}', b'{"title":"\\u0000"}',
     b'{"title":1e400}', b'{"title":' + b"9" * 400 + b"}", b'{"title":' + b"[" * 300 + b"]" * 300 + b"}",

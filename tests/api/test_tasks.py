@@ -104,3 +104,13 @@ async def test_no_byte_of_one_tenant_reaches_the_other(pilot: Installation) -> N
         shown = path.rsplit("/", 1)[-1]
         assert not {one for one in theirs - {shown} if one in text}, path
     assert mine.isdisjoint(theirs)
+
+
+async def test_a_parent_that_is_no_task_here(pilot: Installation) -> None:
+    """It was a broken foreign key, and a 500; another workspace's task must not be told from none."""
+    owner, other = await pilot.by_mail("owner@example.com"), await pilot.by_mail("other@example.com")
+    _, foreign = await other.send("POST", "/api/tasks", {"title": "theirs"})
+    for parent in ("5cca0000-0000-7000-8000-000000000000", "-5cca-20-eA5CCef0BABaC8Ed-C74DE3Da00", foreign["id"]):
+        status, refused = await owner.send("POST", "/api/tasks", {"title": "x", "parentTaskId": parent})
+        assert (status, refused["code"]) == (400, "invalid_request")
+        assert "parentTaskId" in str(refused)

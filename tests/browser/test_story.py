@@ -40,7 +40,9 @@ async def test_the_story_in_chat_and_mini_app(tmp_path: Path, theme: str) -> Non
     chat = f"http://127.0.0.1:{port + 1}"
     program = Program(tmp_path, "demo", "--port", str(port), "--data", str(tmp_path / "data"))
     try:
-        await asyncio.to_thread(until, lambda: "Pilot is ready" in program.log.read_text(), seconds=40, what="the demo")
+        await asyncio.to_thread(
+            until, lambda: "Pilot is ready" in program.log.read_text(), seconds=120, what="the demo"
+        )
         async with open_browser() as browser:
             context = await browser.new_context(
                 viewport={"width": 390, "height": 844}, color_scheme=theme, accept_downloads=True

@@ -1,6 +1,7 @@
 """Runs on the real store and engine: what is done once, what is asked, what is never repeated."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -8,9 +9,11 @@ from domain.approvals import ApprovalStatus, Via
 from domain.errors import Conflict, NotFound
 from domain.governance import Effect
 from domain.outside import OutsideError
-from domain.ports import PlanAnswer, ToolCall, Usage
+from domain.ports import PlanAnswer, PlanRequest, ToolCall, Usage
 from domain.runs import UncertainChoice
+from domain.tools import Outcome
 from services.approvals import Wish
+from services.toolbox import done
 from tests.kit import Deed, breaks_after_sending, failed, open_kit
 
 YES = Wish(status=ApprovalStatus.APPROVED, via=Via.API)
@@ -215,6 +218,58 @@ async def test_cancel_takes_effect_before_the_next_step(url: str) -> None:
         _, steps = await kit.until(task, "cancelled")
         assert len(steps) == 1
         assert (await kit.tasks.get(kit.owner, task.id)).status == "cancelled"
+
+
+class Thinking:
+    """A planner that wants one deed done, and is asked to wait before it says so."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.answer = asyncio.Event()
+
+    async def next(self, request: PlanRequest) -> PlanAnswer:
+        del request
+        self.asked.set()
+        await self.answer.wait()
+        return PlanAnswer(call=DEED, usage=Usage(model="m", tokens_in=7, tokens_out=3, cost_micros=40), history=1)
+
+
+@pytest.mark.parametrize("effect", [Effect.E1, Effect.E3])
+async def test_cancel_while_the_next_step_is_thought_of(url: str, effect: Effect) -> None:
+    """A run cancelled then made its call all the same, or waited for an approval for ever."""
+    deed = Deed(effect=effect)
+    async with open_kit(url, deeds=[deed]) as kit:
+        thinking = Thinking()
+        task = await kit.begin_later(thinking)
+        await kit.runs.start(kit.owner, task.id)
+        async with asyncio.timeout(10):
+            await thinking.asked.wait()
+        await kit.runs.cancel(kit.owner, task.id)
+        thinking.answer.set()
+        run, steps = await kit.until(task, "cancelled")
+        assert (deed.done, list(steps)) == ([], [])
+        # what the model cost is paid all the same
+        assert (run.cost_micros, run.tokens_in, run.error) == (40, 7, "cancelled by a person")
+
+
+async def test_cancel_while_a_step_is_done_that_leads_to_waiting(url: str) -> None:
+    deed = Deed(effect=Effect.E1)
+    go_on, started = asyncio.Event(), asyncio.Event()
+
+    async def slow(_count: int) -> Outcome:
+        started.set()
+        await go_on.wait()
+        return replace(done({}), park_until="2999-01-01T00:00:00+00:00")
+
+    deed.behave = slow
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED)
+        async with asyncio.timeout(10):
+            await started.wait()
+        await kit.runs.cancel(kit.owner, task.id)
+        go_on.set()
+        _, steps = await kit.until(task, "cancelled")
+        assert [s.state for s in steps] == ["done"]
 
 
 async def test_cancelling_a_parked_run_withdraws_its_question(url: str) -> None:
