@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-VERSION = "0.1.0"
+from app.version import VERSION
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -40,7 +40,7 @@ def serve(role: str | None, host: str | None, port: int | None) -> None:
     """Run Pilot with the settings of the environment and .env."""
     given = {"pilot_role": role, "host": host, "port": port}
     settings = _settings(**{k: v for k, v in given.items() if v is not None})
-    from app.serve import run
+    from app.early import run
 
     sys.exit(run(settings))
 

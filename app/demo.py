@@ -11,6 +11,7 @@ from typing import Any
 import click
 from aiohttp import web
 
+from app.early import told_to_stop
 from app.logging import configure_logging
 from app.serve import serve
 from app.settings import Settings, load_settings
@@ -135,7 +136,7 @@ async def _demo(settings: Settings, *, simulator: int) -> int:
     _say("Starting ...")
     waiting = asyncio.ensure_future(announce())
     try:
-        return await serve(settings, example=example_task(f"{address}/outside"))
+        return await serve(settings, stop=told_to_stop(), example=example_task(f"{address}/outside"))
     finally:
         waiting.cancel()
         await runner.cleanup()

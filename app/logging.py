@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from functools import cache
 from typing import Any
 
 import structlog
@@ -11,9 +12,19 @@ SECRET_WORDS = ("token", "secret", "authorization", "password", "cookie", "api_k
 
 def _hide_secrets(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
     for key in event:
-        if any(word in key.lower() for word in SECRET_WORDS) and key not in ("code", "status_code"):
+        if _names_a_secret(key):
             event[key] = "[hidden]"
     return event
+
+
+@cache
+def _names_a_secret(key: str) -> bool:
+    return any(word in key.lower() for word in SECRET_WORDS) and key not in ("code", "status_code")
+
+
+def _console() -> structlog.dev.ConsoleRenderer:
+    # the default shows local variables in tracebacks, tokens among them
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
 
 
 def configure_logging(*, level: str, form: str) -> None:
@@ -27,7 +38,7 @@ def configure_logging(*, level: str, form: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _hide_secrets,
     ]
-    renderer: Any = structlog.dev.ConsoleRenderer() if console else structlog.processors.JSONRenderer()
+    renderer: Any = _console() if console else structlog.processors.JSONRenderer()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

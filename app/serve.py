@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import gc
 import logging
-import signal
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -15,10 +14,10 @@ from aiohttp import web
 from api.middlewares import HttpConfig, enter_workspace, identify
 from api.server import Gate, create_app
 from app.container import Parts, executor_id, open_services
-from app.logging import configure_logging
 from app.schedule import Clock
 from app.settings import Settings
 from app.supervisor import Supervisor
+from app.version import VERSION
 from domain.actor import Actor
 from domain.clock import utc_now
 from domain.errors import Unavailable
@@ -26,11 +25,11 @@ from storage import events, outbox, ticks
 from storage.database import Tx
 
 if TYPE_CHECKING:
+    from app.early import EarlyPort
     from bot.runner import BotRunner
 
 log = logging.getLogger(__name__)
 
-VERSION = "0.1.0"
 STOP_SECONDS = 10.0
 DEAD_AFTER = timedelta(seconds=45)
 # where the local simulator runs its page: the Mini App may be framed by it in development
@@ -70,8 +69,8 @@ class Process:
 
     # --- up ---------------------------------------------------------------------------------------
 
-    async def start(self) -> None:
-        """Listen, then bring everything else up in the background."""
+    async def start(self, *, early: "EarlyPort | None" = None) -> None:
+        """Listen, or go on listening where `early` does, then bring everything else up in the background."""
         from webapp.server import mount_webapp
 
         settings = self.settings
@@ -90,8 +89,12 @@ class Process:
         app = create_app(self.gate, http_config(settings), mount=mounts)
         self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, settings.host, settings.port)
-        await site.start()
+        if early is None:
+            await web.TCPSite(self._runner, settings.host, settings.port).start()
+        else:
+            for held in early.sockets():
+                await web.SockSite(self._runner, held).start()
+            await early.close()
         self.port = self._runner.addresses[0][1]
         self.supervisor.keep("start", self._come_up)
 
@@ -251,22 +254,20 @@ class _BotEndedError(Exception):
     """The bot ended by itself; it is started again."""
 
 
-async def serve(settings: Settings, *, stop: asyncio.Event | None = None, example: str | None = None) -> int:
-    """Run until SIGTERM or SIGINT (or `stop`); the exit code."""
-    ended = stop or asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
+async def serve(
+    settings: Settings, *, stop: asyncio.Event, early: "EarlyPort | None" = None, example: str | None = None
+) -> int:
+    """Run until `stop` is set; the exit code."""
     process = Process(settings, example=example)
-    await process.start()
+    await process.start(early=early)
     log.info("listening", extra={"port": process.port, "url": settings.public_url})
     waits: Sequence[asyncio.Task[Any]] = (
         asyncio.ensure_future(process.ready.wait()),
-        asyncio.ensure_future(ended.wait()),
+        asyncio.ensure_future(stop.wait()),
     )
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     if process.failed is None:
-        await ended.wait()
+        await stop.wait()
     for waiting in waits:
         waiting.cancel()
     log.info("stopping")
@@ -276,9 +277,3 @@ async def serve(settings: Settings, *, stop: asyncio.Event | None = None, exampl
     except TimeoutError:
         log.warning("stop_took_too_long")
     return 0 if process.failed is None else 1
-
-
-def run(settings: Settings) -> int:
-    """`pilot serve`."""
-    configure_logging(level=settings.log_level, form=settings.log_format)
-    return asyncio.run(serve(settings))

@@ -200,7 +200,7 @@ async def test_settings_name_the_field_that_is_wrong(mine: Server, request: pyte
         await page.get_by_label("Custom rules (JSON, CEL)").fill("[]")
         await page.get_by_role("button", name="Save").click()
         await expect(page.locator("#notice")).to_have_text("Saved", timeout=TIMEOUT)
-        await page.evaluate("location.hash = '#/budgets'")
+        await turn_to(page, "budgets")
         await page.get_by_label("A task").fill("900")
         await page.get_by_role("button", name="Save").click()
         await expect(page.get_by_label("A task")).to_have_attribute("aria-invalid", "true", timeout=TIMEOUT)
@@ -213,6 +213,13 @@ async def test_settings_name_the_field_that_is_wrong(mine: Server, request: pyte
     assert (settings["budgetConfig"]["perTaskMax"], settings["budgetConfig"]["monthlyLlmBudget"]) == (7.5, 40)
 
 
+async def turn_to(page: Page, route: str) -> None:
+    """Another page, once it is there: the one before may have fields of the same name."""
+    before = await page.locator("h1").inner_text()
+    await page.evaluate("route => { location.hash = '#/' + route }", route)
+    await expect(page.locator("h1")).not_to_have_text(before, timeout=TIMEOUT)
+
+
 async def test_people_keys_operators_and_workspaces(mine: Server, request: pytest.FixtureRequest) -> None:
     async with phone() as page:
         await into(page, mine, request, "members")
@@ -220,13 +227,13 @@ async def test_people_keys_operators_and_workspaces(mine: Server, request: pytes
         await page.get_by_role("button", name="Make an invite").click()
         await expect(page.locator("output")).to_contain_text("#invite=", timeout=TIMEOUT)
         link = await page.locator("output").inner_text()
-        await page.evaluate("location.hash = '#/keys'")
+        await turn_to(page, "keys")
         await page.get_by_label("Name").fill("CI")
         await page.get_by_text("Scopes").first.click()
         await page.get_by_label("tasks:write").check()
         await page.get_by_role("button", name="Create key").click()
         await expect(page.locator("output")).to_contain_text("hp_", timeout=TIMEOUT)
-        await page.evaluate("location.hash = '#/operators'")
+        await turn_to(page, "operators")
         await page.get_by_label("Name").fill("Nora")
         await page.get_by_label("Goal").fill("Tell the world")
         await page.get_by_label("email.send").check()
@@ -234,7 +241,7 @@ async def test_people_keys_operators_and_workspaces(mine: Server, request: pytes
         await expect(page.get_by_role("heading", name="Nora")).to_be_visible(timeout=TIMEOUT)
         await page.get_by_role("button", name="Pause").click()
         await expect(page.get_by_role("button", name="Activate")).to_be_visible(timeout=TIMEOUT)
-        await page.evaluate("location.hash = '#/workspace'")
+        await turn_to(page, "workspace")
         await page.locator("form", has_text="Create").get_by_label("Name").fill("Second place")
         await page.get_by_role("button", name="Create").click()
         await expect(page.locator("h1")).to_have_text("Second place", timeout=TIMEOUT)
