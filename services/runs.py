@@ -37,7 +37,7 @@ from domain.runs import (
 )
 from domain.tasks import Task
 from domain.tools import Outcome, OutcomeStatus, Tool, ToolContext
-from services.approval_requests import ApprovalRequests
+from services.approval_requests import ApprovalRequests, shown_args
 from services.governor import Governor
 from services.ledger import Facts
 from services.notices import Notices
@@ -245,24 +245,31 @@ class RunService:
         return await self.store.read(work)
 
     async def get(self, actor: Actor, run_id: str) -> tuple[Run, Sequence[Step]]:
-        """A run with its steps."""
+        """A run with its steps, without the arguments their tools declare secret."""
         require(actor, Action.TASK_READ)
         workspace_id = actor.in_workspace
         return await self.store.read(
-            lambda tx: (runs.get(tx, workspace_id, run_id), runs.steps_of(tx, workspace_id, run_id))
+            lambda tx: (runs.get(tx, workspace_id, run_id), self._shown(runs.steps_of(tx, workspace_id, run_id)))
         )
 
     async def steps_of_task(self, actor: Actor, task_id: str) -> Sequence[tuple[Run, Sequence[Step]]]:
-        """Every run of a task with its steps, newest run first."""
+        """Every run of a task with its steps, newest run first; secret arguments are hidden."""
         require(actor, Action.TASK_READ)
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> Sequence[tuple[Run, Sequence[Step]]]:
             tasks.get(tx, workspace_id, task_id)
             found = runs.of_task(tx, workspace_id, task_id)
-            return [(run, runs.steps_of(tx, workspace_id, run.id)) for run in found]
+            return [(run, self._shown(runs.steps_of(tx, workspace_id, run.id))) for run in found]
 
         return await self.store.read(work)
+
+    def _shown(self, steps: Sequence[Step]) -> Sequence[Step]:
+        return [self._shown_step(step) for step in steps]
+
+    def _shown_step(self, step: Step) -> Step:
+        tool = self.toolbox.get(step.tool)
+        return step if tool is None else replace(step, args=shown_args(step.args, tool.spec.redactions))
 
     async def settle_uncertain(
         self, actor: Actor, run_id: str, step_id: str, choice: UncertainChoice, *, via: str
@@ -308,7 +315,7 @@ class RunService:
             )
             self.notices.uncertain_settled(tx, workspace_id=workspace_id, step_id=step.id)
             self.resume(tx, run)
-            return runs.get_step(tx, workspace_id, step_id)
+            return self._shown_step(runs.get_step(tx, workspace_id, step_id))
 
         return await self.store.write(work)
 

@@ -220,6 +220,18 @@ async def test_cancel_takes_effect_before_the_next_step(url: str) -> None:
         assert (await kit.tasks.get(kit.owner, task.id)).status == "cancelled"
 
 
+async def test_arguments_a_tool_declares_secret_are_shown_to_nobody(url: str) -> None:
+    """The API and the inline result of a run gave them away."""
+    deed = Deed(effect=Effect.E1)
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(ToolCall(tool="deed", args={"what": "x", "secret": "s3"}))
+        run, steps = await kit.until(task, "completed")
+        assert steps[0].args == {"what": "x", "secret": "[hidden]"}
+        _, of_run = await kit.runs.get(kit.owner, run.id)
+        assert of_run[0].args == {"what": "x", "secret": "[hidden]"}
+        assert steps[0].output == {"did": "x", "times": 1}
+
+
 class Thinking:
     """A planner that wants one deed done, and is asked to wait before it says so."""
 

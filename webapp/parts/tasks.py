@@ -1,12 +1,8 @@
 """Home, the list of tasks, and one task with its runs."""
 
-from dataclasses import replace
-
 from domain.actor import Actor
 from domain.permissions import Action, allows
-from domain.runs import Step
 from domain.tasks import ACTIVE, Mode, TaskStatus
-from services.approval_requests import shown_args
 from services.container import Services
 from webapp.parts.common import Part, Query, choice, cursor_of, item_id, read_cursor
 from webapp.svg import proof_graph_svg
@@ -79,10 +75,7 @@ async def task(services: Services, actor: Actor, item: str, _query: Query) -> Pa
     """One task: what it says, its runs with every step, and the graph of its proofs."""
     task_id = item_id(item)
     found = await services.tasks.get(actor, task_id)
-    runs = [
-        (run, [_shown(services, step) for step in steps])
-        for run, steps in await services.runs.steps_of_task(actor, task_id)
-    ]
+    runs = await services.runs.steps_of_task(actor, task_id)
     graph = None
     if allows(actor, Action.RECEIPT_READ):
         graph = await services.receipts.proof_graph(actor, task_id)
@@ -99,9 +92,3 @@ async def task(services: Services, actor: Actor, item: str, _query: Query) -> Pa
         "may_receipts": allows(actor, Action.RECEIPT_READ),
         "may_export": allows(actor, Action.RECEIPT_EXPORT),
     }
-
-
-def _shown(services: Services, step: Step) -> Step:
-    """The step without the arguments its tool declares secret."""
-    tool = services.toolbox.get(step.tool)
-    return step if tool is None else replace(step, args=shown_args(step.args, tool.spec.redactions))
