@@ -6,7 +6,7 @@ import ipaddress
 import math
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from http.cookies import SimpleCookie
@@ -388,7 +388,7 @@ def door() -> Any:
                     request[ACTOR] = actor
             except (Unauthorized, Forbidden, NotFound) as error:
                 refused = error
-        await _count(request, services, endpoint, actor)
+        await count(request, services, ("default", endpoint.rate), actor)
         if refused is not None:
             raise refused
         return await _once(request, services, endpoint, partial(_noted, services, endpoint, actor, handler))
@@ -420,7 +420,7 @@ def _check_size(request: web.Request, endpoint: Endpoint) -> None:
     request._client_max_size = endpoint.max_body  # noqa: SLF001 - aiohttp has no public way to set it per request
 
 
-async def _count(request: web.Request, services: Services, endpoint: Endpoint, actor: Actor | None) -> None:
+async def count(request: web.Request, services: Services, classes: Sequence[str], actor: Actor | None) -> None:
     """Count the request against its person (or key, or network) and its workspace; RateLimited when it is too much."""
     limits = services.limits
     if not limits.enabled:
@@ -431,8 +431,8 @@ async def _count(request: web.Request, services: Services, endpoint: Endpoint, a
         subject = f"key:{actor.api_key_id}"
     else:
         subject = f"user:{actor.user_id}"
-    hits = [(one, subject) for one in sorted({"default", endpoint.rate})]
-    if actor is not None and actor.workspace_id is not None and "workspace" in limits.per_minute:
+    hits = [(one, subject) for one in sorted(set(classes))]
+    if actor is not None and actor.workspace_id is not None:
         hits.append(("workspace", f"ws:{actor.workspace_id}"))
     states = [await limits.hit(route_class=one, subject=who) for one, who in hits]
     refusing = [state for state in states if not state.allowed]

@@ -14,7 +14,7 @@ from api.http import Answer, Call, Endpoints, LooseBody, Needs
 from api.middlewares import HttpConfig, Metrics, bearer_of, credentials_of, same_secret
 from api.models import HealthOut, PublicKeys, RootOut, StatusOut
 from domain.errors import Invalid, NotFound, Unauthorized, Unavailable
-from domain.permissions import Action
+from domain.permissions import Action, allows
 from storage.events import Event
 
 DESCRIPTION = "A self-hosted workspace in Telegram where digital operators work under a written policy"
@@ -24,16 +24,16 @@ system = Endpoints("system")
 route = system.route
 
 
-@route("GET", "/api/status", action=Action.TASK_READ, response=StatusOut)
+@route("GET", "/api/status", action=Action.WORKSPACE_READ, response=StatusOut)
 async def status(call: Call) -> Any:
-    """Counts for a first page."""
-    services = call.services
-    counts = await services.tasks.counts(call.actor)
-    workspace, members = await services.workspaces.get(call.actor)
-    pending = 0
-    if call.actor.role is not None and call.actor.role.rank >= 2:
-        pending = len(await services.approvals.list(call.actor, status="pending", limit=200))
-    operators = await services.operators.list(call.actor)
+    """Counts for a first page: of what the caller may see, zero of the rest."""
+    services, actor = call.services, call.actor
+    workspace, members = await services.workspaces.get(actor)
+    counts = await services.tasks.counts(actor) if allows(actor, Action.TASK_READ) else {}
+    operators = await services.operators.list(actor) if allows(actor, Action.OPERATOR_READ) else []
+    waiting = (
+        await services.approvals.list(actor, status="pending", limit=200) if allows(actor, Action.APPROVAL_READ) else []
+    )
     return {
         "workspace": {"id": workspace.id, "name": workspace.name, "currentMode": workspace.current_mode},
         "tasks": {
@@ -48,7 +48,7 @@ async def status(call: Call) -> Any:
         },
         "operators": len(operators),
         "members": len(members),
-        "pendingApprovals": pending,
+        "pendingApprovals": len(waiting),
     }
 
 

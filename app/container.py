@@ -215,6 +215,8 @@ async def _build(
                 "auth": settings.rate_limit_auth,
                 "task": settings.rate_limit_task,
                 "default": settings.rate_limit_default,
+                "page": settings.rate_limit_page,
+                "workspace": settings.rate_limit_workspace,
             },
             shared=not store.sqlite,
             enabled=settings.rate_limits_enabled,

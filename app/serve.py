@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from api.middlewares import HttpConfig, enter_workspace, identify
+from api.middlewares import HttpConfig, count, enter_workspace, identify
 from api.server import Gate, create_app
 from app.container import Parts, executor_id, open_services
 from app.schedule import Clock
@@ -20,7 +20,7 @@ from app.supervisor import Supervisor
 from app.version import VERSION
 from domain.actor import Actor
 from domain.clock import utc_now
-from domain.errors import Unavailable
+from domain.errors import Forbidden, NotFound, PilotError, Unauthorized, Unavailable
 from storage import events, outbox, ticks
 from storage.database import Tx
 
@@ -102,8 +102,17 @@ class Process:
         services = self.gate.services
         if services is None:
             raise Unavailable("Pilot is starting", code="starting")
-        identity = await identify(request, services)
-        return await enter_workspace(request, services, identity.actor, None)
+        actor: Actor | None = None
+        refused: PilotError | None = None
+        try:
+            actor = (await identify(request, services)).actor
+            actor = await enter_workspace(request, services, actor, None)
+        except (Unauthorized, Forbidden, NotFound) as error:
+            refused = error
+        await count(request, services, ("page",), actor)
+        if refused is not None or actor is None:
+            raise refused or Unauthorized("Unauthorized")
+        return actor
 
     def _mount_webhook(self, app: web.Application) -> None:
         async def late(request: web.Request) -> web.StreamResponse:

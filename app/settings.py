@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     rate_limit_auth: int = Field(default=5, ge=1)
     rate_limit_task: int = Field(default=30, ge=1)
     rate_limit_default: int = Field(default=100, ge=1)
+    rate_limit_page: int = Field(default=300, ge=1)
+    rate_limit_workspace: int = Field(default=1200, ge=1)
     rate_limits_enabled: bool = True
 
     @field_validator(

@@ -391,9 +391,13 @@ class IdentityService:
         family_id = family or new_id()
         if family is None:
             expires = datetime.fromtimestamp(data.auth_date, tz=now.tzinfo) + self.init_data_max_age + GRACE
-            accounts.remember_proof(
+            if not accounts.remember_proof(
                 tx, digest=data.digest, kind="initdata", family_id=family_id, now=now, expires_at=max(expires, now)
-            )
+            ):
+                # somebody came first with the same string, a moment ago: one logout must end both
+                family_id = accounts.proof_family(tx, data.digest) or family_id
+                if not accounts.family_is_live(tx, family_id, now=now):
+                    raise BadInitData("used")
         return self.open_session(
             tx,
             user,
@@ -438,7 +442,7 @@ class IdentityService:
             assert user is not None
         seen: dict[str, Any] = {"name": name, "username": username, "photo_url": photo_url or user.photo_url}
         # a language chosen in the app outlives what Telegram says
-        if user.preferences.get("language") is None and language is not None and user.language is None:
+        if user.preferences.get("language") is None and language is not None:
             seen["language"] = language
         changed = {key: value for key, value in seen.items() if getattr(user, key) != value}
         if changed:

@@ -87,15 +87,19 @@ class Installation:
 
 
 async def open_installation(folder: Path, url: str, **settings: Any) -> AsyncIterator[Installation]:
-    given = {"rate_limits_enabled": False, "port": 0, **settings}
+    given = {
+        "rate_limits_enabled": False,
+        "port": 0,
+        "pilot_role": "web",
+        "telegram_api_url": "http://127.0.0.1:9",
+        **settings,
+    }
     process = Process(
         load_settings(
             _env_file=None,
             pilot_data_dir=folder,
             database_url=url,
             telegram_bot_token=TOKEN,
-            telegram_api_url="http://127.0.0.1:9",
-            pilot_role="web",
             log_level="ERROR",
             **given,
         )

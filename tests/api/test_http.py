@@ -1,12 +1,14 @@
 """What every request goes through: errors, headers, limits, bodies, repeats, the document."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 from openapi_pydantic import OpenAPI
 
-from tests.api.conftest import Installation
+from tests.api.conftest import Installation, open_installation
+from tests.databases import fresh_url
 
 
 async def test_the_plain_routes(lite: Installation) -> None:
@@ -136,6 +138,25 @@ async def test_rates_count_people_not_headers(limited: Installation) -> None:
     assert answer["routeClass"] == "auth"
     assert int(nobody.last.headers["Retry-After"]) == answer["retryAfterSec"] > 0
     assert nobody.last.headers["X-RateLimit-Class"] == "auth"
+
+
+async def test_pages_of_the_mini_app_are_counted_too(tmp_path: Path) -> None:
+    url = await asyncio.to_thread(fresh_url, "sqlite", tmp_path)
+    async for limited in open_installation(tmp_path, url, rate_limits_enabled=True, rate_limit_page=6):
+        ada, nobody = await limited.by_mail("ada@example.com"), limited.nobody()
+        paths = ["/app/me", "/app/parts/home", "/app/parts/tasks"] * 3
+        assert [(await ada.send("GET", path))[0] for path in paths] == [200] * 6 + [429] * 3
+        assert ada.last.headers["X-RateLimit-Class"] == "page"
+        assert [(await nobody.send("GET", path))[0] for path in paths] == [401] * 6 + [429] * 3
+
+
+async def test_a_workspace_has_its_own_limit(tmp_path: Path) -> None:
+    url = await asyncio.to_thread(fresh_url, "sqlite", tmp_path)
+    async for limited in open_installation(tmp_path, url, rate_limits_enabled=True, rate_limit_workspace=4):
+        ada = await limited.by_mail("ada@example.com")
+        statuses = [(await ada.send("GET", "/api/tasks"))[0] for _ in range(6)]
+        assert statuses == [200] * 4 + [429] * 2
+        assert ada.last.headers["X-RateLimit-Class"] == "workspace"
 
 
 async def test_the_same_key_is_carried_out_once(lite: Installation) -> None:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from services.identity import SESSION_LIFE
 from storage import tables
-from tests.api.conftest import TOKEN, Installation, init_data
+from tests.api.conftest import TOKEN, Client, Installation, init_data
 
 
 async def test_login_by_mail_and_its_shape(pilot: Installation) -> None:
@@ -76,6 +76,31 @@ async def test_launch_data_logs_in_again_but_never_after_logout(pilot: Installat
     # the family is gone with all its tokens
     status, _ = await nobody.send("GET", "/api/me", Authorization=f"Bearer {second['token']}")
     assert status == 401
+
+
+async def test_what_telegram_says_of_a_person_is_refreshed_but_not_what_they_chose(pilot: Installation) -> None:
+    nobody = pilot.nobody()
+
+    async def enter(**user: str) -> Client:
+        client = pilot.nobody()
+        raw = init_data(TOKEN, {"id": 5, **user})
+        status, login = await nobody.send("POST", "/api/auth/telegram", {"initData": raw})
+        assert status == 200
+        client.use(login["token"], login["workspace"]["id"])
+        return client
+
+    async def language(client: Client) -> str:
+        found: str = (await client.get("/app/me"))["language"]
+        return found
+
+    ada = await enter(first_name="Ada", language_code="es")
+    assert await language(ada) == "es"
+    ada = await enter(first_name="Augusta", username="ada", language_code="ru")
+    assert await language(ada) == "ru"
+    me = await ada.get("/api/me")
+    assert me["user"]["name"] == "Augusta"
+    assert (await ada.send("POST", "/app/language", {"language": "pt-BR"}))[0] == 200
+    assert await language(await enter(first_name="Ada", language_code="es")) == "pt-BR"
 
 
 async def test_parallel_requests_with_an_old_token_get_one_new_token(pilot: Installation) -> None:
