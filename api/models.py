@@ -177,6 +177,28 @@ class Revoked(Out):
     revoked: int
 
 
+class SecretOut(Out):
+    kind: str
+    key_version: int
+    expires_at: Moment | None
+    created_at: Moment
+    updated_at: Moment
+
+
+class SecretsOut(Out):
+    secrets: list[SecretOut]
+
+
+class SecretStored(Out):
+    stored: Literal[True]
+    kind: str
+    expires_at: Moment | None
+
+
+class SecretVerified(Out):
+    ok: Literal[True]
+
+
 # --- workspaces and people ------------------------------------------------------------------------
 
 

@@ -12,6 +12,7 @@ from api.governance import governance
 from api.http import CHECK_ANSWERS, SERVICES, Endpoints
 from api.middlewares import HttpConfig, Metrics, door, headers, outer, preflight
 from api.openapi import document
+from api.secrets import secrets
 from api.system import plain_routes, system
 from api.tasks import tasks
 from api.workspaces import workspaces
@@ -41,7 +42,7 @@ class Gate:
 
 def groups(config: HttpConfig) -> Sequence[Endpoints]:
     """Every part of the API."""
-    return (auth_routes(config), workspaces, tasks, governance, capability_routes(config), system)
+    return (auth_routes(config), secrets, workspaces, tasks, governance, capability_routes(config), system)
 
 
 def create_app(

@@ -45,6 +45,7 @@ from services.planners import Planners
 from services.receipts import ReceiptService
 from services.recorder import Recorder
 from services.runs import RunService, Stopping
+from services.secrets import SecretService
 from services.task_tools import TaskCreate
 from services.tasks import TaskService
 from services.toolbox import Finish, KnowledgeSearch, MessageSend, NoteCreate, Toolbox, WaitUntil
@@ -174,19 +175,22 @@ async def _build(
     )
     stopping = Stopping()
 
-    async def model_settings(workspace_id: str) -> tuple[dict[str, Any], str | None]:
-        def work(tx: Tx) -> dict[str, Any]:
-            stored = stored_settings.get(tx, workspace_id)
-            return load(stored.policy, stored.budget, stored.model).model.model_dump()
+    vault = Vault(_secret(settings.encryption_key))
+    secrets = SecretService(store, recorder, vault, now)
 
-        return await store.read(work), None
+    async def model_settings(workspace_id: str) -> tuple[dict[str, Any], str | None]:
+        def work(tx: Tx) -> tuple[dict[str, Any], str | None]:
+            stored = stored_settings.get(tx, workspace_id)
+            model = load(stored.policy, stored.budget, stored.model).model
+            return model.model_dump(), secrets.model_key(tx, workspace_id, model.provider)
+
+        return await store.read(work)
 
     planners = Planners(factory, model_settings)
     runs = RunService(store, engine, planners, toolbox, governor, requests, recorder, notices, now, stopping)
     tasks = TaskService(store, runs, recorder, now)
     toolbox.add(TaskCreate(store, now, tasks))
     approvals = ApprovalService(store, runs, requests, governor, toolbox, recorder, notices, now)
-    vault = Vault(_secret(settings.encryption_key))
     identity = IdentityService(
         store,
         recorder,
@@ -227,6 +231,7 @@ async def _build(
         approvals=approvals,
         operators=OperatorService(store, toolbox, recorder, now),
         receipts=ReceiptService(store, ledger, recorder, rules, now),
+        secrets=secrets,
         audit=AuditService(store, recorder, now),
         live=LiveService(store, bus),
         health=Health(store, engine, damaged_logs=damaged),

@@ -19,6 +19,7 @@ from services.operators import OperatorService
 from services.receipts import ReceiptService
 from services.recorder import Recorder
 from services.runs import RunService
+from services.secrets import SecretService
 from services.tasks import TaskService
 from services.toolbox import Toolbox
 from services.workspaces import WorkspaceService
@@ -46,6 +47,7 @@ class Services:
     approvals: ApprovalService
     operators: OperatorService
     receipts: ReceiptService
+    secrets: SecretService
     audit: AuditService
     live: LiveService
     health: Health

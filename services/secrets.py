@@ -1,0 +1,114 @@
+"""Secrets of a workspace, its own model keys: stored sealed, used inside, never shown again."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.actor import Actor
+from domain.audit import AuditAction
+from domain.clock import Now
+from domain.errors import Invalid, NotFound
+from domain.ids import new_id
+from domain.permissions import Action, require
+from services.ledger import Facts
+from services.recorder import Recorder
+from storage import secrets
+from storage.database import Store, Tx
+from storage.secrets import Secret
+from storage.vault import Vault
+
+# the providers a workspace may bring a key of its own for
+KINDS = ("anthropic", "openai", "openrouter")
+
+
+@dataclass(frozen=True, slots=True)
+class SecretService:
+    """Keeps, lists, checks and forgets secrets. No method answers with a value but `model_key`, for the planner."""
+
+    store: Store
+    recorder: Recorder
+    vault: Vault
+    now: Now
+
+    async def list(self, actor: Actor) -> Sequence[Secret]:
+        """What is kept, without values."""
+        require(actor, Action.SECRET_READ)
+        return await self.store.read(lambda tx: secrets.find(tx, actor.in_workspace))
+
+    async def put(self, actor: Actor, kind: str, value: str, *, expires_at: datetime | None) -> Secret:
+        """Keep `value` in the place of what was there before; it counts from the next model call on."""
+        require(actor, Action.SECRET_WRITE)
+        _check_kind(kind)
+        now, workspace_id = self.now(), actor.in_workspace
+        if expires_at is not None and expires_at <= now:
+            raise Invalid.field("expiresAt", "must be in the future")
+        name = new_id()
+        kept = Secret(
+            id=name,
+            workspace_id=workspace_id,
+            kind=kind,
+            sealed=self.vault.seal(value, workspace_id=workspace_id, place=_place(name)),
+            key_version=1,
+            expires_at=expires_at,
+            created_at=now,
+            updated_at=now,
+        )
+
+        def work(tx: Tx) -> Secret:
+            self.recorder.serialize(tx, workspace_id)
+            secrets.put(tx, kept)
+            self._record(tx, actor, AuditAction.SECRET_STORED, kind)
+            return kept
+
+        return await self.store.write(work)
+
+    async def remove(self, actor: Actor, kind: str) -> None:
+        """Forget it; NotFound when there is none."""
+        require(actor, Action.SECRET_WRITE)
+        _check_kind(kind)
+
+        def work(tx: Tx) -> None:
+            self.recorder.serialize(tx, actor.in_workspace)
+            if not secrets.remove(tx, actor.in_workspace, kind):
+                raise NotFound("Secret not found")
+            self._record(tx, actor, AuditAction.SECRET_DELETED, kind)
+
+        await self.store.write(work)
+
+    async def verify(self, actor: Actor, kind: str) -> None:
+        """Whether it opens with the present ENCRYPTION_KEY: NotFound, or CannotOpen (422) when not."""
+        require(actor, Action.SECRET_READ)
+        _check_kind(kind)
+        found = await self.store.read(lambda tx: secrets.get(tx, actor.in_workspace, kind))
+        if found is None:
+            raise NotFound("Secret not found")
+        self._open(found)
+
+    def model_key(self, tx: Tx, workspace_id: str, provider: str) -> str | None:
+        """The workspace's own key of a provider; None when it has none, or an expired one."""
+        found = secrets.get(tx, workspace_id, provider)
+        if found is None or (found.expires_at is not None and found.expires_at <= self.now()):
+            return None
+        return self._open(found)
+
+    def _open(self, secret: Secret) -> str:
+        return self.vault.open(secret.sealed, workspace_id=secret.workspace_id, place=_place(secret.id))
+
+    def _record(self, tx: Tx, actor: Actor, action: AuditAction, kind: str) -> None:
+        self.recorder.record(
+            tx,
+            workspace_id=actor.in_workspace,
+            actor=actor.principal,
+            action=action,
+            target=kind,
+            facts=Facts(args={"kind": kind}),
+        )
+
+
+def _place(secret_id: str) -> str:
+    return f"secrets/sealed/{secret_id}"
+
+
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise Invalid.field("kind", f"must be one of {', '.join(KINDS)}")

@@ -1,0 +1,52 @@
+"""All SQL about the secrets of workspaces; what is kept is sealed, never the value."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from storage.database import Tx
+from storage.tables import secrets
+from storage.values import columns_of, to_value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """One secret of a workspace. `kind` says what it is for; `sealed` opens only with the vault."""
+
+    id: str
+    workspace_id: str
+    kind: str
+    sealed: str
+    key_version: int
+    expires_at: datetime | None
+    created_at: datetime
+    updated_at: datetime
+
+
+COLUMNS = columns_of(secrets, Secret)
+
+
+def put(tx: Tx, secret: Secret) -> None:
+    """Keep this as the one secret of its kind in its workspace."""
+    remove(tx, secret.workspace_id, secret.kind)
+    tx.execute(sa.insert(secrets).values({c.name: getattr(secret, c.name) for c in COLUMNS}))
+
+
+def find(tx: Tx, workspace_id: str) -> Sequence[Secret]:
+    """The secrets of a workspace by kind."""
+    query = sa.select(*COLUMNS).where(secrets.c.workspace_id == workspace_id).order_by(secrets.c.kind)
+    return [to_value(Secret, row) for row in tx.all(query)]
+
+
+def get(tx: Tx, workspace_id: str, kind: str) -> Secret | None:
+    """The secret of a kind, None when the workspace has none."""
+    row = tx.one(sa.select(*COLUMNS).where(secrets.c.workspace_id == workspace_id, secrets.c.kind == kind))
+    return None if row is None else to_value(Secret, row)
+
+
+def remove(tx: Tx, workspace_id: str, kind: str) -> bool:
+    """Forget the secret of a kind; whether there was one."""
+    gone = tx.execute(sa.delete(secrets).where(secrets.c.workspace_id == workspace_id, secrets.c.kind == kind))
+    return bool(gone.rowcount)
