@@ -469,6 +469,28 @@ class OperatorRole(Out):
     description: str
 
 
+# --- knowledge ------------------------------------------------------------------------------------
+
+
+class NoteOut(Out):
+    """A page of knowledge; `compiledTruth` is its text."""
+
+    id: Id
+    workspace_id: Id
+    type: str
+    title: str
+    compiled_truth: str
+    tags: list[str]
+    created_by: Id | None
+    created_at: Moment
+    updated_at: Moment
+
+
+class NoteWritten(Out):
+    id: Id
+    evidence_item_id: Id | None
+
+
 # --- approvals, audit, receipts -------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ from api.capabilities import capability_routes
 from api.docs import add_docs
 from api.governance import governance
 from api.http import CHECK_ANSWERS, SERVICES, Endpoints
+from api.knowledge import knowledge
 from api.middlewares import HttpConfig, Metrics, door, headers, outer, preflight
 from api.openapi import document
 from api.secrets import secrets
@@ -42,7 +43,7 @@ class Gate:
 
 def groups(config: HttpConfig) -> Sequence[Endpoints]:
     """Every part of the API."""
-    return (auth_routes(config), secrets, workspaces, tasks, governance, capability_routes(config), system)
+    return (auth_routes(config), secrets, workspaces, tasks, knowledge, governance, capability_routes(config), system)
 
 
 def create_app(

@@ -13,6 +13,7 @@ from services.identity import Login
 from services.receipts import Inclusion
 from storage.accounts import ApiKey, Invite, Session, User
 from storage.approvals import Grant
+from storage.notes import Note
 from storage.operators import Operator
 from storage.receipts import CheckpointRow, ReceiptRow
 from storage.violations import Violation
@@ -257,6 +258,20 @@ def operator(o: Operator) -> dict[str, Any]:
         "isActive": o.is_active,
         "createdAt": iso(o.created_at),
         "updatedAt": iso(o.updated_at),
+    }
+
+
+def note(n: Note) -> dict[str, Any]:
+    return {
+        "id": n.id,
+        "workspaceId": n.workspace_id,
+        "type": n.type,
+        "title": n.title,
+        "compiledTruth": n.body,
+        "tags": n.tags,
+        "createdBy": n.created_by,
+        "createdAt": iso(n.created_at),
+        "updatedAt": iso(n.updated_at),
     }
 
 

@@ -35,6 +35,7 @@ from services.health import Health
 from services.idempotency import IdempotencyService
 from services.identity import IdentityService
 from services.inbox import InboxService
+from services.knowledge import KnowledgeService
 from services.ledger import Ledger
 from services.limits import Limits
 from services.live import LiveService
@@ -230,6 +231,7 @@ async def _build(
         runs=runs,
         approvals=approvals,
         operators=OperatorService(store, toolbox, recorder, now),
+        knowledge=KnowledgeService(store, recorder, now),
         receipts=ReceiptService(store, ledger, recorder, rules, now),
         secrets=secrets,
         audit=AuditService(store, recorder, now),

@@ -100,6 +100,11 @@ class ApprovalService:
         require(actor, Action.APPROVAL_READ)
         return await self.store.read(lambda tx: approvals.get(tx, actor.in_workspace, approval_id))
 
+    async def voters(self, actor: Actor, approval: Approval) -> Sequence[str]:
+        """User ids of who approved this version so far, in order."""
+        require(actor, Action.APPROVAL_READ)
+        return await self.store.read(lambda tx: approvals.voters(tx, approval))
+
     async def workspace_of(self, approval_id: str) -> str | None:
         """Where an approval belongs; what its reader may see is decided there."""
         return await self.store.read(lambda tx: approvals.workspace_of(tx, approval_id))

@@ -12,6 +12,7 @@ from services.health import Health
 from services.idempotency import IdempotencyService
 from services.identity import IdentityService
 from services.inbox import InboxService
+from services.knowledge import KnowledgeService
 from services.ledger import Ledger
 from services.limits import Limits
 from services.live import LiveService
@@ -46,6 +47,7 @@ class Services:
     runs: RunService
     approvals: ApprovalService
     operators: OperatorService
+    knowledge: KnowledgeService
     receipts: ReceiptService
     secrets: SecretService
     audit: AuditService

@@ -67,6 +67,10 @@ class WorkspaceService:
         """Every workspace the person is in, with their role."""
         return await self.store.read(lambda tx: workspaces.of_user(tx, actor.user_id))
 
+    async def closed(self, actor: Actor) -> Sequence[Workspace]:
+        """Workspaces the person closed and can still restore, newest first."""
+        return await self.store.read(lambda tx: workspaces.closed_of(tx, actor.user_id, now=self.now()))
+
     async def me(self, actor: Actor) -> tuple[User, Sequence[tuple[Workspace, str]]]:
         """The person and their workspaces."""
 
@@ -100,12 +104,13 @@ class WorkspaceService:
             try:
                 self.rules.check(rule.when)
             except RuleError as error:
+                place = f"line {error.line}, column {error.column}: " if error.line else ""
                 raise Invalid(
-                    f"policyConfig.rules.{rule.id}: {error}",
+                    f"policyConfig.rules.{rule.id}: {place}{error}",
                     code="invalid_rule",
                     details={
                         "formErrors": [],
-                        "fieldErrors": {f"policyConfig.rules.{rule.id}": [str(error)]},
+                        "fieldErrors": {f"policyConfig.rules.{rule.id}": [f"{place}{error}"]},
                         "line": error.line,
                         "column": error.column,
                     },

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -40,7 +41,9 @@ def add_once(tx: Tx, note: Note, *, idempotency_key: str) -> Note:
     return note if row is None else to_value(Note, row)
 
 
-def search(tx: Tx, workspace_id: str, *, query: str, limit: int, kind: str | None = None) -> Sequence[Note]:
+def search(
+    tx: Tx, workspace_id: str, *, query: str, limit: int, kind: str | None = None, offset: int = 0
+) -> Sequence[Note]:
     """Notes that hold every word of `query` in title, text or tags, newest first."""
     c = notes.c
     statement = sa.select(*COLUMNS).where(c.workspace_id == workspace_id)
@@ -54,5 +57,21 @@ def search(tx: Tx, workspace_id: str, *, query: str, limit: int, kind: str | Non
                 sa.cast(c.tags, sa.Text).icontains(word, autoescape=True),
             )
         )
-    statement = statement.order_by(c.updated_at.desc(), c.id.desc()).limit(limit)
+    statement = statement.order_by(c.updated_at.desc(), c.id.desc()).limit(limit).offset(offset)
     return [to_value(Note, row) for row in tx.all(statement)]
+
+
+def get(tx: Tx, workspace_id: str, note_id: str) -> Note | None:
+    """One note, None when the workspace has no such one."""
+    row = tx.one(sa.select(*COLUMNS).where(notes.c.workspace_id == workspace_id, notes.c.id == note_id))
+    return None if row is None else to_value(Note, row)
+
+
+def change(tx: Tx, workspace_id: str, note_id: str, **values: Any) -> None:
+    """Set columns of one note."""
+    tx.execute(sa.update(notes).where(notes.c.workspace_id == workspace_id, notes.c.id == note_id).values(**values))
+
+
+def remove(tx: Tx, workspace_id: str, note_id: str) -> None:
+    """Delete one note."""
+    tx.execute(sa.delete(notes).where(notes.c.workspace_id == workspace_id, notes.c.id == note_id))

@@ -80,6 +80,17 @@ def of_user(tx: Tx, user_id: str) -> Sequence[tuple[Workspace, str]]:
     return [(to_value(Workspace, row[:-1]), row[-1]) for row in _of_user.rows(tx, user=user_id)]
 
 
+def closed_of(tx: Tx, user_id: str, *, now: datetime) -> Sequence[Workspace]:
+    """Closed workspaces of this owner whose grace is not over, the last closed first."""
+    c = workspaces.c
+    query = (
+        sa.select(*COLUMNS)
+        .where(c.owner_id == user_id, c.deleted_at.is_not(None), c.purge_at > now)
+        .order_by(c.deleted_at.desc(), c.id)
+    )
+    return [to_value(Workspace, row) for row in tx.all(query)]
+
+
 def role_of(tx: Tx, workspace_id: str, user_id: str) -> str | None:
     """The person's role in a workspace that is not deleted, None when they are no member."""
     found = tx.scalar(

@@ -1,9 +1,13 @@
 """Writes the generated pages of docs/reference from the code: `python tools/reference.py`."""
 
 from pathlib import Path
+from typing import Literal, get_args, get_origin
+
+from pydantic.fields import FieldInfo
 
 from api.middlewares import HttpConfig
 from api.server import groups
+from app.settings import Settings
 from domain.permissions import TABLE, as_markdown
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -27,9 +31,73 @@ arrays with `?limit=&cursor=` and a `Link: <...>; rel="next"` header. `POST` tak
 """
 
 
-def main() -> None:
-    """Write both pages."""
-    (REFERENCE / "permissions.md").write_text(PERMISSIONS + as_markdown())
+SETTINGS = """# Settings
+
+Environment variables, or lines of a file `.env` in the folder Pilot runs in. All have defaults; an empty value counts as
+not set. When some are wrong, `pilot serve` names all of them at once and exits with 2; `pilot doctor` checks more.
+[.env.example](../../.env.example) is the same list to copy.
+
+"""
+
+
+def settings_page() -> str:
+    """Every setting with its default, what it may be, and what `.env.example` says of it."""
+    fields = dict(Settings.model_fields)
+    lines: list[str] = []
+    said: list[str] = []
+    for line in (REFERENCE.parents[1] / ".env.example").read_text().splitlines():
+        if line.startswith("# ---"):
+            title = line.strip("# -")
+            lines.append(
+                f"\n## {title[0].upper()}{title[1:]}\n\n| setting | default | may be | what it is |\n| --- | --- | --- | --- |\n"
+            )
+            said = []
+        elif line.startswith("#"):
+            said.append(line.lstrip("# "))
+        elif "=" in line:
+            name = line.partition("=")[0]
+            if name.lower() not in fields:
+                raise SystemExit(f"{name} of .env.example is no setting")
+            field = fields.pop(name.lower())
+            what = " ".join(said).replace("|", "\\|")
+            lines.append(f"| `{name}` | {_default(field)} | {_may_be(field)} | {what} |\n")
+            said = []
+        else:
+            said = []
+    if fields:
+        raise SystemExit(f"missing in .env.example: {', '.join(fields)}")
+    return SETTINGS + "".join(lines).lstrip("\n")
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is None or value in ("", ()):
+        return "none"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _may_be(field: FieldInfo) -> str:
+    kind = field.annotation
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+    if choices:
+        return ", ".join(f"`{c}`" for c in choices)
+    limits = {type(m).__name__: m for m in field.metadata}
+    ends = [
+        f"{word} {getattr(limits[name], attribute)}"
+        for name, word, attribute in (("Ge", "from", "ge"), ("Gt", "above", "gt"), ("Le", "to", "le"))
+        if name in limits
+    ]
+    if ends:
+        return " ".join(ends)
+    if kind is bool:
+        return "`true`, `false`"
+    if "SecretStr" in str(kind):
+        return "secrets, comma-separated" if "tuple" in str(kind) else "a secret"
+    return "a list, comma-separated" if "tuple" in str(kind) else "a text"
+
+
+def pages() -> dict[str, str]:
+    """The generated pages by file name."""
     lines = []
     for group in groups(HttpConfig(version="0", app_url="http://localhost")):
         for e in group.table:
@@ -41,7 +109,17 @@ def main() -> None:
         "| `GET /metrics` | token | Prometheus text. |\n"
         "| `GET /.well-known/pilot-keys.json` | public | Public keys of receipts and checkpoints. |\n"
     )
-    (REFERENCE / "api.md").write_text(API + "".join(lines) + plain)
+    return {
+        "settings.md": settings_page(),
+        "permissions.md": PERMISSIONS + as_markdown(),
+        "api.md": API + "".join(lines) + plain,
+    }
+
+
+def main() -> None:
+    """Write the pages."""
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ SCRIPT_KEYS: tuple[str, ...] = (
     "app-leave",
     "app-edited",
     "app-bad-json",
+    "app-missing",
+    "app-confirm-differs",
     "app-shown-once",
     "app-copied",
     "app-code-sent",

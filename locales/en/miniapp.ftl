@@ -347,3 +347,87 @@ app-end-all = End every login
 app-end-all-confirm = End every login, this one too?
 app-logout = Log out
 app-logout-confirm = Log out?
+
+app-confirm-differs = That is not what was to be typed
+app-missing = is missing
+app-change = Change
+app-removed = Removed
+app-type-to-confirm = To confirm, type: { $word }
+app-nobody-yet = nobody yet
+app-approved-so-far = Approved so far ({ $have } of { $need })
+app-may-decide = May decide
+
+app-knowledge = Knowledge
+app-knowledge-hint = Notes that you and the operators write and find.
+app-no-notes = No notes yet. Operators keep here what they learn; you can write too.
+app-note = Note
+app-new-note = New note
+app-note-title = Title
+app-note-text = Text
+app-note-tags = Tags
+app-note-remove = Remove this note
+app-note-remove-confirm = Remove this note? It cannot be brought back.
+
+app-change-task = Change title or steps
+app-task-delete = Delete this task
+app-task-delete-confirm = Delete this task? A run under way ends; its receipts stay.
+app-schedule = Schedule
+app-not-scheduled = It runs when somebody starts it.
+app-change-schedule = Change the schedule
+app-once = once
+app-next-times = Next times
+app-no-more-times = The planned time has passed.
+app-when = When
+app-every-never = Only when started
+app-every-at = Once, at a date
+app-every-daily = Every day
+app-every-weekdays = Monday to Friday
+app-every-weekly = Every week
+app-every-monthly = On the first of every month
+app-every-cron = As a cron line
+app-date-time = Date and time
+app-time = Time
+app-weekday = Day of the week
+app-cron = Cron line
+app-cron-hint = Minute, hour, day, month, weekday.
+app-time-zone = Time zone
+
+app-closed-workspaces = Closed workspaces
+app-restorable-until = can be restored until
+app-restore = Restore
+app-restored = It is open again
+app-endings = Leaving and handing over
+app-transfer = Hand over the workspace
+app-transfer-hint = The new owner decides everything from then on. You become a partner.
+app-transfer-confirm = Hand over this workspace? Only the new owner can give it back.
+app-transfer-nobody = There is nobody else in this workspace yet.
+app-new-owner = New owner
+app-close-workspace = Close this workspace
+app-close-hint = { $days ->
+    [one] Work stops and nobody gets in. For one day you can restore it, then it is removed.
+   *[other] Work stops and nobody gets in. For { $days } days you can restore it, then it is removed.
+}
+app-person = Your data
+app-erase = Erase me
+app-erase-word = erase
+app-erase-what = Your name, address and logins are erased for good. Logs stay verifiable and no longer name you.
+app-erase-owned = These workspaces are yours alone and go with you:
+
+app-ask-from = Ask from this reach on
+app-ask-from-hint = Whatever reaches further asks too.
+app-hosts = Allowed hosts
+app-hosts-hint = One a line, as api.example.com or *.example.com. Empty: every public host.
+app-connectors = Allowed connectors
+app-connectors-hint = One a line. Empty: every connector that is connected.
+app-deciding = Who decides, and how
+app-approvers = Named people
+app-approvers-hint = None chosen: everybody whose role may decide.
+app-quiet = Quiet hours
+app-quiet-hint = Reminders wait until they are over. Empty: none.
+app-quiet-from = From
+app-quiet-to = To
+app-packs = Packs by role
+app-packs-hint = Ready-made rules for operators of one role. They can only tighten.
+app-custom-rules-label = Rules (JSON)
+app-tools-hint = How far each tool reaches. You can raise it, never lower it.
+app-as-declared = as it declares

@@ -347,3 +347,87 @@ app-end-all = Cerrar todas las sesiones
 app-end-all-confirm = ¿Cerrar todas las sesiones, también esta?
 app-logout = Salir
 app-logout-confirm = ¿Salir?
+
+app-confirm-differs = No coincide con lo que había que escribir
+app-missing = falta
+app-change = Cambiar
+app-removed = Eliminado
+app-type-to-confirm = Para confirmar, escribe: { $word }
+app-nobody-yet = nadie todavía
+app-approved-so-far = Aprobaciones hasta ahora ({ $have } de { $need })
+app-may-decide = Pueden decidir
+
+app-knowledge = Conocimiento
+app-knowledge-hint = Notas que tú y los operadores escriben y encuentran.
+app-no-notes = Todavía no hay notas. Los operadores guardan aquí lo que aprenden; tú también puedes escribir.
+app-note = Nota
+app-new-note = Nueva nota
+app-note-title = Título
+app-note-text = Texto
+app-note-tags = Etiquetas
+app-note-remove = Eliminar esta nota
+app-note-remove-confirm = ¿Eliminar esta nota? No se puede recuperar.
+
+app-change-task = Cambiar el título o los pasos
+app-task-delete = Eliminar esta tarea
+app-task-delete-confirm = ¿Eliminar esta tarea? Si está en marcha, termina; sus recibos se conservan.
+app-schedule = Programación
+app-not-scheduled = Se ejecuta cuando alguien la inicia.
+app-change-schedule = Cambiar la programación
+app-once = una vez
+app-next-times = Próximas veces
+app-no-more-times = La hora prevista ya pasó.
+app-when = Cuándo
+app-every-never = Solo cuando alguien la inicia
+app-every-at = Una vez, en una fecha
+app-every-daily = Todos los días
+app-every-weekdays = De lunes a viernes
+app-every-weekly = Cada semana
+app-every-monthly = El primer día de cada mes
+app-every-cron = Con una línea cron
+app-date-time = Fecha y hora
+app-time = Hora
+app-weekday = Día de la semana
+app-cron = Línea cron
+app-cron-hint = Minuto, hora, día, mes, día de la semana.
+app-time-zone = Zona horaria
+
+app-closed-workspaces = Espacios cerrados
+app-restorable-until = se puede restaurar hasta
+app-restore = Restaurar
+app-restored = Está abierto de nuevo
+app-endings = Salir y traspasar
+app-transfer = Traspasar el espacio
+app-transfer-hint = Desde entonces decide todo el nuevo propietario. Tú pasas a ser socio.
+app-transfer-confirm = ¿Traspasar este espacio? Solo el nuevo propietario puede devolvértelo.
+app-transfer-nobody = Todavía no hay nadie más en este espacio.
+app-new-owner = Nuevo propietario
+app-close-workspace = Cerrar este espacio
+app-close-hint = { $days ->
+    [one] El trabajo se detiene y nadie puede entrar. Puedes restaurarlo durante un día; después se elimina.
+   *[other] El trabajo se detiene y nadie puede entrar. Puedes restaurarlo durante { $days } días; después se elimina.
+}
+app-person = Tus datos
+app-erase = Borrar mis datos
+app-erase-word = borrar
+app-erase-what = Tu nombre, tu correo y tus sesiones se borran para siempre. Los registros siguen siendo verificables y ya no te nombran.
+app-erase-owned = Estos espacios son solo tuyos y desaparecen contigo:
+
+app-ask-from = Preguntar a partir de este alcance
+app-ask-from-hint = Lo que llega más lejos también pregunta.
+app-hosts = Servidores permitidos
+app-hosts-hint = Uno por línea, como api.example.com o *.example.com. Vacío: cualquier servidor público.
+app-connectors = Conexiones permitidas
+app-connectors-hint = Una por línea. Vacío: todas las que estén conectadas.
+app-deciding = Quién decide y cómo
+app-approvers = Personas designadas
+app-approvers-hint = Ninguna elegida: todas las que pueden decidir por su rol.
+app-quiet = Horas de silencio
+app-quiet-hint = Los recordatorios esperan a que terminen. Vacío: ninguna.
+app-quiet-from = Desde
+app-quiet-to = Hasta
+app-packs = Reglas por rol
+app-packs-hint = Reglas preparadas para los operadores de un rol. Solo pueden restringir más.
+app-custom-rules-label = Reglas (JSON)
+app-tools-hint = Hasta dónde llega cada herramienta. Puedes subirlo, nunca bajarlo.
+app-as-declared = lo que declara

@@ -347,3 +347,87 @@ app-end-all = Encerrar todos os acessos
 app-end-all-confirm = Encerrar todos os acessos, este também?
 app-logout = Sair
 app-logout-confirm = Sair?
+
+app-confirm-differs = Não é o que deveria ser digitado
+app-missing = falta preencher
+app-change = Alterar
+app-removed = Removido
+app-type-to-confirm = Para confirmar, digite: { $word }
+app-nobody-yet = ninguém ainda
+app-approved-so-far = Aprovações até agora ({ $have } de { $need })
+app-may-decide = Podem decidir
+
+app-knowledge = Conhecimento
+app-knowledge-hint = Notas que você e os operadores escrevem e encontram.
+app-no-notes = Ainda não há notas. Os operadores guardam aqui o que aprendem; você também pode escrever.
+app-note = Nota
+app-new-note = Nova nota
+app-note-title = Título
+app-note-text = Texto
+app-note-tags = Etiquetas
+app-note-remove = Remover esta nota
+app-note-remove-confirm = Remover esta nota? Não dá para recuperá-la.
+
+app-change-task = Alterar o título ou os passos
+app-task-delete = Excluir esta tarefa
+app-task-delete-confirm = Excluir esta tarefa? Se estiver em execução, ela termina; os recibos ficam.
+app-schedule = Agendamento
+app-not-scheduled = Ela roda quando alguém a inicia.
+app-change-schedule = Alterar o agendamento
+app-once = uma vez
+app-next-times = Próximas vezes
+app-no-more-times = O horário previsto já passou.
+app-when = Quando
+app-every-never = Só quando alguém iniciar
+app-every-at = Uma vez, em uma data
+app-every-daily = Todos os dias
+app-every-weekdays = De segunda a sexta
+app-every-weekly = Toda semana
+app-every-monthly = No primeiro dia de cada mês
+app-every-cron = Como linha cron
+app-date-time = Data e hora
+app-time = Hora
+app-weekday = Dia da semana
+app-cron = Linha cron
+app-cron-hint = Minuto, hora, dia, mês, dia da semana.
+app-time-zone = Fuso horário
+
+app-closed-workspaces = Espaços fechados
+app-restorable-until = pode ser restaurado até
+app-restore = Restaurar
+app-restored = Está aberto de novo
+app-endings = Sair e transferir
+app-transfer = Transferir o espaço
+app-transfer-hint = A partir daí o novo dono decide tudo. Você passa a ser parceiro.
+app-transfer-confirm = Transferir este espaço? Só o novo dono poderá devolvê-lo.
+app-transfer-nobody = Ainda não há mais ninguém neste espaço.
+app-new-owner = Novo dono
+app-close-workspace = Fechar este espaço
+app-close-hint = { $days ->
+    [one] O trabalho para e ninguém entra. Por um dia você pode restaurá-lo; depois ele é removido.
+   *[other] O trabalho para e ninguém entra. Por { $days } dias você pode restaurá-lo; depois ele é removido.
+}
+app-person = Seus dados
+app-erase = Apagar meus dados
+app-erase-word = apagar
+app-erase-what = Seu nome, seu endereço e seus logins são apagados para sempre. Os registros continuam verificáveis e não citam mais você.
+app-erase-owned = Estes espaços são só seus e somem junto:
+
+app-ask-from = Perguntar a partir deste alcance
+app-ask-from-hint = O que vai mais longe também pergunta.
+app-hosts = Hosts permitidos
+app-hosts-hint = Um por linha, como api.example.com ou *.example.com. Vazio: qualquer host público.
+app-connectors = Conexões permitidas
+app-connectors-hint = Uma por linha. Vazio: todas as que estiverem conectadas.
+app-deciding = Quem decide, e como
+app-approvers = Pessoas indicadas
+app-approvers-hint = Nenhuma escolhida: todas cujo papel permite decidir.
+app-quiet = Horário de silêncio
+app-quiet-hint = Os lembretes esperam até ele acabar. Vazio: nenhum.
+app-quiet-from = Das
+app-quiet-to = Às
+app-packs = Pacotes por papel
+app-packs-hint = Regras prontas para os operadores de um papel. Só podem restringir mais.
+app-custom-rules-label = Regras (JSON)
+app-tools-hint = Até onde cada ferramenta alcança. Dá para aumentar, nunca diminuir.
+app-as-declared = como declarado

@@ -355,3 +355,88 @@ app-end-all = Завершить все входы
 app-end-all-confirm = Завершить все входы, и этот тоже?
 app-logout = Выйти
 app-logout-confirm = Выйти?
+
+app-confirm-differs = Введено не то, что нужно
+app-missing = не заполнено
+app-change = Изменить
+app-removed = Удалено
+app-type-to-confirm = Для подтверждения введите: { $word }
+app-nobody-yet = пока никто
+app-approved-so-far = Уже одобрили ({ $have } из { $need })
+app-may-decide = Кто решает
+
+app-knowledge = Знания
+app-knowledge-hint = Заметки, которые пишете и находите вы и операторы.
+app-no-notes = Заметок пока нет. Операторы хранят здесь то, что узнали; писать можете и вы.
+app-note = Заметка
+app-new-note = Новая заметка
+app-note-title = Заголовок
+app-note-text = Текст
+app-note-tags = Метки
+app-note-remove = Удалить заметку
+app-note-remove-confirm = Удалить эту заметку? Вернуть её будет нельзя.
+
+app-change-task = Изменить название или шаги
+app-task-delete = Удалить задачу
+app-task-delete-confirm = Удалить эту задачу? Идущий запуск прервётся, квитанции останутся.
+app-schedule = Расписание
+app-not-scheduled = Запускается, когда её кто-нибудь запустит.
+app-change-schedule = Изменить расписание
+app-once = один раз
+app-next-times = Ближайшие запуски
+app-no-more-times = Назначенное время прошло.
+app-when = Когда
+app-every-never = Только вручную
+app-every-at = Один раз, в указанный день
+app-every-daily = Каждый день
+app-every-weekdays = С понедельника по пятницу
+app-every-weekly = Каждую неделю
+app-every-monthly = Первого числа каждого месяца
+app-every-cron = Строкой cron
+app-date-time = Дата и время
+app-time = Время
+app-weekday = День недели
+app-cron = Строка cron
+app-cron-hint = Минута, час, день, месяц, день недели.
+app-time-zone = Часовой пояс
+
+app-closed-workspaces = Закрытые пространства
+app-restorable-until = можно восстановить до
+app-restore = Восстановить
+app-restored = Снова открыто
+app-endings = Уход и передача
+app-transfer = Передать пространство
+app-transfer-hint = Дальше всё решает новый владелец. Вы станете партнёром.
+app-transfer-confirm = Передать это пространство? Вернуть его сможет только новый владелец.
+app-transfer-nobody = В этом пространстве пока больше никого нет.
+app-new-owner = Новый владелец
+app-close-workspace = Закрыть пространство
+app-close-hint = { $days ->
+    [one] Работа остановится, войти никто не сможет. Его можно восстановить в течение { $days } дня, потом оно удаляется.
+    [few] Работа остановится, войти никто не сможет. Его можно восстановить в течение { $days } дней, потом оно удаляется.
+   *[many] Работа остановится, войти никто не сможет. Его можно восстановить в течение { $days } дней, потом оно удаляется.
+}
+app-person = Ваши данные
+app-erase = Стереть мои данные
+app-erase-word = стереть
+app-erase-what = Ваше имя, адрес и входы стираются навсегда. Журналы по-прежнему проверяются, но вас больше не называют.
+app-erase-owned = Эти пространства только ваши и исчезнут вместе с вами:
+
+app-ask-from = Спрашивать, начиная с этого охвата
+app-ask-from-hint = Всё, что действует шире, тоже требует решения.
+app-hosts = Разрешённые узлы
+app-hosts-hint = По одному в строке: api.example.com или *.example.com. Пусто: любой публичный узел.
+app-connectors = Разрешённые подключения
+app-connectors-hint = По одному в строке. Пусто: все, что подключены.
+app-deciding = Кто и как решает
+app-approvers = Назначенные люди
+app-approvers-hint = Никто не выбран: все, чья роль позволяет решать.
+app-quiet = Тихие часы
+app-quiet-hint = Напоминания ждут их конца. Пусто: тихих часов нет.
+app-quiet-from = С
+app-quiet-to = До
+app-packs = Наборы правил по ролям
+app-packs-hint = Готовые правила для операторов одной роли. Они могут только ужесточать.
+app-custom-rules-label = Правила (JSON)
+app-tools-hint = Как далеко достаёт каждый инструмент. Можно повысить, но не понизить.
+app-as-declared = как заявлено

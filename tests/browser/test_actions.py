@@ -185,20 +185,22 @@ async def test_kill_switch_and_mode(mine: Server, request: pytest.FixtureRequest
 async def test_settings_name_the_field_that_is_wrong(mine: Server, request: pytest.FixtureRequest) -> None:
     async with phone(allow=("400",)) as page:
         await into(page, mine, request, "policy")
+        save = page.locator("#rules-for-tools").get_by_role("button", name="Save")
         await page.get_by_label("Tools that never run").fill("http.post\nno such name!")
-        await page.get_by_role("button", name="Save").click()
+        await save.click()
         await expect(page.get_by_label("Tools that never run")).to_have_attribute(
             "aria-invalid", "true", timeout=TIMEOUT
         )
         await page.get_by_label("Tools that never run").fill("http.post")
         rule = [{"id": "r1", "when": "input.nonsense(", "verdict": "DENY"}]
-        await page.get_by_label("Custom rules (JSON, CEL)").fill(json.dumps(rule))
-        await page.get_by_role("button", name="Save").click()
-        await expect(page.get_by_label("Custom rules (JSON, CEL)")).to_have_attribute(
-            "aria-invalid", "true", timeout=TIMEOUT
-        )
-        await page.get_by_label("Custom rules (JSON, CEL)").fill("[]")
-        await page.get_by_role("button", name="Save").click()
+        await save.click()
+        await expect(page.locator("#notice")).to_have_text("Saved", timeout=TIMEOUT)
+        rules = page.locator("#custom-rules")
+        await rules.get_by_label("Rules (JSON)").fill(json.dumps(rule))
+        await rules.get_by_role("button", name="Save").click()
+        await expect(rules.get_by_label("Rules (JSON)")).to_have_attribute("aria-invalid", "true", timeout=TIMEOUT)
+        await rules.get_by_label("Rules (JSON)").fill("[]")
+        await rules.get_by_role("button", name="Save").click()
         await expect(page.locator("#notice")).to_have_text("Saved", timeout=TIMEOUT)
         await turn_to(page, "budgets")
         await page.get_by_label("A task").fill("900")

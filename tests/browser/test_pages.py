@@ -31,6 +31,9 @@ PAGES = {
     "workspace": "Workspace",
     "language": "Language",
     "operators": "Operators",
+    "knowledge": "Knowledge",
+    "new-note": "New note",
+    "person": "Your data",
 }
 
 # what a person with a screen reader or a thumb would stumble over
@@ -91,8 +94,11 @@ def world(server: Server) -> dict[str, Any]:
     approval = server.pending(waits)
     decision = server.send("GET", "/api/governance/receipts?kind=decision")["receipts"][0]["id"]
     operator = server.send("GET", "/api/operators")[0]["id"]
+    note = server.send("GET", "/api/knowledge/search?q=launch+plan")[0]["id"]
+    server.send("PUT", f"/api/tasks/{done}", {"schedule": {"cron": "0 9 * * 1-5", "timezone": "Europe/Berlin"}})
     return {
         "done": done,
+        "note": note,
         "waits": waits,
         "approval": approval,
         "decided": first["id"],
@@ -115,6 +121,7 @@ async def test_every_page(server: Server, world: dict[str, Any], theme: str) -> 
             ("approval", f"approvals/{world['approval']['id']}", "Approval"),
             ("approval-decided", f"approvals/{world['decided']}", "Approval"),
             ("operator", f"operators/{world['operator']}", "Operator"),
+            ("note", f"knowledge/{world['note']}", "Note"),
             ("receipt", f"receipts/{world['receipt']}", "Receipt"),
         ):
             faults += await visit(page, route, title)

@@ -10,7 +10,7 @@ from tests.webapp.conftest import House, Reader
 from webapp.parts import PARTS
 
 HOSTILE = '<img src=x onerror=alert(1)>"\'><script>alert(1)</script>{{ "zz"*3 }}'
-ONE = {"task", "approval", "receipt", "receipt-check", "operator"}
+ONE = {"task", "approval", "receipt", "receipt-check", "operator", "note"}
 
 
 async def until_pending(reader: Reader) -> dict[str, Any]:
@@ -36,6 +36,9 @@ async def fill(reader: Reader, secret: str) -> dict[str, str]:
     )
     await reader.send("POST", "/api/auth/apikey", {"name": secret})
     await reader.send("POST", f"{place}/invite", {"role": "member", "email": f"{secret}@example.com"})
+    _, note = await reader.send(
+        "POST", "/api/knowledge/pages", {"title": secret, "compiledTruth": secret, "tags": ["x"]}
+    )
     approval = await until_pending(reader)
     _, listed = await reader.send("GET", "/api/governance/receipts?kind=decision")
     receipt = listed["receipts"][0]["id"]  # type: ignore[index,call-overload]
@@ -45,6 +48,7 @@ async def fill(reader: Reader, secret: str) -> dict[str, str]:
         "approval": approval["id"],
         "receipt": receipt,
         "receipt-check": receipt,
+        "note": note["id"],  # type: ignore[index]
     }
 
 
@@ -56,7 +60,21 @@ async def test_no_part_shows_anything_of_another_workspace(house: House) -> None
         path = f"{name}/{ids[name]}" if name in ONE else name
         status, own = await ada.part(path)
         assert status == 200, (path, own)
-        if name in ("home", "tasks", "task", "approval", "policy", "operators", "operator", "keys", "members", "more"):
+        if name in (
+            "home",
+            "tasks",
+            "task",
+            "approval",
+            "policy",
+            "operators",
+            "operator",
+            "keys",
+            "members",
+            "more",
+            "knowledge",
+            "note",
+            "workspace",
+        ):
             assert "hushhush" in own, path
         status, foreign = await mallory.part(path)
         assert status == (404 if name in ONE else 200), path

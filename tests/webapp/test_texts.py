@@ -7,7 +7,21 @@ import locales
 from webapp.texts import SCRIPT_KEYS, script_texts
 
 # keys made of a prefix and a value of a closed list
-FAMILIES = ("approval", "did", "count", "verdict", "severity", "kind", "grant", "settle", "channel", "operator", "node")
+FAMILIES = (
+    "approval",
+    "did",
+    "count",
+    "verdict",
+    "severity",
+    "kind",
+    "grant",
+    "settle",
+    "channel",
+    "operator",
+    "node",
+    "every",
+    "tool",
+)
 SOURCES = "".join(p.read_text() for folder in ("templates", "parts", ".") for p in Path("webapp", folder).glob("*.*"))
 NAMED = set(re.findall(r'"(app-[a-z0-9_-]*[a-z0-9_])"', SOURCES))
 HAVE = set(re.findall(r"^(app-[\w-]+) =", Path("locales/en/miniapp.ftl").read_text(), re.MULTILINE))

@@ -1,6 +1,6 @@
 """The parts of the Mini App by name: each takes services, actor, the rest of the path and the query."""
 
-from webapp.parts import governance, operators, settings, tasks
+from webapp.parts import governance, knowledge, operators, settings, tasks
 from webapp.parts.common import Builder
 
 PARTS: dict[str, Builder] = {
@@ -15,6 +15,9 @@ PARTS: dict[str, Builder] = {
     "receipt-check": governance.receipt_check,
     "audit": governance.audit,
     "violations": governance.violations,
+    "knowledge": knowledge.knowledge,
+    "note": knowledge.note,
+    "new-note": knowledge.new_note,
     "more": settings.more,
     "policy": settings.policy,
     "budgets": settings.budgets,
@@ -24,6 +27,7 @@ PARTS: dict[str, Builder] = {
     "sessions": settings.sessions,
     "grants": settings.grants,
     "workspace": settings.workspace,
+    "person": settings.person,
     "language": settings.language,
     "operators": operators.operators,
     "operator": operators.operator,

@@ -62,6 +62,7 @@ async def approval(services: Services, actor: Actor, item: str, _query: Query) -
         "editable": found.step_id is not None and not holds_hidden(found.action_input),
         "hides": holds_hidden(found.action_input),
         "undo": undo_open(found, utc_now()),
+        "voters": await services.approvals.voters(actor, found) if found.quorum > 1 else (),
         "grants": GRANTS,
         "may_decide": allows(actor, Action.APPROVAL_RESOLVE)
         and (not found.deciders or actor.user_id in found.deciders),

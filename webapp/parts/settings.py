@@ -1,10 +1,20 @@
 """Settings of the workspace, its people and keys, and what belongs to the person: logins and language."""
 
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
 import locales
 from domain.actor import Actor, Role
 from domain.clock import utc_now
+from domain.governance import Effect
 from domain.permissions import SCOPES, Action, allows
+from domain.policy.effective import EffectivePolicy, effective
+from domain.policy.packs import pack
+from domain.settings_schema import PACKS
+from domain.tools import ToolSpec
 from services.container import Services
+from services.workspaces import GRACE_DAYS
 from webapp.parts.common import Part, Query, names
 
 PROVIDERS = ("openrouter", "openai", "anthropic", "ollama", "custom")
@@ -36,7 +46,10 @@ async def policy(services: Services, actor: Actor, _item: str, _query: Query) ->
         "policy": view.settings.policy,
         "version": view.version,
         "members": members,
-        "specs": services.toolbox.specs,
+        "tools": [_tool(spec, effective(view.settings)) for spec in services.toolbox.specs],
+        "elsewhere": sorted(set(view.settings.policy.toolEffects) - {spec.name for spec in services.toolbox.specs}),
+        "levels": tuple(f"E{level.value}" for level in Effect),
+        "packs": [pack(name) for name in PACKS],
         "may_write": allows(actor, Action.SETTINGS_WRITE),
     }
 
@@ -104,10 +117,35 @@ async def grants(services: Services, actor: Actor, _item: str, _query: Query) ->
     }
 
 
+def _tool(spec: ToolSpec, policy: EffectivePolicy) -> dict[str, Any]:
+    # what is said of a tool is what the pipeline does with it, packs for any operator folded in
+    rules = policy.for_role("")
+
+    def named(patterns: Iterable[str]) -> bool:
+        return any(fnmatchcase(spec.name, pattern) for pattern in patterns)
+
+    level = max([int(spec.effect), *(e for name, e in rules.tool_effects.items() if fnmatchcase(spec.name, name))])
+    asks = level >= rules.approval_from or named(rules.require_approval_for)
+    fate = "blocked" if named(rules.blocklist) else "asks" if asks else "runs"
+    return {"name": spec.name, "summary": spec.summary, "declared": int(spec.effect), "level": level, "fate": fate}
+
+
+async def person(services: Services, actor: Actor, _item: str, _query: Query) -> Part:
+    """The person: what is kept about them, and how to have it erased."""
+    user, places = await services.workspaces.me(actor)
+    return "person.html", {"user": user, "owned": [w for w, _ in places if w.owner_id == user.id]}
+
+
 async def workspace(services: Services, actor: Actor, _item: str, _query: Query) -> Part:
     """The workspace itself, and the others the person is in."""
-    found, _ = await services.workspaces.get(actor)
+    found, members = await services.workspaces.get(actor)
     return "workspace.html", {
+        "closed": await services.workspaces.closed(actor),
+        "others": [m for m in members if m.user_id != found.owner_id],
+        "grace": GRACE_DAYS,
+        "may_transfer": allows(actor, Action.WORKSPACE_TRANSFER),
+        "may_delete": allows(actor, Action.WORKSPACE_DELETE),
+        "may_leave": actor.role is not Role.OWNER and actor.api_key_id is None,
         "workspace": found,
         "places": await services.workspaces.mine(actor),
         "may_rename": allows(actor, Action.WORKSPACE_RENAME),

@@ -1,7 +1,9 @@
 """Home, the list of tasks, and one task with its runs."""
 
 from domain.actor import Actor
+from domain.clock import utc_now
 from domain.permissions import Action, allows
+from domain.schedules import Schedule, next_times
 from domain.tasks import ACTIVE, Mode, TaskStatus
 from services.container import Services
 from webapp.parts.common import Part, Query, choice, cursor_of, item_id, read_cursor
@@ -76,6 +78,7 @@ async def task(services: Services, actor: Actor, item: str, _query: Query) -> Pa
     task_id = item_id(item)
     found = await services.tasks.get(actor, task_id)
     runs = await services.runs.steps_of_task(actor, task_id)
+    schedule = Schedule.from_json(found.schedule)
     graph = None
     if allows(actor, Action.RECEIPT_READ):
         graph = await services.receipts.proof_graph(actor, task_id)
@@ -85,6 +88,10 @@ async def task(services: Services, actor: Actor, item: str, _query: Query) -> Pa
         "graph": graph,
         "graph_svg": proof_graph_svg,
         "busy": found.status in ACTIVE,
+        "times": [] if schedule is None or found.paused else next_times(schedule, after=utc_now()),
+        "operators": [o for o in await services.operators.list(actor) if o.is_active or o.id == found.operator_id],
+        "may_update": allows(actor, Action.TASK_UPDATE),
+        "may_delete": allows(actor, Action.TASK_DELETE),
         "may_run": allows(actor, Action.TASK_RUN),
         "may_cancel": allows(actor, Action.TASK_CANCEL),
         "may_settle": allows(actor, Action.APPROVAL_RESOLVE),

@@ -3,6 +3,7 @@ import {api, call, csrf, download, onLost, session} from "./api.js";
 import {bridge} from "./bridge.js";
 import {BadField, clearProblems, parsed, showProblemAt, showProblems, values} from "./forms.js";
 import {listen, stop} from "./live.js";
+import {prepare, schedule, zones} from "./schedule.js";
 import {verifyReceipt} from "./verify.js";
 
 const $ = (id) => document.getElementById(id);
@@ -43,7 +44,7 @@ async function enter(workspace) {
   $("tabs").hidden = false; $("live").hidden = false; live(false);
   hear();
   const start = bridge.startParam.match(/^(apr|task|rcpt|rec)_([0-9a-f-]{36})$/);
-  const wanted = bridge.route.startsWith("/") ? "#" + bridge.route : location.hash.startsWith("#/") ? location.hash : start ? `#/${START[start[1]]}/${start[2]}` : "#/home";
+  const wanted = location.hash.startsWith("#/") ? location.hash : start ? `#/${START[start[1]]}/${start[2]}` : "#/home";
   history.replaceState({launch: bridge.launch, depth: 0}, "", wanted);
   await show();
 }
@@ -122,13 +123,13 @@ function login(invite) {
 onLost(() => (bridge.inside ? bootInside() : login()));
 
 // --- pages -------------------------------------------------------------------------------------------
-const ONE = {tasks: "task", approvals: "approval", receipts: "receipt", operators: "operator"};
+const ONE = {tasks: "task", approvals: "approval", receipts: "receipt", operators: "operator", knowledge: "note"};
 function wantedPart() {
   const [path, search] = location.hash.slice(2).split("?");
   const [name, id] = (path || "home").split("/");
   return {name: name || "home", id, url: "/app/parts/" + (id && ONE[name] ? `${ONE[name]}/${encodeURIComponent(id)}` : encodeURIComponent(name || "home")) + (search ? "?" + search : "")};
 }
-async function show({quiet = false, again = false} = {}) {
+async function show({quiet = false, again = false, gently = false} = {}) {
   if (!session.open) return;
   const mine = number += 1, wanted = wantedPart(), before = happened;
   let waiting = 0;
@@ -144,6 +145,8 @@ async function show({quiet = false, again = false} = {}) {
   clearTimeout(waiting);
   if (mine !== number || answer.status === 401) return;
   if (quiet && (text === shown || answer.status >= 400 || unsaved)) return;
+  // what was typed while this was on its way is worth more than a fresh page
+  if (gently && main.querySelector("form[data-dirty]")) { stale = true; return; }
   shown = text;
   draw(text, {keep: quiet || again, wanted});
   // what happened while this was on its way may be missing from it
@@ -166,6 +169,8 @@ function draw(text, {keep, wanted}) {
   $("back").hidden = !parent || bridge.inside; bridge.back(Boolean(parent));
   bottomButtons();
   for (const time of main.querySelectorAll("time")) tell(time);
+  zones(main);
+  for (const form of main.querySelectorAll("form[data-schedule]")) prepare(form, session.language);
   tick();
   const receipt = main.querySelector("[data-receipt]");
   if (receipt) prove(receipt.dataset.receipt);
@@ -308,6 +313,17 @@ async function switchTo(workspace) {
   location.hash = "#/home";
   await learn();
 }
+// After leaving or closing a workspace: into another one, or in again from the start.
+async function left(where) {
+  setUnsaved(false);
+  if (where !== "elsewhere") return out();
+  const places = (await api("GET", "/api/me")).workspaces;
+  if (places.length) return switchTo(places[0].id);
+  history.replaceState({launch: bridge.launch, depth: 0}, "", "#/home");
+  if (bridge.inside) return bootInside();
+  await api("DELETE", "/api/auth/session");
+  return out();
+}
 async function out() {
   session.open = false; session.token = ""; session.workspace = "";
   stop(); history.replaceState({launch: "", depth: 0}, "", location.pathname);
@@ -322,7 +338,8 @@ main.addEventListener("click", async (event) => {
   else if (d.api) press(button, async () => {
     const [method, path] = d.api.split(" ");
     await api(method, path, d.json ? JSON.parse(d.json) : method === "GET" || method === "DELETE" ? undefined : {});
-    if ("out" in d) return path.includes("/members/") ? location.reload() : out();
+    if ("out" in d) return left(d.out);
+    if (d.to) { setUnsaved(false); if (d.said) notice(d.said); location.hash = d.to; return; }
     if (d.said) notice(d.said); else bridge.haptic("success");
     await show({again: true});
   });
@@ -362,6 +379,10 @@ main.addEventListener("submit", (event) => {
   const approval = at && {id: at.dataset.approve, version: at.dataset.version, digest: at.dataset.digest};
   submit(event, async () => {
     if (d.form) await send(form);
+    else if (d.schedule) {
+      await api("PUT", "/api/tasks/" + d.schedule, {schedule: schedule(form, say("missing"))});
+      setUnsaved(false); notice(say("saved")); await kept(form);
+    }
     else if (d.reason) await decide(approval, {status: d.reason, note: form.note.value});
     else if ("grant" in d) {
       const grant = {minutes: Number(form.minutes.value), thisTaskOnly: form.thisTaskOnly.checked};
@@ -375,10 +396,18 @@ main.addEventListener("submit", (event) => {
     }
   });
 });
+// One form of a page was saved: what is typed in the others stays.
+async function kept(form) {
+  delete form.dataset.dirty;
+  if (main.querySelector("form[data-dirty]")) { stale = true; setUnsaved(true); } else await show({again: true, gently: true});
+}
 async function send(form) {
   const d = form.dataset, [method, path] = d.form.split(" "), given = values(form);
-  const answer = await api(method, path, d.section ? {[d.section]: given} : given);
+  if (d.match && form.elements.confirm.value.trim() !== d.match) throw new BadField("confirm", say("confirm-differs"));
+  if (d.confirm && !(await ask(d.confirm))) return;
+  const answer = await api(method, path, method === "DELETE" ? undefined : d.section ? {[d.section]: given} : given);
   setUnsaved(false);
+  if ("out" in d) return left(d.out);
   if (d.show) {
     const once = form.querySelector(".once");
     once.hidden = false; once.querySelector("output").textContent = answer[d.show];
@@ -389,9 +418,9 @@ async function send(form) {
   if (d.go) { notice(say("done")); location.hash = d.go + answer.id; return; }
   notice(say("saved"));
   if (path.startsWith("/api/workspace/")) await learn();
-  await show({again: true});
+  await kept(form);
 }
-main.addEventListener("input", (event) => { if (event.target.closest("form[data-guard]")) setUnsaved(true); });
+main.addEventListener("input", (event) => { const form = event.target.closest("form[data-guard]"); if (form) { form.dataset.dirty = ""; setUnsaved(true); } });
 main.addEventListener("change", (event) => { const form = event.target.closest("form[data-filter]"); if (form) filter(form); });
 
 // --- live events -------------------------------------------------------------------------------------

@@ -1,11 +1,12 @@
 // From a form to what the API takes, and from its refusal back to the fields.
 
 export function values(form) {
-  const out = {};
+  const out = {}, grouped = {};
   for (const field of form.elements) {
     const {name, dataset: kind} = field;
     if (!name || field.disabled) continue;
     const text = field.value;
+    if (kind.in) { (grouped[kind.in] ||= {})[name] = text.trim(); continue; }
     if ("many" in kind) {
       if (field.checked) (out[name] ||= []).push(text);
       else if (kind.many !== "omit") out[name] ||= [];
@@ -16,6 +17,11 @@ export function values(form) {
     else if ("number" in kind) { if (text !== "") out[name] = Number(text); else if (kind.number === "optional") out[name] = null; }
     else if ("null" in kind) out[name] = text.trim() || null;
     else if (!("optional" in kind) || text.trim()) out[name] = text;
+  }
+  // fields of one group make an object of those that were filled in; all of quiet hours or none of them
+  for (const [group, parts] of Object.entries(grouped)) {
+    const given = Object.fromEntries(Object.entries(parts).filter(([, value]) => value));
+    out[group] = group === "quietHours" && !given.start && !given.end ? null : given;
   }
   return out;
 }
