@@ -44,7 +44,10 @@ check: $(DEV_STAMP) browser ## The full gate: format, lint, types, rooms, tests 
 bench: $(DEV_STAMP) ## Measure it against bare baselines in the same run
 	@$(BIN)/python -m bench
 
+chaos: $(DEV_STAMP) ## 500 times kill -9 over both stores while it works; prints the figures (half an hour)
+	@$(BIN)/python -m bench.chaos
+
 clean: ## Remove the environment and caches (never ./data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build ./*.egg-info
 
-.PHONY: help demo serve test browser check bench clean
+.PHONY: help demo serve test browser check bench chaos clean

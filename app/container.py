@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -54,6 +55,7 @@ from services.workspaces import WorkspaceService
 from storage import settings as stored_settings
 from storage.database import Store, Tx
 from storage.engine import JobEngine
+from storage.locks import Lock, own_name
 from storage.migrate import migrate
 from storage.vault import Vault
 
@@ -66,12 +68,16 @@ class Parts:
 
     services: Services
     stopping: Stopping
+    executor_id: str
     mail_queue: MailQueue
     daily: DailyWord
 
 
-def executor_id(settings: Settings) -> str:
-    """A name that is the same after a restart: the engine takes up its own interrupted work by it."""
+def wanted_executor_id(settings: Settings) -> str:
+    """A name that is the same after a restart: the engine takes up its own interrupted work by it.
+
+    Two processes of one name would take each other's work: see `own_name`.
+    """
     return settings.pilot_executor_id or f"pilot-{socket.gethostname()}"[:120]
 
 
@@ -126,11 +132,19 @@ async def open_services(settings: Settings) -> AsyncIterator[Parts]:
         damaged = await store.read(ledger.check_at_start)
         for workspace_id, why in damaged.items():
             log.error("ledger_damaged", extra={"workspace": workspace_id, "why": why})
-        yield await _build(settings, stack, store, ledger, damaged)
+        name = await own_name(partial(Lock, store), wanted_executor_id(settings))
+        stack.push_async_callback(name.release)
+        yield await _build(settings, stack, store, ledger, damaged, executor_id=name.name)
 
 
 async def _build(
-    settings: Settings, stack: AsyncExitStack, store: Store, ledger: Ledger, damaged: dict[str, str]
+    settings: Settings,
+    stack: AsyncExitStack,
+    store: Store,
+    ledger: Ledger,
+    damaged: dict[str, str],
+    *,
+    executor_id: str,
 ) -> Parts:
     now = utc_now
     bus = Bus()
@@ -170,7 +184,7 @@ async def _build(
     )
     engine = JobEngine(
         store,
-        executor_id=executor_id(settings),
+        executor_id=executor_id,
         concurrency=settings.pilot_workers,
         per_workspace=settings.pilot_runs_per_workspace,
     )
@@ -244,6 +258,7 @@ async def _build(
     return Parts(
         services=services,
         stopping=stopping,
+        executor_id=executor_id,
         mail_queue=MailQueue(store, bus, mailer, email_login, now, host),
         daily=DailyWord(store, ledger, notices, now),
     )

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from api.middlewares import HttpConfig, count, enter_workspace, identify
 from api.server import Gate, create_app
-from app.container import Parts, executor_id, open_services
+from app.container import Parts, open_services
 from app.schedule import Clock
 from app.settings import Settings
 from app.supervisor import Supervisor
@@ -23,6 +23,7 @@ from domain.clock import utc_now
 from domain.errors import Forbidden, NotFound, PilotError, Unauthorized, Unavailable
 from storage import events, outbox, ticks
 from storage.database import Tx
+from storage.locks import Lock
 
 if TYPE_CHECKING:
     from app.early import EarlyPort
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 10.0
-DEAD_AFTER = timedelta(seconds=45)
+# a process that has not said for so long that it lives, and has lost its name, is dead ...
+DEAD_AFTER = timedelta(seconds=15)
+# ... and one that seems to have its name still, but is not heard of, is after so long
+GIVEN_UP_AFTER = timedelta(seconds=60)
 # where the local simulator runs its page: the Mini App may be framed by it in development
 TELEGRAM_WEB = ("https://web.telegram.org", "https://*.telegram.org")
 
@@ -154,7 +158,8 @@ class Process:
             from app.notify import Notifier
 
             self.supervisor.keep("notify", Notifier(settings.store_url, services).run)
-        if settings.telegram_bot_token is not None:
+        # a process that only serves the web neither polls nor sends; it does take webhooks in
+        if settings.telegram_bot_token is not None and working:
             self.supervisor.keep("telegram", self._run_bot)
         # what was imported stays: no need to look at it at every collection
         gc.collect()
@@ -196,8 +201,8 @@ class Process:
             clock.every("approvals", 5.0, services.approvals.sweep, shared=False)
             clock.every("checkpoints", 10.0, services.receipts.sign_grown_logs)
             clock.every("lost", 60.0, services.runs.sweep_lost)
-            clock.every("heartbeat", 10.0, self._heartbeat, shared=False)
-            clock.every("takeover", 15.0, self._take_over)
+            clock.every("heartbeat", 4.0, self._heartbeat, shared=False)
+            clock.every("takeover", 5.0, self._take_over)
             clock.every("sessions", 3600.0, services.identity.purge)
             clock.every("answers", 3600.0, services.idempotency.purge)
             clock.every("workspaces", 3600.0, services.workspaces.purge_due)
@@ -209,17 +214,24 @@ class Process:
 
     async def _heartbeat(self) -> None:
         assert self._parts is not None
-        name, role = executor_id(self.settings), self.settings.pilot_role
+        name, role = self._parts.executor_id, self.settings.pilot_role
         await self._parts.services.store.write(lambda tx: ticks.alive(tx, name, role=role, now=utc_now()))
 
     async def _take_over(self) -> None:
         """Requeue what processes had in hand that have not been heard of for a while."""
         assert self._parts is not None
         services = self._parts.services
-        gone = await services.store.read(lambda tx: ticks.dead(tx, before=utc_now() - DEAD_AFTER))
-        for name in gone:
-            if name == executor_id(self.settings):
+        now = utc_now()
+        quiet = await services.store.read(lambda tx: ticks.dead(tx, before=now - DEAD_AFTER))
+        given_up = await services.store.read(lambda tx: ticks.dead(tx, before=now - GIVEN_UP_AFTER))
+        for name in quiet:
+            if name == self._parts.executor_id:
                 continue
+            lock = Lock(services.store, name)
+            if name not in given_up and not await lock.take():
+                # it is only slow
+                continue
+            await lock.release()
             count = await services.engine.take_over(name)
             await services.store.write(partial(ticks.forget, executor_id=name))
             log.warning("executor_taken_over", extra={"executor": name, "segments": count})

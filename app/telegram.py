@@ -7,6 +7,7 @@ from bot.links import Links
 from bot.runner import OFFICIAL, BotRunner, Webhook, create_bot
 from domain.clock import utc_now
 from services.container import Services
+from storage.locks import Lock
 
 
 def make_bot(settings: Settings, services: Services, *, example: str | None = None) -> BotRunner:
@@ -34,4 +35,4 @@ def make_bot(settings: Settings, services: Services, *, example: str | None = No
         assert settings.telegram_webhook_secret is not None
         webhook = Webhook(app_url=settings.public_url, secret=settings.telegram_webhook_secret.get_secret_value())
     bot = create_bot(settings.telegram_bot_token.get_secret_value(), api_url=settings.telegram_api_url)
-    return BotRunner(deps, bot, webhook=webhook, intake=settings.pilot_role != "web" or webhook is not None)
+    return BotRunner(deps, bot, webhook=webhook, lead=Lock(services.store, "telegram"))

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 from aiogram import Bot, Dispatcher
@@ -22,12 +23,14 @@ from bot.outbox import Sender
 from bot.pace import Pace
 from bot.worker import Worker
 from storage.inbox import Received
+from storage.locks import Lock
 
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 8.0
+LEAD_SECONDS = 2.0
 OFFICIAL = "https://api.telegram.org"
 
 
@@ -36,6 +39,10 @@ def create_bot(token: str, *, api_url: str = OFFICIAL) -> Bot:
     server = PRODUCTION if api_url == OFFICIAL else TelegramAPIServer.from_base(api_url)
     session = AiohttpSession(api=server, timeout=REQUEST_SECONDS)
     return Bot(token, session=session, default=DefaultBotProperties())
+
+
+class LeadLostError(Exception):
+    """Another process may poll and send now: this one begins anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,8 +56,8 @@ class Webhook:
 class BotRunner:
     """The bot of one process. `run` ends after `stop()`, with the update in hand finished.
 
-    `webhook` None means polling. `intake` off: another process takes updates in and handles them,
-    this one only sends.
+    `webhook` None means polling. Of several processes the one that has `lead` polls and sends, as
+    Telegram allows one poller and counts what is sent by bot; all of them handle what came in.
     """
 
     def __init__(
@@ -59,13 +66,14 @@ class BotRunner:
         bot: Bot,
         *,
         webhook: Webhook | None = None,
-        intake: bool = True,
+        lead: Lock | None = None,
         pace: Pace | None = None,
     ) -> None:
         self._deps = deps
         self._bot = bot
         self._webhook = webhook
-        self._intake = intake
+        self._lead = lead
+        self.leading = asyncio.Event()
         self._pace = pace
         self._stop = asyncio.Event()
         self.ready = asyncio.Event()
@@ -88,6 +96,9 @@ class BotRunner:
             await deps.chat.release_after_crash()
             await self._work(deps, dispatcher)
         finally:
+            self.leading.clear()
+            if self._lead is not None:
+                await self._lead.release()
             await self._bot.session.close()
 
     async def _work(self, deps: BotDeps, dispatcher: Dispatcher) -> None:
@@ -117,15 +128,34 @@ class BotRunner:
         # The sender stops last: what the last update had to say is sent, or waits in the outbox.
         handled = asyncio.Event()
         async with asyncio.TaskGroup() as group:
-            group.create_task(sender.run(handled))
+            keeping = group.create_task(self._keep_lead())
+            group.create_task(self._when_leading(handled, partial(sender.run, handled)))
             self.ready.set()
             async with asyncio.TaskGroup() as coming_in:
-                if self._intake:
-                    coming_in.create_task(worker.run(self._stop))
-                    coming_in.create_task(self._deliver(allowed))
+                coming_in.create_task(worker.run(self._stop))
+                coming_in.create_task(self._when_leading(self._stop, partial(self._deliver, allowed)))
                 coming_in.create_task(unless(self._stop, announce(self._bot, deps.translator, deps.links)))
                 await self._stop.wait()
             handled.set()
+            keeping.cancel()
+
+    async def _keep_lead(self) -> None:
+        """Come to lead as soon as nobody else does, and end everything when the lead is lost."""
+        if self._lead is None:
+            self.leading.set()
+            return
+        while True:
+            if not self.leading.is_set():
+                if await self._lead.take():
+                    self.leading.set()
+                    log.info("telegram_leading")
+            elif not await self._lead.held():
+                raise LeadLostError
+            await asyncio.sleep(LEAD_SECONDS)
+
+    async def _when_leading(self, stop: asyncio.Event, work: Callable[[], Awaitable[None]]) -> None:
+        if await unless(stop, self.leading.wait()):
+            await work()
 
     async def _deliver(self, allowed: list[str]) -> None:
         if self._webhook is None:
