@@ -34,7 +34,7 @@ start-begin = Just write a task, or try the example. /help lists everything.
 start-example = Try an example task
 start-again = Welcome back, { $name }. Write a task, or see /help.
 start-joined = You joined the workspace { $workspace } as { $role }.
-example-title = Example: a note and a question to you
+example-title = Example task
 example-queued = The example task is on its way.
 
 help-title = What I can do
@@ -107,7 +107,11 @@ receipt-who = By { $who }
 receipt-when = At
 receipt-good = ✅ Signature and place in the log hold.
 receipt-bad = ❌ Does not hold: { $problem }
-verify-good = ✅ The log holds: { $size } receipts, the newest { $checked } checked one by one.
+verify-good =
+    { $size ->
+        [one] ✅ The log holds: { $size } receipt, checked.
+       *[other] ✅ The log holds: { $size } receipts, the newest { $checked } checked one by one.
+    }
 verify-bad = ❌ The log does not hold: { $problem }
 verify-root = Root
 verify-offline = For a check that needs no trust in this server, export the archive in the app and run its verify.py.

@@ -41,7 +41,7 @@ answer-approved = Aprobado. La ejecución continúa.
 answer-rejected = Denegado.
 answer-changes_requested = Cambios pedidos. Se avisa al operador.
 answer-granted = Aprobado, y permitido durante 1 hora en esta tarea.
-answer-voted = Su aprobación cuenta: { $have } de { $need }.
+answer-voted = Tu aprobación cuenta: { $have } de { $need }.
 answer-undone = Deshecho. La llamada no se hace.
 late = Ya { $outcome } por { $who } { $where } el { $when }.
 late-expired = Esta aprobación venció; no se hizo.
@@ -52,13 +52,13 @@ late-word-changes_requested = devuelto para cambios
 late-word-expired = vencido
 late-word-cancelled = retirado
 
-ask-deny = ¿Por qué no? Responda con el motivo para denegar { $tool }. /cancel la deja abierta.
-ask-changes = ¿Qué debería ser distinto? Responda con los cambios para { $tool }. /cancel la deja abierta.
+ask-deny = ¿Por qué no? Responde con el motivo para denegar { $tool }. /cancel la deja abierta.
+ask-changes = ¿Qué debería ser distinto? Responde con los cambios para { $tool }. /cancel la deja abierta.
 ask-deny-hint = Motivo para denegar
 ask-changes-hint = Qué debe cambiar
 ask-closed = No se decidió nada. La aprobación sigue abierta.
-reply-noted-rejected = Denegado con su motivo.
-reply-noted-changes_requested = Devuelto con su nota: se pidieron cambios. No se aprobó nada.
+reply-noted-rejected = Denegado con tu motivo.
+reply-noted-changes_requested = Devuelto con tu nota: se pidieron cambios. No se aprobó nada.
 
 approvals-none = Nada espera aprobación.
 approvals-count =
@@ -68,7 +68,7 @@ approvals-count =
     }
 
 uncertain-title = Interrumpido: { $tool }
-uncertain-text = La llamada se interrumpió en curso. Puede haber ocurrido o no. Compruébelo fuera y elija.
+uncertain-text = La llamada se interrumpió en curso. Puede haber ocurrido o no. Compruébalo fuera y elige.
 uncertain-reason = Lo que se sabe: { $reason }
 button-retry = Reintentar
 button-skip = Omitir

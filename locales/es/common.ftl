@@ -12,7 +12,7 @@ state-queued = En cola
 state-running = Trabajando
 state-awaiting_approval = Espera una aprobación
 state-waiting = En espera
-state-uncertain = Interrumpido, espera su palabra
+state-uncertain = Interrumpido, espera tu palabra
 state-completed = Terminado
 state-blocked = Bloqueado
 state-budget_exhausted = Presupuesto agotado
@@ -20,7 +20,7 @@ state-stalled = Atascado
 state-failed = Fallido
 state-cancelled = Cancelado
 
-step-denied = rechazado por la política
+step-denied = rechazado por las normas
 step-awaiting_approval = espera aprobación
 step-approved = aprobado
 step-rejected = no aprobado

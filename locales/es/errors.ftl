@@ -3,7 +3,7 @@
 error-default = No funcionó: { $message }
 error-internal = Algo falló aquí. Se anotó como { $id }; inténtelo de nuevo.
 error-not_found = No existe tal cosa en este espacio.
-error-insufficient_role = Su rol no lo permite: { $action } requiere { $role }.
+error-insufficient_role = Tu rol no lo permite: { $action } requiere { $role }.
 error-forbidden = No puede hacer esto.
 error-not_a_decider = Esta aprobación nombra a otras personas para decidir.
 error-requester_excluded = Quien lo pidió no puede ser uno de los que aprueban.
@@ -15,7 +15,7 @@ error-run_active = Esta tarea ya está en curso.
 error-illegal_move = La tarea está en un estado que no permite esto.
 error-undo_closed = Ya no hay nada que deshacer.
 error-not_uncertain = Esto ya estaba resuelto.
-error-workspace_required = Elija primero un espacio: /workspace
+error-workspace_required = Elige primero un espacio: /workspace
 error-unavailable = Esta parte aún no está lista. Inténtelo en un momento.
 error-rate_limited = Demasiadas peticiones. Espere un momento.
 error-ambiguous_id = Varias tareas terminan así. Dé más caracteres.

@@ -1,8 +1,8 @@
 # O que o bot diz
 
 bot-name = Pilot
-bot-about = Operadores digitais que trabalham para você sob uma política escrita. Nada importante acontece sem a sua decisão.
-bot-description = Dê uma tarefa ao Pilot. Um operador planeja e chama ferramentas. O que a política não permite direto chega a você como cartão com botões. Cada decisão deixa um recibo assinado.
+bot-about = Operadores digitais que trabalham para você com regras escritas. Nada importante acontece sem a sua decisão.
+bot-description = Dê uma tarefa ao Pilot. Um operador planeja e chama ferramentas. O que as regras não permitem direto chega a você como cartão com botões. Cada decisão deixa um recibo assinado.
 menu-button = Pilot
 
 cmd-start = começar, ou abrir o chat de novo
@@ -15,7 +15,7 @@ cmd-approvals = o que aguarda a sua decisão
 cmd-grants = permissões permanentes, com revogação
 cmd-status = o espaço de relance
 cmd-operators = quem faz o trabalho
-cmd-mode = a fase em que o espaço trabalha
+cmd-mode = o modo em que o espaço trabalha
 cmd-kill = parar tudo: nenhuma ferramenta funciona
 cmd-unkill = encerrar a parada
 cmd-receipt = verificar um recibo: /receipt impressão ou id
@@ -34,7 +34,7 @@ start-begin = Escreva uma tarefa ou experimente o exemplo. /help mostra tudo.
 start-example = Experimentar um exemplo
 start-again = Bem-vindo de volta, { $name }. Escreva uma tarefa ou veja /help.
 start-joined = Você entrou no espaço { $workspace } como { $role }.
-example-title = Exemplo: uma nota e uma pergunta para você
+example-title = Tarefa de exemplo
 example-queued = A tarefa de exemplo está a caminho.
 
 help-title = O que sei fazer
@@ -70,7 +70,7 @@ result-none = (sem texto)
 result-why = Por quê: { $error }
 
 status-title = { $workspace }
-status-mode = Fase: { $mode }
+status-mode = Modo: { $mode }
 status-tasks = Tarefas
 status-none = ainda não há tarefas
 status-approvals = Aguardam aprovação: { $count }
@@ -78,15 +78,15 @@ status-receipts = Recibos no registro: { $count }
 status-kill-on = 🛑 A parada está ATIVA: nenhuma ferramenta funciona. /unkill a encerra.
 status-kill-off = Parada: inativa
 
-mode-now = O espaço está na fase { $mode }. Escolha outra:
-mode-set = Fase: { $mode }.
+mode-now = O espaço está no modo { $mode }. Escolha outro:
+mode-set = Modo: { $mode }.
 kill-confirm = Parar tudo? Nenhuma ferramenta funciona até /unkill. O que está em andamento para antes do próximo passo.
-unkill-confirm = Encerrar a parada? As ferramentas voltam a funcionar conforme a política.
+unkill-confirm = Encerrar a parada? As ferramentas voltam a funcionar conforme as regras.
 button-kill = Parar tudo
 button-unkill = Deixar continuar
 button-leave = Deixar assim
 kill-on = 🛑 Parado por { $who }. Nenhuma ferramenta funciona.
-kill-off = A parada terminou. { $who } deixou o trabalho continuar.
+kill-off = Parada encerrada por { $who }. O trabalho continua.
 left-as-is = Nada foi mudado.
 
 away-usage = Diga por quanto tempo: /away 2h, /away 3d, /away off. Até lá as mensagens chegam sem som, exceto as críticas.
@@ -116,8 +116,8 @@ verify-bad = ❌ O registro não confere: { $problem }
 verify-root = Raiz
 verify-offline = Para verificar sem confiar neste servidor, exporte o arquivo no aplicativo e execute o verify.py dele.
 
-settings-text = Fase, política, orçamentos e pessoas são ajustados no aplicativo.
-settings-no-app = Fase, política, orçamentos e pessoas são ajustados no aplicativo web: { $url }
+settings-text = Modo, regras, orçamentos e pessoas são ajustados no aplicativo.
+settings-no-app = Modo, regras, orçamentos e pessoas são ajustados no aplicativo web: { $url }
 language-now = Idioma: { $language }. Escolha:
 language-set = Idioma: { $language }.
 workspace-now = Você está em { $workspace } ({ $role }).

@@ -20,7 +20,7 @@ state-stalled = Travado
 state-failed = Falhou
 state-cancelled = Cancelado
 
-step-denied = recusado pela política
+step-denied = recusado pelas regras
 step-awaiting_approval = aguarda aprovação
 step-approved = aprovado
 step-rejected = não aprovado

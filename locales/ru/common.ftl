@@ -20,7 +20,7 @@ state-stalled = Застряло
 state-failed = Не удалось
 state-cancelled = Отменено
 
-step-denied = отклонено политикой
+step-denied = отклонено правилами
 step-awaiting_approval = ждёт решения
 step-approved = одобрено
 step-rejected = не одобрено
