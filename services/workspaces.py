@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from domain.actor import Actor, Channel, Role
@@ -20,7 +20,7 @@ from services.email_login import normal_address
 from services.identity import KEY_PREFIX, IdentityService, Login
 from services.ledger import Facts
 from services.recorder import Recorder
-from storage import accounts, receipts, runs, settings, workspaces
+from storage import accounts, audit, outbox, receipts, runs, settings, workspaces
 from storage.accounts import ApiKey, Invite, Session, User
 from storage.database import Store, Tx
 from storage.settings import StoredSettings
@@ -262,7 +262,7 @@ class WorkspaceService:
         def work(tx: Tx) -> int:
             gone = workspaces.due_for_purge(tx, now=self.now(), limit=limit)
             for workspace in gone:
-                receipts.erase_payloads(tx, workspace.id, now=self.now())
+                _forget_words(tx, workspace.id, now=self.now())
                 self._note(tx, None, AuditAction.WORKSPACE_PURGED, workspace.id, {})
                 workspaces.purge(tx, workspace.id)
             return len(gone)
@@ -557,9 +557,12 @@ class WorkspaceService:
                 reference = self._note_in(tx, workspace_id, actor, AuditAction.USER_ERASED, actor.user_id, {})
                 for run in runs.active_in(tx, workspace_id):
                     runs.change(tx, run, cancel_requested=True)
-                receipts.erase_payloads(tx, workspace_id, now=now)
+                _forget_words(tx, workspace_id, now=now)
                 workspaces.change(tx, workspace_id, now=now, deleted_at=now, purge_at=now, name="erased")
             accounts.revoke_sessions(tx, user_id=actor.user_id, now=now)
+            user = accounts.get_user(tx, actor.user_id)
+            if user is not None:
+                outbox.forget_recipients(tx, [str(a) for a in (user.email, user.telegram_id) if a is not None])
             accounts.erase_user(tx, actor.user_id, now=now)
             self.identity.forget_after(tx)
             return {"deleted": True, "deletedWorkspaces": owned, "erasureReceiptRef": reference}
@@ -586,6 +589,13 @@ class WorkspaceService:
             metadata=metadata,
             facts=Facts(kind="membership"),
         )
+
+
+def _forget_words(tx: Tx, workspace_id: str, *, now: datetime) -> None:
+    """Take what people wrote out of what outlives a workspace; receipts hold only hashes, so the log stays whole."""
+    receipts.erase_payloads(tx, workspace_id, now=now)
+    audit.blank(tx, workspace_id)
+    outbox.forget_workspace(tx, workspace_id)
 
 
 def _loaded(stored: StoredSettings) -> WorkspaceSettings:

@@ -79,3 +79,8 @@ def find(tx: Tx, query: sa.Select[Any], *, limit: int) -> Sequence[AuditEntry]:
 def entry_of(row: Any) -> AuditEntry:
     """The line a row of a `select_entries` query holds."""
     return to_value(AuditEntry, row)
+
+
+def blank(tx: Tx, workspace_id: str) -> None:
+    """Forget what the lines of a workspace quote (titles, reasons); who did what to which id, and when, stays."""
+    tx.execute(sa.update(audit_log).where(audit_log.c.workspace_id == workspace_id).values(metadata={}, reason=None))

@@ -131,3 +131,13 @@ def purge(tx: Tx, *, now: datetime, keep: timedelta) -> int:
 def blank(tx: Tx, message_id: str) -> None:
     """Forget what the message said (it held something sealed that is of no more use)."""
     tx.execute(sa.update(outbox).where(outbox.c.id == message_id).values(payload={"kind": "blanked"}))
+
+
+def forget_workspace(tx: Tx, workspace_id: str) -> None:
+    """Drop every message of a workspace, sent or not."""
+    tx.execute(sa.delete(outbox).where(outbox.c.workspace_id == workspace_id))
+
+
+def forget_recipients(tx: Tx, recipients: Sequence[str]) -> None:
+    """Drop every message to these addresses or chats, sent or not."""
+    tx.execute(sa.delete(outbox).where(outbox.c.recipient.in_(recipients)))
