@@ -464,7 +464,8 @@ async def _once(request: web.Request, services: Services, endpoint: Endpoint, ha
         response.headers["Idempotency-Replayed"] = "true"
         return response
     try:
-        answer = await handler(request)
+        with services.idempotency.carrying_out(claim):
+            answer = await handler(request)
     except PilotError as error:
         answer = error_response(error, request[REQUEST_ID])
     except BaseException:

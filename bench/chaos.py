@@ -201,6 +201,10 @@ class Chaos:
         )
         if status in (200, 201):
             self.open[number] = self.tasks[number] = task["id"]
+        elif task.get("code") == "idempotency_unanswered":
+            # it was made, and a kill took the answer: there must be exactly one
+            [made] = [t["id"] for t in self.all_tasks() if t["title"] == f"chaos {number}"]
+            self.open[number] = self.tasks[number] = made
 
     def work(self, *, more: bool) -> None:
         """What people do in one look: make tasks, approve, answer questions, see what is done."""

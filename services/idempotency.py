@@ -1,6 +1,8 @@
 """Idempotency-Key: the same request with the same key is carried out once, and answered the same."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -9,7 +11,7 @@ from domain.clock import Now
 from domain.errors import Conflict
 from domain.ids import new_id
 from storage import idempotency
-from storage.database import Store
+from storage.database import Store, also
 
 KEEP = timedelta(hours=24)
 # a first request that never finished (a crash) frees its key after this long; none takes longer
@@ -68,7 +70,25 @@ class IdempotencyService:
             if kept.body == claim.id:
                 return claim
             await asyncio.sleep(LOOK_SECONDS)
+        if kept.expires_at > self.now() + UNDER_WAY:
+            raise Conflict(
+                "the request with this Idempotency-Key was carried out, its answer was lost: look at what it made",
+                code="idempotency_unanswered",
+            )
         raise Conflict("the first request with this Idempotency-Key is still under way", code="idempotency_busy")
+
+    @contextmanager
+    def carrying_out(self, claim: Claim) -> Iterator[None]:
+        """Whatever the request writes commits together with the word that it was carried out."""
+        ends = self.now() + KEEP
+        mark = partial(
+            idempotency.carried_out, principal=claim.principal, key=claim.key, claim=claim.id, expires_at=ends
+        )
+        token = also.set(mark)
+        try:
+            yield
+        finally:
+            also.reset(token)
 
     async def finish(self, claim: Claim, *, status: int, body: str) -> None:
         """Keep the answer for a day."""

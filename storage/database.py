@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -167,6 +168,10 @@ def is_conflict(error: BaseException) -> bool:
     return isinstance(error, IntegrityError)
 
 
+# What every write of the current request is to commit along with itself.
+also: ContextVar[Callable[[Tx], None] | None] = ContextVar("also", default=None)
+
+
 class _Unit:
     __slots__ = ("fn", "future", "loop")
 
@@ -214,6 +219,7 @@ class Store:
         Any exception of `fn` rolls its work back and is raised here. `fn` may be run again after a
         serialization failure, so it must have no effect but its statements.
         """
+        fn = _with(fn, also.get())
         loop = asyncio.get_running_loop()
         if not self.sqlite:
             return await loop.run_in_executor(self._readers, self._write_postgres, fn, loop)
@@ -356,6 +362,18 @@ class Store:
             return fn(Tx(held, reading=True))
         finally:
             held.rollback()
+
+
+def _with(fn: Callable[[Tx], T], more: Callable[[Tx], None] | None) -> Callable[[Tx], T]:
+    if more is None:
+        return fn
+
+    def both(tx: Tx) -> T:
+        result = fn(tx)
+        more(tx)
+        return result
+
+    return both
 
 
 def _settle(settled: list[tuple[_Unit, Any, BaseException | None, list[Callable[[], None]]]]) -> None:

@@ -16,6 +16,7 @@ class Kept:
     request_hash: str
     status: int | None
     body: str | None
+    expires_at: datetime
 
 
 def begin(
@@ -34,9 +35,11 @@ def begin(
         "expires_at": expires_at,
     }
     tx.insert_if_absent(idempotency_keys, row, key=("principal", "key"))
-    found = tx.one(sa.select(c.request_hash, c.status, c.body).where(c.principal == principal, c.key == key))
+    found = tx.one(
+        sa.select(c.request_hash, c.status, c.body, c.expires_at).where(c.principal == principal, c.key == key)
+    )
     assert found is not None  # just written, or seen in the way of writing it
-    return Kept(request_hash=found[0], status=found[1], body=found[2])
+    return Kept(request_hash=found[0], status=found[1], body=found[2], expires_at=found[3])
 
 
 def finish(tx: Tx, *, principal: str, key: str, claim: str, status: int, body: str, expires_at: datetime) -> None:
@@ -46,6 +49,11 @@ def finish(tx: Tx, *, principal: str, key: str, claim: str, status: int, body: s
         .where(*_held(principal, key, claim))
         .values(status=status, body=body, expires_at=expires_at)
     )
+
+
+def carried_out(tx: Tx, *, principal: str, key: str, claim: str, expires_at: datetime) -> None:
+    """Hold the key longer, in the transaction that does what was asked: no crash after it can free the key."""
+    tx.execute(sa.update(idempotency_keys).where(*_held(principal, key, claim)).values(expires_at=expires_at))
 
 
 def drop(tx: Tx, *, principal: str, key: str, claim: str) -> None:

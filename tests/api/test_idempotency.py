@@ -6,10 +6,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from domain.clock import utc_now
-from services.idempotency import Claim, IdempotencyService, KeptAnswer
+from domain.errors import Conflict
+from services.idempotency import UNDER_WAY, Claim, IdempotencyService, KeptAnswer
+from storage.database import Store
 from tests.api.house import House, Person, open_house
+from tests.databases import fresh_url
 
 
 @pytest.fixture
@@ -96,3 +100,29 @@ async def test_a_failed_request_frees_its_key_and_a_late_one_overwrites_nothing(
     assert await service.begin(principal="p", key="k", request_hash="h") == KeptAnswer(status=201, body="good")
     moment += timedelta(hours=25)
     assert await service.purge() == 1
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgres"])
+async def test_a_crash_after_the_change_and_before_the_answer_never_repeats_it(tmp_path: Path, database: str) -> None:
+    moment = [utc_now()]
+    store = Store(fresh_url(database, tmp_path))
+    try:
+        service = IdempotencyService(store, lambda: moment[0])
+        claim = await service.begin(principal="p", key="k", request_hash="h")
+        assert isinstance(claim, Claim)
+        with service.carrying_out(claim):
+            await store.write(lambda tx: tx.scalar(sa.select(1)))
+        # here the process died: no answer was kept
+        moment[0] += UNDER_WAY + timedelta(seconds=1)
+        with pytest.raises(Conflict) as refused:
+            await service.begin(principal="p", key="k", request_hash="h")
+        assert refused.value.code == "idempotency_unanswered"
+        # one that died before it had done anything may be repeated
+        other = await service.begin(principal="p", key="other", request_hash="h")
+        moment[0] += UNDER_WAY + timedelta(seconds=1)
+        again = await service.begin(principal="p", key="other", request_hash="h")
+        assert isinstance(other, Claim)
+        assert isinstance(again, Claim)
+        assert again.id != other.id
+    finally:
+        await store.close()
