@@ -10,17 +10,20 @@ import argparse
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.databases import fresh_url
 from tests.processes import ROOT, call, free_ports, until
@@ -330,19 +333,16 @@ class Chaos:
 
     def all_tasks(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
-        cursor = ""
-        while True:
-            page = self.get(f"/api/tasks?limit=100{cursor}")
-            if isinstance(page, list):
-                found += page
-                if len(page) < 100:
-                    return found
-                cursor = f"&offset={len(found)}"
-            else:
-                found += page["items"]
-                if not page.get("nextCursor"):
-                    return found
-                cursor = f"&cursor={page['nextCursor']}"
+        path: str | None = "/api/tasks?limit=200"
+        while path is not None:
+            if not self.headers:
+                self.login()
+            request = urllib.request.Request(self.base + path, headers=self.headers)
+            with urllib.request.urlopen(request, timeout=15) as answer:
+                found += json.loads(answer.read())
+                link = re.match(r"<([^>]+)>", answer.headers.get("Link", ""))
+            path = None if link is None else urlsplit(link[1])._replace(scheme="", netloc="").geturl()
+        return found
 
 
 def run(kind: str, folder: Path, *, kills: int, seed: int, seconds: float = 1e9, quiet: bool = True) -> Figures:
