@@ -79,7 +79,7 @@ class Settings(BaseSettings):
     pilot_runs_per_workspace: int = Field(default=4, ge=1, le=64)
     pilot_retention_days: int = Field(default=30, ge=1, le=3650)
 
-    # --- HELM sidecar
+    # --- HELM sidecar: not asked by this version, which refuses to start with its address
     helm_governance_url: str = ""
     helm_api_key: SecretStr | None = None
     helm_tenant_id: str = "default"
@@ -116,6 +116,14 @@ class Settings(BaseSettings):
         if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc):
             raise ValueError("must be an http or https address")
         return value.rstrip("/")
+
+    @field_validator("helm_governance_url")
+    @classmethod
+    def _no_sidecar_yet(cls, value: str) -> str:
+        # a second opinion that is configured and never asked would let pass what it should have stopped
+        if value:
+            raise ValueError("this version cannot ask a HELM sidecar; leave it empty")
+        return value
 
     @field_validator("database_url")
     @classmethod

@@ -62,6 +62,13 @@ def test_wrong_settings_are_all_named_at_once() -> None:
     assert {p.split(":")[0] for p in refused.value.problems} == {"PORT", "PILOT_ROLE", "APP_URL"}
 
 
+def test_a_sidecar_that_would_not_be_asked_is_refused() -> None:
+    """It was accepted and ignored: every call passed without the second opinion its operator counted on."""
+    with pytest.raises(BadSettings) as refused:
+        load_settings(_env_file=None, helm_governance_url="http://127.0.0.1:1")
+    assert refused.value.problems == ["HELM_GOVERNANCE_URL: this version cannot ask a HELM sidecar; leave it empty"]
+
+
 def test_production_refuses_weak_secrets() -> None:
     with pytest.raises(BadSettings) as refused:
         load_settings(_env_file=None, pilot_env="production", session_secret="changeme")
