@@ -346,7 +346,12 @@ async def test_strangers_are_limited_by_network(tmp_path: Path) -> None:
 
 
 async def test_a_workspace_has_a_limit_of_its_own(tmp_path: Path) -> None:
-    limits = {"rate_limits_enabled": True, "rate_limit_auth": 100, "rate_limit_default": 1000}
+    limits = {
+        "rate_limits_enabled": True,
+        "rate_limit_auth": 100,
+        "rate_limit_default": 1000,
+        "rate_limit_workspace": 100_000,
+    }
     async with open_house(fresh_url("sqlite", tmp_path), tmp_path, **limits) as house:
         owner = await house.person("ada@example.com")
         mate = await house.member(owner, "bob@example.com", "member")

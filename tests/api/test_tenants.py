@@ -86,16 +86,13 @@ def every(ids: dict[str, list[str]]) -> list[str]:
     return [one for kind in ids.values() for one in kind]
 
 
-def aimed(endpoint: Endpoint, chance: random.Random, mine: Any, theirs: Any) -> tuple[str, set[str]]:
-    """A path with ids of both tenants, and the foreign ids that are in it."""
-    path, used = endpoint.path, set()
+def aimed(endpoint: Endpoint, chance: random.Random, mine: Any, theirs: Any) -> str:
+    """A path with ids of both tenants."""
+    path = endpoint.path
     for name in endpoint.path_names:
         pool = (theirs if chance.random() < 0.7 else mine).get(name) or every(theirs)
-        value = chance.choice(pool)
-        if value in every(theirs):
-            used.add(value)
-        path = path.replace("{" + name + "}", value)
-    return path, used
+        path = path.replace("{" + name + "}", chance.choice(pool))
+    return path
 
 
 @pytest.fixture
@@ -118,7 +115,7 @@ async def pilot(
         yield installation
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_no_byte_of_one_reaches_the_other(pilot: Installation, telegram: SimulatedTelegram, seed: int) -> None:
     chance = random.Random(seed)
     for person in (41, 42):
@@ -126,7 +123,10 @@ async def test_no_byte_of_one_reaches_the_other(pilot: Installation, telegram: S
         await telegram.message(person, "", seconds=30)
     ada, bob = await pilot.by_telegram(41, "Ada"), await pilot.by_telegram(42, "Bob")
     mine, theirs = await furnished(ada, "zqadaqz"), await furnished(bob, "zqbobqz")
-    marks = {"zqbobqz", *every(theirs)}
+    # Ada knows one id of each kind, which may come back to her; of the others, and of any content, not a byte
+    known = {kind: ids[:1] for kind, ids in theirs.items()}
+    private = {"zqbobqz", *every(theirs)} - set(every(known))
+    assert len(private) > 10
     async with listening(pilot, ada) as heard:
         for n in range(CALLS):
             if n % 10 == 0:
@@ -134,42 +134,34 @@ async def test_no_byte_of_one_reaches_the_other(pilot: Installation, telegram: S
                 await bob.send("POST", "/api/tasks", {"title": f"zqbobqz {n}", "workspaceId": bob.workspace})
             if chance.random() < 0.25:
                 part = chance.choice(sorted(PARTS))
-                item = chance.choice(["", f"/{chance.choice(every(theirs))}"])
-                method, path, body, used = "GET", f"/app/parts/{part}{item}", None, {item[1:]}
+                item = chance.choice(["", f"/{chance.choice(every(known))}"])
+                method, path, body = "GET", f"/app/parts/{part}{item}", None
             else:
                 endpoint = chance.choice(ENDPOINTS)
                 if f"{endpoint.method} {endpoint.path}" in FATAL:
                     continue
                 method = endpoint.method
-                path, used = aimed(endpoint, chance, mine, theirs)
+                path = aimed(endpoint, chance, mine, known)
                 given = {
                     "title": "x",
                     "status": "approved",
-                    "operatorId": chance.choice(theirs["operator_id"]),
-                    "parentTaskId": chance.choice(theirs["task_id"]),
-                    "userId": chance.choice(theirs["user_id"]),
-                    "approvalIds": theirs["name"][:2],
+                    "operatorId": known["operator_id"][0],
+                    "parentTaskId": known["task_id"][0],
+                    "userId": known["user_id"][0],
+                    "approvalIds": known["name"],
                 }
                 chosen = {k: v for k, v in given.items() if chance.random() < 0.5}
                 body = chosen if endpoint.body is not None else None
-                used |= (
-                    set(chosen.values() if endpoint.body is not None else ()) & marks
-                    if "approvalIds" not in chosen
-                    else marks
-                )
                 if chance.random() < 0.3:
-                    foreign = chance.choice(theirs["workspace_id"])
-                    path += ("&" if "?" in path else "?") + f"workspaceId={foreign}"
-                    used.add(foreign)
+                    path += f"?workspaceId={known['workspace_id'][0]}"
             status, answer = await ada.send(method, path, body)
             assert status < 500, (method, path, answer)
             text = answer.decode(errors="replace") if isinstance(answer, bytes) else json.dumps(answer)
             text += json.dumps(dict(ada.last.headers))
-            # what Ada sent herself may come back to her
-            leaked = {m for m in marks - used if m in text}
+            leaked = {one for one in private if one in text}
             assert leaked == set(), (method, path, status)
     assert any(line.startswith("data:") for line in heard)
-    assert not any(m in line for line in heard for m in marks)
+    assert not any(m in line for line in heard for m in private)
 
     # each got the card of their own run, and nothing of the other's
     await telegram.message(41, "zqadaqz")
