@@ -448,7 +448,10 @@ class ApprovalService:
     # --- sweeps -----------------------------------------------------------------------------------
 
     async def sweep(self, *, limit: int = 200) -> tuple[int, int]:
-        """Expire what nobody decided (expiry means no), remind at half and at nine tenths; (expired, reminded)."""
+        """Expire what nobody decided (expiry means no), remind at half and at nine tenths; (expired, reminded).
+
+        Reminders of a workspace wait while its quiet hours last.
+        """
 
         def work(tx: Tx) -> tuple[int, int]:
             now = self.now()
@@ -458,13 +461,17 @@ class ApprovalService:
             reminded = 0
             for approval in approvals.pending_with_expiry(tx, limit=limit):
                 stage = _reminder_due(approval, now)
-                if stage > approval.reminded:
+                if stage > approval.reminded and not self._quiet(tx, approval.workspace_id, now):
                     approvals.change(tx, approval, reminded=stage)
                     self.notices.approval_reminder(tx, approval, stage=stage)
                     reminded += 1
             return len(expired), reminded
 
         return await self.store.write(work)
+
+    def _quiet(self, tx: Tx, workspace_id: str, now: datetime) -> bool:
+        hours = self.governor.settings(tx, workspace_id)[0].policy.quietHours
+        return hours is not None and hours.cover(now)
 
     def _tell(self, tx: Tx, approval: Approval) -> None:
         self.recorder.event(

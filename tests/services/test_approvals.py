@@ -235,3 +235,20 @@ async def test_every_decision_of_a_run_replays(url: str) -> None:
         assert {(r.recorded, r.same) for r in results} == {("ALLOW", True), ("ESCALATE", True), ("DENY", True)}
         assert len(results) == 4
         assert await kit.store.write(kit.ledger.check_at_start) == {}
+
+
+async def test_reminders_wait_for_the_end_of_quiet_hours(url: str) -> None:
+    async with open_kit(url, deeds=[Deed()]) as kit:
+        task = await kit.begin(DEED)
+        approval = await kit.pending(task)
+        now = datetime.now(UTC)
+        half = {"requested_at": now - timedelta(hours=6), "expires_at": now + timedelta(hours=5)}
+        await kit.store.write(
+            lambda tx: tx.execute(sa.update(tables.approvals).where(tables.approvals.c.id == approval.id).values(half))
+        )
+        start, end = (f"{now + timedelta(hours=h):%H:%M}" for h in (-1, 1))
+        await kit.set_policy(quietHours={"start": start, "end": end, "timezone": "UTC"})
+        assert await kit.approvals.sweep() == (0, 0)
+        await kit.set_policy(quietHours={"start": end, "end": start, "timezone": "UTC"})
+        assert await kit.approvals.sweep() == (0, 1)
+        assert await kit.approvals.sweep() == (0, 0)
