@@ -359,6 +359,27 @@ async def enter_workspace(request: web.Request, services: Services, actor: Actor
     return await services.identity.in_workspace(actor, ids.pop())
 
 
+async def admit(
+    request: web.Request,
+    services: Services,
+    classes: Sequence[str],
+    endpoint: Endpoint | None = None,
+    *,
+    needs: Needs = Needs.WORKSPACE,
+) -> Actor:
+    """The person, in the workspace where one is needed, counted against the classes; who is refused is counted too."""
+    actor: Actor | None = None
+    try:
+        actor = (await identify(request, services)).actor
+        if needs is Needs.WORKSPACE:
+            actor = request[ACTOR] = await enter_workspace(request, services, actor, endpoint)
+    except (Unauthorized, Forbidden, NotFound):
+        await _count(request, services, classes, actor)
+        raise
+    await _count(request, services, classes, actor)
+    return actor
+
+
 def door() -> Any:
     """Identity, workspace, rate limits and kept answers, for the endpoints of the API."""
 
@@ -379,18 +400,10 @@ def door() -> Any:
         request[ENDPOINT] = endpoint
         _check_size(request, endpoint)
         actor: Actor | None = None
-        refused: PilotError | None = None
-        if endpoint.needs is not Needs.PUBLIC:
-            try:
-                actor = (await identify(request, services)).actor
-                if endpoint.needs is Needs.WORKSPACE:
-                    actor = await enter_workspace(request, services, actor, endpoint)
-                    request[ACTOR] = actor
-            except (Unauthorized, Forbidden, NotFound) as error:
-                refused = error
-        await count(request, services, ("default", endpoint.rate), actor)
-        if refused is not None:
-            raise refused
+        if endpoint.needs is Needs.PUBLIC:
+            await _count(request, services, ("default", endpoint.rate), None)
+        else:
+            actor = await admit(request, services, ("default", endpoint.rate), endpoint, needs=endpoint.needs)
         return await _once(request, services, endpoint, partial(_noted, services, endpoint, actor, handler))
 
     return middleware
@@ -420,7 +433,7 @@ def _check_size(request: web.Request, endpoint: Endpoint) -> None:
     request._client_max_size = endpoint.max_body  # noqa: SLF001 - aiohttp has no public way to set it per request
 
 
-async def count(request: web.Request, services: Services, classes: Sequence[str], actor: Actor | None) -> None:
+async def _count(request: web.Request, services: Services, classes: Sequence[str], actor: Actor | None) -> None:
     """Count the request against its person (or key, or network) and its workspace; RateLimited when it is too much."""
     limits = services.limits
     if not limits.enabled:
@@ -434,7 +447,7 @@ async def count(request: web.Request, services: Services, classes: Sequence[str]
     hits = [(one, subject) for one in sorted(set(classes))]
     if actor is not None and actor.workspace_id is not None:
         hits.append(("workspace", f"ws:{actor.workspace_id}"))
-    states = [await limits.hit(route_class=one, subject=who) for one, who in hits]
+    states = await limits.hit(hits)
     refusing = [state for state in states if not state.allowed]
     if not refusing:
         request[LIMIT] = min(states, key=lambda s: s.remaining / s.limit)

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field, SecretStr
 
+from api import wire
 from api.http import Body, Call, Endpoints
 from api.models import SecretsOut, SecretStored, SecretVerified
 from domain.clock import iso
@@ -23,18 +24,7 @@ class NewSecret(Body):
 @route("GET", "/api/workspace/secrets", errors=(Forbidden,), action=Action.SECRET_READ, response=SecretsOut)
 async def list_secrets(call: Call) -> Any:
     """Which model keys the workspace has brought, never their values."""
-    return {
-        "secrets": [
-            {
-                "kind": s.kind,
-                "keyVersion": s.key_version,
-                "expiresAt": iso(s.expires_at),
-                "createdAt": iso(s.created_at),
-                "updatedAt": iso(s.updated_at),
-            }
-            for s in await call.services.secrets.list(call.actor)
-        ]
-    }
+    return {"secrets": [wire.secret(s) for s in await call.services.secrets.list(call.actor)]}
 
 
 @route(

@@ -16,6 +16,7 @@ from storage.approvals import Grant
 from storage.notes import Note
 from storage.operators import Operator
 from storage.receipts import CheckpointRow, ReceiptRow
+from storage.secrets import Secret
 from storage.violations import Violation
 from storage.workspaces import Member, Workspace
 
@@ -349,6 +350,16 @@ def api_key(k: ApiKey) -> dict[str, Any]:
         "expiresAt": iso(k.expires_at),
         "lastUsedAt": iso(k.last_used_at),
         "revokedAt": iso(k.revoked_at),
+    }
+
+
+def secret(s: Secret) -> dict[str, Any]:
+    return {
+        "kind": s.kind,
+        "keyVersion": s.key_version,
+        "expiresAt": iso(s.expires_at),
+        "createdAt": iso(s.created_at),
+        "updatedAt": iso(s.updated_at),
     }
 
 

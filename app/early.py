@@ -16,7 +16,7 @@ from domain.ids import new_id
 
 
 class EarlyPort:
-    """The listening port of a process that is still coming up. `hand_over` gives its sockets to the real server."""
+    """The listening port of a process that is still coming up. `sockets` hands it over to the real server."""
 
     def __init__(self) -> None:
         self._answering = web.Server(_starting, access_log=None)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from api.middlewares import HttpConfig, count, enter_workspace, identify
+from api.middlewares import HttpConfig, admit
 from api.server import Gate, create_app
 from app.container import Parts, open_services
 from app.schedule import Clock
@@ -20,7 +20,7 @@ from app.supervisor import Supervisor
 from app.version import VERSION
 from domain.actor import Actor
 from domain.clock import utc_now
-from domain.errors import Forbidden, NotFound, PilotError, Unauthorized, Unavailable
+from domain.errors import Unavailable
 from storage import events, outbox, ticks
 from storage.database import Tx
 from storage.locks import Lock
@@ -106,17 +106,7 @@ class Process:
         services = self.gate.services
         if services is None:
             raise Unavailable("Pilot is starting", code="starting")
-        actor: Actor | None = None
-        refused: PilotError | None = None
-        try:
-            actor = (await identify(request, services)).actor
-            actor = await enter_workspace(request, services, actor, None)
-        except (Unauthorized, Forbidden, NotFound) as error:
-            refused = error
-        await count(request, services, ("page",), actor)
-        if refused is not None or actor is None:
-            raise refused or Unauthorized("Unauthorized")
-        return actor
+        return await admit(request, services, ("page",))
 
     def _mount_webhook(self, app: web.Application) -> None:
         async def late(request: web.Request) -> web.StreamResponse:
@@ -223,12 +213,11 @@ class Process:
         services = self._parts.services
         now = utc_now()
         quiet = await services.store.read(lambda tx: ticks.dead(tx, before=now - DEAD_AFTER))
-        given_up = await services.store.read(lambda tx: ticks.dead(tx, before=now - GIVEN_UP_AFTER))
-        for name in quiet:
+        for name, seen_at in quiet.items():
             if name == self._parts.executor_id:
                 continue
             lock = Lock(services.store, name)
-            if name not in given_up and not await lock.take():
+            if seen_at >= now - GIVEN_UP_AFTER and not await lock.take():
                 # it is only slow
                 continue
             await lock.release()

@@ -37,11 +37,7 @@ class KnowledgeService:
     async def get(self, actor: Actor, note_id: str) -> Note:
         """One note; NotFound when the workspace has none with this id."""
         require(actor, Action.KNOWLEDGE_READ)
-
-        def work(tx: Tx) -> Note:
-            return _found(tx, actor, note_id)
-
-        return await self.store.read(work)
+        return await self.store.read(lambda tx: _found(tx, actor, note_id))
 
     async def write(
         self, actor: Actor, *, title: str, body: str, kind: str = "note", tags: Sequence[str] = ()
@@ -62,6 +58,7 @@ class KnowledgeService:
         )
 
         def work(tx: Tx) -> tuple[Note, str | None]:
+            self.recorder.serialize(tx, actor.in_workspace)
             kept = notes.add_once(tx, note, idempotency_key=f"page:{note.id}")
             return kept, self._recorded(tx, actor, note.id, "written", args=_summed(title=title, body=body))
 
@@ -86,6 +83,7 @@ class KnowledgeService:
         values = {name: value for name, value in given.items() if value is not None}
 
         def work(tx: Tx) -> tuple[Note, str | None]:
+            self.recorder.serialize(tx, actor.in_workspace)
             _found(tx, actor, note_id)
             notes.change(tx, actor.in_workspace, note_id, **values, updated_at=self.now())
             evidence = self._recorded(tx, actor, note_id, "changed", args=_summed(title=title, body=body))
@@ -98,6 +96,7 @@ class KnowledgeService:
         require(actor, Action.KNOWLEDGE_WRITE)
 
         def work(tx: Tx) -> None:
+            self.recorder.serialize(tx, actor.in_workspace)
             _found(tx, actor, note_id)
             notes.remove(tx, actor.in_workspace, note_id)
             self._recorded(tx, actor, note_id, "removed")

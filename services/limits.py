@@ -2,11 +2,11 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from storage import rates
-from storage.database import Store
+from storage.database import Store, Tx
 
 MAX_KEYS = 50_000
 
@@ -33,25 +33,19 @@ class Limits:
     enabled: bool = True
     _arrivals: dict[str, float] = field(default_factory=dict)
 
-    async def hit(self, *, route_class: str, subject: str) -> LimitState:
-        """Count one request of `subject` against a class."""
-        capacity = self.per_minute[route_class]
-        if not self.enabled:
-            return LimitState(
-                allowed=True,
-                route_class=route_class,
-                limit=capacity,
-                remaining=capacity,
-                reset_seconds=0,
-                retry_after=0,
-            )
-        interval = 60.0 / capacity
+    async def hit(self, hits: Sequence[tuple[str, str]]) -> Sequence[LimitState]:
+        """Count one request in several buckets, each a (class, subject); in one transaction where they are shared."""
         now = time.time()
-        key = f"{route_class}:{subject}"[:200]
         if self.shared:
-            arrival, allowed = await self.store.write(
-                lambda tx: rates.hit(tx, key=key, now=now, interval=interval, capacity=capacity)
-            )
+            return await self.store.write(lambda tx: [self._count(tx, one, subject, now) for one, subject in hits])
+        return [self._count(None, one, subject, now) for one, subject in hits]
+
+    def _count(self, tx: Tx | None, route_class: str, subject: str, now: float) -> LimitState:
+        capacity = self.per_minute[route_class]
+        interval = 60.0 / capacity
+        key = f"{route_class}:{subject}"[:200]
+        if tx is not None:
+            arrival, allowed = rates.hit(tx, key=key, now=now, interval=interval, capacity=capacity)
         else:
             arrival, allowed = self._local(key, now, interval, capacity)
         ahead = max(0.0, arrival - now)

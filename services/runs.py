@@ -546,7 +546,7 @@ class RunService:
         consulted = await self.governor.consult(view.run, view.task, tool.spec, call.args)
 
         def work(tx: Tx) -> Step:
-            self._wanted(tx, view.run)
+            self._check_wanted(tx, view.run)
             decision = self.governor.decide(
                 tx,
                 task=view.task,
@@ -723,7 +723,7 @@ class RunService:
         consulted = await self.governor.consult(view.run, view.task, tool.spec, step.args or {})
 
         def work(tx: Tx) -> Step:
-            self._wanted(tx, view.run)
+            self._check_wanted(tx, view.run)
             approval = self.approval_requests.of_step(tx, step)
             if approval is not None and approval.action_hash != digest_of_call(step.tool, step.args or {}):
                 decision = Decision(
@@ -926,12 +926,10 @@ class RunService:
             raise Superseded
         return current
 
-    def _wanted(self, tx: Tx, run: Run) -> Run:
-        """The run as it is now, while nobody has cancelled it: to be asked before anything new begins."""
-        current = self._mine(tx, run)
-        if current.cancel_requested:
+    def _check_wanted(self, tx: Tx, run: Run) -> None:
+        """CancelRequested when somebody has cancelled the run: to be asked before anything new begins."""
+        if self._mine(tx, run).cancel_requested:
             raise CancelRequested
-        return current
 
     def _count(self, tx: Tx, run: Run, step: Step, answer: PlanAnswer) -> None:
         """One more iteration, with what the model cost, and the planner's memory up to this answer."""

@@ -23,7 +23,8 @@ def main() -> None:
     app = create_simulator(telegram, seed_users=DEMO_USERS)
     if options.group:
         telegram.add_group(options.group, list(telegram.people))
-    web.run_app(app, host=options.host, port=options.port, access_log=None)
+    # whoever still polls must not hold up the end
+    web.run_app(app, host=options.host, port=options.port, access_log=None, shutdown_timeout=0.5)
 
 
 if __name__ == "__main__":

@@ -30,8 +30,7 @@ COLUMNS = columns_of(secrets, Secret)
 
 def put(tx: Tx, secret: Secret) -> None:
     """Keep this as the one secret of its kind in its workspace."""
-    remove(tx, secret.workspace_id, secret.kind)
-    tx.execute(sa.insert(secrets).values({c.name: getattr(secret, c.name) for c in COLUMNS}))
+    tx.upsert(secrets, {c.name: getattr(secret, c.name) for c in COLUMNS}, key=("workspace_id", "kind"))
 
 
 def find(tx: Tx, workspace_id: str) -> Sequence[Secret]:

@@ -1,6 +1,6 @@
 """Marks of clock ticks that were done, and of the processes that are alive."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
@@ -27,9 +27,10 @@ def alive(tx: Tx, executor_id: str, *, role: str, now: datetime) -> None:
     tx.execute(sa.update(executors).where(executors.c.executor_id == executor_id).values(seen_at=now, role=role))
 
 
-def dead(tx: Tx, *, before: datetime) -> Sequence[str]:
-    """Processes not heard of since `before`."""
-    return [row[0] for row in tx.all(sa.select(executors.c.executor_id).where(executors.c.seen_at < before))]
+def dead(tx: Tx, *, before: datetime) -> Mapping[str, datetime]:
+    """Processes not heard of since `before`, and when they were last."""
+    query = sa.select(executors.c.executor_id, executors.c.seen_at).where(executors.c.seen_at < before)
+    return {row.executor_id: row.seen_at for row in tx.all(query)}
 
 
 def forget(tx: Tx, executor_id: str) -> None:

@@ -1,5 +1,7 @@
 """Starting the program as a person would, in a process of its own."""
 
+import contextlib
+import itertools
 import json
 import os
 import signal
@@ -17,22 +19,23 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parent.parent
 
 
+# Each worker has a range of its own, below those the kernel gives out, and never gives a port twice: of two programs
+# that are told the same port one test would talk to the other's program. Neighbours of one run differ by their number.
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_PORTS = itertools.count(20_000 + 1_000 * ((os.getppid() + _WORKER) % 12))
+
+
 def free_ports(count: int) -> int:
-    """The first of `count` neighbouring ports nobody has right now."""
-    for base in range(20_000 + os.getpid() % 20_000, 60_000, count):
-        sockets = []
+    """The first of `count` neighbouring ports nobody has right now, and no test was given before."""
+    while True:
+        ports = [next(_PORTS) for _ in range(count)]
         try:
-            for n in range(count):
-                probe = socket.socket()
-                sockets.append(probe)
-                probe.bind(("127.0.0.1", base + n))
+            with contextlib.ExitStack() as stack:
+                for port in ports:
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
         except OSError:
             continue
-        finally:
-            for probe in sockets:
-                probe.close()
-        return base
-    raise RuntimeError("no free ports")
+        return ports[0]
 
 
 def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None = None) -> tuple[int, Any]:

@@ -189,6 +189,17 @@ def findings(policy: EffectivePolicy, facts: CallFacts, engine: RuleEngine) -> I
             yield found
 
 
+def standing(policy: EffectivePolicy, *, tool: str, effect: int) -> Verdict:
+    """What the lists and effect levels say of a tool whatever the call, for an operator of any role. For pages.
+
+    `decide` may be stricter about a call, and more lenient where a grant covers it.
+    """
+    policy = policy.for_role("")
+    facts = _with_owner_effect(policy, CallFacts(tool=tool, effect=effect, args={}, mode=""))
+    finding = blocklist(policy, facts) or needs_approval(policy, facts)
+    return Verdict.ALLOW if finding is None else finding.verdict
+
+
 # Ending a run must always be possible, even out of budget.
 _FINISH_EXEMPT = (budgets, scope)
 

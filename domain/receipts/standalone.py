@@ -542,11 +542,14 @@ class Verification:
 
     def open_seal(self):
         seal = parse_canonical(self.files["07_ATTESTATIONS/evidence_pack.sig"])
-        signature = bytes.fromhex(seal.pop("signature"))
+        spelling = seal.pop("signature")
+        signature = bytes.fromhex(spelling)
         shown = seal["signer"].pop("public_key")
         need(seal["signer"]["key_id"] in self.keys, "seal", "signed by an unknown key")
         public = self.keys[seal["signer"]["key_id"]][0]
-        fits = shown == public.hex() and self.verify(public, signature, canonical(seal))
+        # one spelling only: hex has two cases, and fromhex skips blanks
+        spelled = spelling == signature.hex()
+        fits = shown == public.hex() and spelled and self.verify(public, signature, canonical(seal))
         need(fits and seal["version"] == "evidence-pack-seal/v1", "seal", "the signature of the seal does not fit")
         values = (seal["index_hash"], seal["merkle_root"], seal["entry_count"])
         need(values == self.sealed, "seal", "the seal is of another index")

@@ -319,7 +319,9 @@ class _Verification:
             key = self.ring.key(signer["key_id"])
             shown = signer["public_key"] == key.raw.hex()
             signature = bytes.fromhex(seal["signature"])
-            fits = shown and key.verify(signature, archive.seal_payload(seal))
+            # one spelling only: hex has two cases, and fromhex skips blanks
+            spelled = seal["signature"] == signature.hex()
+            fits = shown and spelled and key.verify(signature, archive.seal_payload(seal))
             index_hash, root, count = seal["index_hash"], seal["merkle_root"], seal["entry_count"]
         except (NotCanonical, BadKey, AttributeError, KeyError, TypeError, ValueError) as error:
             raise _FailedError("seal", f"malformed: {error}", archive.SEAL) from error

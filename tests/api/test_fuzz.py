@@ -218,7 +218,8 @@ def test_generated_requests(
         outsider.cases += 1
         answer = case.call(base_url=outsider.house.base, headers=headers, session=wire, timeout=30)
         checks = list(CHECKS)
-        if mode is schemathesis.GenerationMode.NEGATIVE and name not in LENIENT:
+        # a body that is too large was refused before anybody looked into it; the checker does not count 413 as a refusal
+        if mode is schemathesis.GenerationMode.NEGATIVE and name not in LENIENT and answer.status_code != 413:
             checks.append(negative_data_rejection)
         case.validate_response(answer, checks=checks)
 

@@ -35,6 +35,17 @@ async def question(owner: Person) -> dict[str, Any]:
     return whole
 
 
+async def at_rest(owner: Person, task_id: str) -> None:
+    """Until nothing of the task moves any more: what it writes would come between two looks at the log."""
+    async with asyncio.timeout(20):
+        while (await owner("GET", f"/api/tasks/{task_id}")).data["status"] in (
+            "queued",
+            "running",
+            "awaiting_approval",
+        ):
+            await asyncio.sleep(0.05)
+
+
 def path_of(approval: dict[str, Any]) -> str:
     return f"/api/audit/approvals/{approval['id']}"
 
@@ -178,6 +189,7 @@ async def test_what_the_policy_refused_is_a_violation(owner: Person) -> None:
 async def test_receipts_come_with_their_proof(owner: Person) -> None:
     approval = await question(owner)
     await owner("PUT", path_of(approval), {"status": "rejected"})
+    await at_rest(owner, approval["taskId"])
     first = (await owner("GET", "/api/governance/receipts?limit=2")).data
     assert first["nextCursor"]
     rest = (await owner("GET", f"/api/governance/receipts?before={first['nextCursor'].replace('+', '%2B')}")).data

@@ -241,11 +241,8 @@ async def test_reminders_wait_for_the_end_of_quiet_hours(url: str) -> None:
     async with open_kit(url, deeds=[Deed()]) as kit:
         task = await kit.begin(DEED)
         approval = await kit.pending(task)
+        await _age(kit, approval.id, timedelta(minutes=33))
         now = datetime.now(UTC)
-        half = {"requested_at": now - timedelta(hours=6), "expires_at": now + timedelta(hours=5)}
-        await kit.store.write(
-            lambda tx: tx.execute(sa.update(tables.approvals).where(tables.approvals.c.id == approval.id).values(half))
-        )
         start, end = (f"{now + timedelta(hours=h):%H:%M}" for h in (-1, 1))
         await kit.set_policy(quietHours={"start": start, "end": end, "timezone": "UTC"})
         assert await kit.approvals.sweep() == (0, 0)

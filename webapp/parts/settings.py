@@ -1,14 +1,13 @@
 """Settings of the workspace, its people and keys, and what belongs to the person: logins and language."""
 
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
 from typing import Any
 
 import locales
 from domain.actor import Actor, Role
 from domain.clock import utc_now
-from domain.governance import Effect
+from domain.governance import Effect, Verdict
 from domain.permissions import SCOPES, Action, allows
+from domain.policy.decide import standing
 from domain.policy.effective import EffectivePolicy, effective
 from domain.policy.packs import pack
 from domain.settings_schema import PACKS
@@ -17,6 +16,8 @@ from services.container import Services
 from services.workspaces import GRACE_DAYS
 from webapp.parts.common import Part, Query, names
 
+# how the page names what the policy does with a tool
+FATES = {Verdict.ALLOW: "runs", Verdict.ESCALATE: "asks", Verdict.DENY: "blocked"}
 PROVIDERS = ("openrouter", "openai", "anthropic", "ollama", "custom")
 
 
@@ -41,12 +42,13 @@ async def policy(services: Services, actor: Actor, _item: str, _query: Query) ->
     """What operators may do."""
     view = await services.workspaces.settings(actor)
     _, members = await services.workspaces.get(actor)
+    in_force = effective(view.settings)
     return "policy.html", {
         "workspace_id": actor.in_workspace,
         "policy": view.settings.policy,
         "version": view.version,
         "members": members,
-        "tools": [_tool(spec, effective(view.settings)) for spec in services.toolbox.specs],
+        "tools": [_tool(spec, in_force) for spec in services.toolbox.specs],
         "elsewhere": sorted(set(view.settings.policy.toolEffects) - {spec.name for spec in services.toolbox.specs}),
         "levels": tuple(f"E{level.value}" for level in Effect),
         "packs": [pack(name) for name in PACKS],
@@ -118,16 +120,8 @@ async def grants(services: Services, actor: Actor, _item: str, _query: Query) ->
 
 
 def _tool(spec: ToolSpec, policy: EffectivePolicy) -> dict[str, Any]:
-    # what is said of a tool is what the pipeline does with it, packs for any operator folded in
-    rules = policy.for_role("")
-
-    def named(patterns: Iterable[str]) -> bool:
-        return any(fnmatchcase(spec.name, pattern) for pattern in patterns)
-
-    level = max([int(spec.effect), *(e for name, e in rules.tool_effects.items() if fnmatchcase(spec.name, name))])
-    asks = level >= rules.approval_from or named(rules.require_approval_for)
-    fate = "blocked" if named(rules.blocklist) else "asks" if asks else "runs"
-    return {"name": spec.name, "summary": spec.summary, "declared": int(spec.effect), "level": level, "fate": fate}
+    fate = FATES[standing(policy, tool=spec.name, effect=int(spec.effect))]
+    return {"name": spec.name, "declared": int(spec.effect), "fate": fate}
 
 
 async def person(services: Services, actor: Actor, _item: str, _query: Query) -> Part:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from policy_builders import BASE, CEL, FACTS, calls, policies, rule, rules, verdict
 
 from domain.governance import Verdict
-from domain.policy.decide import decide, explain
+from domain.policy.decide import decide, explain, standing
 from domain.policy.effective import EffectivePolicy, effective
 from domain.policy.facts import CallFacts
 from domain.policy.packs import pack
@@ -40,6 +40,20 @@ def test_one_more_pack_never_weakens(policy: EffectivePolicy, facts: CallFacts, 
 def test_an_unknown_role_is_never_treated_better(policy: EffectivePolicy, facts: CallFacts) -> None:
     unknown = verdict(policy, replace(facts, operator_role="")).verdict.strictness
     assert unknown >= verdict(policy, facts).verdict.strictness
+
+
+@many
+@given(policies, calls)
+def test_no_call_is_treated_better_than_what_is_said_of_its_tool(policy: EffectivePolicy, facts: CallFacts) -> None:
+    bare = replace(facts, grants=(), approved=False, operator_role="")
+    said = standing(policy, tool=facts.tool, effect=facts.effect)
+    assert verdict(policy, bare).verdict.strictness >= said.strictness
+
+
+def test_what_is_said_of_a_tool() -> None:
+    raised = replace(BASE, tool_effects={"crm.*": 3}, blocklist=("shell.*",))
+    said = {tool: standing(raised, tool=tool, effect=1) for tool in ("crm.write", "shell.run", "note.create")}
+    assert said == {"crm.write": Verdict.ESCALATE, "shell.run": Verdict.DENY, "note.create": Verdict.ALLOW}
 
 
 @many

@@ -212,6 +212,15 @@ def test_any_flipped_bit_of_any_file_is_found(whole, part, data):
     assert not check_standalone(forged)["ok"]
 
 
+def test_a_seal_has_one_spelling(whole):
+    """The bit that turns a hex digit into its other case changes no number, but the file is another one."""
+    files = files_of(whole)
+    seal = json.loads(files[archive.SEAL])
+    for signature in (seal["signature"].upper(), seal["signature"][:2] + " " + seal["signature"][2:]):
+        forged = tar(files | {archive.SEAL: canonical(seal | {"signature": signature})})
+        assert failed(both(forged)) == "seal"
+
+
 @given(st.data())
 @settings(max_examples=150, deadline=None)
 def test_any_flipped_bit_of_the_plain_tar_is_found(whole, part, data):
