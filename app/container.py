@@ -117,10 +117,12 @@ async def open_services(settings: Settings) -> AsyncIterator[Parts]:
     async with AsyncExitStack() as stack:
         store = Store(settings.store_url)
         stack.push_async_callback(store.close)
+        if store.sqlite:
+            # before anything is written: the files SQLite keeps beside it take their mode from it
+            store.path.touch(mode=0o600)
+            store.path.chmod(0o600)
         if settings.run_migrations_on_startup:
             await asyncio.to_thread(migrate, store)
-        if store.sqlite:
-            store.path.chmod(0o600)
         ledger = make_ledger(settings)
         known = await store.read(ledger.ring)
         if len(known) and ledger.signer.key_id not in known:

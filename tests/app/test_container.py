@@ -1,0 +1,15 @@
+"""What opening the services leaves on the disk."""
+
+import stat
+from pathlib import Path
+
+from app.container import open_services
+from app.settings import load_settings
+
+
+async def test_nobody_else_reads_the_database_nor_what_sqlite_keeps_beside_it(tmp_path: Path) -> None:
+    settings = load_settings(_env_file=None, pilot_data_dir=tmp_path / "data")
+    async with open_services(settings):
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in settings.pilot_data_dir.iterdir()}
+    assert {"pilot.db", "pilot.db-wal", "pilot.db-shm"} <= set(modes)
+    assert set(modes.values()) == {0o600}
