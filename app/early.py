@@ -4,6 +4,7 @@ import asyncio
 import importlib
 import signal
 import socket
+import sys
 from typing import Any
 
 import orjson
@@ -62,7 +63,11 @@ def told_to_stop() -> asyncio.Event:
 async def _run(settings: Settings) -> int:
     stop = told_to_stop()
     port = EarlyPort()
-    await port.listen(settings.host, settings.port)
+    try:
+        await port.listen(settings.host, settings.port)
+    except OSError as error:
+        print(f"Cannot listen at {settings.host}:{settings.port}: {error.strerror}", file=sys.stderr)
+        return 1
     rest = await asyncio.to_thread(importlib.import_module, "app.serve")
     code: int = await rest.serve(settings, stop=stop, early=port)
     return code

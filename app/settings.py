@@ -200,7 +200,15 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         settings = Settings(**overrides)
     except ValidationError as error:
-        raise BadSettings(_problems(error)) from None
+        problems = _problems(error)
+        # what depends on several values is only looked at when each is good by itself: look again without the bad ones
+        bad = {str(one["loc"][0]) for one in error.errors() if one["loc"]}
+        try:
+            Settings(**overrides | {name: Settings.model_fields[name].get_default() for name in bad})
+        except ValidationError as further:
+            named = {name.upper() for name in bad}
+            problems += [one for one in _problems(further) if bad and one.partition(":")[0] not in named]
+        raise BadSettings(problems) from None
     return settings if settings.production else _with_generated_secrets(settings)
 
 

@@ -62,6 +62,14 @@ def test_wrong_settings_are_all_named_at_once() -> None:
     assert {p.split(":")[0] for p in refused.value.problems} == {"PORT", "PILOT_ROLE", "APP_URL"}
 
 
+def test_what_several_settings_make_wrong_is_named_with_what_one_does() -> None:
+    with pytest.raises(BadSettings) as refused:
+        load_settings(_env_file=None, pilot_env="production", port="abc", app_url="ftp://x", session_secret="x")
+    names = [p.split(":")[0] for p in refused.value.problems]
+    assert {"PORT", "APP_URL", "SESSION_SECRET", "ENCRYPTION_KEY", "EMAIL_PROVIDER"} <= set(names)
+    assert len(names) == len(set(names))
+
+
 def test_a_sidecar_that_would_not_be_asked_is_refused() -> None:
     """It was accepted and ignored: every call passed without the second opinion its operator counted on."""
     with pytest.raises(BadSettings) as refused:

@@ -1,5 +1,6 @@
 """The port listens before the rest is there, and no connection is refused while the rest takes it over."""
 
+import socket
 import time
 from pathlib import Path
 
@@ -46,3 +47,15 @@ def test_other_requests_hear_that_it_is_starting(tmp_path: Path) -> None:
         assert body["requestId"]
     finally:
         assert program.stop() == 0
+
+
+def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
+    port = free_ports(1)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        program = Program(tmp_path, "serve", PORT=str(port), PILOT_DATA_DIR=str(tmp_path / "data"))
+        assert program.process.wait(30) == 1
+    said = program.log.read_text()
+    assert f"Cannot listen at 127.0.0.1:{port}: " in said
+    assert "Traceback" not in said
