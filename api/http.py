@@ -38,11 +38,12 @@ Handler = Callable[..., Awaitable[Any]]
 
 
 class Needs(StrEnum):
-    """Who may call: anybody, a known person, or a member of the workspace in question."""
+    """Who may call: anybody, a known person, a member of the workspace in question, or who runs the installation."""
 
     PUBLIC = "public"
     PERSON = "person"
     WORKSPACE = "workspace"
+    ADMIN = "admin"
 
 
 class Body(BaseModel):

@@ -71,6 +71,7 @@ class HttpConfig:
     trusted_proxies: tuple[str, ...] = ()
     metrics_token: str | None = None
     metrics_public: bool = False
+    admin_key: str | None = None
     show_codes: bool = False
     # tests only: an answer that is not what its route documents becomes a 500
     check_answers: bool = False
@@ -380,7 +381,18 @@ async def admit(
     return actor
 
 
-def door() -> Any:
+def _check_admin(request: web.Request, expected: str | None) -> None:
+    """Unavailable when no administrator's key is set, Unauthorized without a bearer, Forbidden with a wrong one."""
+    if expected is None:
+        raise Unavailable("PILOT_ADMIN_API_KEY is not set", code="admin_not_configured")
+    given = bearer_of(request)
+    if not given:
+        raise Unauthorized("the administrator's key is needed")
+    if not same_secret(given, expected):
+        raise Forbidden("not the administrator's key", code="admin_key_wrong")
+
+
+def door(config: HttpConfig) -> Any:
     """Identity, workspace, rate limits and kept answers, for the endpoints of the API."""
 
     @web.middleware
@@ -402,6 +414,10 @@ def door() -> Any:
         actor: Actor | None = None
         if endpoint.needs is Needs.PUBLIC:
             await _count(request, services, ("default", endpoint.rate), None)
+        elif endpoint.needs is Needs.ADMIN:
+            # counted first: the key must not be guessed at any speed
+            await _count(request, services, ("default", endpoint.rate), None)
+            _check_admin(request, config.admin_key)
         else:
             actor = await admit(request, services, ("default", endpoint.rate), endpoint, needs=endpoint.needs)
         return await _once(request, services, endpoint, partial(_noted, services, endpoint, actor, handler))

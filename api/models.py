@@ -265,6 +265,19 @@ class ClosedOut(Out):
     purge_at: Moment
 
 
+class TenantOut(Out):
+    workspace: WorkspaceOut
+    evidence_item_id: Id
+
+
+class TenantClosedOut(ClosedOut):
+    evidence_item_id: Id
+
+
+class CleanedOut(Out):
+    removed: int
+
+
 class SettingsOut(Out):
     """All three sections, defaults filled in. `version` counts the changes."""
 

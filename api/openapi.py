@@ -69,6 +69,7 @@ def document(groups: Sequence[Endpoints], *, version: str) -> dict[str, Any]:
             },
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "description": "A session token."},
+                "adminKey": {"type": "http", "scheme": "bearer", "description": "`PILOT_ADMIN_API_KEY`."},
                 "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "`hp_...`"},
                 "session": {
                     "type": "apiKey",
@@ -111,15 +112,20 @@ def _operation(endpoint: Endpoint, definitions: dict[str, Any]) -> dict[str, Any
         "tags": [endpoint.tag],
         "parameters": list(_parameters(endpoint)),
         "responses": _responses(endpoint, definitions),
-        "security": []
-        if endpoint.needs is Needs.PUBLIC
-        else [{"bearer": []}, {"apiKey": []}, {"session": []}, {"initData": []}],
+        "security": _security(endpoint.needs),
     }
     if endpoint.body is not None:
         schema = _schema(endpoint.body, definitions, mode="validation")
         needed = any(field.is_required() for field in endpoint.body.model_fields.values())
         operation["requestBody"] = {"required": needed, "content": {"application/json": {"schema": schema}}}
     return operation
+
+
+def _security(needs: Needs) -> list[dict[str, list[str]]]:
+    if needs is Needs.PUBLIC:
+        return []
+    names = ("adminKey",) if needs is Needs.ADMIN else ("bearer", "apiKey", "session", "initData")
+    return [{name: []} for name in names]
 
 
 def _responses(endpoint: Endpoint, definitions: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +139,7 @@ def _responses(endpoint: Endpoint, definitions: dict[str, Any]) -> dict[str, Any
         responses[str(code)] = _answer(problem, " ".join(sorted(words)), names)
     for code, model in {endpoint.status: endpoint.response, **endpoint.also}.items():
         names = list(COMMON) if endpoint.path.startswith("/api/") else ["X-Request-Id"]
-        if endpoint.needs is not Needs.PUBLIC:
+        if endpoint.needs in (Needs.PERSON, Needs.WORKSPACE):
             names.append("X-New-Token")
         if endpoint.query is not None and "cursor" in endpoint.query.model_fields:
             names.append("Link")

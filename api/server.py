@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp import web
 
+from api.admin import admin
 from api.auth import auth_routes
 from api.capabilities import capability_routes
 from api.docs import add_docs
@@ -43,7 +44,17 @@ class Gate:
 
 def groups(config: HttpConfig) -> Sequence[Endpoints]:
     """Every part of the API."""
-    return (auth_routes(config), secrets, workspaces, tasks, knowledge, governance, capability_routes(config), system)
+    return (
+        auth_routes(config),
+        secrets,
+        workspaces,
+        tasks,
+        knowledge,
+        governance,
+        capability_routes(config),
+        admin,
+        system,
+    )
 
 
 def create_app(
@@ -51,7 +62,7 @@ def create_app(
 ) -> web.Application:
     """The application. `mount` adds what other rooms serve: the Mini App, the webhook."""
     metrics = Metrics()
-    app = web.Application(middlewares=[outer(config, metrics), preflight, door()], client_max_size=MAX_BODY)
+    app = web.Application(middlewares=[outer(config, metrics), preflight, door(config)], client_max_size=MAX_BODY)
     app.on_response_prepare.append(headers(config))
     app[SERVICES] = gate.held
     app[CHECK_ANSWERS] = config.check_answers

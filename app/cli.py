@@ -188,3 +188,80 @@ def keys_rotate(as_json: bool) -> None:
 
     done = rotate_key(settings)
     _print(done, as_json=as_json, text=done["said"])
+
+
+@main.group()
+def admin() -> None:
+    """The workspaces of this installation."""
+
+
+def _tenants(work: Any) -> Any:
+    """Do `work` with the installation's workspaces; a refusal is one line and exit code 1."""
+    settings = _settings()
+    from app.admin import with_tenants
+    from domain.errors import PilotError
+
+    try:
+        return with_tenants(settings, work)
+    except PilotError as error:
+        click.echo(f"{error.code}: {error}", err=True)
+        sys.exit(1)
+
+
+def _print_tenants(found: Any, *, as_json: bool) -> None:
+    from app.admin import shown
+
+    rows = [shown(w) for w in found]
+    lines = [
+        f"{r['id']} {r['name']}" + (f" (closed, removed after {r['purgeAt']})" if r["purgeAt"] else "") for r in rows
+    ]
+    _print(rows, as_json=as_json, text="\n".join(lines) or "none")
+
+
+@admin.command("list")
+@click.option("--closed", is_flag=True, help="Those that were closed and are not removed yet.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.option("--after", help="The last id of the page before.")
+@click.option("--json", "as_json", is_flag=True)
+def admin_list(closed: bool, limit: int, after: str | None, as_json: bool) -> None:
+    """List workspaces by id."""
+    _print_tenants(_tenants(lambda t: t.list(limit=limit, after=after, closed=closed)), as_json=as_json)
+
+
+@admin.command("create")
+@click.argument("name")
+@click.option("--owner", required=True, help="The id of a person who has logged in here.")
+@click.option("--json", "as_json", is_flag=True)
+def admin_create(name: str, owner: str, as_json: bool) -> None:
+    """Make a workspace for somebody."""
+    made, _ = _tenants(lambda t: t.create(name=name, owner_id=owner))
+    _print_tenants([made], as_json=as_json)
+
+
+@admin.command("delete")
+@click.argument("workspace_id")
+@click.option("--reason")
+@click.option("--grace-days", type=click.IntRange(0, 365), default=30, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def admin_delete(workspace_id: str, reason: str | None, grace_days: int, as_json: bool) -> None:
+    """Close a workspace; it can be restored until its grace is over."""
+    gone, _ = _tenants(lambda t: t.delete(workspace_id, grace_days=grace_days, reason=reason))
+    _print_tenants([gone], as_json=as_json)
+
+
+@admin.command("restore")
+@click.argument("workspace_id")
+@click.option("--json", "as_json", is_flag=True)
+def admin_restore(workspace_id: str, as_json: bool) -> None:
+    """Open a closed workspace again."""
+    opened, _ = _tenants(lambda t: t.restore(workspace_id))
+    _print_tenants([opened], as_json=as_json)
+
+
+@admin.command("cleanup")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+def admin_cleanup(limit: int, as_json: bool) -> None:
+    """Remove workspaces whose grace is over."""
+    removed = _tenants(lambda t: t.clean_up(limit=limit))
+    _print({"removed": removed}, as_json=as_json, text=f"{removed} removed")

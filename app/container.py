@@ -50,6 +50,7 @@ from services.runs import RunService, Stopping
 from services.secrets import SecretService
 from services.task_tools import TaskCreate
 from services.tasks import TaskService
+from services.tenants import TenantService
 from services.toolbox import Finish, KnowledgeSearch, MessageSend, NoteCreate, Toolbox, WaitUntil
 from services.workspaces import WorkspaceService
 from storage import settings as stored_settings
@@ -220,6 +221,7 @@ async def _build(
     email_login = EmailLogin(
         store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url
     )
+    places = WorkspaceService(store, identity, recorder, rules, now, settings.public_url)
     services = Services(
         store=store,
         engine=engine,
@@ -242,7 +244,8 @@ async def _build(
             shared=not store.sqlite,
             enabled=settings.rate_limits_enabled,
         ),
-        workspaces=WorkspaceService(store, identity, recorder, rules, now, settings.public_url),
+        workspaces=places,
+        tenants=TenantService(store, identity, places, now),
         tasks=tasks,
         runs=runs,
         approvals=approvals,

@@ -50,6 +50,7 @@ def http_config(settings: Settings) -> HttpConfig:
         trusted_proxies=settings.pilot_trusted_proxies,
         metrics_token=None if settings.metrics_auth_token is None else settings.metrics_auth_token.get_secret_value(),
         metrics_public=settings.metrics_allow_public,
+        admin_key=None if settings.pilot_admin_api_key is None else settings.pilot_admin_api_key.get_secret_value(),
         show_codes=not settings.production and settings.email_provider != "smtp",
     )
 

@@ -144,6 +144,8 @@ class Settings(BaseSettings):
             for name in ("session_secret", "encryption_key", "evidence_signing_key")
             if (problem := _weakness(getattr(self, name))) is not None
         ]
+        if self.pilot_admin_api_key is not None and (weak := _weakness(self.pilot_admin_api_key)) is not None:
+            problems.append(f"PILOT_ADMIN_API_KEY: {weak}")
         if not self.app_url.startswith("https://"):
             problems.append("APP_URL: must be the public https address in production")
         if "*" in self.allowed_origins:

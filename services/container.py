@@ -22,6 +22,7 @@ from services.recorder import Recorder
 from services.runs import RunService
 from services.secrets import SecretService
 from services.tasks import TaskService
+from services.tenants import TenantService
 from services.toolbox import Toolbox
 from services.workspaces import WorkspaceService
 from storage.database import Store
@@ -43,6 +44,7 @@ class Services:
     email_login: EmailLogin
     limits: Limits
     workspaces: WorkspaceService
+    tenants: TenantService
     tasks: TaskService
     runs: RunService
     approvals: ApprovalService

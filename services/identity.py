@@ -458,11 +458,13 @@ class IdentityService:
         if place is not None:
             return *place, False
         now = self.now()
-        workspace = self.create_workspace(tx, user, f"{user.name}'s Workspace"[:200], now=now)
+        workspace, _ = self.create_workspace(tx, user, f"{user.name}'s Workspace"[:200], now=now)
         return workspace, Role.OWNER.value, True
 
-    def create_workspace(self, tx: Tx, user: User, name: str, *, now: datetime) -> Workspace:
-        """A new workspace owned by this person, with its first receipt."""
+    def create_workspace(
+        self, tx: Tx, user: User, name: str, *, now: datetime, by: str | None = None
+    ) -> tuple[Workspace, str | None]:
+        """A new workspace owned by this person, and its first receipt; made by them unless `by` names a principal."""
         workspace = Workspace(
             id=new_id(),
             name=name,
@@ -478,15 +480,15 @@ class IdentityService:
         workspaces.join(
             tx, member_id=new_id(), workspace_id=workspace.id, user_id=user.id, role=Role.OWNER.value, now=now
         )
-        self.recorder.record(
+        evidence = self.recorder.record(
             tx,
             workspace_id=workspace.id,
-            actor=f"user:{user.id}",
+            actor=by or f"user:{user.id}",
             action=AuditAction.WORKSPACE_CREATED,
             target=workspace.id,
             facts=Facts(kind="membership", args={"name": name}),
         )
-        return workspace
+        return workspace, evidence
 
     def open_session(
         self,

@@ -211,7 +211,7 @@ class WorkspaceService:
             user = accounts.get_user(tx, actor.user_id)
             if user is None:
                 raise NotFound("User not found")
-            return self.identity.create_workspace(tx, user, name, now=self.now())
+            return self.identity.create_workspace(tx, user, name, now=self.now())[0]
 
         return await self.store.write(work)
 
@@ -232,29 +232,57 @@ class WorkspaceService:
         require(actor, Action.WORKSPACE_DELETE)
 
         def work(tx: Tx) -> Workspace:
-            workspace = workspaces.get(tx, actor.in_workspace, lock=True)
-            now = self.now()
-            gone = replace(workspace, deleted_at=now, purge_at=now + timedelta(days=grace_days))
-            workspaces.change(tx, workspace.id, now=now, deleted_at=gone.deleted_at, purge_at=gone.purge_at)
-            self._note(tx, actor, AuditAction.WORKSPACE_DELETED, workspace.id, {"graceDays": grace_days})
-            self.identity.forget_after(tx)
-            return gone
+            return self.close(tx, actor.in_workspace, by=actor.principal, grace_days=grace_days)[0]
 
         return await self.store.write(work)
+
+    def close(
+        self, tx: Tx, workspace_id: str, *, by: str, grace_days: int, reason: str | None = None
+    ) -> tuple[Workspace, str | None]:
+        """Close a workspace in the name of the principal `by`; with the receipt of it. NotFound when it is not open."""
+        workspace = workspaces.get(tx, workspace_id, lock=True)
+        now = self.now()
+        gone = replace(workspace, deleted_at=now, purge_at=now + timedelta(days=grace_days))
+        workspaces.change(tx, workspace.id, now=now, deleted_at=gone.deleted_at, purge_at=gone.purge_at)
+        evidence = self.recorder.record(
+            tx,
+            workspace_id=workspace.id,
+            actor=by,
+            action=AuditAction.WORKSPACE_DELETED,
+            target=workspace.id,
+            reason=reason,
+            metadata={"graceDays": grace_days},
+            facts=Facts(kind="membership"),
+        )
+        self.identity.forget_after(tx)
+        return gone, evidence
 
     async def restore(self, actor: Actor, workspace_id: str) -> Workspace:
         """Open a closed workspace again within its grace; only its owner can."""
 
         def work(tx: Tx) -> Workspace:
-            workspace = workspaces.get(tx, workspace_id, deleted=True, lock=True)
-            if workspace.deleted_at is None or workspace.owner_id != actor.user_id:
+            if workspaces.get(tx, workspace_id, deleted=True).owner_id != actor.user_id:
                 raise NotFound("Workspace not found")
-            workspaces.change(tx, workspace.id, now=self.now(), deleted_at=None, purge_at=None)
-            self._note(tx, actor, AuditAction.WORKSPACE_RESTORED, workspace.id, {})
-            self.identity.forget_after(tx)
-            return replace(workspace, deleted_at=None, purge_at=None)
+            return self.reopen(tx, workspace_id, by=actor.principal)[0]
 
         return await self.store.write(work)
+
+    def reopen(self, tx: Tx, workspace_id: str, *, by: str) -> tuple[Workspace, str | None]:
+        """Open a closed workspace in the name of the principal `by`, with its receipt. NotFound when it is open."""
+        workspace = workspaces.get(tx, workspace_id, deleted=True, lock=True)
+        if workspace.deleted_at is None:
+            raise NotFound("Workspace not found")
+        workspaces.change(tx, workspace.id, now=self.now(), deleted_at=None, purge_at=None)
+        evidence = self.recorder.record(
+            tx,
+            workspace_id=workspace.id,
+            actor=by,
+            action=AuditAction.WORKSPACE_RESTORED,
+            target=workspace.id,
+            facts=Facts(kind="membership"),
+        )
+        self.identity.forget_after(tx)
+        return replace(workspace, deleted_at=None, purge_at=None), evidence
 
     async def purge_due(self, *, limit: int = 20) -> int:
         """Remove workspaces whose grace is over; their logs stay, with the payloads erased."""

@@ -137,6 +137,15 @@ def leave(tx: Tx, workspace_id: str, user_id: str) -> bool:
     return result.rowcount == 1
 
 
+def page(tx: Tx, *, limit: int, after: str | None, closed: bool) -> Sequence[Workspace]:
+    """Workspaces of the whole installation by id, after the id `after` (for its administrator)."""
+    c = workspaces.c
+    query = sa.select(*COLUMNS).where(c.deleted_at.is_not(None) if closed else c.deleted_at.is_(None))
+    if after is not None:
+        query = query.where(c.id > after)
+    return [to_value(Workspace, row) for row in tx.all(query.order_by(c.id).limit(limit))]
+
+
 def due_for_purge(tx: Tx, *, now: datetime, limit: int) -> Sequence[Workspace]:
     """Deleted workspaces whose grace is over (for the sweep)."""
     query = sa.select(*COLUMNS).where(workspaces.c.purge_at.is_not(None), workspaces.c.purge_at <= now).limit(limit)
