@@ -50,7 +50,7 @@ class Texts(LooseBody):
 class TaskBody(Texts):
     title: Title
     description: Long = ""
-    mode: Mode = Mode.BUILD
+    mode: Mode | None = None
     operatorId: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F-]{36}$")] | None = None  # noqa: N815
     parentTaskId: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F-]{36}$")] | None = None  # noqa: N815
     autoRun: Annotated[bool, Field(strict=True)] = False  # noqa: N815

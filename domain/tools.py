@@ -9,6 +9,9 @@ from domain.governance import Effect
 
 Json = Any
 
+# the modes in which work may leave the workspace; in the others operators look, think and write things down
+ACTING_MODES = ("build", "launch", "apply")
+
 
 class OutcomeStatus(StrEnum):
     DONE = "done"

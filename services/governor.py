@@ -162,6 +162,7 @@ class Governor:
             effect=int(spec.effect),
             args=args,
             mode=self.settings(tx, task.workspace_id)[1],
+            task_mode=task.mode,
             tool_modes=spec.modes,
             connector=spec.connector,
             connector_granted=None,

@@ -469,7 +469,7 @@ class IdentityService:
             id=new_id(),
             name=name,
             owner_id=user.id,
-            current_mode=Mode.DISCOVER.value,
+            current_mode=Mode.BUILD.value,
             compliance_frameworks=[],
             created_at=now,
             updated_at=now,

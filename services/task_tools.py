@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.governance import Effect
-from domain.tools import Outcome, ToolContext, ToolSpec
+from domain.tasks import Mode
+from domain.tools import ACTING_MODES, Outcome, ToolContext, ToolSpec
 from services.tasks import NewTask, TaskService
 from services.toolbox import Inside, done, failed, object_schema, text_schema
 from storage import tasks
@@ -26,6 +27,7 @@ class TaskCreate(Inside):
             title=text_schema("Title of the task", max_length=500),
             description=text_schema("What is to be done", max_length=10_000, min_length=0),
         ),
+        modes=ACTING_MODES,
         effect=Effect.E2,
         idempotent=True,
     )
@@ -40,6 +42,8 @@ class TaskCreate(Inside):
             NewTask(
                 title=args["title"],
                 description=args.get("description", ""),
+                # what a narrower task makes is no wider
+                mode=Mode(tasks.get(tx, context.workspace_id, context.task_id).mode),
                 parent_task_id=context.task_id,
                 metadata={"createdByStep": context.step_id},
             ),

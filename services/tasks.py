@@ -23,11 +23,11 @@ from storage.database import Store, Tx
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
-    """What a task is created from. Times are aware UTC; `schedule` as in domain.schedules."""
+    """What a task is created from. Times are aware UTC; `schedule` as in domain.schedules. No `mode`: the workspace's."""
 
     title: str
     description: str = ""
-    mode: Mode = Mode.BUILD
+    mode: Mode | None = None
     operator_id: str | None = None
     parent_task_id: str | None = None
     iteration_budget: int = 50
@@ -99,7 +99,7 @@ class TaskService:
             parent_task_id=new.parent_task_id,
             title=new.title,
             description=new.description,
-            mode=new.mode.value,
+            mode=(new.mode or Mode(self.runs.governor.settings(tx, workspace_id)[1])).value,
             status=TaskStatus.PENDING.value,
             priority=new.priority,
             metadata=new.metadata or {},

@@ -8,7 +8,7 @@ from typing import Any
 from domain.governance import Effect
 from domain.outside import OutsideError
 from domain.ports import Http, HttpAnswer
-from domain.tools import Outcome, OutcomeStatus, ToolContext, ToolSpec
+from domain.tools import ACTING_MODES, Outcome, OutcomeStatus, ToolContext, ToolSpec
 from domain.untrusted import clean, clean_and_cap, clean_json
 
 TEXT_CAP = 20_000
@@ -91,6 +91,7 @@ class HttpPost:
             "additionalProperties": False,
             "not": {"required": ["json", "body"]},
         },
+        modes=ACTING_MODES,
         effect=Effect.E3,
         idempotent=False,
         redactions=("headers",),

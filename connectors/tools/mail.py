@@ -8,7 +8,7 @@ from connectors.mail import parse_address
 from domain.governance import Effect
 from domain.outside import OutsideError
 from domain.ports import Mail, Mailer
-from domain.tools import Outcome, OutcomeStatus, ToolContext, ToolSpec
+from domain.tools import ACTING_MODES, Outcome, OutcomeStatus, ToolContext, ToolSpec
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -29,6 +29,7 @@ class EmailSend:
             "required": ["to", "subject", "body"],
             "additionalProperties": False,
         },
+        modes=ACTING_MODES,
         effect=Effect.E3,
         idempotent=False,
     )

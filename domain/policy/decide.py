@@ -54,9 +54,10 @@ def blocklist(policy: EffectivePolicy, facts: CallFacts) -> Finding | None:
 
 
 def scope(_policy: EffectivePolicy, facts: CallFacts) -> Finding | None:
-    """The tool must fit the workspace's mode and the operator's own list."""
-    if facts.tool_modes and facts.mode not in facts.tool_modes:
-        return _deny("INSUFFICIENT_PRIVILEGE", "mode", f"{facts.tool} does not run in {facts.mode} mode")
+    """The tool must fit the workspace's mode, the task's, and the operator's own list."""
+    for mode in (facts.mode, facts.task_mode or facts.mode):
+        if facts.tool_modes and mode not in facts.tool_modes:
+            return _deny("INSUFFICIENT_PRIVILEGE", "mode", f"{facts.tool} does not run in {mode} mode")
     if facts.operator_tools and facts.tool not in facts.operator_tools:
         return _deny("INSUFFICIENT_PRIVILEGE", "operator_tools", f"the operator may not use {facts.tool}")
     return None

@@ -22,7 +22,8 @@ class CallFacts:
     """One call. Money in micros of a US dollar; `estimate` is what this call may cost beyond what was spent.
 
     `approved` is set when a person entitled to decide approved exactly this call. `connector_granted`
-    is None for tools that need no connector. `at` is the moment of the decision as `domain.clock.iso` writes it,
+    is None for tools that need no connector. `mode` is the workspace's, `task_mode` the task's ("" where it has none).
+    `at` is the moment of the decision as `domain.clock.iso` writes it,
     `operator_role` the role of who does the work; "" where they are not known: packs of every role count then,
     and a rule about the time denies.
     """
@@ -47,6 +48,7 @@ class CallFacts:
     grants: Sequence[GrantFacts] = field(default_factory=tuple)
     operator_role: str = ""
     at: str = ""
+    task_mode: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The facts as a receipt's payload keeps them."""
