@@ -23,7 +23,9 @@ from storage.database import Store, Tx
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewTask:
-    """What a task is created from. Times are aware UTC; `schedule` as in domain.schedules. No `mode`: the workspace's."""
+    """What a task is created from. Times are aware UTC; `schedule` as in domain.schedules; `mode` None for the
+    workspace's.
+    """
 
     title: str
     description: str = ""

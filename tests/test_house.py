@@ -1,5 +1,6 @@
 """The house is in order: rooms, settings, documentation, migrations."""
 
+import ast
 import re
 import tomllib
 from pathlib import Path
@@ -91,3 +92,35 @@ def test_secrets_are_generated_once_and_kept_private(tmp_path: Path) -> None:
     again = load_settings(_env_file=None, pilot_data_dir=tmp_path)
     assert first.session_secret == again.session_secret
     assert "secret" not in repr(first.session_secret).replace("SecretStr", "")
+
+
+def test_every_defect_of_the_reference_names_a_test_that_exists() -> None:
+    page = (ROOT / "docs" / "reference" / "compatibility.md").read_text()
+    part = page[page.index("## Its defects") : page.index("## Answer by answer")]
+    rows = re.findall(r"^\| (\d+) \| (.+) \| (.+) \|$", part, re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, 48))
+    for number, _, tests in rows:
+        named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", tests)
+        assert named or tests.startswith("none: "), number
+        for file, test in named:
+            assert re.search(rf"def {test}\b", (ROOT / file).read_text()), (number, test)
+
+
+def test_secrets_are_compared_in_constant_time() -> None:
+    """Wherever something a caller sent meets a secret, it is `hmac.compare_digest` that compares."""
+    secret = re.compile(r"(secret|password|csrf|signature|admin_key|token|code_hash)$")
+    found = []
+    for room in ("api", "bot", "connectors", "services", "webapp"):
+        for file in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(file.read_text())):
+                if not isinstance(node, ast.Compare) or not isinstance(node.ops[0], ast.Eq | ast.NotEq):
+                    continue
+                sides = (node.left, *node.comparators)
+                names = [
+                    s.attr if isinstance(s, ast.Attribute) else s.id
+                    for s in sides
+                    if isinstance(s, ast.Attribute | ast.Name)
+                ]
+                if any(secret.search(name) for name in names):
+                    found.append(f"{file.relative_to(ROOT)}:{node.lineno}")
+    assert found == []

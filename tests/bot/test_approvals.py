@@ -202,3 +202,34 @@ async def test_a_button_of_another_version_decides_nothing(bot: BotKit):
         tg.tap(edited, "Approve")
         await tg.message("all done")
     assert len(bot.deed.done) == 1
+
+
+async def test_a_stranger_in_the_group_decides_nothing(bot: BotKit):
+    """18: whoever sat in a group where a member had said /start could approve."""
+    tg = bot.telegram
+    bot.kit.scripts["post the news"] = Script([call()])
+    async with bot.running():
+        tg.say("/start", by=BOB, name="Bob")
+        await tg.message("/help", chat=BOB)
+        tg.say("@pilot_bot post the news", chat=-100)
+        card = await tg.message("Approval needed")
+        # the buttons as they would look to anybody in the group, had the card been forwarded there
+        seen = {**card, "chat": {"id": -100, "type": "supergroup", "title": "G"}}
+        for stranger in (BOB, 999):
+            tg.tap(seen, "Approve", by=stranger)
+        await tg.until(lambda: len(tg.answers) == 2)
+        assert not any("Approved" in answer["text"] for answer in tg.answers)
+        [approval] = await bot.kit.approvals.list(bot.kit.owner)
+        assert (approval.status, bot.deed.done) == ("pending", [])
+
+
+async def test_buttons_live_on_after_a_restart(bot: BotKit):
+    """44: what the bot knew of a chat was lost with the process, and its buttons were dead."""
+    tg = bot.telegram
+    async with bot.running():
+        card = await card_of(bot, "Do it")
+    async with bot.running():
+        tg.tap(card, "Approve")
+        await tg.message("Approved by Ada")
+        await tg.message("all done")
+    assert len(bot.deed.done) == 1
