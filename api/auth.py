@@ -7,14 +7,29 @@ from pydantic import AfterValidator, Field, StringConstraints
 from api import wire
 from api.http import Answer, Body, Call, Endpoints, LooseBody, Needs, said, text_ok
 from api.middlewares import COOKIE, CSRF_COOKIE, HttpConfig, credentials_of, session_cookies
-from api.models import ApiKeyOut, CodeSent, InviteCodeSent, Joined, LoggedOut, LoginOut, NewKeyOut, Revoked, SessionOut
+from api.models import (
+    ApiKeyOut,
+    CodeSent,
+    DepartureOut,
+    InviteCodeSent,
+    Joined,
+    LoggedOut,
+    LoginOut,
+    NewKeyOut,
+    Revoked,
+    SessionOut,
+)
 from domain.actor import Role
 from domain.clock import iso
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound, RateLimited, Unauthorized, Unavailable
 from domain.permissions import Action
+from services.browser_login import BrowserLogin
 from services.identity import Login
 
 AUTH_BODY = 100_000
+# keeps a login that left for the provider in the browser it began in
+ATTEMPT_COOKIE = "pilot_login"
+ATTEMPT_PATH = "/api/auth/telegram/browser"
 
 
 class EmailRequest(LooseBody):
@@ -34,6 +49,11 @@ class TelegramLogin(LooseBody):
     initData: Any = None  # noqa: N815 - a name of the wire
 
 
+class BrowserReturn(Body):
+    code: Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(said)]
+    state: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(said)]
+
+
 class NewKey(LooseBody):
     name: Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(said)] = "default"
     role: Role | None = None
@@ -44,6 +64,13 @@ class NewKey(LooseBody):
 class AcceptInvite(LooseBody):
     email: Any = None
     code: Any = None
+
+
+def _browser_login(call: Call) -> BrowserLogin:
+    found = call.services.browser_login
+    if found is None:
+        raise Unavailable("Telegram Login is not configured", code="telegram_login_not_configured")
+    return found
 
 
 def auth_routes(config: HttpConfig) -> Endpoints:
@@ -121,6 +148,50 @@ def auth_routes(config: HttpConfig) -> Endpoints:
             )
         one = await call.services.identity.login_telegram(raw, ip=call.ip, agent=call.agent)
         return logged_in(one, telegram=True)
+
+    @route(
+        "POST",
+        ATTEMPT_PATH,
+        needs=Needs.PUBLIC,
+        rate="auth",
+        keeps_answers=False,
+        errors=(Unavailable,),
+        response=DepartureOut,
+    )
+    async def leave_for_telegram(call: Call) -> Any:
+        """Begin Telegram Login in a browser: send it to `url`; it comes back to `/app/` with `code` and `state`."""
+        left = await _browser_login(call).start()
+        kept = {
+            "path": ATTEMPT_PATH,
+            "samesite": "Strict",
+            "max_age": 600,
+            "secure": config.production,
+            "httponly": True,
+        }
+        return Answer(body={"url": left.url}, cookies=((ATTEMPT_COOKIE, left.binding, kept),))
+
+    @route(
+        "POST",
+        f"{ATTEMPT_PATH}/return",
+        needs=Needs.PUBLIC,
+        rate="auth",
+        max_body=AUTH_BODY,
+        keeps_answers=False,
+        errors=(Invalid, Unauthorized, Unavailable),
+        response=LoginOut,
+    )
+    async def return_from_telegram(call: Call, body: BrowserReturn) -> Any:
+        """Log in with what Telegram Login sent back, in the browser that left."""
+        one = await _browser_login(call).finish(
+            code=body.code,
+            state=body.state,
+            binding=call.request.cookies.get(ATTEMPT_COOKIE),
+            ip=call.ip,
+            agent=call.agent,
+        )
+        answer = logged_in(one, telegram=True)
+        gone: dict[str, Any] = {"path": ATTEMPT_PATH, "max_age": 0}
+        return Answer(body=answer.body, cookies=(*answer.cookies, (ATTEMPT_COOKIE, "", gone)))
 
     @route(
         "POST",

@@ -108,6 +108,12 @@ class Named(Out):
     name: str
 
 
+class DepartureOut(Out):
+    """Where to send the browser."""
+
+    url: str
+
+
 class LoginOut(Out):
     """A fresh session: `token` for `Authorization: Bearer`, `csrfToken` for cookie clients."""
 

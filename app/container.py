@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from app.settings import BadSettings, Settings
 from connectors.cel import CelRules
 from connectors.http import Guard, GuardedHttp
+from connectors.login import OpenIdProvider
 from connectors.mail import FileMailer, NoMailer, SmtpMailer
 from connectors.models.factory import PlannerFactory
 from connectors.tools.http import HttpGet, HttpPost
@@ -26,6 +27,7 @@ from domain.settings_schema import load
 from services.approval_requests import ApprovalRequests
 from services.approvals import ApprovalService
 from services.audit import AuditService
+from services.browser_login import BrowserLogin
 from services.bus import Bus
 from services.chat import ChatService
 from services.container import Services
@@ -110,6 +112,25 @@ def make_ledger(settings: Settings) -> Ledger:
         now=utc_now,
         retiring=[Signer(parse_seed(_secret(key))) for key in settings.evidence_retiring_keys],
     )
+
+
+def make_browser_login(
+    settings: Settings, store: Store, identity: IdentityService, recorder: Recorder
+) -> BrowserLogin | None:
+    """Telegram Login, where its client is set."""
+    if not settings.telegram_login_client_id:
+        return None
+    issuer = urlsplit(settings.telegram_login_issuer)
+    # a provider on this machine is for development: settings refuse it in production
+    own = () if issuer.scheme == "https" else (f"{issuer.hostname}:{issuer.port or 80}",)
+    provider = OpenIdProvider(
+        GuardedHttp(allow=own),
+        issuer=settings.telegram_login_issuer,
+        client_id=settings.telegram_login_client_id,
+        client_secret=_secret(settings.telegram_login_client_secret),
+        now=utc_now,
+    )
+    return BrowserLogin(store, identity, recorder, provider, utc_now, f"{settings.public_url}/app/")
 
 
 @asynccontextmanager
@@ -232,6 +253,7 @@ async def _build(
         toolbox=toolbox,
         identity=identity,
         email_login=email_login,
+        browser_login=make_browser_login(settings, store, identity, recorder),
         limits=Limits(
             store,
             {

@@ -110,7 +110,14 @@ class Settings(BaseSettings):
     def _comma_separated(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("app_url", "telegram_api_url", "helm_governance_url", "openai_base_url", "ollama_base_url")
+    @field_validator(
+        "app_url",
+        "telegram_api_url",
+        "telegram_login_issuer",
+        "helm_governance_url",
+        "openai_base_url",
+        "ollama_base_url",
+    )
     @classmethod
     def _is_url(cls, value: str) -> str:
         if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc):
@@ -136,6 +143,12 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
+    def _login_is_whole(self) -> Self:
+        if self.telegram_login_client_id and self.telegram_login_client_secret is None:
+            raise ValueError("TELEGRAM_LOGIN_CLIENT_SECRET: needed with TELEGRAM_LOGIN_CLIENT_ID")
+        return self
+
+    @model_validator(mode="after")
     def _strong_in_production(self) -> Self:
         if self.pilot_env != "production":
             return self
@@ -152,6 +165,8 @@ class Settings(BaseSettings):
             problems.append("ALLOWED_ORIGINS: * is not allowed in production")
         if self.telegram_webhook and _weakness(self.telegram_webhook_secret) is not None:
             problems.append("TELEGRAM_WEBHOOK_SECRET: needed with TELEGRAM_WEBHOOK, 16 characters or more")
+        if not self.telegram_login_issuer.startswith("https://"):
+            problems.append("TELEGRAM_LOGIN_ISSUER: must be an https address in production")
         if self.email_provider != "smtp":
             problems.append("EMAIL_PROVIDER: must be smtp in production, or nobody can log in by mail")
         if self.telegram_api_url != "https://api.telegram.org" and not self.telegram_api_url.startswith("https://"):

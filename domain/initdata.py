@@ -189,22 +189,24 @@ def _user(text: str) -> TelegramUser:
         raise BadInitData("bot")
     return TelegramUser(
         id=user_id,
-        first_name=_text(data.get("first_name"), 200) or "",
-        last_name=_text(data.get("last_name"), 200) or "",
-        username=_text(data.get("username"), 64),
-        language_code=_text(data.get("language_code"), 16),
-        photo_url=_photo(data.get("photo_url")),
+        first_name=clean_text(data.get("first_name"), 200) or "",
+        last_name=clean_text(data.get("last_name"), 200) or "",
+        username=clean_text(data.get("username"), 64),
+        language_code=clean_text(data.get("language_code"), 16),
+        photo_url=clean_photo(data.get("photo_url")),
     )
 
 
-def _text(value: Any, limit: int) -> str | None:
+def clean_text(value: Any, limit: int) -> str | None:
+    """A text somebody chose, without control characters, cut to `limit`; None when nothing is left."""
     if not isinstance(value, str):
         return None
     # JSON can spell half a character, which no database and no socket takes
     return _LONE_SURROGATE.sub("", _CONTROL.sub("", value)).strip()[:limit] or None
 
 
-def _photo(value: Any) -> str | None:
+def clean_photo(value: Any) -> str | None:
+    """The https address of a picture, None for anything else."""
     if not isinstance(value, str) or not value.startswith("https://") or len(value) > 500:
         return None
     return None if _CONTROL.search(value) or _LONE_SURROGATE.search(value) else value

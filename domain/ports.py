@@ -22,6 +22,33 @@ class HttpAnswer:
     url: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProvenPerson:
+    """Whom an identity provider vouches for. `subject` is its name for them, `telegram_id` given where it says it."""
+
+    subject: str
+    telegram_id: int | None
+    name: str
+    username: str | None
+    photo_url: str | None
+
+
+class LoginProvider(Protocol):
+    """An OpenID Connect provider, by the authorization code flow with PKCE.
+
+    Raises `domain.outside.OutsideError` when it cannot be asked, `domain.errors.Unauthorized` (codes `oidc_...`) when
+    what it says does not hold.
+    """
+
+    async def authorize_url(self, *, state: str, nonce: str, challenge: str, redirect_uri: str) -> str:
+        """Where to send the browser; `challenge` is the S256 of the verifier."""
+        ...
+
+    async def redeem(self, code: str, *, verifier: str, nonce: str, redirect_uri: str) -> ProvenPerson:
+        """Who came back with this code."""
+        ...
+
+
 class Http(Protocol):
     """The guarded way out: public addresses only, size-capped, timed out.
 

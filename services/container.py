@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from services.approvals import ApprovalService
 from services.audit import AuditService
+from services.browser_login import BrowserLogin
 from services.bus import Bus
 from services.chat import ChatService
 from services.email_login import EmailLogin
@@ -42,6 +43,7 @@ class Services:
     toolbox: Toolbox
     identity: IdentityService
     email_login: EmailLogin
+    browser_login: BrowserLogin | None
     limits: Limits
     workspaces: WorkspaceService
     tenants: TenantService

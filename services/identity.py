@@ -18,6 +18,7 @@ from domain.clock import Now
 from domain.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from domain.ids import new_id
 from domain.initdata import BadInitData, InitData, verify
+from domain.ports import ProvenPerson
 from domain.tasks import Mode
 from services.ledger import Facts
 from services.recorder import Recorder
@@ -410,6 +411,63 @@ class IdentityService:
             agent=agent,
             new_workspace=fresh,
         )
+
+    async def login_proven(self, person: ProvenPerson, *, ip: str, agent: str) -> Login:
+        """Log in whom an identity provider vouches for. The Telegram account decides who that is, where it is named."""
+
+        def work(tx: Tx) -> Login:
+            user = self._proven_user(tx, person)
+            workspace, role, fresh = self.settle_in(tx, user)
+            return self.open_session(
+                tx,
+                user,
+                workspace,
+                role,
+                channel=Channel.OIDC,
+                action=AuditAction.AUTH_OIDC_VERIFIED,
+                ip=ip,
+                agent=agent,
+                new_workspace=fresh,
+            )
+
+        return await self.store.write(work)
+
+    def _proven_user(self, tx: Tx, person: ProvenPerson) -> User:
+        now = self.now()
+        known = accounts.user_by_subject(tx, person.subject)
+        if person.telegram_id is not None:
+            if known is not None and accounts.user_by_telegram(tx, person.telegram_id) is None:
+                accounts.change_user(tx, known.id, now=now, telegram_id=person.telegram_id)
+            user = self._telegram_user(
+                tx,
+                telegram_id=person.telegram_id,
+                name=person.name,
+                username=person.username,
+                language=None,
+                photo_url=person.photo_url,
+            )
+            if known is None:
+                accounts.change_user(tx, user.id, now=now, oidc_subject=person.subject)
+            return user
+        if known is not None:
+            return known
+        fresh = User(
+            id=new_id(),
+            email=None,
+            telegram_id=None,
+            name=person.name,
+            username=person.username,
+            language=None,
+            photo_url=person.photo_url,
+            chat_open=False,
+            preferences={},
+            created_at=now,
+        )
+        if accounts.add_user_of_subject(tx, fresh, person.subject, now=now):
+            return fresh
+        came_first = accounts.user_by_subject(tx, person.subject)
+        assert came_first is not None
+        return came_first
 
     def _telegram_user(
         self,

@@ -141,6 +141,7 @@ def _users_where(condition: Any) -> Prepared:
 _by_id = _users_where(users.c.id == sa.bindparam("key"))
 _by_email = _users_where(users.c.email == sa.bindparam("key"))
 _by_telegram = _users_where(users.c.telegram_id == sa.bindparam("key"))
+_by_subject = _users_where(users.c.oidc_subject == sa.bindparam("key"))
 
 
 def _user(tx: Tx, query: Prepared, key: Any) -> User | None:
@@ -161,6 +162,17 @@ def user_by_email(tx: Tx, email: str) -> User | None:
 def user_by_telegram(tx: Tx, telegram_id: int) -> User | None:
     """The person with this Telegram account."""
     return _user(tx, _by_telegram, telegram_id)
+
+
+def user_by_subject(tx: Tx, subject: str) -> User | None:
+    """The person an identity provider knows by this name."""
+    return _user(tx, _by_subject, subject)
+
+
+def add_user_of_subject(tx: Tx, user: User, subject: str, *, now: datetime) -> bool:
+    """Insert unless somebody has this subject; whether it was inserted."""
+    values = {**_values(USER_COLUMNS, user), "oidc_subject": subject, "updated_at": now}
+    return tx.insert_if_absent(users, values, key=("oidc_subject",))
 
 
 def add_user_once(tx: Tx, user: User, *, now: datetime) -> bool:
@@ -281,6 +293,20 @@ def remember_proof(tx: Tx, *, digest: str, kind: str, family_id: str, now: datet
         {"digest": digest, "kind": kind, "session_family": family_id, "created_at": now, "expires_at": expires_at},
         key=("digest",),
     )
+
+
+def put_attempt(tx: Tx, *, digest: str, data: dict[str, Any], now: datetime, expires_at: datetime) -> None:
+    """Keep what a login that leaves for a provider needs when it comes back."""
+    row = {"digest": digest, "kind": "oidc", "data": data, "created_at": now, "expires_at": expires_at}
+    tx.execute(sa.insert(seen_proofs).values(row))
+
+
+def take_attempt(tx: Tx, digest: str, *, now: datetime) -> dict[str, Any] | None:
+    """What was kept for this attempt, once; None when there is none or its time is over."""
+    c = seen_proofs.c
+    row = tx.one(tx.lock(sa.select(c.data).where(c.digest == digest, c.kind == "oidc", c.expires_at > now)))
+    taken = tx.execute(sa.delete(seen_proofs).where(c.digest == digest, c.kind == "oidc")).rowcount
+    return None if row is None or taken != 1 else dict(row[0])
 
 
 # --- codes by mail --------------------------------------------------------------------------------

@@ -81,10 +81,18 @@ class _Pages:
         """The empty page. It holds no data, so it is the same for everybody who reads its language."""
         t = await self._texts(request)
         text = self._environment.get_template("shell.html").render(
-            t=t, version=self._version, tabs=TABS, texts=script_texts(t)
+            t=t,
+            version=self._version,
+            tabs=TABS,
+            texts=script_texts(t),
+            telegram_login=self._offers_telegram_login(),
         )
         headers = {"Content-Security-Policy": self._csp, "Cache-Control": "no-cache", "Vary": "Accept-Language"}
         return web.Response(text=text, content_type="text/html", headers=headers)
+
+    def _offers_telegram_login(self) -> bool:
+        services: Services | None = self._held.get("services")
+        return services is not None and services.browser_login is not None
 
     async def static(self, request: web.Request) -> web.Response:
         """A file of ours; kept for a year under the version its content gives it."""

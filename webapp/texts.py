@@ -28,6 +28,7 @@ SCRIPT_KEYS: tuple[str, ...] = (
     "app-code-sent",
     "app-code-shown",
     "app-welcome",
+    "app-login-not-given",
     "app-starting",
     "app-unreachable",
     "app-failed-request",

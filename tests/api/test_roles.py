@@ -27,6 +27,8 @@ PUBLIC = {
     "POST /api/auth/email/verify",
     "POST /api/auth/invite/{token}",
     "POST /api/auth/telegram",
+    "POST /api/auth/telegram/browser",
+    "POST /api/auth/telegram/browser/return",
 }
 # these end the caller's own login or place: whoever may call them needs one to lose
 FATAL = {"DELETE /api/users/me", "DELETE /api/auth/sessions", "DELETE /api/workspace/{workspace_id}"}

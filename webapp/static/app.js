@@ -69,6 +69,14 @@ async function boot() {
   const link = location.hash.match(/^#login=([\w-]+)$/), invite = location.hash.match(/^#invite=([\w-]+)$/);
   if (link || invite || bridge.route !== location.hash.slice(1)) history.replaceState({launch: bridge.launch, depth: 0}, "", location.pathname + (bridge.route.startsWith("/") ? "#" + bridge.route : ""));
   if (bridge.inside) return bootInside();
+  const back = new URLSearchParams(location.search);
+  if (back.has("state")) {
+    // what the provider added leaves the address, whatever comes of it
+    history.replaceState({launch: bridge.launch, depth: 0}, "", location.pathname);
+    if (back.has("code")) {
+      try { return await loggedIn(await api("POST", "/api/auth/telegram/browser/return", {code: back.get("code"), state: back.get("state")})); } catch (error) { notice(error.message, true); }
+    } else notice(say("login-not-given"), true);
+  }
   if (link) {
     try { return await loggedIn(await api("POST", "/api/auth/email/link", {token: link[1]})); } catch (error) { notice(error.message, true); }
   } else if (csrf()) {
@@ -118,6 +126,12 @@ function login(invite) {
     const code = proving.code.value.trim();
     await loggedIn(invite ? await api("POST", "/api/auth/invite/" + encodeURIComponent(invite), {email, code}) : await api("POST", "/api/auth/email/verify", {email, code}));
   });
+  const leave = main.querySelector("[data-leave]");
+  if (leave) leave.onclick = async () => {
+    leave.disabled = true;
+    try { location.assign((await api("POST", "/api/auth/telegram/browser", {})).url); }
+    catch (error) { leave.disabled = false; notice(error.message, true); }
+  };
   proving.querySelector("[data-other]").onclick = () => login(invite);
 }
 onLost(() => (bridge.inside ? bootInside() : login()));
