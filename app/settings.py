@@ -143,15 +143,16 @@ class Settings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _login_is_whole(self) -> Self:
+    def _fit_together(self) -> Self:
+        problems = self._weak() if self.pilot_env == "production" else []
         if self.telegram_login_client_id and self.telegram_login_client_secret is None:
-            raise ValueError("TELEGRAM_LOGIN_CLIENT_SECRET: needed with TELEGRAM_LOGIN_CLIENT_ID")
+            problems.append("TELEGRAM_LOGIN_CLIENT_SECRET: needed with TELEGRAM_LOGIN_CLIENT_ID")
+        if problems:
+            raise ValueError("\n".join(problems))
         return self
 
-    @model_validator(mode="after")
-    def _strong_in_production(self) -> Self:
-        if self.pilot_env != "production":
-            return self
+    def _weak(self) -> list[str]:
+        """What is fine in development and not in production."""
         problems = [
             f"{name.upper()}: {problem}"
             for name in ("session_secret", "encryption_key", "evidence_signing_key")
@@ -171,9 +172,7 @@ class Settings(BaseSettings):
             problems.append("EMAIL_PROVIDER: must be smtp in production, or nobody can log in by mail")
         if self.telegram_api_url != "https://api.telegram.org" and not self.telegram_api_url.startswith("https://"):
             problems.append("TELEGRAM_API_URL: the local simulator is refused in production")
-        if problems:
-            raise ValueError("\n".join(problems))
-        return self
+        return problems
 
     @property
     def production(self) -> bool:

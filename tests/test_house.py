@@ -78,6 +78,12 @@ def test_a_sidecar_that_would_not_be_asked_is_refused() -> None:
     assert refused.value.problems == ["HELM_GOVERNANCE_URL: this version cannot ask a HELM sidecar; leave it empty"]
 
 
+def test_a_login_client_without_its_secret_is_refused() -> None:
+    with pytest.raises(BadSettings) as refused:
+        load_settings(_env_file=None, telegram_login_client_id="7")
+    assert refused.value.problems == ["TELEGRAM_LOGIN_CLIENT_SECRET: needed with TELEGRAM_LOGIN_CLIENT_ID"]
+
+
 def test_production_refuses_weak_secrets() -> None:
     with pytest.raises(BadSettings) as refused:
         load_settings(_env_file=None, pilot_env="production", session_secret="changeme")

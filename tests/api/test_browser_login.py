@@ -16,6 +16,7 @@ from storage import tables
 from tests.api.conftest import init_data
 from tests.api.house import House, Reply, open_house
 from tests.api.issuer import CLIENT, SECRET, Issuer, open_issuer
+from tests.databases import fresh_url
 
 TOKEN = "7000000001:" + "A" * 35
 LEAVE = "/api/auth/telegram/browser"
@@ -190,8 +191,6 @@ async def test_a_provider_that_is_down_or_points_elsewhere(house: House, issuer:
 
 
 async def test_where_it_is_not_set_up_it_says_so(tmp_path: Path) -> None:
-    from tests.databases import fresh_url
-
     async with open_house(fresh_url("sqlite", tmp_path), tmp_path, work=False) as house:
         for path, body in ((LEAVE, {}), (f"{LEAVE}/return", {"code": "c", "state": "s"})):
             reply = await house.ask("POST", path, body)
