@@ -28,6 +28,7 @@ class BotKit:
     telegram: Telegram
     deps: BotDeps
     deed: Deed
+    workspaces: WorkspaceService
 
     @asynccontextmanager
     async def running(self, *, pace: Pace | None = None) -> AsyncIterator[BotRunner]:
@@ -80,7 +81,7 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             bus=kit.bus,
             now=utc_now,
         )
-        yield BotKit(kit=kit, telegram=telegram, deps=deps, deed=deed)
+        yield BotKit(kit=kit, telegram=telegram, deps=deps, deed=deed, workspaces=workspaces)
 
 
 __all__ = ["BotKit", "open_bot"]
