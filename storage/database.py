@@ -125,9 +125,14 @@ class Tx:
 
     def insert_if_absent(self, table: sa.Table, values: dict[str, Any], *, key: tuple[str, ...]) -> bool:
         """Insert unless a row with this key stands already; True when it was inserted."""
-        insert = _insert(self, table).values(**values).on_conflict_do_nothing(index_elements=list(key))
-        # without the option Postgres reports -1 for an insert
-        return self.execute(insert.execution_options(preserve_rowcount=True)).rowcount == 1
+        # values bound by name, so that the statement is built once for each set of columns
+        kept = (self.connection.dialect.name, table.name, tuple(values), key)
+        prepared = _absent.get(kept)
+        if prepared is None:
+            names = {name: sa.bindparam(name, type_=table.c[name].type) for name in values}
+            insert = _insert(self, table).values(names).on_conflict_do_nothing(index_elements=list(key))
+            prepared = _absent[kept] = Prepared(insert)
+        return int(prepared(self, **values).rowcount) == 1
 
     def upsert(self, table: sa.Table, values: dict[str, Any], *, key: tuple[str, ...]) -> None:
         insert = _insert(self, table).values(**values)
@@ -161,6 +166,9 @@ def _insert(tx: Tx, table: sa.Table) -> Any:
     from sqlalchemy.dialects.sqlite import insert as sqlite_insert  # noqa: PLC0415
 
     return sqlite_insert(table)
+
+
+_absent: dict[tuple[str, str, tuple[str, ...], tuple[str, ...]], Prepared] = {}
 
 
 def is_conflict(error: BaseException) -> bool:
