@@ -107,7 +107,7 @@ class BatchBody(Body):
 
 class ReceiptsQuery(LooseBody):
     limit: Annotated[int, Field(ge=1, le=100)] = 25
-    before: datetime | None = None
+    before: str | None = None
     kind: str | None = None
     verdict: str | None = None
 
@@ -327,19 +327,34 @@ async def governance_status(call: Call) -> Any:
 
 @route("GET", "/api/governance/receipts", action=Action.RECEIPT_READ, errors=(Invalid,), response=ReceiptsOut)
 async def list_receipts(call: Call, query: ReceiptsQuery) -> Any:
-    """Receipts of the workspace, newest first; `before` takes the `nextCursor` of the page before."""
+    """Receipts of the workspace, newest first; `before` takes the `nextCursor` of the page before, or a time."""
+    before_idx, before = _place(query.before)
     found = await call.services.receipts.list(
         call.actor,
         limit=query.limit,
-        before=_aware(query.before),
+        before=before,
+        before_idx=before_idx,
         kinds=(query.kind,) if query.kind else (),
         verdict=query.verdict,
     )
     more = len(found) == query.limit
     return {
         "receipts": [wire.receipt(r) for r in found],
-        "nextCursor": found[-1].created_at.isoformat() if more else None,
+        # the place in the log, not its time: several receipts are written in one millisecond
+        "nextCursor": str(found[-1].idx) if more else None,
     }
+
+
+def _place(text: str | None) -> tuple[int | None, datetime | None]:
+    """A place in the log, or a time; Invalid for anything else."""
+    if text is None:
+        return None, None
+    if text.isascii() and text.isdecimal() and len(text) <= 15:
+        return int(text), None
+    try:
+        return None, _aware(datetime.fromisoformat(text))
+    except ValueError:
+        raise Invalid.field("before", "must be a nextCursor or an RFC 3339 time") from None
 
 
 @route("GET", "/api/governance/receipts/{name}", action=Action.RECEIPT_READ, errors=(NotFound,), response=InclusionOut)
