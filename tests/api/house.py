@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import sqlalchemy as sa
 from aiohttp import web
 
 from api.middlewares import HttpConfig
@@ -14,6 +16,8 @@ from api.server import Gate, create_app
 from app.container import Parts, open_services
 from app.settings import load_settings
 from services.container import Services
+from storage.database import Tx
+from storage.tables import log_heads
 
 PATIENCE = aiohttp.ClientTimeout(total=30)
 
@@ -125,3 +129,11 @@ async def open_house(
             parts.stopping.event.set()
             await runner.cleanup()
             await parts.services.engine.stop(grace_seconds=3)
+        assert await parts.services.store.read(partial(_decided_otherwise, parts.services)) == []
+
+
+def _decided_otherwise(services: Services, tx: Tx) -> list[Any]:
+    """Decisions of the whole installation that would not be made again from their receipts: there must be none."""
+    workspaces = [str(row[0]) for row in tx.all(sa.select(log_heads.c.workspace_id))]
+    found = [one for place in workspaces for one in services.receipts.replay_in(tx, place, None, limit=10_000)]
+    return [one for one in found if not one.same]
