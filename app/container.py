@@ -40,6 +40,7 @@ from services.identity import IdentityService
 from services.inbox import InboxService
 from services.knowledge import KnowledgeService
 from services.ledger import Ledger
+from services.ledger_watch import LedgerWatch
 from services.limits import Limits
 from services.live import LiveService
 from services.mail_queue import MailQueue
@@ -74,6 +75,7 @@ class Parts:
     executor_id: str
     mail_queue: MailQueue
     daily: DailyWord
+    watch: LedgerWatch
 
 
 def wanted_executor_id(settings: Settings) -> str:
@@ -158,7 +160,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Parts]:
             log.error("ledger_damaged", extra={"workspace": workspace_id, "why": why})
         name = await own_name(partial(Lock, store), wanted_executor_id(settings))
         stack.push_async_callback(name.release)
-        yield await _build(settings, stack, store, ledger, damaged, executor_id=name.name)
+        yield await _build(settings, stack, store, ledger, executor_id=name.name)
 
 
 async def _build(
@@ -166,7 +168,6 @@ async def _build(
     stack: AsyncExitStack,
     store: Store,
     ledger: Ledger,
-    damaged: dict[str, str],
     *,
     executor_id: str,
 ) -> Parts:
@@ -277,7 +278,7 @@ async def _build(
         secrets=secrets,
         audit=AuditService(store, recorder, now),
         live=LiveService(store, bus),
-        health=Health(store, engine, damaged_logs=damaged),
+        health=Health(store, engine, damaged_logs=ledger.damaged),
         idempotency=IdempotencyService(store, now),
         inbox=InboxService(store, bus, now),
         chat=ChatService(store=store, tasks=tasks, runs=runs, toolbox=toolbox, notices=notices, ledger=ledger, now=now),
@@ -288,4 +289,5 @@ async def _build(
         executor_id=executor_id,
         mail_queue=MailQueue(store, bus, mailer, email_login, now, host),
         daily=DailyWord(store, ledger, notices, now),
+        watch=LedgerWatch(store, ledger),
     )

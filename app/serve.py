@@ -152,6 +152,8 @@ class Process:
         # a process that only serves the web neither polls nor sends; it does take webhooks in
         if settings.telegram_bot_token is not None and working:
             self.supervisor.keep("telegram", self._run_bot)
+        # every receipt is read again from its bytes, beside the work
+        self.supervisor.keep("ledger", parts.watch.look)
         # what was imported stays: no need to look at it at every collection
         gc.collect()
         gc.freeze()
@@ -190,6 +192,7 @@ class Process:
             clock.every("due", 1.0, services.runs.sweep_due, shared=False)
             clock.every("scheduled", 5.0, services.tasks.sweep_scheduled, shared=False)
             clock.every("approvals", 5.0, services.approvals.sweep, shared=False)
+            clock.every("ledger", 600.0, parts.watch.look, shared=False)
             clock.every("checkpoints", 10.0, services.receipts.sign_grown_logs)
             clock.every("lost", 60.0, services.runs.sweep_lost)
             clock.every("heartbeat", 4.0, self._heartbeat, shared=False)

@@ -57,8 +57,17 @@ class Ledger:
         self.retiring = tuple(retiring)
         self._host = host
         self._now = now
-        # logs found damaged at start: fail closed, nothing is appended to them
+        # logs found damaged: fail closed, nothing is appended to them
         self._damaged: dict[str, str] = {}
+
+    @property
+    def damaged(self) -> dict[str, str]:
+        """What is wrong, by workspace; it is the ledger's own, and follows it."""
+        return self._damaged
+
+    def close(self, workspace_id: str, why: str) -> None:
+        """Take no more receipts for this workspace."""
+        self._damaged[workspace_id] = why
 
     def origin(self, workspace_id: str) -> str:
         """The name of a workspace's log in its checkpoints."""
@@ -201,7 +210,7 @@ class Ledger:
 
         A damaged log is not appended to until somebody restored it.
         """
-        self._damaged = {}
+        self._damaged.clear()
         for workspace_id in receipts.logs(tx):
             try:
                 self._check_log(tx, workspace_id)

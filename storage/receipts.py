@@ -229,6 +229,26 @@ def leaves(tx: Tx, workspace_id: str, *, start: int, end: int) -> Sequence[tuple
     return [(int(row[0]), bytes(row[1])) for row in tx.all(query)]
 
 
+def rows_between(tx: Tx, workspace_id: str, *, start: int, end: int) -> Sequence[ReceiptRow]:
+    """The receipts from `start` (inclusive) to `end` (exclusive), in their order."""
+    c = receipts.c
+    query = sa.select(*COLUMNS).where(c.workspace_id == workspace_id, c.idx >= start, c.idx < end).order_by(c.idx)
+    return [to_value(ReceiptRow, row) for row in tx.all(query)]
+
+
+def nodes_between(tx: Tx, workspace_id: str, *, start: int, end: int) -> dict[tuple[int, int], bytes]:
+    """Stored hashes, by level and index, of the subtrees that the receipts from `start` to `end` complete."""
+    c = log_nodes.c
+    # the subtree `idx` of a level is complete with receipt ((idx + 1) << level) - 1
+    parts = [
+        sa.and_(c.level == level, c.idx >= start >> level, c.idx < end >> level) for level in range(1, end.bit_length())
+    ]
+    if not parts:
+        return {}
+    query = sa.select(c.level, c.idx, c.hash).where(c.workspace_id == workspace_id, sa.or_(*parts))
+    return {(int(row[0]), int(row[1])): bytes(row[2]) for row in tx.all(query)}
+
+
 def node(tx: Tx, workspace_id: str, level: int, index: int) -> bytes:
     """The hash of a complete subtree of the workspace's log."""
     if level == 0:
