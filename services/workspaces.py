@@ -20,7 +20,7 @@ from services.email_login import normal_address
 from services.identity import KEY_PREFIX, IdentityService, Login
 from services.ledger import Facts
 from services.recorder import Recorder
-from storage import accounts, audit, outbox, receipts, runs, settings, workspaces
+from storage import accounts, audit, chat, inbox, outbox, receipts, runs, settings, workspaces
 from storage.accounts import ApiKey, Invite, Session, User
 from storage.database import Store, Tx
 from storage.settings import StoredSettings
@@ -591,6 +591,9 @@ class WorkspaceService:
             user = accounts.get_user(tx, actor.user_id)
             if user is not None:
                 outbox.forget_recipients(tx, [str(a) for a in (user.email, user.telegram_id) if a is not None])
+                if user.telegram_id is not None:
+                    inbox.blank(tx, user.telegram_id)
+                    chat.forget_person(tx, user.telegram_id)
             accounts.erase_user(tx, actor.user_id, now=now)
             self.identity.forget_after(tx)
             return {"deleted": True, "deletedWorkspaces": owned, "erasureReceiptRef": reference}

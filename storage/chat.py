@@ -89,3 +89,10 @@ def set_state(tx: Tx, key: str, *, now: datetime, **values: Any) -> None:
     """Set state, data or both of a conversation."""
     tx.insert_if_absent(chat_state, {"key": key, "state": None, "data": {}, "updated_at": now}, key=("key",))
     tx.execute(sa.update(chat_state).where(chat_state.c.key == key).values(updated_at=now, **values))
+
+
+def forget_person(tx: Tx, telegram_id: int) -> None:
+    """Drop what is remembered of somebody's chat: what was shown there, and where a conversation stands."""
+    tx.execute(sa.delete(chat_messages).where(chat_messages.c.chat_id == telegram_id))
+    keys = (chat_state.c.key.endswith(f":{telegram_id}"), chat_state.c.key.contains(f":{telegram_id}:"))
+    tx.execute(sa.delete(chat_state).where(sa.or_(*keys)))

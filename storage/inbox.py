@@ -132,6 +132,12 @@ def purge(tx: Tx, *, now: datetime, keep: timedelta) -> int:
     return tx.execute(sa.delete(inbox).where(inbox.c.state == "done", inbox.c.done_at < now - keep)).rowcount
 
 
+def blank(tx: Tx, telegram_id: int) -> None:
+    """Take what somebody wrote out of the updates that were handled; that they came stays known."""
+    names = [inbox.c.raw.contains(f'"id":{gap}{telegram_id}{end}') for gap in ("", " ") for end in (",", "}")]
+    tx.execute(sa.update(inbox).where(inbox.c.state.in_(("done", "failed")), sa.or_(*names)).values(raw="{}"))
+
+
 def effect_of(tx: Tx, update_id: int) -> str | None:
     """What an update has brought about (the id of a task or run), None when nothing yet."""
     query = sa.select(idempotency_keys.c.body).where(

@@ -138,6 +138,20 @@ async def test_an_attempt_ends_once_in_the_browser_it_began_in(house: House, iss
     assert issuer.asked.count("/token") == 2
 
 
+async def test_an_attempt_outlives_the_process_it_began_in(url: str, tmp_path: Path, issuer: Issuer) -> None:
+    """27: what a login needed when it came back lay in the memory of one process."""
+    settings = {
+        "telegram_login_client_id": CLIENT,
+        "telegram_login_client_secret": SECRET,
+        "telegram_login_issuer": issuer.url,
+        "app_url": "http://pilot.example",
+    }
+    async with open_house(url, tmp_path, work=False, **settings) as house:
+        attempt = await leave(house)
+    async with open_house(url, tmp_path, work=False, **settings) as house:
+        assert (await come_back(house, attempt)).status == 200
+
+
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [
