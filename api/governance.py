@@ -3,14 +3,14 @@
 import csv
 import io
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from aiohttp import web
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from api import wire
-from api.http import Body, Call, Endpoints, LooseBody, Needs, cursor_of, page, read_cursor
+from api.http import Body, Call, Endpoints, LooseBody, Needs, cursor_of, json_body, page, read_cursor, text_ok
 from api.lists import remembered
 from api.middlewares import credentials_of
 from api.models import (
@@ -23,14 +23,21 @@ from api.models import (
     GrantOut,
     InclusionOut,
     InclusionProof,
+    PolicyTrialOut,
     ProofGraph,
     ReceiptsOut,
+    RehearsedOut,
     ReplayOut,
     ViolationOut,
 )
 from domain.approvals import ApprovalStatus, Via
+from domain.clock import iso
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
+from domain.governance import Decision
+from domain.ids import parse_id
 from domain.permissions import Action
+from domain.policy.decide import Finding
+from domain.tasks import Mode
 from services.approvals import GrantWish, Wish
 from services.audit import AuditFilter
 
@@ -431,6 +438,90 @@ async def get_archive(call: Call, query: ArchiveQuery) -> Any:
             await response.write(chunk)
     await response.write_eof()
     return response
+
+
+class EvaluateBody(Body):
+    tool: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(text_ok)]
+    args: Annotated[dict[str, Any], Field(default_factory=dict)]
+    operatorId: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F-]{36}$")] | None = None  # noqa: N815
+    mode: Mode | None = None
+    dryRun: Literal[True]  # noqa: N815
+
+
+class TrialQuery(LooseBody):
+    limit: Annotated[int, Field(ge=1, le=1000)] = 200
+
+
+def _said_of(one: Decision | Finding) -> dict[str, Any]:
+    return {
+        "verdict": one.verdict.value,
+        "reasonCode": one.reason_code,
+        "ruleId": one.rule_id,
+        "reason": one.reason,
+    }
+
+
+@route(
+    "POST",
+    "/api/governance/evaluate",
+    action=Action.SETTINGS_READ,
+    keeps_answers=False,
+    errors=(Invalid, NotFound),
+    response=RehearsedOut,
+)
+async def evaluate(call: Call, body: EvaluateBody) -> Any:
+    """What the policy would decide about one call of a tool, with everything that speaks against it.
+
+    Only with `dryRun: true`: nothing is written or used up. What really runs is decided when a run calls its tool.
+    """
+    found = await call.services.rehearsal.call(
+        call.actor,
+        tool=body.tool,
+        args=body.args,
+        operator_id=None if body.operatorId is None else parse_id(body.operatorId, what="operator"),
+        mode=body.mode,
+    )
+    return {
+        **_said_of(found.decision),
+        "dryRun": True,
+        "policyHash": found.decision.policy_hash,
+        "findings": [_said_of(one) for one in found.findings],
+    }
+
+
+@route(
+    "POST",
+    "/api/governance/policy-test",
+    action=Action.POLICY_WRITE,
+    keeps_answers=False,
+    errors=(Invalid,),
+    response=PolicyTrialOut,
+)
+async def try_policy(call: Call, query: TrialQuery, body: LooseBody) -> Any:
+    """Which of the newest `limit` decisions would differ under changed settings, before anybody saves them.
+
+    The body is what `PUT .../settings` takes, and is checked as that would.
+    """
+    del body
+    trial = await call.services.rehearsal.policy(
+        call.actor,
+        await json_body(call.request),
+        limit=query.limit,
+    )
+    return {
+        "tested": trial.tested,
+        "policyHash": trial.policy_hash,
+        "different": [
+            {
+                "receiptId": one.receipt_id,
+                "decidedAt": iso(one.decided_at),
+                "tool": one.difference.facts.tool,
+                "before": _said_of(one.difference.before),
+                "after": _said_of(one.difference.after),
+            }
+            for one in trial.changed
+        ],
+    }
 
 
 @route("GET", "/api/governance/replay", action=Action.RECEIPT_READ, response=ReplayOut)

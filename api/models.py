@@ -715,6 +715,41 @@ class ReplayedOut(Out):
     replayed: VerdictName
 
 
+class FindingOut(Out):
+    """What one check has to say against a call."""
+
+    verdict: VerdictName
+    reason_code: str
+    rule_id: str
+    reason: str
+
+
+class RehearsedOut(FindingOut):
+    """The decision there would be; `findings`: everything that speaks against the call, in the order of the checks."""
+
+    dry_run: Literal[True]
+    policy_hash: Hash
+    findings: list[FindingOut]
+
+
+class ChangedDecisionOut(Out):
+    """A decision of the past that the changed policy would make otherwise."""
+
+    receipt_id: Id
+    decided_at: Moment
+    tool: str
+    before: FindingOut
+    after: FindingOut
+
+
+class PolicyTrialOut(Out):
+    """`tested` decisions were made again under the changed policy, which would be called `policyHash`."""
+
+    tested: int
+    policy_hash: Hash
+    different: list[ChangedDecisionOut]
+
+
 class ReplayOut(Out):
     """How many decisions were decided again, and those that came out differently."""
 

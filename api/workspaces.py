@@ -209,7 +209,7 @@ async def put_mode(call: Call, workspace_id: str, body: ModeBody) -> Any:
 async def create_invite(call: Call, workspace_id: str, body: NewInvite) -> Any:
     """Create a single-use invite, bound to an address if one is given.
 
-    `inviteUrl` is for a browser; in Telegram the same token makes `https://t.me/<bot>?start=inv_<inviteToken>`.
+    `inviteUrl` is for a browser; in Telegram the same token makes `t.me/<bot>?start=inv_<inviteToken>`.
     """
     del workspace_id
     if body.role not in (Role.MEMBER, Role.PARTNER):

@@ -49,6 +49,7 @@ from services.operators import OperatorService
 from services.planners import Planners
 from services.receipts import ReceiptService
 from services.recorder import Recorder
+from services.rehearsal import RehearsalService
 from services.runs import RunService, Stopping
 from services.secrets import SecretService
 from services.task_tools import TaskCreate
@@ -275,6 +276,7 @@ async def _build(
         operators=OperatorService(store, toolbox, recorder, now),
         knowledge=KnowledgeService(store, recorder, now),
         receipts=ReceiptService(store, ledger, recorder, rules, now),
+        rehearsal=RehearsalService(store, governor, toolbox, rules, now),
         secrets=secrets,
         audit=AuditService(store, recorder, now),
         live=LiveService(store, bus),

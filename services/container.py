@@ -20,6 +20,7 @@ from services.live import LiveService
 from services.operators import OperatorService
 from services.receipts import ReceiptService
 from services.recorder import Recorder
+from services.rehearsal import RehearsalService
 from services.runs import RunService
 from services.secrets import SecretService
 from services.tasks import TaskService
@@ -53,6 +54,7 @@ class Services:
     operators: OperatorService
     knowledge: KnowledgeService
     receipts: ReceiptService
+    rehearsal: RehearsalService
     secrets: SecretService
     audit: AuditService
     live: LiveService

@@ -9,7 +9,7 @@ from domain.approvals import Approval, ApprovalStatus
 from domain.clock import Now, iso
 from domain.governance import Decision, Verdict
 from domain.ids import new_id
-from domain.policy.decide import decide
+from domain.policy.decide import Finding, decide, explain
 from domain.policy.effective import EffectivePolicy, effective
 from domain.policy.facts import CallFacts, GrantFacts
 from domain.policy.rules import RuleEngine
@@ -154,30 +154,78 @@ class Governor:
     ) -> CallFacts:
         """The facts of the moment about one call."""
         now = self.now()
-        operator = operators.facts(tx, task.workspace_id, task.operator_id)
-        spent = self._spent(tx, task, run, now)
-        live = approvals.grants_of(tx, task.workspace_id, live_at=now, tool=spec.name)
+        bare = self._facts(
+            tx,
+            workspace_id=task.workspace_id,
+            operator_id=task.operator_id,
+            task_mode=task.mode,
+            spec=spec,
+            args=args,
+            now=now,
+        )
+        return replace(
+            _with_spent(bare, self._spent(tx, task, run, now)),
+            task_id=task.id,
+            estimate=estimate,
+            iteration=run.iterations_used,
+            approved=approved_by is not None and approved_by.status == ApprovalStatus.APPROVED,
+        )
+
+    def rehearse(
+        self,
+        tx: Tx,
+        *,
+        workspace_id: str,
+        operator_id: str | None,
+        task_mode: str,
+        spec: ToolSpec,
+        args: Mapping[str, Any],
+    ) -> tuple[Decision, Sequence[Finding]]:
+        """What the policy would say of the first call of a new task, and everything that speaks against it.
+
+        Nothing is written, and no grant is used up.
+        """
+        policy, name = self.policy(tx, workspace_id)
+        now = self.now()
+        facts = self._facts(
+            tx,
+            workspace_id=workspace_id,
+            operator_id=operator_id,
+            task_mode=task_mode,
+            spec=spec,
+            args=args,
+            now=now,
+        )
+        facts = _with_spent(facts, self._spent_today(tx, workspace_id, operator_id, now))
+        return decide(policy, facts, self.rules, policy_hash=name), explain(policy, facts, self.rules)
+
+    def _facts(
+        self,
+        tx: Tx,
+        *,
+        workspace_id: str,
+        operator_id: str | None,
+        task_mode: str,
+        spec: ToolSpec,
+        args: Mapping[str, Any],
+        now: datetime,
+    ) -> CallFacts:
+        """What holds for a call whatever was spent and done before it."""
+        operator = operators.facts(tx, workspace_id, operator_id)
+        live = approvals.grants_of(tx, workspace_id, live_at=now, tool=spec.name)
         return CallFacts(
             tool=spec.name,
             effect=int(spec.effect),
             args=args,
-            mode=self.settings(tx, task.workspace_id)[1],
-            task_mode=task.mode,
+            mode=self.settings(tx, workspace_id)[1],
+            task_mode=task_mode,
             tool_modes=spec.modes,
             connector=spec.connector,
             connector_granted=None,
-            task_id=task.id,
-            operator_id=task.operator_id or "",
+            operator_id=operator_id or "",
             operator_tools=(*operator["tools"], "finish") if operator["tools"] else (),
             operator_role=operator["role"],
             at=iso(now),
-            task_spent=spent["task_spent"],
-            operator_spent=spent["operator_spent"],
-            day_spent=spent["day_spent"],
-            month_spent=spent["month_spent"],
-            estimate=estimate,
-            iteration=run.iterations_used,
-            approved=approved_by is not None and approved_by.status == ApprovalStatus.APPROVED,
             grants=tuple(
                 GrantFacts(
                     id=g.id,
@@ -192,17 +240,20 @@ class Governor:
 
     @staticmethod
     def _spent(tx: Tx, task: Task, run: Run, now: datetime) -> dict[str, int]:
-        today = now.date()
-        day = today.isoformat()
-        month = today.replace(day=1).isoformat()
-        whole = runs.spent(tx, task.workspace_id, since_day=month)
         own = 0 if run.budget_micros is None else max(0, run.cost_micros - run.budget_micros)
         return {
             # a sub-operator's slice counts as the task's whole budget once it is used up
             "task_spent": runs.task_spent(tx, task.workspace_id, task.id) + own,
-            "operator_spent": runs.spent(tx, task.workspace_id, since_day=day, operator_id=task.operator_id or ""),
-            "day_spent": runs.spent(tx, task.workspace_id, since_day=day),
-            "month_spent": whole,
+            **Governor._spent_today(tx, task.workspace_id, task.operator_id, now),
+        }
+
+    @staticmethod
+    def _spent_today(tx: Tx, workspace_id: str, operator_id: str | None, now: datetime) -> dict[str, int]:
+        day = now.date()
+        return {
+            "operator_spent": runs.spent(tx, workspace_id, since_day=day.isoformat(), operator_id=operator_id or ""),
+            "day_spent": runs.spent(tx, workspace_id, since_day=day.isoformat()),
+            "month_spent": runs.spent(tx, workspace_id, since_day=day.replace(day=1).isoformat()),
         }
 
     @staticmethod
@@ -249,6 +300,16 @@ class Governor:
                 created_at=self.now(),
             ),
         )
+
+
+def _with_spent(facts: CallFacts, spent: Mapping[str, int]) -> CallFacts:
+    return replace(
+        facts,
+        task_spent=spent.get("task_spent", 0),
+        operator_spent=spent["operator_spent"],
+        day_spent=spent["day_spent"],
+        month_spent=spent["month_spent"],
+    )
 
 
 def _without_grants(facts: CallFacts) -> CallFacts:

@@ -99,22 +99,7 @@ class WorkspaceService:
         workspace_id = actor.in_workspace
         stored = settings.get(tx, workspace_id, lock=True)
         before = _loaded(stored)
-        after = merge(before, patch)
-        for rule in after.policy.rules:
-            try:
-                self.rules.check(rule.when)
-            except RuleError as error:
-                place = f"line {error.line}, column {error.column}: " if error.line else ""
-                raise Invalid(
-                    f"policyConfig.rules.{rule.id}: {place}{error}",
-                    code="invalid_rule",
-                    details={
-                        "formErrors": [],
-                        "fieldErrors": {f"policyConfig.rules.{rule.id}": [f"{place}{error}"]},
-                        "line": error.line,
-                        "column": error.column,
-                    },
-                ) from None
+        after = merged(before, patch, rules=self.rules)
         sections = after.as_json()
         settings.put(
             tx,
@@ -627,6 +612,27 @@ def _forget_words(tx: Tx, workspace_id: str, *, now: datetime) -> None:
     receipts.erase_payloads(tx, workspace_id, now=now)
     audit.blank(tx, workspace_id)
     outbox.forget_workspace(tx, workspace_id)
+
+
+def merged(before: WorkspaceSettings, patch: Any, *, rules: RuleEngine) -> WorkspaceSettings:
+    """`before` with a change that is sound; Invalid names the field, and the line and column of a broken rule."""
+    after = merge(before, patch)
+    for rule in after.policy.rules:
+        try:
+            rules.check(rule.when)
+        except RuleError as error:
+            place = f"line {error.line}, column {error.column}: " if error.line else ""
+            raise Invalid(
+                f"policyConfig.rules.{rule.id}: {place}{error}",
+                code="invalid_rule",
+                details={
+                    "formErrors": [],
+                    "fieldErrors": {f"policyConfig.rules.{rule.id}": [f"{place}{error}"]},
+                    "line": error.line,
+                    "column": error.column,
+                },
+            ) from None
+    return after
 
 
 def _loaded(stored: StoredSettings) -> WorkspaceSettings:

@@ -92,6 +92,7 @@ async def open_installation(folder: Path, url: str, **settings: Any) -> AsyncIte
         "port": 0,
         "pilot_role": "web",
         "telegram_api_url": "http://127.0.0.1:9",
+        "pilot_admin_api_key": "admin-" + "0123456789" * 3,
         **settings,
     }
     process = Process(

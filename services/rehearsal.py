@@ -1,0 +1,123 @@
+"""Trying a policy before it counts: what it would say of one call, and what a change of it would have changed."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from domain.actor import Actor
+from domain.clock import Now
+from domain.errors import Invalid, NotFound
+from domain.governance import Decision
+from domain.permissions import Action, require
+from domain.policy.decide import Finding
+from domain.policy.effective import effective
+from domain.policy.facts import CallFacts
+from domain.policy.replay import Difference, compare
+from domain.policy.rules import RuleEngine
+from domain.settings_schema import load
+from domain.tasks import Mode
+from services.governor import Governor
+from services.toolbox import Toolbox
+from services.workspaces import merged
+from storage import operators, receipts, settings
+from storage.database import Store, Tx
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """The decision there would be, and everything that speaks against the call in the order of the checks."""
+
+    decision: Decision
+    findings: Sequence[Finding]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """A decision of the past that the changed policy would make otherwise."""
+
+    receipt_id: str
+    decided_at: datetime
+    difference: Difference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyTrial:
+    """`tested` decisions were made again; `policy_hash` is what the changed policy would be called."""
+
+    tested: int
+    policy_hash: str
+    changed: Sequence[Changed]
+
+
+@dataclass(frozen=True, slots=True)
+class RehearsalService:
+    """Nothing here writes: no receipt, no violation, no budget or grant is used."""
+
+    store: Store
+    governor: Governor
+    toolbox: Toolbox
+    rules: RuleEngine
+    now: Now
+
+    async def call(
+        self, actor: Actor, *, tool: str, args: Mapping[str, Any], operator_id: str | None, mode: Mode | None
+    ) -> Rehearsed:
+        """What would be decided about this call now; Invalid for a tool or arguments that there are not."""
+        require(actor, Action.SETTINGS_READ)
+        found = self.toolbox.get(tool)
+        if found is None:
+            raise Invalid.field("tool", "is not known here")
+        problem = self.toolbox.problem(tool, args)
+        if problem is not None:
+            raise Invalid.field("args", problem)
+
+        def work(tx: Tx) -> Rehearsed:
+            workspace_id = actor.in_workspace
+            if operator_id is not None and not operators.exists(tx, workspace_id, operator_id):
+                raise NotFound("Operator not found")
+            decision, findings = self.governor.rehearse(
+                tx,
+                workspace_id=workspace_id,
+                operator_id=operator_id,
+                task_mode="" if mode is None else mode.value,
+                spec=found.spec,
+                args=args,
+            )
+            return Rehearsed(decision=decision, findings=findings)
+
+        return await self.store.read(work)
+
+    async def policy(self, actor: Actor, patch: Any, *, limit: int) -> PolicyTrial:
+        """Make the newest `limit` decisions again, as they would be were `patch` merged into the settings.
+
+        Invalid names the field of the change that is wrong, as saving it would.
+        """
+        require(actor, Action.POLICY_WRITE)
+
+        def work(tx: Tx) -> PolicyTrial:
+            stored = settings.get(tx, actor.in_workspace)
+            before = load(stored.policy, stored.budget, stored.model)
+            old, new = effective(before), effective(merged(before, patch, rules=self.rules))
+            tested = 0
+            changed: list[Changed] = []
+            for receipt_id, at, facts in _decided(tx, actor.in_workspace, limit=limit):
+                tested += 1
+                changed.extend(
+                    Changed(receipt_id=receipt_id, decided_at=at, difference=difference)
+                    for difference in compare(old, new, [facts], self.rules)
+                )
+            return PolicyTrial(tested=tested, policy_hash=new.policy_hash, changed=changed)
+
+        return await self.store.read(work, long=True)
+
+
+def _decided(tx: Tx, workspace_id: str, *, limit: int) -> Iterator[tuple[str, datetime, CallFacts]]:
+    """The newest decisions whose facts are kept; erased ones are left out."""
+    for row in receipts.find(tx, workspace_id, limit=limit, kinds=("decision",)):
+        for payload in receipts.payloads_of(tx, workspace_id, row.id):
+            facts = orjson.loads(payload.body).get("facts") if payload.kind == "args" and payload.body else None
+            if facts is not None:
+                yield row.id, row.created_at, CallFacts.from_json(facts)
