@@ -20,6 +20,7 @@ from tests.api.house import House, Person, open_house
 from tests.databases import fresh_url
 
 TOKEN = "7000000001:" + "A" * 35
+ADMINISTRATOR = "0123456789" * 4
 
 
 def init_data(token: str, user: dict[str, Any]) -> str:
@@ -92,7 +93,7 @@ async def open_installation(folder: Path, url: str, **settings: Any) -> AsyncIte
         "port": 0,
         "pilot_role": "web",
         "telegram_api_url": "http://127.0.0.1:9",
-        "pilot_admin_api_key": "admin-" + "0123456789" * 3,
+        "pilot_admin_api_key": ADMINISTRATOR,
         **settings,
     }
     process = Process(
