@@ -381,8 +381,29 @@ async def proof_graph(call: Call, task_id: str) -> Any:
 
 @route("GET", "/api/governance/log/checkpoint", action=Action.RECEIPT_READ, response=CheckpointOut)
 async def get_checkpoint(call: Call) -> Any:
-    """The signed checkpoint of the workspace's log."""
-    return wire.checkpoint(await call.services.receipts.checkpoint(call.actor))
+    """The signed checkpoint of the workspace's log; with `Accept: text/plain` the bare note, as log clients read it."""
+    checkpoint = await call.services.receipts.checkpoint(call.actor)
+    if call.request.headers.get("Accept", "").split(";")[0].strip() == "text/plain":
+        return web.Response(text=checkpoint.note, content_type="text/plain")
+    return wire.checkpoint(checkpoint)
+
+
+@route(
+    "GET",
+    "/api/governance/log/tile/{tile}",
+    pattern="/api/governance/log/tile/{tile:.+}",
+    action=Action.RECEIPT_READ,
+    errors=(NotFound,),
+    media="application/octet-stream",
+)
+async def get_tile(call: Call, tile: str) -> Any:
+    """A tile of the log by its C2SP path.
+
+    `0/x001/067.p/5` are five hashes of level 0, `entries/000` the first 256 receipts themselves. The log's prefix is
+    `/api/governance/log`; a client that cannot send headers names the workspace as `?workspaceId=`.
+    """
+    body = await call.services.receipts.tile(call.actor, f"tile/{tile}")
+    return web.Response(body=body, content_type="application/octet-stream")
 
 
 @route(

@@ -119,6 +119,7 @@ class Endpoint:
     path_names: tuple[str, ...]
     description: str = ""
     workspace_in_path: str | None = None
+    pattern: str | None = None
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Check who may, parse, call, answer. Who may not learns nothing about what would be right."""
@@ -184,12 +185,14 @@ class Endpoints:
         max_body: int = 1_000_000,
         keeps_answers: bool = True,
         workspace_in_path: str | None = None,
+        pattern: str | None = None,
     ) -> Callable[[Handler], Handler]:
         """Register an endpoint.
 
         `response` is the model of the answer with `status`, `also` of those with another success status.
         `keeps_answers` False: the answer holds a secret, so no Idempotency-Key is taken.
         `workspace_in_path` names the path parameter that is the workspace's id.
+        `pattern` is the path as the router matches it, where a parameter is more than one segment.
         """
 
         def register(handler: Handler) -> Handler:
@@ -216,6 +219,7 @@ class Endpoints:
                     path_names=tuple(n for n in names if n not in ("body", "query")),
                     description=inspect.getdoc(handler) or "",
                     workspace_in_path=workspace_in_path,
+                    pattern=pattern,
                 )
             )
             return handler

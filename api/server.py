@@ -69,7 +69,7 @@ def create_app(
     parts = (*groups(config), plain_routes(config, metrics))
     for group in parts:
         for endpoint in group.table:
-            app.router.add_route(endpoint.method, endpoint.path, endpoint.handle)
+            app.router.add_route(endpoint.method, endpoint.pattern or endpoint.path, endpoint.handle)
     add_docs(app, document(parts, version=config.version))
     for add in mount:
         add(app)

@@ -18,6 +18,8 @@ from domain.policy.replay import replay
 from domain.policy.rules import RuleEngine
 from domain.receipts import merkle
 from domain.receipts.archive import WHOLE, write_archive
+from domain.receipts.checkpoint import TILE_WIDTH, entries_bytes, parse_tile_path, tile_bytes, tile_width
+from domain.receipts.errors import BadProof
 from domain.receipts.receipt import parse
 from domain.receipts.signing import KeyRing
 from services.ledger import Ledger
@@ -163,6 +165,31 @@ class ReceiptService:
                 raise NotFound("the log has no such sizes")
             nodes = self.ledger.nodes(tx, workspace_id)
             return merkle.consistency_proof(old, size, nodes), merkle.root(old, nodes), merkle.root(size, nodes), size
+
+        return await self.store.read(work)
+
+    async def tile(self, actor: Actor, path: str) -> bytes:
+        """The tile or entry bundle at a C2SP path (`tile/0/001`, `tile/entries/000.p/3`).
+
+        NotFound unless the path is one and the log holds all that it names. A partial tile stays
+        readable after the log outgrew it: what was in it is in the full one.
+        """
+        require(actor, Action.RECEIPT_READ)
+        workspace_id = actor.in_workspace
+        try:
+            level, index, width = parse_tile_path(path)
+        except BadProof:
+            raise NotFound("the log has no such tile") from None
+
+        def work(tx: Tx) -> bytes:
+            size = receipts.head(tx, workspace_id).size
+            if width > tile_width(level or 0, index, size=size):
+                raise NotFound("the log has no such tile")
+            if level is None:
+                start = index * TILE_WIDTH
+                rows = receipts.leaves(tx, workspace_id, start=start, end=start + width)
+                return entries_bytes(leaf for _, leaf in rows)
+            return tile_bytes(level, index, width=width, get_node=self.ledger.nodes(tx, workspace_id))
 
         return await self.store.read(work)
 

@@ -1,7 +1,9 @@
 """Approvals, audit and receipts over the wire, on both stores."""
 
 import asyncio
+import base64
 import csv
+import hashlib
 import io
 import json
 from collections.abc import AsyncIterator
@@ -12,8 +14,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from domain.audit import AuditAction
 from domain.clock import utc_now
 from domain.ids import new_id
+from services.ledger import Facts
+from storage.database import Tx
 from storage.tables import approvals as approval_rows
 from storage.tables import receipts as receipt_rows
 from tests.api.house import House, Person, open_house
@@ -185,6 +190,80 @@ async def test_what_the_policy_refused_is_a_violation(owner: Person) -> None:
         task["id"],
     )
     assert (await owner("GET", "/api/audit/violations?severity=info")).data == []
+
+
+def path_of_tile(level: int | str, index: int, width: int) -> str:
+    """As C2SP writes it, for logs of less than a million tiles."""
+    thousands = f"x{index // 1000:03d}/" if index >= 1000 else ""
+    return f"/api/governance/log/tile/{level}/{thousands}{index % 1000:03d}" + (f".p/{width}" if width < 256 else "")
+
+
+def root_of(hashes: list[bytes]) -> bytes:
+    """RFC 6962 over leaf hashes, written without the program's own code."""
+    if len(hashes) == 1:
+        return hashes[0]
+    half = 1 << ((len(hashes) - 1).bit_length() - 1)
+    return hashlib.sha256(b"\x01" + root_of(hashes[:half]) + root_of(hashes[half:])).digest()
+
+
+async def test_the_log_is_read_as_tiles(house: House, owner: Person) -> None:
+    recorder = house.services.approvals.recorder
+
+    def grow(tx: Tx) -> None:
+        for n in range(600):
+            recorder.record(
+                tx,
+                workspace_id=owner.workspace_id,
+                actor="system",
+                action=AuditAction.LEDGER_EXPORTED,
+                target=str(n),
+                facts=Facts(),
+            )
+
+    await house.services.store.write(grow)
+
+    async def raw(path: str, **headers: str) -> bytes:
+        async with house.session.get(house.base + path, headers={**owner.headers, **headers}) as answer:
+            assert answer.status == 200, path
+            return await answer.read()
+
+    note = (await raw("/api/governance/log/checkpoint", Accept="text/plain")).decode()
+    _, size_line, root_line = note.split("\n")[:3]
+    size = int(size_line)
+    assert size > 600
+    leaves: list[bytes] = []
+    tiles: list[bytes] = []
+    for index in range((size + 255) // 256):
+        width = min(256, size - index * 256)
+        bundle = await raw(path_of_tile("entries", index, width))
+        while bundle:
+            length = int.from_bytes(bundle[:2], "big")
+            leaves.append(bundle[2 : 2 + length])
+            bundle = bundle[2 + length :]
+        tiles.append(await raw(path_of_tile(0, index, width)))
+    hashes = [hashlib.sha256(b"\x00" + leaf).digest() for leaf in leaves]
+    assert b"".join(tiles) == b"".join(hashes)
+    assert len(hashes) == size
+    assert base64.b64encode(root_of(hashes)).decode() == root_line
+    # level 1 holds a hash of each full tile below it
+    assert await raw(path_of_tile(1, 0, size >> 8)) == b"".join(
+        root_of(hashes[at : at + 256]) for at in range(0, size - 255, 256)
+    )
+    assert await raw(path_of_tile(0, 0, 7)) == b"".join(hashes[:7])
+
+    stranger = await house.person("stranger@example.com")
+    for beyond in (
+        path_of_tile(0, size // 256, size % 256 + 200) if size % 256 < 56 else path_of_tile(0, size // 256 + 1, 1),
+        path_of_tile(0, 999, 256),
+        path_of_tile(2, 0, 1),
+        path_of_tile(63, 0, 1),
+    ):
+        assert (await owner("GET", beyond)).status == 404, beyond
+    for odd in ("0/0", "0/000.p/0", "0/000.p/256", "0/000.p/01", "00/000", "64/000", "x/000", "0/x000/000", "0/..%2F0"):
+        assert (await owner("GET", f"/api/governance/log/tile/{odd}")).status == 404, odd
+    foreign = f"{path_of_tile('entries', 0, 256)}?workspaceId={owner.workspace_id}"
+    there = {"Authorization": stranger.headers["Authorization"]}
+    assert (await house.ask("GET", foreign, headers=there)).status == 404
 
 
 async def test_receipts_come_with_their_proof(owner: Person) -> None:
