@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -10,7 +10,7 @@ from aiohttp import web
 from pydantic import AfterValidator, Field, StringConstraints
 
 from api import wire
-from api.http import Body, Call, Endpoints, LooseBody, Needs, cursor_of, json_body, page, read_cursor, text_ok
+from api.http import Body, Call, Endpoints, LooseBody, Needs, cursor_of, json_body, page, read_cursor, said, text_ok
 from api.lists import remembered
 from api.middlewares import credentials_of
 from api.models import (
@@ -38,6 +38,8 @@ from domain.ids import parse_id
 from domain.permissions import Action
 from domain.policy.decide import Finding
 from domain.tasks import Mode
+from services.approval_gateway import LONGEST_WAIT, Callback
+from services.approval_requests import Question
 from services.approvals import GrantWish, Wish
 from services.audit import AuditFilter
 
@@ -99,6 +101,23 @@ class ResolveBody(LooseBody):
 class EditBody(Body):
     input: dict[str, Any]
     version: Annotated[int, Field(strict=True)]
+
+
+class AskBody(Body):
+    action: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:/-]{0,119}$")]
+    reason: Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(said)]
+    input: Annotated[dict[str, Any], Field(default_factory=dict)]
+    title: Annotated[str, StringConstraints(max_length=200), AfterValidator(text_ok)] = ""
+    effectLevel: Literal["E0", "E1", "E2", "E3"] = "E3"  # noqa: N815
+    expiresInSeconds: Annotated[int, Field(ge=60, le=604_800, strict=True)] | None = None  # noqa: N815
+    callbackUrl: Annotated[str, StringConstraints(min_length=1, max_length=2000)] | None = None  # noqa: N815
+    callbackSecret: Annotated[str, StringConstraints(min_length=16, max_length=256), AfterValidator(text_ok)] | None = (  # noqa: N815
+        None
+    )
+
+
+class WaitQuery(LooseBody):
+    wait: Annotated[float, Field(ge=0, le=LONGEST_WAIT)] = 0.0
 
 
 class BatchItem(Body):
@@ -205,6 +224,69 @@ async def resolve_approval(call: Call, approval_id: str, body: ResolveBody) -> A
         ),
     )
     return wire.approval(resolution.approval, approved_by=resolution.approved_by)
+
+
+@route(
+    "POST",
+    "/api/approvals",
+    action=Action.APPROVAL_REQUEST,
+    status=201,
+    errors=(Invalid, Forbidden, Conflict),
+    response=ApprovalOut,
+)
+async def ask_approval(call: Call, body: AskBody) -> Any:
+    """Ask the people of the workspace, as an agent that is not ours; any of them may answer in chat.
+
+    `input` is exactly what would be done, `actionHash` in the answer names it. With `callbackUrl` the outcome is
+    also sent there, signed with `callbackSecret` by Standard Webhooks: `webhook-id`, `webhook-timestamp`,
+    `webhook-signature`. Nobody's answer in time means no.
+    """
+    if (body.callbackUrl is None) != (body.callbackSecret is None):
+        missing = "callbackSecret" if body.callbackSecret is None else "callbackUrl"
+        raise Invalid.field(missing, "callbackUrl and callbackSecret go together")
+    callback = None
+    if body.callbackUrl is not None and body.callbackSecret is not None:
+        callback = Callback(url=body.callbackUrl, secret=body.callbackSecret)
+    asked = await call.services.gateway.ask(
+        call.actor,
+        Question(
+            action=body.action,
+            args=body.input,
+            reason=body.reason,
+            title=body.title,
+            effect=int(body.effectLevel[1]),
+        ),
+        lasts=None if body.expiresInSeconds is None else timedelta(seconds=body.expiresInSeconds),
+        callback=callback,
+    )
+    return wire.approval(asked)
+
+
+@route(
+    "GET",
+    "/api/approvals/{approval_id}",
+    action=Action.APPROVAL_REQUEST,
+    errors=(NotFound, Invalid),
+    response=ApprovalOut,
+)
+async def await_approval(call: Call, approval_id: str, query: WaitQuery) -> Any:
+    """An approval; with `?wait=` up to 60 seconds the answer comes as soon as somebody decided.
+
+    A key that may only ask sees what it asked itself.
+    """
+    return wire.approval(await call.services.gateway.answer(call.actor, approval_id, wait=query.wait))
+
+
+@route(
+    "DELETE",
+    "/api/approvals/{approval_id}",
+    action=Action.APPROVAL_REQUEST,
+    errors=(NotFound, Conflict),
+    response=ApprovalOut,
+)
+async def withdraw_approval(call: Call, approval_id: str) -> Any:
+    """Take one's own question back: nobody needs to answer it any more."""
+    return wire.approval(await call.services.gateway.withdraw(call.actor, approval_id))
 
 
 @route("POST", "/api/approvals/batch", action=Action.APPROVAL_RESOLVE, errors=(Invalid,), response=list[BatchOut])

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,14 +24,17 @@ from domain.initdata import key_of_token
 from domain.ports import Mailer
 from domain.receipts.signing import Signer, parse_seed
 from domain.settings_schema import load
+from services.approval_gateway import ApprovalGateway
 from services.approval_requests import ApprovalRequests
 from services.approvals import ApprovalService
 from services.audit import AuditService
 from services.browser_login import BrowserLogin
 from services.bus import Bus
+from services.callbacks import Callbacks
 from services.chat import ChatService
 from services.container import Services
 from services.daily import DailyWord
+from services.delivery import Delivery
 from services.email_login import EmailLogin
 from services.governor import Governor
 from services.health import Health
@@ -43,7 +46,7 @@ from services.ledger import Ledger
 from services.ledger_watch import LedgerWatch
 from services.limits import Limits
 from services.live import LiveService
-from services.mail_queue import MailQueue
+from services.mail_queue import mail_queue
 from services.notices import Notices
 from services.operators import OperatorService
 from services.planners import Planners
@@ -74,7 +77,8 @@ class Parts:
     services: Services
     stopping: Stopping
     executor_id: str
-    mail_queue: MailQueue
+    # what leaves by other ways than chat
+    deliveries: Mapping[str, Delivery]
     daily: DailyWord
     watch: LedgerWatch
 
@@ -273,6 +277,7 @@ async def _build(
         tasks=tasks,
         runs=runs,
         approvals=approvals,
+        gateway=ApprovalGateway(store, requests, governor, recorder, vault, bus, now),
         operators=OperatorService(store, toolbox, recorder, now),
         knowledge=KnowledgeService(store, recorder, now),
         receipts=ReceiptService(store, ledger, recorder, rules, now),
@@ -289,7 +294,10 @@ async def _build(
         services=services,
         stopping=stopping,
         executor_id=executor_id,
-        mail_queue=MailQueue(store, bus, mailer, email_login, now, host),
+        deliveries={
+            "mail": mail_queue(store, bus, mailer, email_login, now, host=host),
+            "callbacks": Callbacks(store, bus, http, vault, recorder, now).queue(),
+        },
         daily=DailyWord(store, ledger, notices, now),
         watch=LedgerWatch(store, ledger),
     )

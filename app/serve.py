@@ -144,7 +144,8 @@ class Process:
         log.info("engine_ready")
         self._start_clock(parts)
         if working:
-            self.supervisor.keep("mail", parts.mail_queue.run)
+            for name, delivery in parts.deliveries.items():
+                self.supervisor.keep(name, delivery.run)
         if not services.store.sqlite:
             from app.notify import Notifier
 

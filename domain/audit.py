@@ -57,6 +57,8 @@ class AuditAction(StrEnum):
     APPROVAL_EXPIRED = "approval:expired"
     APPROVAL_EDITED = "approval:edited"
     APPROVAL_UNDONE = "approval:undone"
+    APPROVAL_WITHDRAWN = "approval:withdrawn"
+    APPROVAL_CALLBACK_FAILED = "approval:callback_failed"
     EFFECT_RESOLVED = "effect:resolved"
     GRANT_CREATED = "grant:created"
     GRANT_REVOKED = "grant:revoked"

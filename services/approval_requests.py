@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from domain.approvals import Approval, ApprovalStatus
+from domain.approvals import Approval, ApprovalStatus, digest_of_call
 from domain.audit import AuditAction
 from domain.clock import Now
 from domain.governance import Decision
@@ -26,6 +26,17 @@ def shown_args(args: Any, redactions: tuple[str, ...]) -> Any:
     if not isinstance(args, dict):
         return args
     return {k: HIDDEN if k in redactions else v for k, v in args.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What somebody outside wants leave for. `args` is exactly what would be done; `title` a line for the card."""
+
+    action: str
+    args: Any
+    reason: str
+    title: str = ""
+    effect: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +94,61 @@ class ApprovalRequests:
         )
         return self.put(tx, approval)
 
+    def ask_for(
+        self,
+        tx: Tx,
+        question: Question,
+        *,
+        approval_id: str,
+        workspace_id: str,
+        requested_by: str,
+        lasts: timedelta | None = None,
+        callback_url: str | None = None,
+        callback_secret: str | None = None,
+    ) -> Approval:
+        """A question that no run of ours waits for; `callback_secret` is sealed.
+
+        It has no undo window: what is approved is out of our hands at once.
+        """
+        rules = self.governor.approval_rules(tx, workspace_id, tool=question.action)
+        now = self.now()
+        approval = Approval(
+            id=approval_id,
+            workspace_id=workspace_id,
+            task_id=None,
+            run_id=None,
+            step_id=None,
+            action=question.action,
+            action_input=question.args,
+            action_hash=digest_of_call(question.action, question.args),
+            effect=question.effect,
+            policy_version=self.governor.policy(tx, workspace_id)[1],
+            approval_context={
+                "external": True,
+                "toolSummary": question.title,
+                "reversible": question.effect < 3,
+                "reasonCode": "APPROVAL_REQUIRED",
+            },
+            reason=question.reason,
+            status=ApprovalStatus.PENDING,
+            version=1,
+            quorum=rules.quorum,
+            deciders=list(rules.deciders) or None,
+            requested_by=requested_by,
+            resolved_by=None,
+            resolved_via=None,
+            resolution_note=None,
+            grant_id=None,
+            callback_url=callback_url,
+            callback_secret=callback_secret,
+            requested_at=now,
+            resolved_at=None,
+            execute_after=None,
+            expires_at=now + (lasts or timedelta(minutes=rules.ttl_minutes)),
+            reminded=0,
+        )
+        return self.put(tx, approval)
+
     def put(self, tx: Tx, approval: Approval) -> Approval:
         """Store a question, remember it, and hand out its cards."""
         approvals.add(tx, approval)
@@ -127,18 +193,46 @@ class ApprovalRequests:
     def withdraw(self, tx: Tx, step: Step) -> None:
         """The question of a step is moot: its run has ended."""
         approval = self.of_step(tx, step)
-        if approval is None or not approval.pending:
-            return
+        if approval is not None:
+            self.cancel(tx, approval, by="system")
+
+    def cancel(self, tx: Tx, approval: Approval, *, by: str) -> bool:
+        """Nobody needs the answer any more; False when there is one already."""
         now = self.now()
-        if approvals.decide(
-            tx, approval, status=ApprovalStatus.CANCELLED, resolved_by="system", resolved_via="system", resolved_at=now
+        if not approval.pending or not approvals.decide(
+            tx, approval, status=ApprovalStatus.CANCELLED, resolved_by=by, resolved_via="system", resolved_at=now
         ):
-            moved = replace(approval, status=ApprovalStatus.CANCELLED, resolved_at=now)
-            self.recorder.event(
-                tx,
-                workspace_id=approval.workspace_id,
-                kind="approval.cancelled",
-                ref=approval.id,
-                payload={"taskId": approval.task_id, "status": "cancelled"},
-            )
-            self.notices.approval_changed(tx, moved)
+            return False
+        moved = replace(approval, status=ApprovalStatus.CANCELLED, resolved_by=by, resolved_at=now)
+        self.recorder.record(
+            tx,
+            workspace_id=approval.workspace_id,
+            actor=by,
+            action=AuditAction.APPROVAL_WITHDRAWN,
+            target=approval.id,
+            verdict="deny",
+            metadata={"digest": approval.action_hash},
+            facts=Facts(
+                kind="resolution",
+                verdict="DENY",
+                reason_code="APPROVAL_CANCELLED",
+                decision_id=approval.id,
+                effect=approval.effect,
+                task_id=approval.task_id,
+                run_id=approval.run_id,
+                step_id=approval.step_id,
+                approval_id=approval.id,
+                policy_hash=approval.policy_version,
+                status=ApprovalStatus.CANCELLED.value,
+                metadata={"call_digest": approval.action_hash},
+            ),
+        )
+        self.recorder.event(
+            tx,
+            workspace_id=approval.workspace_id,
+            kind="approval.cancelled",
+            ref=approval.id,
+            payload={"taskId": approval.task_id, "status": "cancelled"},
+        )
+        self.notices.approval_changed(tx, moved)
+        return True

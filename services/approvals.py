@@ -28,6 +28,7 @@ from storage import approvals, outbox, recipients, runs
 from storage.approvals import Grant
 from storage.database import Store, Tx
 
+CALLBACK_TOPIC = "callback"
 MAX_GRANT = timedelta(days=30)
 
 
@@ -146,6 +147,8 @@ class ApprovalService:
             )
         if wish.digest is not None and (len(wish.digest) < 12 or not approval.action_hash.startswith(wish.digest)):
             raise Conflict("what was shown is not what would run", code="stale_digest")
+        if approval.run_id is None and wish.status is ApprovalStatus.APPROVED:
+            self._check_outside(tx, approval, wish)
         if wish.status is ApprovalStatus.APPROVED and approval.quorum > 1:
             approvals.vote(tx, approval, user_id=actor.user_id, choice="approved", now=now)
             voters = approvals.voters(tx, approval)
@@ -163,10 +166,22 @@ class ApprovalService:
     def _check_entitled(self, tx: Tx, approval: Approval, actor: Actor) -> None:
         if approval.deciders and actor.user_id not in approval.deciders:
             raise Forbidden("this approval names other people to decide", code="not_a_decider")
-        if approval.quorum > 1 and approval.run_id is not None:
-            run = runs.get(tx, approval.workspace_id, approval.run_id)
-            if run.started_by == actor.user_id:
-                raise Forbidden("who asked for it cannot be one of its approvers", code="requester_excluded")
+        if approval.quorum > 1 and self._asked_by(tx, approval) == actor.user_id:
+            raise Forbidden("who asked for it cannot be one of its approvers", code="requester_excluded")
+
+    @staticmethod
+    def _asked_by(tx: Tx, approval: Approval) -> str | None:
+        """The person behind a question: who started the run, or asked, or made the key that asked."""
+        if approval.run_id is not None:
+            return runs.get(tx, approval.workspace_id, approval.run_id).started_by
+        return recipients.person_behind(tx, approval.requested_by)
+
+    def _check_outside(self, tx: Tx, approval: Approval, wish: Wish) -> None:
+        # a step of ours is decided on again before it runs; here the approval is all there is
+        if self.governor.settings(tx, approval.workspace_id)[0].policy.killSwitch:
+            raise Forbidden("the kill switch is on", code="kill_switch")
+        if wish.grant is not None:
+            raise Invalid.field("grant", "a question from outside is answered for this once only")
 
     def _voted(self, tx: Tx, approval: Approval, actor: Actor, voters: Sequence[str]) -> None:
         self.recorder.record(
@@ -488,11 +503,13 @@ class ApprovalService:
                 tx,
                 workspace_id=approval.workspace_id,
                 channel="callback",
-                recipient=approval.callback_url[:320],
+                # one a recipient at a time: a place that is down must not hold up the outcomes of others
+                recipient=approval.id,
                 payload={"kind": "approval.callback", "approvalId": approval.id},
                 now=self.now(),
                 dedupe_key=f"callback:{approval.id}:{approval.version}",
             )
+            tx.on_commit(lambda: self.notices.bus.woke(CALLBACK_TOPIC))
 
 
 _REASON = {

@@ -29,6 +29,7 @@ from storage import (
     outbox,
     outbox_recovery,
     receipts,
+    recipients,
     runs,
     settings,
     tasks,
@@ -52,6 +53,8 @@ class ApprovalCard:
     approval: Approval
     approved_by: Sequence[str]
     resolver: str | None
+    # who asks, where it is nobody of ours
+    asker: str | None = None
 
     @property
     def mark(self) -> str:
@@ -498,6 +501,7 @@ def _card(tx: Tx, approval_id: str) -> ApprovalCard | None:
         approval=approval,
         approved_by=[known.get(v, "?") for v in voters],
         resolver=known.get(resolver_id, by) if resolver_id else (by or None),
+        asker=None if approval.run_id is not None else recipients.name_of_principal(tx, approval.requested_by),
     )
 
 

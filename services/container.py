@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from services.approval_gateway import ApprovalGateway
 from services.approvals import ApprovalService
 from services.audit import AuditService
 from services.browser_login import BrowserLogin
@@ -51,6 +52,7 @@ class Services:
     tasks: TaskService
     runs: RunService
     approvals: ApprovalService
+    gateway: ApprovalGateway
     operators: OperatorService
     knowledge: KnowledgeService
     receipts: ReceiptService

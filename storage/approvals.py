@@ -82,15 +82,14 @@ def find(
     return [to_value(Approval, row) for row in tx.all(query)]
 
 
-def count_pending(tx: Tx, workspace_id: str) -> int:
-    """How many approvals wait for an answer."""
-    return int(
-        tx.scalar(
-            sa.select(sa.func.count())
-            .select_from(approvals)
-            .where(approvals.c.workspace_id == workspace_id, approvals.c.status == ApprovalStatus.PENDING.value)
-        )
+def count_pending(tx: Tx, workspace_id: str, *, external: bool = False) -> int:
+    """How many approvals wait for an answer; with `external` only those that no run of ours waits for."""
+    query = (
+        sa.select(sa.func.count())
+        .select_from(approvals)
+        .where(approvals.c.workspace_id == workspace_id, approvals.c.status == ApprovalStatus.PENDING.value)
     )
+    return int(tx.scalar(query.where(approvals.c.run_id.is_(None)) if external else query))
 
 
 def decide(tx: Tx, approval: Approval, *, status: ApprovalStatus, **values: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage.database import Tx
-from storage.tables import users, workspace_members
+from storage.tables import api_keys, users, workspace_members
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,18 @@ def open_chat(tx: Tx, user_id: str) -> int | None:
 
 
 def name_of_principal(tx: Tx, principal: str | None) -> str | None:
-    """The name behind `user:<id>`; other principals are their own name."""
-    if principal is None or not principal.startswith("user:"):
+    """The name of the person or API key behind a principal; others are their own name."""
+    kind, _, name = (principal or "").partition(":")
+    column = {"user": users.c, "api_key": api_keys.c}.get(kind)
+    if column is None:
         return principal
-    return tx.scalar(sa.select(users.c.name).where(users.c.id == principal.removeprefix("user:"))) or principal
+    return tx.scalar(sa.select(column.name).where(column.id == name)) or principal
+
+
+def person_behind(tx: Tx, principal: str) -> str | None:
+    """The user id of the person, or of who made the API key; None for anything else."""
+    kind, _, name = principal.partition(":")
+    if kind == "api_key":
+        found: str | None = tx.scalar(sa.select(api_keys.c.user_id).where(api_keys.c.id == name))
+        return found
+    return name if kind == "user" else None

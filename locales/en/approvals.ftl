@@ -6,6 +6,7 @@ card-what = What would happen
 card-input = Exact input
 card-input-more = … the rest is shown in the app
 card-task = Task: { $title }
+card-asker = Asked by an outside agent: { $who }
 card-why = Why it needs approval: { $reason }
 card-effect = Reach: { $effect } (E{ $level })
 card-reversible = Can be taken back: { $answer }

@@ -185,6 +185,8 @@ app-did-approval-voted = Approved, more are needed
 app-did-approval-resolved = Decided
 app-did-approval-edited = Edited
 app-did-approval-expired = Expired
+app-did-approval-withdrawn = Withdrawn
+app-did-approval-callback_failed = The callback was not taken
 app-did-approval-undone = Taken back
 
 app-receipt = Receipt

@@ -6,6 +6,7 @@ card-what = Qué pasaría
 card-input = Datos exactos
 card-input-more = … el resto se ve en la aplicación
 card-task = Tarea: { $title }
+card-asker = Lo pide un agente externo: { $who }
 card-why = Por qué necesita aprobación: { $reason }
 card-effect = Alcance: { $effect } (E{ $level })
 card-reversible = Se puede deshacer: { $answer }

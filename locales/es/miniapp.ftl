@@ -185,6 +185,8 @@ app-did-approval-voted = Aprobado, faltan más
 app-did-approval-resolved = Decidido
 app-did-approval-edited = Editado
 app-did-approval-expired = Caducado
+app-did-approval-withdrawn = Retirado
+app-did-approval-callback_failed = No se aceptó la respuesta
 app-did-approval-undone = Retirado
 
 app-receipt = Recibo

@@ -6,6 +6,7 @@ card-what = O que aconteceria
 card-input = Dados exatos
 card-input-more = … o restante aparece no aplicativo
 card-task = Tarefa: { $title }
+card-asker = Pedido por um agente externo: { $who }
 card-why = Por que precisa de aprovação: { $reason }
 card-effect = Alcance: { $effect } (E{ $level })
 card-reversible = Pode ser desfeito: { $answer }

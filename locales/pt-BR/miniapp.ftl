@@ -185,6 +185,8 @@ app-did-approval-voted = Aprovado, faltam mais
 app-did-approval-resolved = Decidido
 app-did-approval-edited = Editado
 app-did-approval-expired = Expirado
+app-did-approval-withdrawn = Retirado
+app-did-approval-callback_failed = O retorno não foi aceito
 app-did-approval-undone = Retirado
 
 app-receipt = Recibo

@@ -6,6 +6,7 @@ card-what = Что произойдёт
 card-input = Точные данные
 card-input-more = … остальное видно в приложении
 card-task = Задача: { $title }
+card-asker = Спрашивает внешний агент: { $who }
 card-why = Почему нужно решение: { $reason }
 card-effect = Охват: { $effect } (E{ $level })
 card-reversible = Можно вернуть назад: { $answer }

@@ -189,6 +189,8 @@ app-did-approval-voted = Одобрено, нужны ещё голоса
 app-did-approval-resolved = Решено
 app-did-approval-edited = Изменено
 app-did-approval-expired = Истекло
+app-did-approval-withdrawn = Отозвано
+app-did-approval-callback_failed = Обратный вызов не принят
 app-did-approval-undone = Отозвано
 
 app-receipt = Квитанция

@@ -1,0 +1,149 @@
+"""Approvals for agents that are not ours: they ask, people decide, the answer is polled or called back."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from domain.actor import Actor
+from domain.approvals import Approval
+from domain.clock import Now
+from domain.errors import Conflict, Forbidden, Invalid, NotFound
+from domain.ids import new_id
+from domain.permissions import Action, allows, require
+from domain.receipts.canonical import canonical
+from services.approval_requests import ApprovalRequests, Question
+from services.bus import Bus
+from services.governor import Governor
+from services.recorder import Recorder
+from storage import approvals
+from storage.database import Store, Tx
+from storage.vault import Vault
+
+MAX_INPUT = 32 * 1024
+MAX_URL = 2000
+MAX_PENDING = 100
+SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
+LONGEST_WAIT = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Callback:
+    """Where the outcome is to be sent, and the secret its signature is made with."""
+
+    url: str
+    secret: str
+
+
+def callback_place(approval_id: str) -> str:
+    """Where a callback secret is kept, for the vault."""
+    return f"approvals/callback_secret/{approval_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalGateway:
+    """Takes questions in and hands outcomes out. Who decides, how many and until when is the workspace's policy."""
+
+    store: Store
+    requests: ApprovalRequests
+    governor: Governor
+    recorder: Recorder
+    vault: Vault
+    bus: Bus
+    now: Now
+
+    async def ask(
+        self, actor: Actor, question: Question, *, lasts: timedelta | None = None, callback: Callback | None = None
+    ) -> Approval:
+        """Put a question to the people who decide in this workspace.
+
+        Invalid names the field that is wrong; Forbidden while the kill switch is on; Conflict when
+        too many questions of this kind are open already.
+        """
+        require(actor, Action.APPROVAL_REQUEST)
+        if len(canonical(question.args)) > MAX_INPUT:
+            raise Invalid.field("input", f"must be at most {MAX_INPUT} bytes of JSON")
+        if lasts is not None and not SHORTEST <= lasts <= LONGEST:
+            raise Invalid.field("expiresInSeconds", "must be between 60 and 604800")
+        if callback is not None:
+            _check_url(callback.url)
+        approval_id = new_id()
+        more: dict[str, Any] = {}
+        if callback is not None:
+            sealed = self.vault.seal(
+                callback.secret, workspace_id=actor.in_workspace, place=callback_place(approval_id)
+            )
+            more = {"callback_url": callback.url, "callback_secret": sealed}
+
+        def work(tx: Tx) -> Approval:
+            workspace_id = actor.in_workspace
+            self.recorder.serialize(tx, workspace_id)
+            if self.governor.settings(tx, workspace_id)[0].policy.killSwitch:
+                raise Forbidden("the kill switch is on", code="kill_switch")
+            if approvals.count_pending(tx, workspace_id, external=True) >= MAX_PENDING:
+                raise Conflict(f"{MAX_PENDING} questions wait for an answer already", code="too_many_pending")
+            return self.requests.ask_for(
+                tx,
+                question,
+                approval_id=approval_id,
+                workspace_id=workspace_id,
+                requested_by=actor.principal,
+                lasts=lasts,
+                **more,
+            )
+
+        return await self.store.write(work)
+
+    async def answer(self, actor: Actor, approval_id: str, *, wait: float = 0.0) -> Approval:
+        """An approval once it is decided, or as it is after `wait` seconds.
+
+        Who may only ask sees what they asked themselves; everything else is NotFound to them.
+        """
+        require(actor, Action.APPROVAL_REQUEST)
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + min(wait, LONGEST_WAIT)
+        with self.bus.listen(actor.in_workspace) as woken:
+            while True:
+                woken.clear()
+                found = await self.store.read(lambda tx: approvals.get(tx, actor.in_workspace, approval_id))
+                if not allows(actor, Action.APPROVAL_READ) and found.requested_by != actor.principal:
+                    raise NotFound("Approval not found")
+                left = ends - loop.time()
+                if not found.pending or left <= 0:
+                    return found
+                try:
+                    # another process may have decided: looked up now and then even when nothing woke us
+                    async with asyncio.timeout(min(left, 2.0)):
+                        await woken.wait()
+                except TimeoutError:
+                    continue
+
+    async def withdraw(self, actor: Actor, approval_id: str) -> Approval:
+        """Take one's own question back. NotFound for another's, Conflict or Gone when it is decided."""
+        require(actor, Action.APPROVAL_REQUEST)
+
+        def work(tx: Tx) -> Approval:
+            self.recorder.serialize(tx, actor.in_workspace)
+            found = approvals.get(tx, actor.in_workspace, approval_id, lock=True)
+            if found.run_id is not None or found.requested_by != actor.principal:
+                raise NotFound("Approval not found")
+            if not self.requests.cancel(tx, found, by=actor.principal):
+                raise Conflict(f"This approval was {found.status} already", code="approval_decided")
+            return approvals.get(tx, actor.in_workspace, approval_id)
+
+        return await self.store.write(work)
+
+
+def _check_url(url: str) -> None:
+    """Invalid for what cannot be called. Whether the address may be reached is found out when it is called."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        raise Invalid.field("callbackUrl", "is not a URL") from None
+    plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= MAX_URL
+    if not plain or parts.scheme not in ("http", "https") or not host:
+        raise Invalid.field("callbackUrl", f"must be an http or https URL of at most {MAX_URL} characters")
+    if parts.username is not None or parts.password is not None:
+        raise Invalid.field("callbackUrl", "must not hold a user name or password")

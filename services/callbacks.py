@@ -1,0 +1,159 @@
+"""Tells agents that are not ours what became of their questions: signed POSTs, as Standard Webhooks describes them.
+
+Specification: standardwebhooks.com. `webhook-id` stays the same when a message is sent again.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import orjson
+
+from domain.approvals import Approval
+from domain.audit import AuditAction
+from domain.clock import Now, iso
+from domain.errors import NotFound
+from domain.outside import OutsideError
+from domain.ports import Http
+from services.approval_gateway import callback_place
+from services.approvals import CALLBACK_TOPIC
+from services.bus import Bus
+from services.delivery import Delivery
+from services.recorder import Recorder
+from storage import approvals, recipients
+from storage.database import Store, Tx
+from storage.outbox import Message
+from storage.vault import CannotOpen, Vault
+
+# with these pauses a receiver may be down for about a day
+TRIES = 30
+LONGEST_PAUSE = timedelta(hours=1)
+SECONDS = 15.0
+PREFIX = "whsec_"
+# a receiver that says so means "later"
+AGAIN = (408, 425, 429)
+
+
+def signature(secret: str, *, message_id: str, at: datetime, body: bytes) -> str:
+    """`v1,<base64 of HMAC-SHA256>` over `id.timestamp.body`; a secret `whsec_...` is base64, others are plain text."""
+    signed = b".".join((message_id.encode(), str(int(at.timestamp())).encode(), body))
+    return f"v1,{base64.b64encode(hmac.digest(_key(secret), signed, hashlib.sha256)).decode()}"
+
+
+def _key(secret: str) -> bytes:
+    if secret.startswith(PREFIX):
+        try:
+            return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
+        except (binascii.Error, ValueError):
+            pass
+    return secret.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Callbacks:
+    """Sends the outcome as it stands at the moment of sending."""
+
+    store: Store
+    bus: Bus
+    http: Http
+    vault: Vault
+    recorder: Recorder
+    now: Now
+
+    def queue(self) -> Delivery:
+        """The outbox channel `callback`."""
+        return Delivery(
+            store=self.store,
+            bus=self.bus,
+            now=self.now,
+            channel="callback",
+            topic=CALLBACK_TOPIC,
+            send=self._send,
+            sent=lambda _tx, _message: None,
+            given_up=self._given_up,
+            tries=TRIES,
+            longest_pause=LONGEST_PAUSE,
+        )
+
+    async def _send(self, message: Message) -> None:
+        found = await self.store.read(lambda tx: _outcome(tx, message))
+        if found is None:
+            return
+        approval, name = found
+        assert approval.callback_url is not None
+        assert approval.callback_secret is not None
+        try:
+            secret = self.vault.open(
+                approval.callback_secret, workspace_id=approval.workspace_id, place=callback_place(approval.id)
+            )
+        except CannotOpen as error:
+            raise OutsideError("the callback secret cannot be opened", code="decryption_failed", sent=False) from error
+        body, at = orjson.dumps(_body(approval, name)), self.now()
+        answer = await self.http.request(
+            "POST",
+            approval.callback_url,
+            headers={
+                "content-type": "application/json",
+                "webhook-id": message.id,
+                "webhook-timestamp": str(int(at.timestamp())),
+                "webhook-signature": signature(secret, message_id=message.id, at=at, body=body),
+            },
+            content=body,
+            max_bytes=1000,
+            timeout=SECONDS,
+        )
+        if not 200 <= answer.status < 300:
+            raise OutsideError(
+                f"the receiver answered {answer.status}",
+                code=f"status_{answer.status}",
+                retryable=answer.status >= 500 or answer.status in AGAIN,
+            )
+
+    def _given_up(self, tx: Tx, message: Message, error: OutsideError) -> None:
+        assert message.workspace_id is not None
+        self.recorder.record(
+            tx,
+            workspace_id=message.workspace_id,
+            actor="system",
+            action=AuditAction.APPROVAL_CALLBACK_FAILED,
+            target=str(message.payload["approvalId"]),
+            verdict="error",
+            reason=error.code,
+            metadata={"attempts": message.attempts + 1},
+        )
+
+
+def _outcome(tx: Tx, message: Message) -> tuple[Approval, str | None] | None:
+    """The approval and who decided it; None when it is gone, and nobody is owed an answer."""
+    if message.workspace_id is None or message.payload.get("kind") != "approval.callback":
+        return None
+    try:
+        approval = approvals.get(tx, message.workspace_id, str(message.payload["approvalId"]))
+    except NotFound:
+        return None
+    return approval, recipients.name_of_principal(tx, approval.resolved_by)
+
+
+def _body(approval: Approval, name: str | None) -> Mapping[str, object]:
+    return {
+        "type": "approval.resolved",
+        "timestamp": iso(approval.resolved_at),
+        "data": {
+            "id": approval.id,
+            "workspaceId": approval.workspace_id,
+            "action": approval.action,
+            "actionHash": approval.action_hash,
+            "status": str(approval.status),
+            "approved": approval.status == "approved",
+            "note": approval.resolution_note,
+            "resolvedBy": approval.resolved_by,
+            "resolvedByName": name,
+            "resolvedVia": approval.resolved_via,
+            "resolvedAt": iso(approval.resolved_at),
+            "requestedAt": iso(approval.requested_at),
+        },
+    }
