@@ -90,6 +90,7 @@ def approval_card(t: Texts, card: ApprovalCard, links: Links, *, private: bool, 
         t("card-why", reason=line(a.reason, 400)),
         t("card-effect", effect=t(f"effect-{a.effect}"), level=a.effect),
         t("card-reversible", answer=t("yes" if context.get("reversible") else "no")),
+        t("card-critical") if live and a.critical else None,
         _quorum(t, card) if a.quorum > 1 else None,
         Text(t("card-expires"), " ", moment(a.expires_at)) if live and a.expires_at is not None else None,
         t("card-nothing") if live and a.expires_at is not None else None,
@@ -124,9 +125,14 @@ def _outcome(t: Texts, card: ApprovalCard) -> list[Any]:
 
 
 def _live_buttons(t: Texts, a: Approval, links: Links, *, private: bool) -> Sequence[Sequence[Button | None]]:
+    def in_app(text: str) -> Button | None:
+        return links.button(text, page=f"approvals/{a.id}", start=f"apr_{a.id}", private=private)
+
     return (
         (
-            tap(t("button-approve"), buttons.approval(a, buttons.APPROVE), style="success"),
+            in_app(t("button-approve-in-app"))
+            if a.critical
+            else tap(t("button-approve"), buttons.approval(a, buttons.APPROVE), style="success"),
             tap(t("button-deny"), buttons.approval(a, buttons.DENY), style="danger"),
         ),
         (
@@ -135,8 +141,10 @@ def _live_buttons(t: Texts, a: Approval, links: Links, *, private: bool) -> Sequ
         ),
         (
             tap(t("button-grant"), buttons.approval(a, buttons.GRANT)) if a.task_id is not None else None,
-            links.button(t("button-open"), page=f"approvals/{a.id}", start=f"apr_{a.id}", private=private),
-        ),
+            in_app(t("button-open")),
+        )
+        if not a.critical
+        else (),
     )
 
 

@@ -1,7 +1,7 @@
 """An approval: one durable question to a person, its states and its answer. No I/O here."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -21,6 +21,11 @@ class ApprovalStatus(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
 
+
+# Saying yes to a critical call takes a proof of who says it that is no older than this: a phone left
+# on a table, a key, or a tap in chat is not enough.
+STEP_UP_FROM = 4
+STEP_UP_WITHIN = timedelta(minutes=5)
 
 DECISIONS = frozenset({ApprovalStatus.APPROVED, ApprovalStatus.REJECTED, ApprovalStatus.CHANGES_REQUESTED})
 
@@ -76,3 +81,13 @@ class Approval:
     def short_digest(self) -> str:
         """The first 12 hex digits: what the card shows and the button carries."""
         return self.action_hash[:12]
+
+    @property
+    def critical(self) -> bool:
+        """Whether saying yes takes a fresh proof of who says it."""
+        return self.effect >= STEP_UP_FROM
+
+
+def proven_lately(fresh_at: datetime | None, *, now: datetime) -> bool:
+    """Whether somebody proved who they are recently enough for a critical approval; None is "never"."""
+    return fresh_at is not None and now - fresh_at <= STEP_UP_WITHIN

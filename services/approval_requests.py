@@ -51,6 +51,7 @@ class ApprovalRequests:
     def ask(self, tx: Tx, *, task: Task, run: Run, step: Step, spec: ToolSpec, decision: Decision) -> Approval:
         """The question about one step: what was shown is bound by its digest."""
         rules = self.governor.approval_rules(tx, task.workspace_id, tool=step.tool)
+        effect = self.governor.effect_of(tx, task, spec)
         now = self.now()
         assert step.approval_id is not None
         approval = Approval(
@@ -62,12 +63,12 @@ class ApprovalRequests:
             action=step.tool,
             action_input=shown_args(step.args, spec.redactions),
             action_hash=step.args_hash,
-            effect=step.effect,
+            effect=effect,
             policy_version=decision.policy_hash,
             approval_context={
                 "taskTitle": task.title,
                 "toolSummary": spec.summary,
-                "reversible": step.effect < 3,
+                "reversible": effect < 3,
                 "ruleId": decision.rule_id,
                 "reasonCode": decision.reason_code,
                 "stepSeq": step.seq,

@@ -10,7 +10,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.actor import Actor
-from domain.approvals import DECISIONS, Approval, ApprovalStatus, Via, digest_of_call
+from domain.approvals import (
+    DECISIONS,
+    STEP_UP_WITHIN,
+    Approval,
+    ApprovalStatus,
+    Via,
+    digest_of_call,
+    proven_lately,
+)
 from domain.audit import AuditAction
 from domain.clock import Now, iso
 from domain.errors import Conflict, Forbidden, Gone, Invalid
@@ -147,6 +155,8 @@ class ApprovalService:
             )
         if wish.digest is not None and (len(wish.digest) < 12 or not approval.action_hash.startswith(wish.digest)):
             raise Conflict("what was shown is not what would run", code="stale_digest")
+        if wish.status is ApprovalStatus.APPROVED and approval.critical:
+            self._check_critical(actor, wish, now)
         if approval.run_id is None and wish.status is ApprovalStatus.APPROVED:
             self._check_outside(tx, approval, wish)
         if wish.status is ApprovalStatus.APPROVED and approval.quorum > 1:
@@ -175,6 +185,17 @@ class ApprovalService:
         if approval.run_id is not None:
             return runs.get(tx, approval.workspace_id, approval.run_id).started_by
         return recipients.person_behind(tx, approval.requested_by)
+
+    @staticmethod
+    def _check_critical(actor: Actor, wish: Wish, now: datetime) -> None:
+        if wish.grant is not None:
+            raise Invalid.field("grant", "a critical action is approved for this once only")
+        if not proven_lately(actor.fresh_at, now=now):
+            raise Forbidden(
+                "a critical action takes a login of the last five minutes",
+                code="step_up_required",
+                details={"maxAgeSeconds": int(STEP_UP_WITHIN.total_seconds())},
+            )
 
     def _check_outside(self, tx: Tx, approval: Approval, wish: Wish) -> None:
         # a step of ours is decided on again before it runs; here the approval is all there is

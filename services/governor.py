@@ -9,7 +9,7 @@ from domain.approvals import Approval, ApprovalStatus
 from domain.clock import Now, iso
 from domain.governance import Decision, Verdict
 from domain.ids import new_id
-from domain.policy.decide import Finding, decide, explain
+from domain.policy.decide import Finding, decide, effect_in_force, explain
 from domain.policy.effective import EffectivePolicy, effective
 from domain.policy.facts import CallFacts, GrantFacts
 from domain.policy.rules import RuleEngine
@@ -93,6 +93,12 @@ class Governor:
             deciders=policy.approvers,
             undo_seconds=policy.undoSeconds,
         )
+
+    def effect_of(self, tx: Tx, task: Task, spec: ToolSpec) -> int:
+        """The effect level of a tool in a task, as the policy of now has it."""
+        policy, _ = self.policy(tx, task.workspace_id)
+        role = operators.facts(tx, task.workspace_id, task.operator_id)["role"] if policy.packs else ""
+        return effect_in_force(policy, tool=spec.name, effect=int(spec.effect), role=role)
 
     def iteration_limit(self, tx: Tx, task: Task, *, requested: int | None) -> int:
         """The smallest of what was asked for, what the task has, the operator's and the workspace's limit."""

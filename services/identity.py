@@ -410,6 +410,8 @@ class IdentityService:
             ip=ip,
             agent=agent,
             new_workspace=fresh,
+            # launch data may be presented long after Telegram signed it
+            proven_at=datetime.fromtimestamp(data.auth_date, tz=UTC),
         )
 
     async def login_proven(self, person: ProvenPerson, *, ip: str, agent: str) -> Login:
@@ -561,8 +563,9 @@ class IdentityService:
         agent: str,
         family_id: str | None = None,
         new_workspace: bool = False,
+        proven_at: datetime | None = None,
     ) -> Login:
-        """A session with its audit line and receipt."""
+        """A session with its audit line and receipt. `proven_at` is when the proof was made, now when None."""
         now = self.now()
         token = secrets.token_hex(32)
         session_id = new_id()
@@ -579,7 +582,7 @@ class IdentityService:
                 user_agent=agent[:200] or None,
                 ip=ip[:64] or None,
                 created_at=now,
-                authenticated_at=now,
+                authenticated_at=min(now, proven_at or now),
                 expires_at=expires,
                 rotated_at=None,
                 successor_sealed=None,

@@ -41,6 +41,8 @@ SCRIPT_KEYS: tuple[str, ...] = (
     "app-checked-here",
     "app-checked-by-server",
     "app-check-bad",
+    "app-step-up-inside",
+    "app-step-up-outside",
 )
 TABS: tuple[tuple[str, str, str], ...] = (
     ("home", "app-tab-home", "M3 11.2 12 4l9 7.2M5.5 9.5V20h13V9.5"),

@@ -201,6 +201,12 @@ def standing(policy: EffectivePolicy, *, tool: str, effect: int) -> Verdict:
     return Verdict.ALLOW if finding is None else finding.verdict
 
 
+def effect_in_force(policy: EffectivePolicy, *, tool: str, effect: int, role: str) -> int:
+    """The effect level of a tool for an operator of this role: its own, or what owner and packs raised it to."""
+    policy = policy.for_role(role) if policy.packs else policy
+    return _with_owner_effect(policy, CallFacts(tool=tool, effect=effect, args={}, mode="")).effect
+
+
 # Ending a run must always be possible, even out of budget.
 _FINISH_EXEMPT = (budgets, scope)
 

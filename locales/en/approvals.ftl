@@ -10,6 +10,7 @@ card-asker = Asked by an outside agent: { $who }
 card-why = Why it needs approval: { $reason }
 card-effect = Reach: { $effect } (E{ $level })
 card-reversible = Can be taken back: { $answer }
+card-critical = Critical: it takes an approval in the app, within five minutes of opening it.
 card-nothing = If nobody answers by then, it is not done.
 card-expires = Expires:
 card-quorum = Approvals: { $have } of { $need }
@@ -19,6 +20,7 @@ card-version = version { $version }
 card-changed = This question was edited. Read it again before you decide.
 
 button-approve = Approve
+button-approve-in-app = Approve in the app
 button-deny = Deny
 button-deny-reason = Deny with reason
 button-changes = Ask for changes

@@ -7,6 +7,7 @@ error-insufficient_role = Your role does not allow this: { $action } takes { $ro
 error-forbidden = You may not do this.
 error-not_a_decider = This approval names other people to decide.
 error-requester_excluded = Who asked for it cannot be one of its approvers.
+error-step_up_required = This is critical: open the app from here and approve within five minutes.
 error-stale_version = The question was changed meanwhile. Look at the new card.
 error-stale_digest = What was shown is not what would run. Look at the new card.
 error-approval_decided = This was decided already.

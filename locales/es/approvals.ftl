@@ -10,6 +10,7 @@ card-asker = Lo pide un agente externo: { $who }
 card-why = Por qué necesita aprobación: { $reason }
 card-effect = Alcance: { $effect } (E{ $level })
 card-reversible = Se puede deshacer: { $answer }
+card-critical = Crítico: se aprueba en la aplicación, en los cinco minutos siguientes a abrirla.
 card-nothing = Si nadie responde antes, no se hace.
 card-expires = Vence:
 card-quorum = Aprobaciones: { $have } de { $need }
@@ -19,6 +20,7 @@ card-version = versión { $version }
 card-changed = Esta pregunta fue editada. Léala de nuevo antes de decidir.
 
 button-approve = Aprobar
+button-approve-in-app = Aprobar en la aplicación
 button-deny = Denegar
 button-deny-reason = Denegar con motivo
 button-changes = Pedir cambios

@@ -7,6 +7,7 @@ error-insufficient_role = Tu rol no lo permite: { $action } requiere { $role }.
 error-forbidden = No puede hacer esto.
 error-not_a_decider = Esta aprobación nombra a otras personas para decidir.
 error-requester_excluded = Quien lo pidió no puede ser uno de los que aprueban.
+error-step_up_required = Esto es crítico: abra la aplicación desde aquí y apruebe en cinco minutos.
 error-stale_version = La pregunta cambió mientras tanto. Mire la tarjeta nueva.
 error-stale_digest = Lo mostrado no es lo que se ejecutaría. Mire la tarjeta nueva.
 error-approval_decided = Esto ya se decidió.

@@ -10,6 +10,7 @@ card-asker = Pedido por um agente externo: { $who }
 card-why = Por que precisa de aprovação: { $reason }
 card-effect = Alcance: { $effect } (E{ $level })
 card-reversible = Pode ser desfeito: { $answer }
+card-critical = Crítico: a aprovação é feita no aplicativo, até cinco minutos depois de abri-lo.
 card-nothing = Se ninguém responder até lá, não é feito.
 card-expires = Vence:
 card-quorum = Aprovações: { $have } de { $need }
@@ -19,6 +20,7 @@ card-version = versão { $version }
 card-changed = Esta pergunta foi editada. Leia de novo antes de decidir.
 
 button-approve = Aprovar
+button-approve-in-app = Aprovar no aplicativo
 button-deny = Negar
 button-deny-reason = Negar com motivo
 button-changes = Pedir mudanças

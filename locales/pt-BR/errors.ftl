@@ -7,6 +7,7 @@ error-insufficient_role = Seu papel não permite isso: { $action } exige { $role
 error-forbidden = Você não pode fazer isso.
 error-not_a_decider = Esta aprovação nomeia outras pessoas para decidir.
 error-requester_excluded = Quem pediu não pode ser um dos que aprovam.
+error-step_up_required = Isto é crítico: abra o aplicativo por aqui e aprove em até cinco minutos.
 error-stale_version = A pergunta mudou nesse meio-tempo. Veja o novo cartão.
 error-stale_digest = O que foi mostrado não é o que seria executado. Veja o novo cartão.
 error-approval_decided = Isto já foi decidido.

@@ -10,6 +10,7 @@ card-asker = Спрашивает внешний агент: { $who }
 card-why = Почему нужно решение: { $reason }
 card-effect = Охват: { $effect } (E{ $level })
 card-reversible = Можно вернуть назад: { $answer }
+card-critical = Критично: одобряется в приложении, не позже пяти минут после его открытия.
 card-nothing = Если до этого никто не ответит, действия не будет.
 card-expires = Срок:
 card-quorum = Одобрений: { $have } из { $need }
@@ -19,6 +20,7 @@ card-version = версия { $version }
 card-changed = Этот вопрос изменили. Прочтите его заново, прежде чем решать.
 
 button-approve = Одобрить
+button-approve-in-app = Одобрить в приложении
 button-deny = Отклонить
 button-deny-reason = Отклонить с причиной
 button-changes = Попросить изменить

@@ -7,6 +7,7 @@ error-insufficient_role = Ваша роль этого не позволяет: 
 error-forbidden = Вам это нельзя.
 error-not_a_decider = Решать это назначены другие люди.
 error-requester_excluded = Кто попросил, не может быть среди одобряющих.
+error-step_up_required = Это критично: откройте приложение отсюда и одобрите в течение пяти минут.
 error-stale_version = Вопрос тем временем изменили. Смотрите новую карточку.
 error-stale_digest = Показано было не то, что выполнилось бы. Смотрите новую карточку.
 error-approval_decided = Это уже решено.

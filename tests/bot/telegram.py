@@ -69,6 +69,10 @@ class Telegram:
             for b in row
             if b["text"].startswith(button)
         )
+        return self.press(message, data, by=by)
+
+    def press(self, message: dict[str, Any], data: str, *, by: int = ADA) -> dict[str, Any]:
+        """A tap with this data, whether the message has such a button or not."""
         return self.push(
             {
                 "callback_query": {

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from bot import buttons
 from domain.actor import Role
 from domain.ports import ToolCall
 from tests.bot.kit import BotKit
@@ -233,3 +234,22 @@ async def test_buttons_live_on_after_a_restart(bot: BotKit):
         await tg.message("Approved by Ada")
         await tg.message("all done")
     assert len(bot.deed.done) == 1
+
+
+async def test_a_critical_call_is_approved_in_the_app_only(bot: BotKit):
+    tg = bot.telegram
+    await bot.kit.set_policy(toolEffects={"http.post": "E4"})
+    async with bot.running():
+        card = await card_of(bot, "Do it")
+        labels = [b["text"] for row in card["reply_markup"]["inline_keyboard"] for b in row]
+        assert "Approve" not in labels
+        assert "Allow for 1 h (this task)" not in labels
+        assert "within five minutes of opening it" in card["text"]
+        approval = (await bot.kit.approvals.list(bot.kit.owner))[0]
+        tg.press(card, buttons.approval(approval, buttons.APPROVE))
+        await tg.until(lambda: len(tg.answers) == 1)
+        assert tg.answers[0]["text"].startswith("This is critical: open the app")
+        assert (await bot.kit.approvals.list(bot.kit.owner))[0].status == "pending"
+        tg.tap(card, "Deny")
+        await tg.message("Denied by Ada")
+    assert bot.deed.done == []

@@ -249,3 +249,21 @@ async def test_reminders_wait_for_the_end_of_quiet_hours(url: str) -> None:
         await kit.set_policy(quietHours={"start": end, "end": start, "timezone": "UTC"})
         assert await kit.approvals.sweep() == (0, 1)
         assert await kit.approvals.sweep() == (0, 0)
+
+
+async def test_a_critical_call_takes_a_fresh_proof_from_every_voter(url: str) -> None:
+    deed = Deed()
+    async with open_kit(url, deeds=[deed]) as kit:
+        await kit.set_policy(toolEffects={"deed": "E4"}, approvalQuorum=2)
+        task = await kit.begin(DEED)
+        approval = await kit.pending(task)
+        assert (approval.effect, approval.approval_context["reversible"]) == (4, False)
+        voters = [await kit.person(Role.OWNER), await kit.person(Role.OWNER)]
+        for voter in voters:
+            for fresh_at in (None, datetime.now(UTC) - timedelta(minutes=6)):
+                with pytest.raises(Forbidden) as refused:
+                    await kit.approvals.resolve(replace(voter, fresh_at=fresh_at), approval.id, YES)
+                assert refused.value.code == "step_up_required"
+            await kit.approvals.resolve(replace(voter, fresh_at=datetime.now(UTC)), approval.id, YES)
+        await kit.until(task, "completed")
+    assert len(deed.done) == 1

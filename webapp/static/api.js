@@ -13,6 +13,7 @@ export class Refused extends Error {
     const who = data && data.resolvedByName ? ` (${data.resolvedByName})` : "";
     super(((data && data.error) || fallback) + who);
     this.status = status;
+    this.code = (data && data.code) || "";
     this.fields = (data && data.details && data.details.fieldErrors) || {};
   }
 }

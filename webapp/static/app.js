@@ -274,7 +274,15 @@ document.addEventListener("click", async (event) => {
 
 // --- deciding ----------------------------------------------------------------------------------------
 async function decide(d, body) {
-  const answer = await api("PUT", "/api/audit/approvals/" + d.id, {version: Number(d.version), digest: d.digest, ...body});
+  let answer;
+  try { answer = await api("PUT", "/api/audit/approvals/" + d.id, {version: Number(d.version), digest: d.digest, ...body}); }
+  catch (error) {
+    if (error.code !== "step_up_required") throw error;
+    notice(say(bridge.inside ? "step-up-inside" : "step-up-outside"), true);
+    // the page stays in the address: after the login it is here again
+    if (!bridge.inside) { setUnsaved(false); login(); }
+    return;
+  }
   const word = answer.status === "pending" ? say("voted", {have: answer.approvedBy.length, need: answer.quorum}) : say({approved: "approved", rejected: "denied", changes_requested: "sent-back"}[answer.status]);
   setUnsaved(false);
   notice(word);

@@ -1,0 +1,90 @@
+"""A critical approval takes a proof of who approves that is fresh: an old session, a key, old launch data are refused."""
+
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from domain.clock import utc_now
+from simulator.launch import signed, user_field
+from storage.database import Tx
+from storage.tables import sessions
+from tests.api.conftest import TOKEN
+from tests.api.house import House, Person, Reply, open_house
+from tests.api.test_governance import path_of, question
+
+CRITICAL = {"policyConfig": {"toolEffects": {"http.post": "E4"}}}
+
+
+@pytest.fixture
+async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
+    async with open_house(url, tmp_path, telegram_bot_token=TOKEN) as opened:
+        yield opened
+
+
+async def ask(owner: Person) -> dict[str, Any]:
+    changed = await owner("PUT", f"/api/workspace/{owner.workspace_id}/settings", CRITICAL)
+    assert changed.status in (200, 201), changed
+    approval = await question(owner)
+    assert approval["effectLevel"] == "E4"
+    return approval
+
+
+async def grow_old(house: House, by: timedelta) -> None:
+    """As if every login had been that long ago."""
+
+    def work(tx: Tx) -> None:
+        tx.execute(sa.update(sessions).values(authenticated_at=utc_now() - by))
+
+    await house.services.store.write(work)
+    house.services.identity.forget()
+
+
+def refused(reply: Reply) -> bool:
+    return (reply.status, reply.code, reply.data.get("maxAgeSeconds")) == (403, "step_up_required", 300)
+
+
+async def test_an_old_login_may_deny_but_not_approve_until_it_is_made_again(house: House, owner: Person) -> None:
+    approval = await ask(owner)
+    await grow_old(house, timedelta(minutes=6))
+    assert refused(await owner("PUT", path_of(approval), {"status": "approved"}))
+    assert (await owner("GET", path_of(approval))).data["status"] == "pending"
+    again = await house.person("ada@example.com")
+    assert (await again("PUT", path_of(approval), {"status": "approved"})).status == 200
+    other = await question(owner)
+    await grow_old(house, timedelta(minutes=6))
+    assert (await owner("PUT", path_of(other), {"status": "rejected"})).status == 200
+
+
+async def test_no_key_approves_what_is_critical_and_no_grant_covers_it(owner: Person, house: House) -> None:
+    approval = await ask(owner)
+    made = await owner("POST", "/api/auth/apikey", {"name": "k", "scopes": ["approvals:resolve", "approvals:read"]})
+    key = Person(house, {"X-API-Key": made.data["key"]}, owner.login)
+    assert refused(await key("PUT", path_of(approval), {"status": "approved"}))
+    granted = await owner("PUT", path_of(approval), {"status": "approved", "grant": {"minutes": 5}})
+    assert (granted.status, list(granted.data["details"]["fieldErrors"])) == (400, ["grant"])
+    assert (await owner("PUT", path_of(approval), {"status": "approved"})).status == 200
+
+
+async def test_launch_data_is_as_old_as_its_signature(house: House) -> None:
+    def launched(ago: int) -> str:
+        return signed(
+            TOKEN, {"auth_date": str(int(time.time()) - ago), "user": user_field({"id": 5, "first_name": "A"})}
+        )
+
+    async def entered(raw: str) -> Person:
+        login = (await house.ask("POST", "/api/auth/telegram", {"initData": raw})).data
+        place = login["workspace"]["id"]
+        return Person(house, {"Authorization": f"Bearer {login['token']}", "X-Workspace-Id": place}, login)
+
+    old = await entered(launched(600))
+    approval = await ask(old)
+    assert refused(await old("PUT", path_of(approval), {"status": "approved"}))
+    bare = Person(house, {**old.headers, "Authorization": f"tma {launched(600)}"}, old.login)
+    assert refused(await bare("PUT", path_of(approval), {"status": "approved"}))
+    opened_again = await entered(launched(1))
+    assert (await opened_again("PUT", path_of(approval), {"status": "approved"})).status == 200
