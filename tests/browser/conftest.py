@@ -67,8 +67,14 @@ def logged_in(base: str, user_id: int, name: str) -> Server:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder: Path = tmp_path_factory.mktemp("serve")
+def server_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the server of this module keeps its things."""
+    return tmp_path_factory.mktemp("serve")
+
+
+@pytest.fixture(scope="module")
+def server(server_folder: Path) -> Iterator[Server]:
+    folder = server_folder
     port = free_ports(2)
     program = Program(
         folder,

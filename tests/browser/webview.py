@@ -54,11 +54,11 @@ window.TelegramWebviewProxy = {postEvent: (type, text) => {
 """
 
 
-def init_data(user_id: int, name: str, *, language: str = "en", start_param: str = "") -> str:
-    """Launch data as Telegram signs it for the bot with TOKEN."""
+def init_data(user_id: int, name: str, *, language: str = "en", start_param: str = "", ago: int = 0) -> str:
+    """Launch data as Telegram signed it `ago` seconds ago for the bot with TOKEN."""
     user = {"id": user_id, "first_name": name, "language_code": language, "allows_write_to_pm": True}
     pairs = {
-        "auth_date": str(int(time.time())),
+        "auth_date": str(int(time.time()) - ago),
         "query_id": f"AAE{time.time_ns()}",
         "user": json.dumps(user, separators=(",", ":")),
     }
@@ -80,11 +80,12 @@ async def open_app(
     language: str = "en",
     start_param: str = "",
     route: str = "",
+    ago: int = 0,
 ) -> None:
     """Open the Mini App as Telegram would, with `route` as a button's page."""
     await page.add_init_script(_MOCK.replace("THEME", json.dumps(THEMES[theme])))
     launch = {
-        "tgWebAppData": init_data(user_id, name, language=language, start_param=start_param),
+        "tgWebAppData": init_data(user_id, name, language=language, start_param=start_param, ago=ago),
         "tgWebAppVersion": "9.6",
         "tgWebAppPlatform": "android",
         "tgWebAppThemeParams": json.dumps(THEMES[theme]),
