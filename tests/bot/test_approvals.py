@@ -1,9 +1,13 @@
 """Approvals in chat: who came second, who may not, words instead of taps, four eyes, grants, undo."""
 
 import asyncio
+from dataclasses import replace
 
-from domain.actor import Role
+from domain.actor import Channel, Role
 from domain.ports import ToolCall
+from services.approval_gateway import ApprovalGateway
+from services.approval_requests import Question
+from storage.vault import Vault
 from tests.bot.kit import BotKit
 from tests.kit import Script, breaks_after_sending
 
@@ -233,3 +237,26 @@ async def test_buttons_live_on_after_a_restart(bot: BotKit):
         await tg.message("Approved by Ada")
         await tg.message("all done")
     assert len(bot.deed.done) == 1
+
+
+async def test_a_card_says_which_outside_agent_asks(bot: BotKit):
+    tg, kit = bot.telegram, bot.kit
+    key, _, _ = await bot.workspaces.create_key(
+        kit.owner, name="Release bot", role=None, scopes=["approvals:request"], days=1
+    )
+    asker = replace(kit.owner, api_key_id=key.id, scopes=frozenset({"approvals:request"}), channel=Channel.API_KEY)
+    gateway = ApprovalGateway(
+        kit.store, kit.approvals.requests, kit.governor, kit.recorder, Vault("x"), kit.bus, bot.deps.now
+    )
+    question = Question(action="deploy:production", args={"commit": "abc123"}, reason="tagged and tested")
+    async with bot.running():
+        asked = await gateway.ask(asker, question)
+        card = await tg.message("Approval needed: deploy:production")
+        for part in ("Asked by an outside agent: Release bot", "commit: abc123", "tagged and tested"):
+            assert part in card["text"]
+        labels = [b["text"] for row in card["reply_markup"]["inline_keyboard"] for b in row]
+        assert not any(label.startswith("Allow for") for label in labels)
+        tg.tap(card, "Approve")
+        await tg.message("Approved by Ada")
+        answer = await gateway.answer(asker, asked.id, wait=60)
+        assert (answer.status, answer.resolved_via) == ("approved", "chat")
