@@ -1,6 +1,7 @@
 """Approvals for agents that are not ours: they ask, people decide, the answer is polled or called back."""
 
 import asyncio
+import base64
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from domain.ids import new_id
 from domain.permissions import Action, allows, require
 from domain.receipts.canonical import canonical
 from services.approval_requests import ApprovalRequests, Question
+from services.approvals import already_decided
 from services.bus import Bus
 from services.governor import Governor
 from services.recorder import Recorder
@@ -26,6 +28,7 @@ MAX_URL = 2000
 MAX_PENDING = 100
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
 LONGEST_WAIT = 60.0
+SECRET_PREFIX = "whsec_"  # noqa: S105 - how such secrets begin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,13 @@ class Callback:
 
     url: str
     secret: str
+
+
+def webhook_key(secret: str) -> bytes:
+    """The key of a Standard Webhooks secret: `whsec_...` is base64, others are plain text. ValueError for neither."""
+    if secret.startswith(SECRET_PREFIX):
+        return base64.b64decode(secret.removeprefix(SECRET_PREFIX), validate=True)
+    return secret.encode()
 
 
 def callback_place(approval_id: str) -> str:
@@ -68,6 +78,7 @@ class ApprovalGateway:
             raise Invalid.field("expiresInSeconds", "must be between 60 and 604800")
         if callback is not None:
             _check_url(callback.url)
+            _check_secret(callback.secret)
         approval_id = new_id()
         more: dict[str, Any] = {}
         if callback is not None:
@@ -129,10 +140,18 @@ class ApprovalGateway:
             if found.run_id is not None or found.requested_by != actor.principal:
                 raise NotFound("Approval not found")
             if not self.requests.cancel(tx, found, by=actor.principal):
-                raise Conflict(f"This approval was {found.status} already", code="approval_decided")
+                raise already_decided(tx, found)
             return approvals.get(tx, actor.in_workspace, approval_id)
 
         return await self.store.write(work)
+
+
+def _check_secret(secret: str) -> None:
+    """Invalid for a secret that says it is base64 and is not: the receiver could not make the same key of it."""
+    try:
+        webhook_key(secret)
+    except ValueError:
+        raise Invalid.field("callbackSecret", f"what follows {SECRET_PREFIX} must be base64") from None
 
 
 def _check_url(url: str) -> None:

@@ -4,7 +4,6 @@ Specification: standardwebhooks.com. `webhook-id` stays the same when a message 
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ from domain.clock import Now, iso
 from domain.errors import NotFound
 from domain.outside import OutsideError
 from domain.ports import Http
-from services.approval_gateway import callback_place
+from services.approval_gateway import callback_place, webhook_key
 from services.approvals import CALLBACK_TOPIC
 from services.bus import Bus
 from services.delivery import Delivery
@@ -33,24 +32,14 @@ from storage.vault import CannotOpen, Vault
 TRIES = 30
 LONGEST_PAUSE = timedelta(hours=1)
 SECONDS = 15.0
-PREFIX = "whsec_"
 # a receiver that says so means "later"
 AGAIN = (408, 425, 429)
 
 
 def signature(secret: str, *, message_id: str, at: datetime, body: bytes) -> str:
-    """`v1,<base64 of HMAC-SHA256>` over `id.timestamp.body`; a secret `whsec_...` is base64, others are plain text."""
+    """`v1,<base64 of HMAC-SHA256>` over `id.timestamp.body`."""
     signed = b".".join((message_id.encode(), str(int(at.timestamp())).encode(), body))
-    return f"v1,{base64.b64encode(hmac.digest(_key(secret), signed, hashlib.sha256)).decode()}"
-
-
-def _key(secret: str) -> bytes:
-    if secret.startswith(PREFIX):
-        try:
-            return base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-        except (binascii.Error, ValueError):
-            pass
-    return secret.encode()
+    return f"v1,{base64.b64encode(hmac.digest(webhook_key(secret), signed, hashlib.sha256)).decode()}"
 
 
 @dataclass(frozen=True, slots=True)

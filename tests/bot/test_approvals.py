@@ -1,10 +1,15 @@
 """Approvals in chat: who came second, who may not, words instead of taps, four eyes, grants, undo."""
 
 import asyncio
+from dataclasses import replace
 
 from bot import buttons
 from domain.actor import Role
+from domain.actor import Channel, Role
 from domain.ports import ToolCall
+from services.approval_gateway import ApprovalGateway
+from services.approval_requests import Question
+from storage.vault import Vault
 from tests.bot.kit import BotKit
 from tests.kit import Script, breaks_after_sending
 
@@ -253,3 +258,24 @@ async def test_a_critical_call_is_approved_in_the_app_only(bot: BotKit):
         tg.tap(card, "Deny")
         await tg.message("Denied by Ada")
     assert bot.deed.done == []
+async def test_a_card_says_which_outside_agent_asks(bot: BotKit):
+    tg, kit = bot.telegram, bot.kit
+    key, _, _ = await bot.workspaces.create_key(
+        kit.owner, name="Release bot", role=None, scopes=["approvals:request"], days=1
+    )
+    asker = replace(kit.owner, api_key_id=key.id, scopes=frozenset({"approvals:request"}), channel=Channel.API_KEY)
+    gateway = ApprovalGateway(
+        kit.store, kit.approvals.requests, kit.governor, kit.recorder, Vault("x"), kit.bus, bot.deps.now
+    )
+    question = Question(action="deploy:production", args={"commit": "abc123"}, reason="tagged and tested")
+    async with bot.running():
+        asked = await gateway.ask(asker, question)
+        card = await tg.message("Approval needed: deploy:production")
+        for part in ("Asked by an outside agent: Release bot", "commit: abc123", "tagged and tested"):
+            assert part in card["text"]
+        labels = [b["text"] for row in card["reply_markup"]["inline_keyboard"] for b in row]
+        assert not any(label.startswith("Allow for") for label in labels)
+        tg.tap(card, "Approve")
+        await tg.message("Approved by Ada")
+        answer = await gateway.answer(asker, asked.id, wait=60)
+        assert (answer.status, answer.resolved_via) == ("approved", "chat")
