@@ -190,6 +190,47 @@ def keys_rotate(as_json: bool) -> None:
     _print(done, as_json=as_json, text=done["said"])
 
 
+@main.group("eval")
+def evaluations() -> None:
+    """Evaluations: checks that run Pilot itself, on which the states of /api/capabilities rest."""
+
+
+@evaluations.command("list")
+@click.option("--json", "as_json", is_flag=True)
+def evaluations_list(as_json: bool) -> None:
+    """The evaluations, what each looks at, and the capabilities that rest on it."""
+    from app.evals.run import described
+
+    found = described()
+    lines = [f"{e['name']}: {e['looksAt']}\n     for {', '.join(e['capabilities'])}" for e in found]
+    _print(found, as_json=as_json, text="\n".join(lines))
+
+
+@evaluations.command("run")
+@click.argument("names", nargs=-1)
+@click.option("--json", "as_json", is_flag=True)
+def evaluations_run(names: tuple[str, ...], as_json: bool) -> None:
+    """Carry out evaluations (all, or those named) on a throw-away store, and record what they found.
+
+    Exits with 1 when one fails, with 2 for a name that is none.
+    """
+    from app.evals.run import EVALUATIONS, run_evaluations
+
+    unknown = [name for name in names if name not in EVALUATIONS]
+    if unknown:
+        raise click.UsageError(f"no evaluation {', '.join(unknown)}; there are {', '.join(EVALUATIONS)}")
+    settings = _settings()
+
+    def tell(outcome: Any) -> None:
+        if not as_json:
+            click.echo("\n".join(outcome.lines()))
+
+    outcomes = run_evaluations(settings, names or tuple(EVALUATIONS), tell=tell)
+    if as_json:
+        click.echo(json.dumps([o.as_json() for o in outcomes], indent=1, default=str))
+    sys.exit(1 if any(o.passed is False for o in outcomes) else 0)
+
+
 @main.group()
 def admin() -> None:
     """The workspaces of this installation."""
