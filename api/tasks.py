@@ -54,7 +54,7 @@ class TaskBody(Texts):
     operatorId: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F-]{36}$")] | None = None  # noqa: N815
     parentTaskId: Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F-]{36}$")] | None = None  # noqa: N815
     autoRun: Annotated[bool, Field(strict=True)] = False  # noqa: N815
-    iterationBudget: Annotated[int, Field(ge=1, le=100, strict=True)] = 50  # noqa: N815
+    iterationBudget: Annotated[int, Field(ge=1, le=1000, strict=True)] = 50  # noqa: N815
     priority: Annotated[int, Field(ge=0, le=1000, strict=True)] = 0
     schedule: dict[str, Any] | None = None
     deadlineAt: datetime | None = None  # noqa: N815

@@ -74,7 +74,7 @@ class Stopping:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What one turn of the loop works on, read on one snapshot."""
+    """What one turn of the loop works on, read on one snapshot. `steps`: those the planner has not heard of yet."""
 
     run: Run
     task: Task
@@ -468,7 +468,7 @@ class RunService:
         return _View(
             run=current,
             task=task,
-            steps=runs.steps_of(tx, run.workspace_id, run.id),
+            steps=runs.steps_of(tx, run.workspace_id, run.id, after=current.history_steps),
             operator=operators.facts(tx, run.workspace_id, task.operator_id),
         )
 
@@ -514,7 +514,7 @@ class RunService:
                 operator=view.operator,
                 tools=await self.planners.tools_for(run.workspace_id, view.operator, self.toolbox),
                 history=run.history,
-                results=[_result(s) for s in view.steps if s.seq > run.history_steps],
+                results=[_result(s) for s in view.steps],
             )
         )
         if answer.call is None:
@@ -574,7 +574,7 @@ class RunService:
             workspace_id=view.run.workspace_id,
             run_id=view.run.id,
             task_id=view.task.id,
-            seq=len(view.steps) + 1,
+            seq=view.run.history_steps + len(view.steps) + 1,
             tool=call.tool[:120],
             effect=int(tool.spec.effect) if tool is not None else int(Effect.E3),
             call_id=call.call_id[:120],
