@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import replace
 
 from bot import buttons
-from domain.actor import Role
 from domain.actor import Channel, Role
 from domain.ports import ToolCall
 from services.approval_gateway import ApprovalGateway
@@ -258,6 +257,8 @@ async def test_a_critical_call_is_approved_in_the_app_only(bot: BotKit):
         tg.tap(card, "Deny")
         await tg.message("Denied by Ada")
     assert bot.deed.done == []
+
+
 async def test_a_card_says_which_outside_agent_asks(bot: BotKit):
     tg, kit = bot.telegram, bot.kit
     key, _, _ = await bot.workspaces.create_key(
