@@ -40,7 +40,7 @@ from domain.policy.decide import Finding
 from domain.tasks import Mode
 from services.approval_gateway import LONGEST_WAIT, Callback
 from services.approval_requests import Question
-from services.approvals import GrantWish, Wish
+from services.approvals import GrantWish, Resolution, Wish
 from services.audit import AuditFilter
 
 governance = Endpoints("governance")
@@ -179,7 +179,9 @@ async def list_approvals(call: Call, query: ApprovalsQuery) -> Any:
         before=read_cursor(query.cursor),
     )
     last = cursor_of(found[-1].requested_at, found[-1].id) if found else None
-    return page(call, [wire.approval(a) for a in found], limit=query.limit, cursor=last)
+    by = await call.services.approvals.approved_by(call.actor, found)
+    rows = [wire.approval(a, approved_by=by.get(a.id, ())) for a in found]
+    return page(call, rows, limit=query.limit, cursor=last)
 
 
 @route(
@@ -187,7 +189,9 @@ async def list_approvals(call: Call, query: ApprovalsQuery) -> Any:
 )
 async def get_approval(call: Call, approval_id: str) -> Any:
     """One approval."""
-    return wire.approval(await call.services.approvals.get(call.actor, approval_id))
+    found = await call.services.approvals.get(call.actor, approval_id)
+    by = await call.services.approvals.approved_by(call.actor, [found])
+    return wire.approval(found, approved_by=by.get(found.id, ()))
 
 
 @route(
@@ -300,9 +304,9 @@ async def resolve_batch(call: Call, body: BatchBody) -> Any:
         items.append((item.id, wish))
     answers = await call.services.approvals.resolve_many(call.actor, items)
     return [
-        {"id": name, "ok": False, "error": str(got), "code": got.code, **got.details}
-        if isinstance(got, Conflict | Gone)
-        else {"id": name, "ok": True, "approval": wire.approval(got.approval)}
+        {"id": name, "ok": True, "approval": wire.approval(got.approval, approved_by=got.approved_by)}
+        if isinstance(got, Resolution)
+        else {"id": name, "ok": False, "error": str(got), "code": got.code, **got.details}
         for name, got in answers
     ]
 

@@ -531,6 +531,7 @@ class ApprovalOut(Out):
     status: ApprovalStatusName
     version: int
     quorum: int
+    deciders: list[str]
     approved_by: list[str]
     requested_by: str
     resolved_by: str | None

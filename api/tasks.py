@@ -299,7 +299,7 @@ async def get_run(call: Call, run_id: str) -> Any:
 @route(
     "POST",
     "/api/runs/{run_id}/steps/{step_id}/settle",
-    action=Action.APPROVAL_RESOLVE,
+    action=Action.RUN_SETTLE,
     errors=(NotFound, Conflict),
     response=StepOut,
 )

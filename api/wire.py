@@ -150,6 +150,7 @@ def approval(a: Approval, *, approved_by: Sequence[str] = ()) -> dict[str, Any]:
         "status": a.status,
         "version": a.version,
         "quorum": a.quorum,
+        "deciders": list(a.circle.named),
         "approvedBy": list(approved_by),
         "requestedBy": a.requested_by,
         "resolvedBy": a.resolved_by,

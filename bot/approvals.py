@@ -116,6 +116,9 @@ async def _ask(ctx: Ctx, wanted: ApprovalTap, state: FSMContext) -> None:
             details["resolvedByName"] = card.resolver
         await ctx.answer(views.late_answer(ctx.t, details), alert=True)
         return
+    refused = (await ctx.deps.approvals.standing(ctx.who, [approval]))[approval.id].refused
+    if refused is not None:
+        raise refused
     deny = wanted.verb == buttons.DENY_REASON
     await state.set_data(
         {

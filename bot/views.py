@@ -92,6 +92,8 @@ def approval_card(t: Texts, card: ApprovalCard, links: Links, *, private: bool, 
         t("card-reversible", answer=t("yes" if context.get("reversible") else "no")),
         t("card-critical") if live and a.critical else None,
         _quorum(t, card) if a.quorum > 1 else None,
+        t("card-owner-needed") if live and a.quorum > 1 and a.circle.critical else None,
+        t("card-unmet") if live and card.unmet else None,
         Text(t("card-expires"), " ", moment(a.expires_at)) if live and a.expires_at is not None else None,
         t("card-nothing") if live and a.expires_at is not None else None,
         Text(t("card-digest"), " ", Code(a.short_digest), " · ", t("card-version", version=a.version)),
@@ -140,7 +142,9 @@ def _live_buttons(t: Texts, a: Approval, links: Links, *, private: bool) -> Sequ
             tap(t("button-changes"), buttons.approval(a, buttons.CHANGES)),
         ),
         (
-            tap(t("button-grant"), buttons.approval(a, buttons.GRANT)) if a.task_id is not None else None,
+            tap(t("button-grant"), buttons.approval(a, buttons.GRANT))
+            if a.task_id is not None and a.quorum == 1
+            else None,
             in_app(t("button-open")),
         )
         if not a.critical

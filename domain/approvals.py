@@ -1,10 +1,15 @@
 """An approval: one durable question to a person, its states and its answer. No I/O here."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from domain.actor import Actor, Role
+from domain.errors import Forbidden
+from domain.governance import Effect
+from domain.permissions import Action, roles_for
 from domain.receipts.canonical import payload_hash
 
 
@@ -38,6 +43,79 @@ class Via(StrEnum):
     API = "api"
     CLI = "cli"
     SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Decider:
+    """Somebody of the workspace, as far as deciding goes."""
+
+    user_id: str
+    role: Role
+
+
+def sees_own_only(actor: Actor) -> bool:
+    """Whether this person sees only the approvals that name them."""
+    return actor.role is Role.MEMBER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circle:
+    """Who may decide a question: the named people whatever their role, or else everybody of `role` and above.
+
+    With `quorum` above one, who asked is not among them. E4 takes an owner where nobody is named: as the one
+    who decides, or as one of those who approve.
+    """
+
+    quorum: int
+    named: Sequence[str]
+    role: Role
+    effect: int
+
+    @property
+    def critical(self) -> bool:
+        """Whether an owner must be among those who approve."""
+        return self.effect >= Effect.E4 and not self.named
+
+    @property
+    def least(self) -> Role:
+        """The weakest role that may decide where nobody is named."""
+        return Role.OWNER if self.critical and self.quorum == 1 else self.role
+
+    def refusal(self, who: Decider, *, asked_by: str | None = None) -> Forbidden | None:
+        """Why this person may not decide; None when they may."""
+        if self.named:
+            if who.user_id not in self.named:
+                return Forbidden("this approval names other people to decide", code="not_a_decider")
+        elif who.role.rank < self.least.rank:
+            return Forbidden(
+                "insufficient workspace role",
+                code="insufficient_role",
+                details={
+                    "action": "resolve approvals of E4" if self.critical else "resolve approvals",
+                    "requiredRole": self.least.value,
+                    "currentRole": who.role.value,
+                },
+            )
+        if self.quorum > 1 and asked_by == who.user_id:
+            return Forbidden("who asked for it cannot be one of its approvers", code="requester_excluded")
+        return None
+
+    def able(self, people: Iterable[Decider], *, asked_by: str | None = None) -> Sequence[Decider]:
+        """Those of `people` who may decide."""
+        return [who for who in people if self.refusal(who, asked_by=asked_by) is None]
+
+    def at_worst(self, people: Iterable[Decider]) -> int:
+        """How many of `people` may approve when one of them asks, if any of them may ask."""
+        able = self.able(people)
+        asking = roles_for(Action.TASK_RUN)
+        one_asks = self.quorum > 1 and any(who.role in asking for who in able)
+        return len(able) - one_asks
+
+    def enough(self, approved_by: Iterable[Decider], *, asked_by: str | None = None) -> bool:
+        """Whether the yes of these people is a yes."""
+        counted = self.able(approved_by, asked_by=asked_by)
+        an_owner = not self.critical or any(who.role is Role.OWNER for who in counted)
+        return len(counted) >= self.quorum and an_owner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +154,16 @@ class Approval:
     @property
     def pending(self) -> bool:
         return self.status == ApprovalStatus.PENDING
+
+    @property
+    def circle(self) -> Circle:
+        """Who may decide it; the role is the one the policy had when it was asked."""
+        return Circle(
+            quorum=self.quorum,
+            named=tuple(self.deciders or ()),
+            role=Role(self.approval_context.get("approverRole") or Role.OWNER),
+            effect=self.effect,
+        )
 
     @property
     def short_digest(self) -> str:

@@ -41,6 +41,7 @@ class Action(StrEnum):
     TASK_RUN = "task:run"
     TASK_CANCEL = "task:cancel"
     TASK_DELETE = "task:delete"
+    RUN_SETTLE = "run:settle"
     OPERATOR_READ = "operator:read"
     OPERATOR_WRITE = "operator:write"
     KNOWLEDGE_READ = "knowledge:read"
@@ -48,6 +49,7 @@ class Action(StrEnum):
     APPROVAL_READ = "approval:read"
     APPROVAL_RESOLVE = "approval:resolve"
     APPROVAL_REQUEST = "approval:request"
+    GRANT_CREATE = "grant:create"
     GRANT_LIST = "grant:list"
     GRANT_REVOKE = "grant:revoke"
     AUDIT_READ = "audit:read"
@@ -64,13 +66,15 @@ class Action(StrEnum):
 class Rule:
     """The weakest role that may, in the words of a refusal, and the scope an API key must carry.
 
-    `explicit` actions are never in the reach of a key without that scope, even an unrestricted one.
+    `explicit` actions are never in the reach of a key without that scope, even an unrestricted one. `note` says what
+    else is asked, where the table is not the last word.
     """
 
     role: Role
     phrase: str
     scope: str
     explicit: bool = False
+    note: str = ""
 
 
 _M, _P, _O = Role.MEMBER, Role.PARTNER, Role.OWNER
@@ -103,13 +107,18 @@ TABLE: dict[Action, Rule] = {
     Action.TASK_RUN: Rule(_P, "run workspace tasks", "tasks:write"),
     Action.TASK_CANCEL: Rule(_P, "cancel workspace tasks", "tasks:write"),
     Action.TASK_DELETE: Rule(_P, "delete workspace tasks", "tasks:write"),
+    Action.RUN_SETTLE: Rule(_O, "settle interrupted calls", "approvals:resolve", explicit=True),
     Action.OPERATOR_READ: Rule(_M, "view operators", "operators:read"),
     Action.OPERATOR_WRITE: Rule(_O, "change operators", "operators:write", explicit=True),
     Action.KNOWLEDGE_READ: Rule(_M, "search knowledge", "knowledge:read"),
     Action.KNOWLEDGE_WRITE: Rule(_P, "write knowledge", "knowledge:write"),
-    Action.APPROVAL_READ: Rule(_P, "view approvals", "approvals:read"),
-    Action.APPROVAL_RESOLVE: Rule(_O, "resolve approvals", "approvals:resolve", explicit=True),
+    # the last word has `domain.approvals.Circle`
+    Action.APPROVAL_READ: Rule(_M, "view approvals", "approvals:read", note="members: those that name them"),
+    Action.APPROVAL_RESOLVE: Rule(
+        _M, "resolve approvals", "approvals:resolve", explicit=True, note="who the policy lets decide"
+    ),
     Action.APPROVAL_REQUEST: Rule(_P, "request approvals", "approvals:request"),
+    Action.GRANT_CREATE: Rule(_O, "give standing permissions", "approvals:resolve", explicit=True),
     Action.GRANT_LIST: Rule(_P, "view grants", "approvals:read"),
     Action.GRANT_REVOKE: Rule(_O, "revoke grants", "approvals:resolve", explicit=True),
     Action.AUDIT_READ: Rule(_P, "view audit ledger", "audit:read"),
@@ -175,5 +184,6 @@ def as_markdown() -> str:
     for action, rule in TABLE.items():
         may = [("yes" if role.rank >= rule.role.rank else "-") for role in Role]
         scope = f"`{rule.scope}`" + (" (must be named)" if rule.explicit else "")
-        lines.append(f"| `{action.value}` | {rule.phrase} | {' | '.join(may)} | {scope} |")
+        what = f"{rule.phrase} ({rule.note})" if rule.note else rule.phrase
+        lines.append(f"| `{action.value}` | {what} | {' | '.join(may)} | {scope} |")
     return "\n".join(lines) + "\n"

@@ -88,6 +88,7 @@ class PolicyConfig(_Section):
     approvalTtlMinutes: int = Field(default=1440, ge=1, le=43_200, strict=True)  # noqa: N815
     approvalQuorum: int = Field(default=1, ge=1, le=10, strict=True)  # noqa: N815
     approvers: list[Name] = Field(default_factory=list, max_length=50)
+    approverRole: Literal["owner", "partner"] = "owner"  # noqa: N815
     approvalFrom: Literal["E1", "E2", "E3"] = "E3"  # noqa: N815
     allowedHosts: list[str] = Field(default_factory=list, max_length=200)  # noqa: N815
     packs: list[str] = Field(default_factory=list, max_length=len(PACKS))

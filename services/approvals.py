@@ -4,7 +4,7 @@ The decision, its receipt and the queueing of the run's next segment are one tra
 Everybody else gets the true outcome, and every copy of the card is edited to it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,13 +15,15 @@ from domain.approvals import (
     STEP_UP_WITHIN,
     Approval,
     ApprovalStatus,
+    Decider,
     Via,
     digest_of_call,
     proven_lately,
+    sees_own_only,
 )
 from domain.audit import AuditAction
 from domain.clock import Now, iso
-from domain.errors import Conflict, Forbidden, Gone, Invalid
+from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound, PilotError
 from domain.ids import new_id
 from domain.permissions import Action, require
 from domain.runs import RunState, StepState
@@ -74,6 +76,14 @@ class Resolution:
     approved_by: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """`refused` says why a person may not decide. `can_be_met` is False when too few people could ever approve."""
+
+    refused: Forbidden | None
+    can_be_met: bool
+
+
 @dataclass(frozen=True, slots=True)
 class ApprovalService:
     """Lists and decides approvals, and sweeps those nobody decided."""
@@ -100,19 +110,51 @@ class ApprovalService:
         require(actor, Action.APPROVAL_READ)
         return await self.store.read(
             lambda tx: approvals.find(
-                tx, actor.in_workspace, limit=limit, status=status, task_id=task_id, before=before
+                tx,
+                actor.in_workspace,
+                limit=limit,
+                status=status,
+                task_id=task_id,
+                before=before,
+                naming=actor.user_id if sees_own_only(actor) else None,
             )
         )
 
     async def get(self, actor: Actor, approval_id: str) -> Approval:
-        """One approval."""
+        """One approval; NotFound also for a member whom it does not name."""
         require(actor, Action.APPROVAL_READ)
-        return await self.store.read(lambda tx: approvals.get(tx, actor.in_workspace, approval_id))
+        found = await self.store.read(lambda tx: approvals.get(tx, actor.in_workspace, approval_id))
+        if sees_own_only(actor) and actor.user_id not in found.circle.named:
+            raise NotFound("Approval not found")
+        return found
 
-    async def voters(self, actor: Actor, approval: Approval) -> Sequence[str]:
-        """User ids of who approved this version so far, in order."""
+    async def approved_by(self, actor: Actor, found: Sequence[Approval]) -> Mapping[str, Sequence[str]]:
+        """User ids of who approved each of these so far, in order; only questions that take several people have any."""
         require(actor, Action.APPROVAL_READ)
-        return await self.store.read(lambda tx: approvals.voters(tx, approval))
+        several = [one for one in found if one.quorum > 1]
+        if not several:
+            return {}
+        return await self.store.read(lambda tx: {one.id: _ids(approvals.voters(tx, one)) for one in several})
+
+    async def standing(self, actor: Actor, found: Sequence[Approval]) -> Mapping[str, Standing]:
+        """What this person may do about each of these, and whether they can be approved at all."""
+        require(actor, Action.APPROVAL_READ)
+
+        def work(tx: Tx) -> Mapping[str, Standing]:
+            people = approvals.people(tx, actor.in_workspace)
+            return {one.id: self._standing(tx, actor, one, people) for one in found}
+
+        return await self.store.read(work)
+
+    def _standing(self, tx: Tx, actor: Actor, approval: Approval, people: Sequence[Decider]) -> Standing:
+        asked_by = asker_of(tx, approval)
+        refused: Forbidden | None
+        try:
+            require(actor, Action.APPROVAL_RESOLVE)
+            refused = approval.circle.refusal(_decider(actor), asked_by=asked_by)
+        except Forbidden as error:
+            refused = error
+        return Standing(refused=refused, can_be_met=approval.circle.enough(people, asked_by=asked_by))
 
     async def workspace_of(self, approval_id: str) -> str | None:
         """Where an approval belongs; what its reader may see is decided there."""
@@ -123,32 +165,34 @@ class ApprovalService:
         require(actor, Action.APPROVAL_RESOLVE)
         if wish.status not in DECISIONS:
             raise Invalid.field("status", "must be approved, rejected or changes_requested")
-        return await self.store.write(lambda tx: self._resolve(tx, actor, approval_id, wish))
+        done = await self.store.write(lambda tx: self._resolve(tx, actor, approval_id, wish))
+        if isinstance(done, Resolution):
+            return done
+        raise done
 
     async def resolve_many(
         self, actor: Actor, items: Sequence[tuple[str, Wish]]
-    ) -> Sequence[tuple[str, Resolution | Conflict | Gone]]:
+    ) -> Sequence[tuple[str, Resolution | PilotError]]:
         """Decide exactly the named ones, each on its own; never "everything that is pending"."""
-        answers: list[tuple[str, Resolution | Conflict | Gone]] = []
+        require(actor, Action.APPROVAL_RESOLVE)
+        answers: list[tuple[str, Resolution | PilotError]] = []
         for approval_id, wish in items:
             try:
                 answers.append((approval_id, await self.resolve(actor, approval_id, wish)))
-            except (Conflict, Gone) as refused:
+            except (NotFound, Forbidden, Conflict, Gone) as refused:
+                # what was decided before this one stands, and its answer must not be lost
                 answers.append((approval_id, refused))
         return answers
 
-    def _resolve(self, tx: Tx, actor: Actor, approval_id: str, wish: Wish) -> Resolution:
+    def _resolve(self, tx: Tx, actor: Actor, approval_id: str, wish: Wish) -> Resolution | Gone:
+        """The decision. What expired meanwhile is settled as such, and that is kept: Gone is returned, not raised."""
         self.recorder.serialize(tx, actor.in_workspace)
-        approval = approvals.get(tx, actor.in_workspace, approval_id, lock=True)
+        approval = self._entitled(tx, actor, approval_id)
         now = self.now()
-        if not approval.pending:
-            raise already_decided(tx, approval)
         if approval.expires_at is not None and approval.expires_at <= now:
-            self._settle(tx, approval, ApprovalStatus.EXPIRED, principal="system", via=Via.SYSTEM, note=None)
-            raise Gone(
-                "This approval has expired", code="approval_expired", details={"expiredAt": iso(approval.expires_at)}
+            return already_expired(
+                tx, self._settle(tx, approval, ApprovalStatus.EXPIRED, principal="system", via=Via.SYSTEM, note=None)
             )
-        self._check_entitled(tx, approval, actor)
         if wish.version is not None and wish.version != approval.version:
             raise Conflict(
                 "this approval was changed meanwhile", code="stale_version", details={"version": approval.version}
@@ -160,31 +204,37 @@ class ApprovalService:
         if approval.run_id is None and wish.status is ApprovalStatus.APPROVED:
             self._check_outside(tx, approval, wish)
         if wish.status is ApprovalStatus.APPROVED and approval.quorum > 1:
-            approvals.vote(tx, approval, user_id=actor.user_id, choice="approved", now=now)
+            if wish.grant is not None:
+                raise Invalid.field("grant", "what takes several people is approved for this once only")
+            new = approvals.vote(tx, approval, user_id=actor.user_id, choice="approved", now=now)
             voters = approvals.voters(tx, approval)
-            if len(voters) < approval.quorum:
-                self._voted(tx, approval, actor, voters)
-                return Resolution(approval=approval, counted=False, approved_by=voters)
+            if not approval.circle.enough(voters):
+                if new:
+                    self._voted(tx, approval, actor, _ids(voters))
+                return Resolution(approval=approval, counted=False, approved_by=_ids(voters))
         grant_id = None
         if wish.grant is not None and wish.status is ApprovalStatus.APPROVED:
             grant_id = self._grant(tx, approval, actor, wish.grant)
         settled = self._settle(
             tx, approval, wish.status, principal=actor.principal, via=wish.via, note=wish.note, grant_id=grant_id
         )
-        return Resolution(approval=settled, counted=True, approved_by=approvals.voters(tx, approval))
-
-    def _check_entitled(self, tx: Tx, approval: Approval, actor: Actor) -> None:
-        if approval.deciders and actor.user_id not in approval.deciders:
-            raise Forbidden("this approval names other people to decide", code="not_a_decider")
-        if approval.quorum > 1 and self._asked_by(tx, approval) == actor.user_id:
-            raise Forbidden("who asked for it cannot be one of its approvers", code="requester_excluded")
+        return Resolution(approval=settled, counted=True, approved_by=_ids(approvals.voters(tx, approval)))
 
     @staticmethod
-    def _asked_by(tx: Tx, approval: Approval) -> str | None:
-        """The person behind a question: who started the run, or asked, or made the key that asked."""
-        if approval.run_id is not None:
-            return runs.get(tx, approval.workspace_id, approval.run_id).started_by
-        return recipients.person_behind(tx, approval.requested_by)
+    def _entitled(tx: Tx, actor: Actor, approval_id: str) -> Approval:
+        """The pending approval, locked, if this person may decide it.
+
+        Who may not hears that first; who may hears the true outcome when there is one already.
+        """
+        approval = approvals.get(tx, actor.in_workspace, approval_id, lock=True)
+        who = _decider(actor)
+        refused = approval.circle.refusal(who)
+        if refused is None and not approval.pending:
+            raise already_decided(tx, approval)
+        refused = refused or approval.circle.refusal(who, asked_by=asker_of(tx, approval))
+        if refused is not None:
+            raise refused
+        return approval
 
     @staticmethod
     def _check_critical(actor: Actor, wish: Wish, now: datetime) -> None:
@@ -304,7 +354,7 @@ class ApprovalService:
             self.runs.resume(tx, run, not_before=approval.execute_after)
 
     def _grant(self, tx: Tx, approval: Approval, actor: Actor, wish: GrantWish) -> str:
-        require(actor, Action.APPROVAL_RESOLVE)
+        require(actor, Action.GRANT_CREATE)
         if not 1 <= wish.minutes <= MAX_GRANT.total_seconds() / 60:
             raise Invalid.field("grant.minutes", "must be between 1 and 43200")
         if wish.max_uses is not None and not 1 <= wish.max_uses <= 10_000:
@@ -344,16 +394,13 @@ class ApprovalService:
 
         def work(tx: Tx) -> Approval:
             self.recorder.serialize(tx, actor.in_workspace)
-            approval = approvals.get(tx, actor.in_workspace, approval_id, lock=True)
-            if not approval.pending:
-                raise already_decided(tx, approval)
+            approval = self._entitled(tx, actor, approval_id)
             if version != approval.version:
                 raise Conflict(
                     "this approval was changed meanwhile", code="stale_version", details={"version": approval.version}
                 )
             if approval.step_id is None:
                 raise Conflict("only a step of a run can be edited", code="not_editable")
-            self._check_entitled(tx, approval, actor)
             tool = self.toolbox.get(approval.action)
             problem = "the tool is gone" if tool is None else self.toolbox.problem(approval.action, args)
             if tool is None or problem is not None:
@@ -409,6 +456,9 @@ class ApprovalService:
         def work(tx: Tx) -> Approval:
             self.recorder.serialize(tx, actor.in_workspace)
             approval = approvals.get(tx, actor.in_workspace, approval_id, lock=True)
+            refused = approval.circle.refusal(_decider(actor))
+            if refused is not None:
+                raise refused
             now = self.now()
             open_still = approval.execute_after is not None and approval.execute_after > now
             if approval.status != ApprovalStatus.APPROVED or not open_still or approval.run_id is None:
@@ -560,15 +610,40 @@ def _reminder_due(approval: Approval, now: datetime) -> int:
     return 2 if used >= 0.9 else 1 if used >= 0.5 else 0
 
 
+def asker_of(tx: Tx, approval: Approval) -> str | None:
+    """The person behind a question: who started the run, or asked, or made the key that asked."""
+    if approval.run_id is not None:
+        return runs.get(tx, approval.workspace_id, approval.run_id).started_by
+    return recipients.person_behind(tx, approval.requested_by)
+
+
+def _decider(actor: Actor) -> Decider:
+    assert actor.role is not None
+    return Decider(actor.user_id, actor.role)
+
+
+def _ids(people: Sequence[Decider]) -> Sequence[str]:
+    return [who.user_id for who in people]
+
+
 def already_decided(tx: Tx, approval: Approval) -> Conflict | Gone:
     """The true outcome, for whoever came second: what, who, when and where."""
-    details = {
+    if approval.status == ApprovalStatus.EXPIRED:
+        return already_expired(tx, approval)
+    message = f"This approval was {approval.status} already"
+    return Conflict(message, code="approval_decided", details=_outcome(tx, approval))
+
+
+def already_expired(tx: Tx, approval: Approval) -> Gone:
+    """Nobody decided in time."""
+    return Gone("This approval has expired", code="approval_expired", details=_outcome(tx, approval))
+
+
+def _outcome(tx: Tx, approval: Approval) -> dict[str, Any]:
+    return {
         "status": approval.status,
         "resolvedBy": approval.resolved_by,
         "resolvedByName": recipients.name_of_principal(tx, approval.resolved_by),
         "resolvedAt": iso(approval.resolved_at),
         "resolvedVia": approval.resolved_via,
     }
-    if approval.status == ApprovalStatus.EXPIRED:
-        return Gone("This approval has expired", code="approval_expired", details=details)
-    return Conflict(f"This approval was {approval.status} already", code="approval_decided", details=details)

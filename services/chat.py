@@ -15,6 +15,7 @@ from domain.receipts.receipt import parse, verify
 from domain.runs import Run, Step, StepState, UncertainChoice
 from domain.tasks import Task
 from services.approval_requests import shown_args
+from services.approvals import asker_of
 from services.ledger import DamagedLog, Ledger
 from services.notices import TELEGRAM, Notices
 from services.runs import RunService
@@ -55,12 +56,14 @@ class ApprovalCard:
     resolver: str | None
     # who asks, where it is nobody of ours
     asker: str | None = None
+    # too few people are left who may approve it
+    unmet: bool = False
 
     @property
     def mark(self) -> str:
         """Changes whenever the card would look different."""
         a = self.approval
-        return f"{a.status}:{a.version}:{len(self.approved_by)}:{a.resolved_at}"
+        return f"{a.status}:{a.version}:{len(self.approved_by)}:{a.resolved_at}:{self.unmet}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -493,7 +496,7 @@ def _card(tx: Tx, approval_id: str) -> ApprovalCard | None:
     if workspace_id is None:
         return None
     approval = approvals.get(tx, workspace_id, approval_id)
-    voters = list(approvals.voters(tx, approval))
+    voters = [who.user_id for who in approvals.voters(tx, approval)]
     by = approval.resolved_by or ""
     resolver_id = by.removeprefix("user:") if by.startswith("user:") else None
     known = chat_people.names(tx, [*voters, *([resolver_id] if resolver_id else [])])
@@ -502,7 +505,12 @@ def _card(tx: Tx, approval_id: str) -> ApprovalCard | None:
         approved_by=[known.get(v, "?") for v in voters],
         resolver=known.get(resolver_id, by) if resolver_id else (by or None),
         asker=None if approval.run_id is not None else recipients.name_of_principal(tx, approval.requested_by),
+        unmet=approval.pending and not _can_be_met(tx, approval),
     )
+
+
+def _can_be_met(tx: Tx, approval: Approval) -> bool:
+    return approval.circle.enough(approvals.people(tx, approval.workspace_id), asked_by=asker_of(tx, approval))
 
 
 def _run_card(tx: Tx, workspace_id: str, run_id: str) -> RunCard | None:

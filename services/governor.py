@@ -40,6 +40,7 @@ class ApprovalRules:
     ttl_minutes: int
     quorum: int
     deciders: Sequence[str]
+    role: str
     undo_seconds: int
 
 
@@ -91,6 +92,7 @@ class Governor:
             ttl_minutes=policy.approvalTtlMinutes,
             quorum=policy.approvalQuorum,
             deciders=policy.approvers,
+            role=policy.approverRole,
             undo_seconds=policy.undoSeconds,
         )
 

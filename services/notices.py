@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from domain.actor import Role
 from domain.approvals import Approval
 from domain.clock import Now
 from domain.permissions import Action, roles_for
@@ -43,14 +44,18 @@ class Notices:
         )
         tx.on_commit(lambda: self.bus.woke(OUTBOX_TOPIC))
 
-    def _deciders(self, tx: Tx, workspace_id: str, named: Sequence[str] | None) -> Sequence[Recipient]:
-        if named:
-            return recipients.named(tx, workspace_id, named)
-        return recipients.with_roles(tx, workspace_id, [r.value for r in roles_for(Action.APPROVAL_RESOLVE)])
+    @staticmethod
+    def _deciders(tx: Tx, approval: Approval) -> Sequence[Recipient]:
+        """Who may decide and can be written to."""
+        circle = approval.circle
+        if circle.named:
+            return recipients.named(tx, approval.workspace_id, circle.named)
+        roles = [role.value for role in Role if role.rank >= circle.least.rank]
+        return recipients.with_roles(tx, approval.workspace_id, roles)
 
     def approval_asked(self, tx: Tx, approval: Approval) -> None:
         """A card for everybody who may decide and can be written to."""
-        for person in self._deciders(tx, approval.workspace_id, approval.deciders):
+        for person in self._deciders(tx, approval):
             self.put(
                 tx,
                 workspace_id=approval.workspace_id,
@@ -71,7 +76,7 @@ class Notices:
 
     def approval_reminder(self, tx: Tx, approval: Approval, *, stage: int) -> None:
         """A reminder to everybody who may still decide."""
-        for person in self._deciders(tx, approval.workspace_id, approval.deciders):
+        for person in self._deciders(tx, approval):
             self.put(
                 tx,
                 workspace_id=approval.workspace_id,
@@ -108,8 +113,9 @@ class Notices:
         )
 
     def run_uncertain(self, tx: Tx, run: Run, *, step_id: str, attempt: int) -> None:
-        """A call was interrupted while it was under way: the people who may decide are asked what to do."""
-        for person in self._deciders(tx, run.workspace_id, None):
+        """A call was interrupted while it was under way: the people who may say so are asked what to do."""
+        roles = [role.value for role in roles_for(Action.RUN_SETTLE)]
+        for person in recipients.with_roles(tx, run.workspace_id, roles):
             self.put(
                 tx,
                 workspace_id=run.workspace_id,

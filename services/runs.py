@@ -275,7 +275,7 @@ class RunService:
         self, actor: Actor, run_id: str, step_id: str, choice: UncertainChoice, *, via: str
     ) -> Step:
         """A person says what became of a call that was interrupted; Conflict when that was said already."""
-        require(actor, Action.APPROVAL_RESOLVE)
+        require(actor, Action.RUN_SETTLE)
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> Step:

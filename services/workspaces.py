@@ -7,20 +7,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.actor import Actor, Channel, Role
+from domain.approvals import ApprovalStatus, Circle, Decider
 from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
+from domain.governance import Effect
 from domain.ids import new_id
 from domain.permissions import SCOPES, Action, require
 from domain.policy.effective import effective
 from domain.policy.rules import RuleEngine, RuleError
-from domain.settings_schema import WorkspaceSettings, load, merge
+from domain.settings_schema import PolicyConfig, WorkspaceSettings, load, merge
 from domain.tasks import Mode
 from services.email_login import normal_address
 from services.identity import KEY_PREFIX, IdentityService, Login
 from services.ledger import Facts
+from services.notices import Notices
 from services.recorder import Recorder
-from storage import accounts, audit, chat, inbox, outbox, receipts, runs, settings, workspaces
+from storage import accounts, approvals, audit, chat, inbox, outbox, receipts, runs, settings, workspaces
 from storage.accounts import ApiKey, Invite, Session, User
 from storage.database import Store, Tx
 from storage.settings import StoredSettings
@@ -30,6 +33,7 @@ from storage.workspaces import Member, Workspace
 INVITE_LIFE = timedelta(days=7)
 KEY_LIFE = timedelta(days=365)
 GRACE_DAYS = 30
+MAX_REDRAWN = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +104,7 @@ class WorkspaceService:
         stored = settings.get(tx, workspace_id, lock=True)
         before = _loaded(stored)
         after = merged(before, patch, rules=self.rules)
+        _check_deciders(before.policy, after.policy, approvals.people(tx, workspace_id))
         sections = after.as_json()
         settings.put(
             tx,
@@ -295,7 +300,7 @@ class WorkspaceService:
             if not workspaces.set_role(tx, workspace.id, user_id, role.value):
                 raise NotFound("Member not found")
             self._note(tx, actor, AuditAction.MEMBER_ROLE_CHANGED, user_id, {"role": role.value})
-            self.identity.forget_after(tx)
+            self._people_changed(tx, workspace.id)
 
         await self.store.write(work)
 
@@ -311,7 +316,7 @@ class WorkspaceService:
                 workspaces.set_role(tx, workspace.id, workspace.owner_id, Role.PARTNER.value)
             workspaces.change(tx, workspace.id, now=self.now(), owner_id=user_id)
             self._note(tx, actor, AuditAction.WORKSPACE_TRANSFERRED, user_id, {"from": workspace.owner_id})
-            self.identity.forget_after(tx)
+            self._people_changed(tx, workspace.id)
 
         await self.store.write(work)
 
@@ -334,9 +339,16 @@ class WorkspaceService:
                 raise NotFound("Member not found")
             accounts.revoke_keys_of_member(tx, workspace.id, user_id, now=self.now())
             self._note(tx, actor, action, user_id, {})
-            self.identity.forget_after(tx)
+            self._people_changed(tx, workspace.id)
 
         await self.store.write(work)
+
+    def _people_changed(self, tx: Tx, workspace_id: str) -> None:
+        """Who may do what is looked up anew, and open questions say whether enough people are left to approve them."""
+        self.identity.forget_after(tx)
+        notices = Notices(self.recorder.bus, self.now)
+        for approval in approvals.find(tx, workspace_id, status=ApprovalStatus.PENDING.value, limit=MAX_REDRAWN):
+            notices.approval_changed(tx, approval)
 
     # --- invites ----------------------------------------------------------------------------------
 
@@ -633,6 +645,25 @@ def merged(before: WorkspaceSettings, patch: Any, *, rules: RuleEngine) -> Works
                 },
             ) from None
     return after
+
+
+def _check_deciders(before: PolicyConfig, after: PolicyConfig, people: Sequence[Decider]) -> None:
+    """Invalid when a change names somebody who is not here, or asks for more people than could ever approve."""
+    here = {who.user_id for who in people}
+    for user_id in after.approvers:
+        if user_id not in before.approvers and user_id not in here:
+            raise Invalid.field("policyConfig.approvers", f"{user_id[:60]} is not in this workspace")
+    names = ("approvalQuorum", "approvers", "approverRole")
+    changed = [name for name in names if getattr(before, name) != getattr(after, name)]
+    circle = Circle(
+        quorum=after.approvalQuorum, named=after.approvers, role=Role(after.approverRole), effect=int(Effect.E3)
+    )
+    able = circle.at_worst(people)
+    if changed and able < circle.quorum:
+        raise Invalid.field(
+            f"policyConfig.{changed[0]}",
+            f"{circle.quorum} people would have to approve, and there are {able} who may besides whoever asks",
+        )
 
 
 def _loaded(stored: StoredSettings) -> WorkspaceSettings:

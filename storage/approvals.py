@@ -7,10 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from domain.approvals import Approval, ApprovalStatus
+from domain.actor import Role
+from domain.approvals import Approval, ApprovalStatus, Decider
 from domain.errors import NotFound
 from storage.database import Tx
-from storage.tables import approval_votes, approvals, grants
+from storage.tables import approval_votes, approvals, grants, workspace_members
 from storage.values import columns_of, to_value
 
 COLUMNS = columns_of(approvals, Approval)
@@ -67,14 +68,18 @@ def find(
     status: str | None = None,
     task_id: str | None = None,
     before: tuple[datetime, str] | None = None,
+    naming: str | None = None,
 ) -> Sequence[Approval]:
-    """Approvals of the workspace, newest first."""
+    """Approvals of the workspace, newest first; with `naming` only those that name this user."""
     c = approvals.c
     query = sa.select(*COLUMNS).where(c.workspace_id == workspace_id)
     if status is not None:
         query = query.where(c.status == status)
     if task_id is not None:
         query = query.where(c.task_id == task_id)
+    if naming is not None:
+        # a short list of ids, kept as JSON text
+        query = query.where(sa.type_coerce(c.deciders, sa.Text).contains(f'"{naming}"', autoescape=True))
     if before is not None:
         moment, approval_id = before
         query = query.where(sa.or_(c.requested_at < moment, sa.and_(c.requested_at == moment, c.id < approval_id)))
@@ -159,18 +164,26 @@ def vote(tx: Tx, approval: Approval, *, user_id: str, choice: str, now: datetime
     )
 
 
-def voters(tx: Tx, approval: Approval) -> Sequence[str]:
-    """Who approved this version so far, in order."""
+def voters(tx: Tx, approval: Approval) -> Sequence[Decider]:
+    """Who approved this version so far and may still decide, in order: a vote goes with its voter's place."""
+    votes, members = approval_votes.c, workspace_members.c
     query = (
-        sa.select(approval_votes.c.user_id)
-        .where(
-            approval_votes.c.approval_id == approval.id,
-            approval_votes.c.version == approval.version,
-            approval_votes.c.vote == "approved",
+        sa.select(votes.user_id, members.role)
+        .join(
+            workspace_members,
+            sa.and_(members.user_id == votes.user_id, members.workspace_id == votes.workspace_id),
         )
-        .order_by(approval_votes.c.created_at)
+        .where(votes.approval_id == approval.id, votes.version == approval.version, votes.vote == "approved")
+        .order_by(votes.created_at)
     )
-    return [row[0] for row in tx.all(query)]
+    return approval.circle.able(Decider(row[0], Role(row[1])) for row in tx.all(query))
+
+
+def people(tx: Tx, workspace_id: str) -> Sequence[Decider]:
+    """Everybody in the workspace."""
+    members = workspace_members.c
+    query = sa.select(members.user_id, members.role).where(members.workspace_id == workspace_id)
+    return [Decider(row[0], Role(row[1])) for row in tx.all(query.order_by(members.joined_at))]
 
 
 # --- grants ---------------------------------------------------------------------------------------

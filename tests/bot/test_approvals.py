@@ -280,3 +280,48 @@ async def test_a_card_says_which_outside_agent_asks(bot: BotKit):
         await tg.message("Approved by Ada")
         answer = await gateway.answer(asker, asked.id, wait=60)
         assert (answer.status, answer.resolved_via) == ("approved", "chat")
+
+
+async def test_two_of_several_with_their_names_and_too_few_when_one_leaves(bot: BotKit):
+    tg, kit = bot.telegram, bot.kit
+    bob, eve = [await kit.person(Role.PARTNER, telegram_id=n) for n in (BOB, 9)]
+    await kit.set_policy(approvalQuorum=2, approverRole="partner")
+    async with bot.running():
+        kit.scripts["Do it"] = Script([call()])
+        tg.say("Do it", by=9)
+        mine = await tg.message("Approvals: 0 of 2")
+        tg.tap(mine, "Approve")
+        theirs = await tg.message("Approvals: 1 of 2: Ada", chat=BOB)
+        tg.tap(theirs, "Approve", by=9)
+        await tg.until(lambda: len(tg.answers) == 2)
+        assert [a["text"] for a in tg.answers] == [
+            "Your approval counts: 1 of 2.",
+            "Who asked for it cannot be one of its approvers.",
+        ]
+        await bot.workspaces.remove(kit.owner, bob.user_id)
+        await tg.message("Too few people are left who may approve this")
+        await bot.workspaces.set_role(kit.owner, eve.user_id, Role.MEMBER)
+        tg.tap(mine, "Approve", by=BOB)
+        await tg.until(lambda: len(tg.answers) == 3)
+        assert (await kit.approvals.list(kit.owner))[0].status == "pending"
+        tg.tap(mine, "Deny")
+        await tg.message("Denied by Ada")
+    assert bot.deed.done == []
+
+
+async def test_a_named_member_gets_the_card_and_decides(bot: BotKit):
+    tg = bot.telegram
+    member = await bot.kit.person(Role.MEMBER, telegram_id=BOB)
+    await bot.kit.set_policy(approvers=[member.user_id])
+    async with bot.running():
+        card = await card_of(bot, "Do it", chat=BOB)
+        assert not any("Approval needed" in text for text in bot.said)
+        tg.tap(card, "Approve")
+        tg.tap(card, "Deny with reason")
+        tg.tap(card, "Approve", by=BOB)
+        await tg.message("Approved by P member", chat=BOB)
+        await tg.message("all done")
+        named = "This approval names other people to decide."
+        assert [a["text"] for a in tg.answers] == [named, named, "Approved. The run goes on."]
+        tg.say("/approvals", by=BOB)
+        await tg.message("Nothing waits for approval.", chat=BOB)

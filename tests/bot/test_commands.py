@@ -126,7 +126,7 @@ async def test_a_member_may_look_but_not_throw_the_switch(bot: BotKit):
         for command in ("/kill", "/approvals", "/task do it", "/grants"):
             tg.say(command, by=8)
         await tg.message("use the kill switch takes owner", chat=8)
-        await tg.message("view approvals takes partner", chat=8)
+        await tg.message("Nothing waits for approval.", chat=8)
         await tg.message("create workspace tasks takes partner", chat=8)
         await tg.message("view grants takes partner", chat=8)
         tg.say("/status", by=8)

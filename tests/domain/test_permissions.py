@@ -57,7 +57,7 @@ def test_a_key_never_administers_unnamed(action: Action) -> None:
 
 def test_a_scope_never_lifts_a_role() -> None:
     with pytest.raises(Forbidden) as refused:
-        require(actor(Role.MEMBER, key=True, scopes=frozenset({"approvals:resolve"})), Action.APPROVAL_RESOLVE)
+        require(actor(Role.MEMBER, key=True, scopes=frozenset({"approvals:resolve"})), Action.RUN_SETTLE)
     assert refused.value.code == "insufficient_role"
 
 

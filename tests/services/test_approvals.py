@@ -8,15 +8,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from domain.actor import Role
+from domain.actor import Actor, Role
 from domain.approvals import ApprovalStatus, Via
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
+from domain.governance import Effect
 from domain.ids import new_id
 from domain.ports import ToolCall
 from services.approvals import GrantWish, Resolution, Wish
 from storage import tables
 from storage.database import Tx
-from tests.kit import Deed, Kit, open_kit
+from tests.kit import Deed, Kit, Script, open_kit
 
 DEED = ToolCall(tool="deed", args={"what": "x", "secret": "s3"})
 YES = Wish(status=ApprovalStatus.APPROVED, via=Via.API)
@@ -267,3 +268,122 @@ async def test_a_critical_call_takes_a_fresh_proof_from_every_voter(url: str) ->
             await kit.approvals.resolve(replace(voter, fresh_at=datetime.now(UTC)), approval.id, YES)
         await kit.until(task, "completed")
     assert len(deed.done) == 1
+async def test_partners_decide_where_the_policy_says_so(url: str) -> None:
+    critical = Deed("critical", effect=Effect.E4)
+    async with open_kit(url, deeds=[Deed(), critical]) as kit:
+        await kit.set_policy(approverRole="partner")
+        partner, member = await kit.person(Role.PARTNER), await kit.person(Role.MEMBER)
+        task = await kit.begin(DEED, ToolCall(tool="critical", args={}))
+        first = await kit.pending(task)
+        with pytest.raises(Forbidden) as refused:
+            await kit.approvals.resolve(member, first.id, YES)
+        assert (refused.value.code, refused.value.details["requiredRole"]) == ("insufficient_role", "partner")
+        # what is standing goes beyond this one call
+        with pytest.raises(Forbidden):
+            await kit.approvals.resolve(partner, first.id, replace(YES, grant=GrantWish(minutes=60)))
+        assert (await kit.approvals.get(kit.owner, first.id)).pending
+        await kit.approvals.resolve(partner, first.id, YES)
+        await kit.until(task, "running", "awaiting_approval")
+        async with asyncio.timeout(15):
+            while not (waiting := await kit.approvals.list(kit.owner, status="pending")):
+                await asyncio.sleep(0.02)
+        [second] = waiting
+        assert second.effect == 4
+        with pytest.raises(Forbidden) as refused:
+            await kit.approvals.resolve(partner, second.id, YES)
+        assert refused.value.details["requiredRole"] == "owner"
+        # what was asked under one policy is not opened by the next one
+        await kit.set_policy(approvers=[partner.user_id])
+        with pytest.raises(Forbidden):
+            await kit.approvals.resolve(partner, second.id, YES)
+        await kit.approvals.resolve(kit.owner, second.id, YES)
+        await kit.until(task, "completed")
+
+
+async def test_named_people_decide_whatever_their_role(url: str) -> None:
+    async with open_kit(url, deeds=[Deed(effect=Effect.E4)]) as kit:
+        member, other = await kit.person(Role.MEMBER), await kit.person(Role.MEMBER)
+        before = await kit.pending(await kit.begin(DEED))
+        await kit.set_policy(approvers=[member.user_id])
+        approval = await kit.pending(await kit.begin(DEED))
+        for stranger in (kit.owner, await kit.person(Role.PARTNER), other):
+            with pytest.raises(Forbidden) as refused:
+                await kit.approvals.resolve(stranger, approval.id, YES)
+            assert refused.value.code == "not_a_decider"
+        # a member sees what names them and nothing else
+        assert [a.id for a in await kit.approvals.list(member)] == [approval.id]
+        assert (await kit.approvals.get(member, approval.id)).id == approval.id
+        assert await kit.approvals.list(other) == []
+        for person, hidden in ((member, before), (other, approval)):
+            with pytest.raises(NotFound):
+                await kit.approvals.get(person, hidden.id)
+        assert (await kit.approvals.resolve(member, approval.id, YES)).approval.resolved_by == member.principal
+
+
+async def test_two_of_several_with_an_owner_for_what_is_critical(url: str) -> None:
+    deed = Deed(effect=Effect.E4)
+    async with open_kit(url, deeds=[deed]) as kit:
+        await kit.set_policy(approvalQuorum=2, approverRole="partner")
+        one, two, gone = [await kit.person(Role.PARTNER) for _ in range(3)]
+        task = await kit.begin_later(Script([DEED]))
+        await kit.runs.start(one, task.id)
+        approval = await kit.pending(task)
+        with pytest.raises(Forbidden) as refused:
+            await kit.approvals.resolve(one, approval.id, YES)
+        assert refused.value.code == "requester_excluded"
+        with pytest.raises(Invalid):
+            await kit.approvals.resolve(two, approval.id, replace(YES, grant=GrantWish(minutes=5)))
+        for voter in (gone, two, two):
+            done = await kit.approvals.resolve(voter, approval.id, YES)
+            assert done.counted is False
+        # two partners are two people, but no owner is among them; and a vote goes with its voter's place
+        assert await kit.approvals.approved_by(kit.owner, [approval]) == {approval.id: [gone.user_id, two.user_id]}
+
+        def leaves(tx: Tx) -> None:
+            members = tables.workspace_members
+            tx.execute(sa.delete(members).where(members.c.user_id == gone.user_id))
+
+        await kit.store.write(leaves)
+        assert await kit.approvals.approved_by(kit.owner, [approval]) == {approval.id: [two.user_id]}
+        voted = tables.audit_log.c.action == "approval:voted"
+        count = sa.select(sa.func.count()).select_from(tables.audit_log).where(voted)
+        assert await kit.store.read(lambda tx: tx.scalar(count)) == 2
+        assert deed.done == []
+        last = await kit.approvals.resolve(kit.owner, approval.id, YES)
+        assert (last.counted, list(last.approved_by)) == (True, [two.user_id, kit.owner.user_id])
+        await kit.until(task, "completed")
+        assert len(deed.done) == 1
+
+
+async def test_too_few_people_are_known_to_be_too_few(url: str) -> None:
+    async with open_kit(url, deeds=[Deed()]) as kit:
+        await kit.set_policy(approvalQuorum=2, approverRole="partner")
+        one, two = [await kit.person(Role.PARTNER) for _ in range(2)]
+        approval = await kit.pending(await kit.begin(DEED))
+
+        async def standing(actor: Actor) -> tuple[str | None, bool]:
+            found = (await kit.approvals.standing(actor, [approval]))[approval.id]
+            return None if found.refused is None else found.refused.code, found.can_be_met
+
+        assert [await standing(who) for who in (one, kit.owner)] == [(None, True), ("requester_excluded", True)]
+        members = tables.workspace_members
+        await kit.store.write(
+            lambda tx: tx.execute(
+                sa.update(members).where(members.c.user_id == two.user_id).values(role=Role.MEMBER.value)
+            )
+        )
+        assert await standing(one) == (None, False)
+
+
+async def test_what_expired_is_settled_by_whoever_comes_too_late(url: str) -> None:
+    async with open_kit(url, deeds=[Deed()]) as kit:
+        task = await kit.begin(DEED)
+        approval = await kit.pending(task)
+        await _age(kit, approval.id, timedelta(hours=2))
+        with pytest.raises(Gone) as late:
+            await kit.approvals.resolve(kit.owner, approval.id, YES)
+        assert late.value.details["status"] == "expired"
+        # nobody swept: the answer itself stands, and the run goes on with it
+        assert (await kit.approvals.get(kit.owner, approval.id)).status == "expired"
+        _, steps = await kit.until(task, "completed")
+        assert steps[0].state == "rejected"

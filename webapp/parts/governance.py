@@ -55,6 +55,8 @@ async def approval(services: Services, actor: Actor, item: str, _query: Query) -
     if allows(actor, Action.AUDIT_READ):
         lines = await services.audit.list(actor, AuditFilter(target=found.id), limit=50, before=None)
         history = list(reversed(lines))
+    standing = (await services.approvals.standing(actor, [found]))[found.id]
+    by = await services.approvals.approved_by(actor, [found])
     return "approval.html", {
         "approval": found,
         "history": history,
@@ -62,10 +64,13 @@ async def approval(services: Services, actor: Actor, item: str, _query: Query) -
         "editable": found.step_id is not None and not holds_hidden(found.action_input),
         "hides": holds_hidden(found.action_input),
         "undo": undo_open(found, utc_now()),
-        "voters": await services.approvals.voters(actor, found) if found.quorum > 1 else (),
-        "grants": GRANTS,
-        "may_decide": allows(actor, Action.APPROVAL_RESOLVE)
-        and (not found.deciders or actor.user_id in found.deciders),
+        "voters": by.get(found.id, ()),
+        "grants": GRANTS
+        if allows(actor, Action.GRANT_CREATE) and found.task_id and found.quorum == 1 and not found.critical
+        else (),
+        "may_decide": standing.refused is None,
+        "refused": None if standing.refused is None else standing.refused.code,
+        "can_be_met": standing.can_be_met,
     }
 
 

@@ -1,6 +1,7 @@
 """Home, the list of tasks, and one task with its runs."""
 
 from domain.actor import Actor
+from domain.approvals import sees_own_only
 from domain.clock import utc_now
 from domain.permissions import Action, allows
 from domain.schedules import Schedule, next_times
@@ -32,7 +33,8 @@ async def home(services: Services, actor: Actor, _item: str, _query: Query) -> P
         "workspace": workspace,
         "modes": list(Mode),
         "frozen": settings.settings.policy.killSwitch,
-        "may_decide": allows(actor, Action.APPROVAL_RESOLVE),
+        "may_settle": allows(actor, Action.RUN_SETTLE),
+        "standing": await services.approvals.standing(actor, pending) if pending else {},
         "may_create": allows(actor, Action.TASK_CREATE),
         "may_mode": allows(actor, Action.MODE_WRITE),
         "may_freeze": allows(actor, Action.KILL_SWITCH_WRITE),
@@ -94,8 +96,8 @@ async def task(services: Services, actor: Actor, item: str, _query: Query) -> Pa
         "may_delete": allows(actor, Action.TASK_DELETE),
         "may_run": allows(actor, Action.TASK_RUN),
         "may_cancel": allows(actor, Action.TASK_CANCEL),
-        "may_settle": allows(actor, Action.APPROVAL_RESOLVE),
-        "may_approvals": allows(actor, Action.APPROVAL_READ),
+        "may_settle": allows(actor, Action.RUN_SETTLE),
+        "may_approvals": allows(actor, Action.APPROVAL_READ) and not sees_own_only(actor),
         "may_receipts": allows(actor, Action.RECEIPT_READ),
         "may_export": allows(actor, Action.RECEIPT_EXPORT),
     }
