@@ -415,7 +415,11 @@ async def governance_status(call: Call) -> Any:
     """Whether a HELM sidecar is configured, and how it was at the last look."""
     health = call.services.health
     live = None if health.helm is None else await health.helm()
-    return {"helmConfigured": health.helm is not None, "live": live, "latestSnapshot": None}
+    return {
+        "helmConfigured": live is not None,
+        "live": None if live is None else {k: v for k, v in live.items() if k != "failClosed"},
+        "latestSnapshot": wire.sidecar_snapshot(await health.newest_snapshot()),
+    }
 
 
 @route("GET", "/api/governance/receipts", action=Action.RECEIPT_READ, errors=(Invalid,), response=ReceiptsOut)

@@ -17,6 +17,7 @@ from storage.notes import Note
 from storage.operators import Operator
 from storage.receipts import CheckpointRow, ReceiptRow
 from storage.secrets import Secret
+from storage.sidecar import SidecarSnapshot
 from storage.violations import Violation
 from storage.workspaces import Member, Workspace
 
@@ -205,6 +206,19 @@ def violation(v: Violation) -> dict[str, Any]:
         "blocked": v.blocked,
         "metadata": v.metadata,
         "createdAt": iso(v.created_at),
+    }
+
+
+def sidecar_snapshot(s: SidecarSnapshot | None) -> dict[str, Any] | None:
+    if s is None:
+        return None
+    return {
+        "id": s.id,
+        "checkedAt": iso(s.checked_at),
+        "gatewayOk": s.gateway_ok,
+        "version": s.version,
+        "latencyMs": s.latency_ms,
+        "error": s.error,
     }
 
 

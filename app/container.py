@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from app.settings import BadSettings, Settings
 from connectors.cel import CelRules
+from connectors.helm import HelmSidecar
 from connectors.http import Guard, GuardedHttp
 from connectors.login import OpenIdProvider
 from connectors.mail import FileMailer, NoMailer, SmtpMailer
@@ -22,7 +23,7 @@ from connectors.tools.mail import EmailSend
 from domain.clock import utc_now
 from domain.initdata import key_of_token
 from domain.ports import Mailer
-from domain.receipts.signing import Signer, parse_seed
+from domain.receipts.signing import PublicKey, Signer, parse_seed
 from domain.settings_schema import load
 from services.approval_gateway import ApprovalGateway
 from services.approval_requests import ApprovalRequests
@@ -55,6 +56,7 @@ from services.recorder import Recorder
 from services.rehearsal import RehearsalService
 from services.runs import RunService, Stopping
 from services.secrets import SecretService
+from services.sidecar import SidecarWatch
 from services.task_tools import TaskCreate
 from services.tasks import TaskService
 from services.tenants import TenantService
@@ -81,6 +83,7 @@ class Parts:
     deliveries: Mapping[str, Delivery]
     daily: DailyWord
     watch: LedgerWatch
+    sidecar: SidecarWatch | None
 
 
 def wanted_executor_id(settings: Settings) -> str:
@@ -138,6 +141,25 @@ def make_browser_login(
         now=utc_now,
     )
     return BrowserLogin(store, identity, recorder, provider, utc_now, f"{settings.public_url}/app/")
+
+
+def make_sidecar(settings: Settings) -> HelmSidecar | None:
+    """The client of the HELM sidecar, where one is set."""
+    if not settings.helm_governance_url:
+        return None
+    # whoever runs the installation chose these addresses: they may lie inside
+    places = [urlsplit(url) for url in (settings.helm_governance_url, settings.helm_health_url) if url]
+    allow = [f"{p.hostname}:{p.port or (443 if p.scheme == 'https' else 80)}" for p in places]
+    return HelmSidecar(
+        http=GuardedHttp(allow=allow),
+        url=settings.helm_governance_url,
+        health_url=settings.helm_health_url,
+        api_key=_secret(settings.helm_api_key),
+        tenant_id=settings.helm_tenant_id,
+        principal_id=settings.helm_principal_id,
+        root=PublicKey(bytes.fromhex(settings.helm_public_key)),
+        fail_closed=settings.helm_fail_closed,
+    )
 
 
 @asynccontextmanager
@@ -198,7 +220,9 @@ async def _build(
         guard=guard,
     )
     stack.push_async_callback(factory.aclose)
-    governor = Governor(rules, now)
+    sidecar = make_sidecar(settings)
+    watched = None if sidecar is None else SidecarWatch(store, sidecar, now, fail_closed=settings.helm_fail_closed)
+    governor = Governor(rules, now, sidecar)
     requests = ApprovalRequests(governor, recorder, notices, now)
     toolbox = Toolbox(
         [
@@ -285,7 +309,7 @@ async def _build(
         secrets=secrets,
         audit=AuditService(store, recorder, now),
         live=LiveService(store, bus),
-        health=Health(store, engine, damaged_logs=ledger.damaged),
+        health=Health(store, engine, damaged_logs=ledger.damaged, helm=None if watched is None else watched.look),
         idempotency=IdempotencyService(store, now),
         inbox=InboxService(store, bus, now),
         chat=ChatService(store=store, tasks=tasks, runs=runs, toolbox=toolbox, notices=notices, ledger=ledger, now=now),
@@ -300,4 +324,5 @@ async def _build(
         },
         daily=DailyWord(store, ledger, notices, now),
         watch=LedgerWatch(store, ledger),
+        sidecar=watched,
     )

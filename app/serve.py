@@ -194,6 +194,8 @@ class Process:
             clock.every("scheduled", 5.0, services.tasks.sweep_scheduled, shared=False)
             clock.every("approvals", 5.0, services.approvals.sweep, shared=False)
             clock.every("ledger", 600.0, parts.watch.look, shared=False)
+            if parts.sidecar is not None:
+                clock.every("sidecar", 60.0, parts.sidecar.keep_snapshot)
             clock.every("checkpoints", 10.0, services.receipts.sign_grown_logs)
             clock.every("lost", 60.0, services.runs.sweep_lost)
             clock.every("heartbeat", 4.0, self._heartbeat, shared=False)

@@ -1,6 +1,7 @@
 """Every setting of Pilot: one frozen value read from the environment and `.env`, checked all at once."""
 
 import base64
+import re
 import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -79,8 +80,9 @@ class Settings(BaseSettings):
     pilot_runs_per_workspace: int = Field(default=4, ge=1, le=64)
     pilot_retention_days: int = Field(default=30, ge=1, le=3650)
 
-    # --- HELM sidecar: not asked by this version, which refuses to start with its address
+    # --- HELM sidecar
     helm_governance_url: str = ""
+    helm_health_url: str = ""
     helm_api_key: SecretStr | None = None
     helm_tenant_id: str = "default"
     helm_principal_id: str = "system-admin"
@@ -115,6 +117,7 @@ class Settings(BaseSettings):
         "telegram_api_url",
         "telegram_login_issuer",
         "helm_governance_url",
+        "helm_health_url",
         "openai_base_url",
         "ollama_base_url",
     )
@@ -124,12 +127,12 @@ class Settings(BaseSettings):
             raise ValueError("must be an http or https address")
         return value.rstrip("/")
 
-    @field_validator("helm_governance_url")
+    @field_validator("helm_public_key")
     @classmethod
-    def _no_sidecar_yet(cls, value: str) -> str:
-        # a second opinion that is configured and never asked would let pass what it should have stopped
-        if value:
-            raise ValueError("this version cannot ask a HELM sidecar; leave it empty")
+    def _is_public_key(cls, value: str) -> str:
+        value = value.strip().lower()
+        if value and not re.fullmatch(r"[0-9a-f]{64}", value):
+            raise ValueError("must be 64 hex digits, as in the sidecar's root.pub")
         return value
 
     @field_validator("database_url")
@@ -147,9 +150,20 @@ class Settings(BaseSettings):
         problems = self._weak() if self.pilot_env == "production" else []
         if self.telegram_login_client_id and self.telegram_login_client_secret is None:
             problems.append("TELEGRAM_LOGIN_CLIENT_SECRET: needed with TELEGRAM_LOGIN_CLIENT_ID")
+        problems += self._sidecar_problems()
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _sidecar_problems(self) -> list[str]:
+        """A sidecar is asked with its key, and believed by its pinned public key, or not at all."""
+        if not self.helm_governance_url:
+            return []
+        needed = {"HELM_API_KEY": self.helm_api_key, "HELM_PUBLIC_KEY": self.helm_public_key}
+        problems = [f"{name}: needed with HELM_GOVERNANCE_URL" for name, value in needed.items() if not value]
+        if self.helm_governance_url == self.public_url:
+            problems.append("HELM_GOVERNANCE_URL: is this installation itself, which would ask itself without end")
+        return problems
 
     def _weak(self) -> list[str]:
         """What is fine in development and not in production."""

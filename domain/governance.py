@@ -1,6 +1,7 @@
 """The words of governance: verdicts, effect levels, and the decision about one call."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 
@@ -42,6 +43,18 @@ class Decision:
     policy_hash: str
     finality: str = ""
 
-    def stricter_of(self, other: "Decision") -> "Decision":
-        """The stricter of two decisions; the first one on a tie."""
-        return other if other.verdict.strictness > self.verdict.strictness else self
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opinion:
+    """What a decision point outside this process said about one call, or why it could not be heard.
+
+    `source` names it where a rule would be named. `metadata` goes into the receipt of our own decision; `raw` is the
+    other side's signed receipt, byte for byte, "" where there is none.
+    """
+
+    source: str
+    verdict: Verdict
+    reason_code: str = ""
+    reason: str = ""
+    metadata: Mapping[str, str | int] = field(default_factory=dict)
+    raw: str = ""

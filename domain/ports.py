@@ -68,6 +68,22 @@ class Http(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarHealth:
+    """How a sidecar was at one look; `error` is None while it is well, `version` what it says of itself."""
+
+    ok: bool
+    latency_ms: int
+    version: str | None
+    error: str | None
+
+
+class Sidecar(Protocol):
+    """A decision point beside this process, as its health is looked at."""
+
+    async def probe(self) -> SidecarHealth: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
     """One message: text always, html where there is one. `message_id` makes a repeat recognisable."""
 

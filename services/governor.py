@@ -1,5 +1,6 @@
 """Asks the policy about one call, with the facts of the moment, inside the caller's transaction."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,11 +8,11 @@ from typing import Any, Protocol
 
 from domain.approvals import Approval, ApprovalStatus
 from domain.clock import Now, iso
-from domain.governance import Decision, Verdict
+from domain.governance import Decision, Opinion, Verdict
 from domain.ids import new_id
-from domain.policy.decide import Finding, decide, effect_in_force, explain
+from domain.policy.decide import FINISH, Finding, decide, effect_in_force, explain
 from domain.policy.effective import EffectivePolicy, effective
-from domain.policy.facts import CallFacts, GrantFacts
+from domain.policy.facts import CallFacts, GrantFacts, OpinionFacts
 from domain.policy.rules import RuleEngine
 from domain.runs import Run, Step
 from domain.settings_schema import WorkspaceSettings, load
@@ -22,15 +23,18 @@ from storage.database import Tx
 from storage.violations import Violation
 from storage.violations import add as add_violation
 
+log = logging.getLogger(__name__)
+
 HARD_ITERATION_LIMIT = 1000
+UNHEARD = Opinion(source="", verdict=Verdict.ALLOW)
 
 
 class SecondOpinion(Protocol):
     """A decision point outside this process that must also allow (a HELM sidecar). It fails closed."""
 
     async def evaluate(
-        self, *, workspace_id: str, run_id: str, spec: ToolSpec, args: Mapping[str, Any]
-    ) -> Decision: ...
+        self, *, workspace_id: str, session_id: str, spec: ToolSpec, args: Mapping[str, Any]
+    ) -> Opinion: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +117,24 @@ class Governor:
 
     # --- deciding ---------------------------------------------------------------------------------
 
-    async def consult(self, run: Run, task: Task, spec: ToolSpec, args: Mapping[str, Any]) -> Decision | None:
-        """The second opinion, asked before the transaction; None where there is none."""
-        if self.second_opinion is None or spec.name == "finish":
+    async def consult(
+        self, *, workspace_id: str, session_id: str, spec: ToolSpec, args: Mapping[str, Any]
+    ) -> Opinion | None:
+        """The second opinion, asked before the transaction; None where there is none. Whatever breaks is a DENY."""
+        if self.second_opinion is None or spec.name == FINISH:
             return None
-        return await self.second_opinion.evaluate(workspace_id=task.workspace_id, run_id=run.id, spec=spec, args=args)
+        try:
+            return await self.second_opinion.evaluate(
+                workspace_id=workspace_id, session_id=session_id, spec=spec, args=args
+            )
+        except Exception:
+            log.exception("second_opinion_failed")
+            return Opinion(
+                source="second_opinion",
+                verdict=Verdict.DENY,
+                reason_code="PDP_ERROR",
+                reason="the second opinion could not be heard",
+            )
 
     def decide(
         self,
@@ -127,7 +144,7 @@ class Governor:
         run: Run,
         spec: ToolSpec,
         args: Mapping[str, Any],
-        consulted: Decision | None,
+        consulted: Opinion | None,
         approved_by: Approval | None = None,
         estimate: int = 0,
     ) -> Decision:
@@ -135,16 +152,52 @@ class Governor:
 
         `estimate` (micros) is what was spent on this very step and is not in the books yet.
         """
-        policy, _ = self.policy(tx, task.workspace_id)
-        name = self.policy_hash(tx, task.workspace_id)
         facts = self.facts(tx, task=task, run=run, spec=spec, args=args, approved_by=approved_by, estimate=estimate)
-        tx.cache["facts"] = facts.as_json()
+        return self._decide(tx, task.workspace_id, facts, consulted)
+
+    def decide_outside(
+        self,
+        tx: Tx,
+        *,
+        workspace_id: str,
+        spec: ToolSpec,
+        args: Mapping[str, Any],
+        consulted: Opinion | None,
+        asked_before: Opinion | None,
+    ) -> Decision:
+        """The decision about a call that an agent which is not ours wants to make.
+
+        `asked_before` is what people said about this very call. Grants are given to our own operators: none counts.
+        """
+        now = self.now()
+        bare = self._facts(tx, workspace_id=workspace_id, operator_id=None, task_mode="", spec=spec, args=args, now=now)
+        facts = replace(
+            _with_spent(_without_grants(bare), self._spent_today(tx, workspace_id, None, now)),
+            approved=asked_before is not None and asked_before.verdict is Verdict.ALLOW,
+        )
+        return self._decide(tx, workspace_id, facts, consulted, asked_before)
+
+    def _decide(self, tx: Tx, workspace_id: str, facts: CallFacts, *heard: Opinion | None) -> Decision:
+        policy, _ = self.policy(tx, workspace_id)
+        name = self.policy_hash(tx, workspace_id)
+        facts = replace(
+            facts,
+            opinions=tuple(
+                OpinionFacts(
+                    source=one.source, verdict=one.verdict.value, reason_code=one.reason_code, reason=one.reason
+                )
+                for one in heard
+                if one is not None
+            ),
+        )
+        tx.cache["facts"], tx.cache["opinion"] = facts.as_json(), heard[0]
         own = decide(policy, facts, self.rules, policy_hash=name)
         if own.verdict is Verdict.ALLOW and own.rule_id.startswith("grant:") and not self._use_grant(tx, own):
-            own = decide(policy, _without_grants(facts), self.rules, policy_hash=name)
-        if consulted is None or (facts.approved and consulted.verdict is Verdict.ESCALATE):
-            return own
-        return own.stricter_of(consulted)
+            # somebody else used it up: what is kept for replay must not hold it either
+            facts = _without_grants(facts)
+            tx.cache["facts"] = facts.as_json()
+            own = decide(policy, facts, self.rules, policy_hash=name)
+        return own
 
     def _use_grant(self, tx: Tx, decision: Decision) -> bool:
         return approvals.use_grant(tx, decision.rule_id.removeprefix("grant:"), now=self.now())
@@ -269,6 +322,11 @@ class Governor:
         """The facts of the last decision in this transaction, for its receipt; None when the call was malformed."""
         return tx.cache.get("facts")
 
+    @staticmethod
+    def last_opinion(tx: Tx) -> Opinion:
+        """The second opinion on the last decision in this transaction; one that says nothing where there was none."""
+        return tx.cache.get("opinion") or UNHEARD
+
     def before_model_call(self, tx: Tx, task: Task, run: Run) -> str | None:
         """Why no model may be asked any more, None when one may."""
         policy, _ = self.policy(tx, task.workspace_id)
@@ -286,22 +344,25 @@ class Governor:
         return None
 
     def violation(self, tx: Tx, task: Task, step: Step, decision: Decision) -> None:
-        """Write down a refusal by policy."""
+        """Write down a refusal by policy of one step."""
+        named = {"taskId": task.id, "runId": step.run_id, "stepId": step.id}
+        self.refused(tx, task.workspace_id, tool=step.tool, decision=decision, metadata=named)
+
+    def refused(self, tx: Tx, workspace_id: str, *, tool: str, decision: Decision, metadata: Mapping[str, str]) -> None:
+        """Write down a refusal by policy; `metadata` says what it belongs to."""
         severe = decision.reason_code in ("SYSTEM_FROZEN", "DATA_EGRESS_BLOCKED", "TAINTED_APPROVAL", "PDP_ERROR")
         add_violation(
             tx,
             Violation(
                 id=new_id(),
-                workspace_id=task.workspace_id,
+                workspace_id=workspace_id,
                 policy_rule=decision.rule_id,
                 violation=decision.reason,
                 severity="critical" if severe else "warning",
-                action=step.tool,
+                action=tool,
                 blocked=True,
                 metadata={
-                    "taskId": task.id,
-                    "runId": step.run_id,
-                    "stepId": step.id,
+                    **metadata,
                     "reasonCode": decision.reason_code,
                     "policyHash": decision.policy_hash,
                 },

@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from storage import outbox, runs
+from storage import outbox, runs, sidecar
 from storage.database import Store
 from storage.engine import JobEngine
+from storage.sidecar import SidecarSnapshot
 
-Probe = Callable[[], Awaitable[Any]]
+# {"ok", "latencyMs", "version"?, "error"?, "failClosed"}
+Probe = Callable[[], Awaitable[dict[str, Any]]]
 
 
 @dataclass(slots=True)
@@ -45,6 +47,10 @@ class Health:
             if not answer["ok"] and answer.get("failClosed"):
                 return False, checks
         return db, checks
+
+    async def newest_snapshot(self) -> SidecarSnapshot | None:
+        """How the sidecar was when it was last written down; None where it never was."""
+        return await self.store.read(sidecar.newest)
 
     async def _db(self) -> bool:
         try:

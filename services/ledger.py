@@ -1,7 +1,7 @@
 """The ledger of each workspace: receipts appended to its log inside the caller's transaction, and checkpoints."""
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -22,7 +22,8 @@ from storage.receipts import CheckpointRow, KeyRow, LogHead, ReceiptRow
 class Facts:
     """What a receipt says beyond the audit line. Defaults fit a change of state made by a person.
 
-    `args` and `output` are stored outside the signed bytes, which hold only salted hashes of them.
+    `args` and `output` are stored outside the signed bytes, which hold only salted hashes of them. `attached` are
+    texts by their kind, kept as they are beside the receipt; a hash in `metadata` binds them to it.
     """
 
     kind: str = "change"
@@ -39,6 +40,7 @@ class Facts:
     output: Any = None
     status: str = "recorded"
     metadata: dict[str, Any] = field(default_factory=dict)
+    attached: Mapping[str, str] = field(default_factory=dict)
 
 
 class DamagedLog(LedgerError):
@@ -91,6 +93,8 @@ class Ledger:
         head = receipts.head(tx, workspace_id, lock=True)
         args_hash = self._payload(tx, workspace_id, receipt_id, "args", facts.args)
         output_hash = self._payload(tx, workspace_id, receipt_id, "output", facts.output)
+        for kind, body in facts.attached.items():
+            receipts.add_payload(tx, workspace_id=workspace_id, receipt_id=receipt_id, kind=kind, salt="", body=body)
         receipt = build(
             signer=self.signer,
             workspace_id=workspace_id,

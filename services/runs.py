@@ -543,7 +543,9 @@ class RunService:
         if tool is None or problem is not None:
             await self.store.write(lambda tx: self._refuse_malformed(tx, view, step, answer, problem or "unknown tool"))
             return True
-        consulted = await self.governor.consult(view.run, view.task, tool.spec, call.args)
+        consulted = await self.governor.consult(
+            workspace_id=view.run.workspace_id, session_id=view.run.id, spec=tool.spec, args=call.args
+        )
 
         def work(tx: Tx) -> Step:
             self._check_wanted(tx, view.run)
@@ -684,6 +686,7 @@ class RunService:
         )
 
     def _record_decision(self, tx: Tx, view: _View, step: Step, decision: Decision) -> str:
+        heard = self.governor.last_opinion(tx)
         receipt_id = self.recorder.record(
             tx,
             workspace_id=view.run.workspace_id,
@@ -706,7 +709,13 @@ class RunService:
                 policy_hash=decision.policy_hash,
                 args={"tool": step.tool, "input": step.args, "facts": self.governor.last_facts(tx)},
                 status="decided",
-                metadata={"rule_id": decision.rule_id, "tool": step.tool, "call_digest": step.args_hash},
+                metadata={
+                    "rule_id": decision.rule_id,
+                    "tool": step.tool,
+                    "call_digest": step.args_hash,
+                    **heard.metadata,
+                },
+                attached={"helm": heard.raw} if heard.raw else {},
             ),
         )
         assert receipt_id is not None
@@ -720,7 +729,9 @@ class RunService:
         if tool is None:
             await self._settle(view, step, None, failed(f"the tool {step.tool} is gone"))
             return True
-        consulted = await self.governor.consult(view.run, view.task, tool.spec, step.args or {})
+        consulted = await self.governor.consult(
+            workspace_id=view.run.workspace_id, session_id=view.run.id, spec=tool.spec, args=step.args or {}
+        )
 
         def work(tx: Tx) -> Step:
             self._check_wanted(tx, view.run)

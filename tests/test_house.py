@@ -71,11 +71,20 @@ def test_what_several_settings_make_wrong_is_named_with_what_one_does() -> None:
     assert len(names) == len(set(names))
 
 
-def test_a_sidecar_that_would_not_be_asked_is_refused() -> None:
-    """It was accepted and ignored: every call passed without the second opinion its operator counted on."""
+def test_a_sidecar_is_believed_by_its_pinned_key_or_not_at_all() -> None:
     with pytest.raises(BadSettings) as refused:
-        load_settings(_env_file=None, helm_governance_url="http://127.0.0.1:1")
-    assert refused.value.problems == ["HELM_GOVERNANCE_URL: this version cannot ask a HELM sidecar; leave it empty"]
+        load_settings(_env_file=None, helm_governance_url="http://127.0.0.1:1", helm_public_key="abc")
+    assert refused.value.problems == [
+        "HELM_PUBLIC_KEY: must be 64 hex digits, as in the sidecar's root.pub",
+        "HELM_API_KEY: needed with HELM_GOVERNANCE_URL",
+    ]
+    with pytest.raises(BadSettings) as refused:
+        load_settings(_env_file=None, helm_governance_url="http://127.0.0.1:3100")
+    assert [p.split(":")[0] for p in refused.value.problems] == [
+        "HELM_API_KEY",
+        "HELM_PUBLIC_KEY",
+        "HELM_GOVERNANCE_URL",
+    ]
 
 
 def test_a_login_client_without_its_secret_is_refused() -> None:

@@ -188,6 +188,10 @@ def findings(policy: EffectivePolicy, facts: CallFacts, engine: RuleEngine) -> I
         found = _run(needs_approval, policy, facts)
         if found is not None:
             yield found
+    for one in facts.opinions:
+        verdict = Verdict(one.verdict)
+        if verdict is Verdict.DENY or (verdict is Verdict.ESCALATE and not facts.approved):
+            yield Finding(verdict, one.reason_code, one.source, one.reason)
 
 
 def standing(policy: EffectivePolicy, *, tool: str, effect: int) -> Verdict:

@@ -18,6 +18,16 @@ class GrantFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpinionFacts:
+    """What somebody beside the policy said of the call: a sidecar, or the people who were asked about it before."""
+
+    source: str
+    verdict: str
+    reason_code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallFacts:
     """One call. Money in micros of a US dollar; `estimate` is what this call may cost beyond what was spent.
 
@@ -49,6 +59,7 @@ class CallFacts:
     operator_role: str = ""
     at: str = ""
     task_mode: str = ""
+    opinions: Sequence[OpinionFacts] = field(default_factory=tuple)
 
     def as_json(self) -> dict[str, Any]:
         """The facts as a receipt's payload keeps them."""
@@ -57,7 +68,13 @@ class CallFacts:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "CallFacts":
         """The reverse of `as_json`."""
-        return cls(**{**data, "grants": tuple(GrantFacts(**grant) for grant in data["grants"])})
+        return cls(
+            **{
+                **data,
+                "grants": tuple(GrantFacts(**grant) for grant in data["grants"]),
+                "opinions": tuple(OpinionFacts(**one) for one in data.get("opinions", ())),
+            }
+        )
 
     def rule_input(self) -> dict[str, Any]:
         """What custom rules see as `input`: the names and types of `domain.policy.rules.RULE_INPUT`."""

@@ -280,6 +280,27 @@ def verify_signature(body: Mapping[str, Any], *, key: PublicKey) -> None:
         raise BadReceipt("the signature does not fit")
 
 
+def verify_foreign(body: Mapping[str, Any], *, key: PublicKey) -> None:
+    """BadReceipt unless `key` signed `body`, a receipt.v5 as another program serves it.
+
+    Members that Go leaves out when they are empty count as empty; what is not signed may be anything.
+    """
+    whole = dict.fromkeys(_DROPPED_WHEN_EMPTY, "") | dict(body)
+    for name in SIGNED_MEMBERS:
+        if type(whole.get(name)) is not (int if name == "lamport_clock" else str):
+            raise BadReceipt(f"{name} is missing or of another type")
+    if whole["signature_version"] != SIGNATURE_VERSION:
+        raise BadReceipt("only receipt.v5 is known")
+    if (whole.get("signature_profile") or "classical", whole.get("signature_algorithm") or "ed25519") != (
+        "classical",
+        "ed25519",
+    ):
+        raise BadReceipt("only receipt.v5 with classical Ed25519 is known")
+    if type(whole.get("signature")) is not str or not _HEX128.fullmatch(whole["signature"]):
+        raise BadReceipt("signature must be 128 hex digits")
+    verify_signature(whole, key=key)
+
+
 def verify(receipt: Receipt, *, ring: KeyRing) -> None:
     """BadReceipt unless a known key signed `receipt` within the time the key was in use."""
     try:

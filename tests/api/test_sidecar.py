@@ -1,0 +1,170 @@
+"""With a HELM kernel beside it: every call is put to it, the stricter verdict counts, and its receipt is kept."""
+
+import hashlib
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from domain.clock import utc_now
+from storage import sidecar
+from storage.tables import helm_snapshots
+from tests.api.house import House, Person, open_house
+from tests.api.test_governance import at_rest
+from tests.databases import fresh_url
+from tests.helm_kernel import Kernel, check_chain, open_kernel
+
+NOTE = 'note.create title="Plan"\nfinish summary="ok"'
+
+
+@asynccontextmanager
+async def beside(kernel: Kernel, url: str, folder: Path, **more: Any) -> AsyncIterator[tuple[House, Person]]:
+    """The application with this kernel as its sidecar."""
+    settings = {
+        "helm_governance_url": kernel.base,
+        "helm_api_key": kernel.admin_key,
+        "helm_public_key": kernel.public,
+        **more,
+    }
+    async with open_house(url, folder, **settings) as house:
+        yield house, await house.person("ada@example.com")
+
+
+async def run(owner: Person, description: str, *, wait: int = 20) -> dict[str, Any]:
+    """A new task carried out as far as it goes."""
+    task = await owner("POST", "/api/tasks", {"title": "T", "description": description})
+    started = await owner("POST", f"/api/tasks/{task.data['id']}/run?wait={wait}")
+    assert started.status in (200, 202), started
+    [one] = (await owner("GET", f"/api/tasks/{task.data['id']}/runs")).data
+    found: dict[str, Any] = (await owner("GET", f"/api/runs/{one['id']}")).data
+    return found
+
+
+async def receipt_of(owner: Person, step: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = (await owner("GET", f"/api/governance/receipts/{step['id']}")).data
+    return found
+
+
+async def test_a_run_lives_with_a_kernel_and_keeps_its_receipts(url: str, tmp_path: Path) -> None:
+    async with open_kernel(allowed={"note.create"}) as kernel, beside(kernel, url, tmp_path) as (_, owner):
+        done = await run(owner, NOTE)
+        assert done["status"] == "completed", done
+        # ending a run is never put to anybody
+        assert [a["tool"] for a in kernel.asked] == ["note.create"]
+        assert kernel.asked[0]["session_id"] == done["id"]
+        assert kernel.asked[0]["context"]["pilot_workspace"] == owner.workspace_id
+        found = await receipt_of(owner, done["steps"][0])
+        said, theirs = found["signedBlob"]["metadata"], kernel.receipts[0]
+        assert (said["helm_verdict"], said["helm_decision_id"]) == ("ALLOW", theirs["decision_id"])
+        assert said["helm_receipt_id"] == theirs["receipt_id"]
+        [raw] = [p["body"] for p in found["payloads"] if p["kind"] == "helm"]
+        assert said["helm_receipt_sha256"] == hashlib.sha256(raw.encode()).hexdigest()
+        check_chain([json.loads(raw)], kernel.public)
+
+
+async def test_the_stricter_of_the_two_counts(url: str, tmp_path: Path) -> None:
+    async with (
+        open_kernel(allowed={"http.post"}, escalated={"note.create"}) as kernel,
+        beside(kernel, url, tmp_path) as (_, owner),
+    ):
+        denied = await run(owner, 'knowledge.search query="x"\nfinish summary="ok"')
+        assert (denied["steps"][0]["status"], denied["steps"][0]["reasonCode"]) == ("denied", "NO_POLICY_DEFINED")
+        [violation] = (await owner("GET", "/api/audit/violations")).data
+        assert (violation["policyRule"], violation["action"]) == ("helm_sidecar", "knowledge.search")
+
+        # it allows what we ask a person about: it cannot take the question away
+        post = await run(owner, 'http.post url=http://127.0.0.1:9/x json={"n":1}\nfinish summary="ok"')
+        assert (post["status"], kernel.decisions[-1]["verdict"]) == ("awaiting_approval", "ALLOW")
+
+        # it asks about what we would allow: a person is asked, and one yes answers both
+        asked = await run(owner, NOTE)
+        assert asked["status"] == "awaiting_approval"
+        [approval] = (await owner("GET", f"/api/audit/approvals?status=pending&taskId={asked['taskId']}")).data
+        assert "the HELM sidecar says ESCALATE" in approval["reason"]
+        before = len(kernel.decisions)
+        yes = await owner("PUT", f"/api/audit/approvals/{approval['id']}", {"status": "approved"})
+        assert yes.status == 200, yes
+        await at_rest(owner, asked["taskId"])
+        assert (await owner("GET", f"/api/runs/{asked['id']}")).data["status"] == "completed"
+        assert len(kernel.decisions) > before
+        replayed = (await owner("GET", "/api/governance/replay")).data
+        assert replayed["replayed"] >= 4
+        assert replayed["different"] == []
+
+
+async def test_a_kernel_that_is_down_stops_the_calls_and_health_says_so(tmp_path: Path, url: str) -> None:
+    async with open_kernel(allowed={"note.create"}) as kernel, beside(kernel, url, tmp_path) as (house, owner):
+        well = await house.ask("GET", "/health")
+        assert (well.status, well.data["checks"]["helm"], well.data["checks"]["helmVersion"]) == (200, "ok", "0.8.4")
+        assert well.data["checks"]["helmLatencyMs"] >= 0
+        capability = (await house.ask("GET", "/api/capabilities/helm_sidecar")).data["capability"]
+        assert capability["state"] == "implemented"
+        probes = kernel.probes
+        for _ in range(5):
+            await house.ask("GET", "/health")
+        assert kernel.probes <= probes + 1, "each look at /health was one at the kernel"
+
+        kernel.healthy = False
+        kernel.faults = ["drop_before"]
+        assert house.parts.sidecar is not None
+        house.parts.sidecar._last = None
+        ill = await house.ask("GET", "/health")
+        assert (ill.status, ill.data["status"], ill.data["checks"]["helm"]) == (503, "degraded", "unreachable")
+        capability = (await house.ask("GET", "/api/capabilities/helm_sidecar")).data["capability"]
+        assert (capability["state"], capability["blockers"]) == ("blocked", ["helm is unreachable"])
+        status = (await owner("GET", "/api/governance/status")).data
+        assert status["helmConfigured"] is True
+        assert set(status["live"]) == {"ok", "latencyMs", "error"}
+        assert (status["live"]["ok"], status["latestSnapshot"]) == (False, None)
+        stopped = await run(owner, NOTE)
+        assert (stopped["steps"][0]["status"], stopped["steps"][0]["reasonCode"]) == ("denied", "PDP_ERROR")
+        assert kernel.decisions == []
+
+
+async def test_looks_at_it_are_kept_for_a_week(tmp_path: Path, url: str) -> None:
+    async with open_kernel() as kernel, beside(kernel, url, tmp_path, helm_fail_closed=False) as (house, owner):
+        watch, store = house.parts.sidecar, house.services.store
+        assert watch is not None
+        await watch.keep_snapshot()
+        old = utc_now() - timedelta(days=8)
+        await store.write(lambda tx: tx.execute(sa.update(helm_snapshots).values(checked_at=old)))
+        kernel.healthy = False
+        watch._last = None
+        await watch.keep_snapshot()
+        kept = await store.read(lambda tx: tx.all(sa.select(helm_snapshots.c.gateway_ok)))
+        assert [bool(row[0]) for row in kept] == [False]
+        newest = await store.read(sidecar.newest)
+        assert newest is not None
+        status = (await owner("GET", "/api/governance/status")).data
+        assert status["latestSnapshot"]["id"] == newest.id
+        assert (status["latestSnapshot"]["gatewayOk"], status["latestSnapshot"]["version"]) == (False, None)
+        # not closed: the installation counts as up, and says what is not
+        health = await house.ask("GET", "/health")
+        assert (health.status, health.data["checks"]["helm"]) == (200, "unreachable")
+
+
+async def test_without_one_nothing_is_said_of_it(tmp_path: Path) -> None:
+    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, work=False) as house:
+        owner = await house.person("ada@example.com")
+        status = (await owner("GET", "/api/governance/status")).data
+        assert status == {"helmConfigured": False, "live": None, "latestSnapshot": None}
+        assert (await house.ask("GET", "/health")).data["checks"]["helm"] == "not_configured"
+
+
+@pytest.mark.parametrize("fault", ["bad_signature", "drop_after", "unknown_verdict"])
+async def test_an_answer_that_does_not_hold_stops_the_call(tmp_path: Path, fault: str) -> None:
+    async with (
+        open_kernel(allowed={"note.create"}, faults=[fault]) as kernel,
+        beside(kernel, fresh_url("sqlite", tmp_path), tmp_path) as (_, owner),
+    ):
+        stopped = await run(owner, NOTE)
+        assert (stopped["steps"][0]["status"], stopped["steps"][0]["reasonCode"]) == ("denied", "PDP_ERROR")
+        assert len(kernel.decisions) == 1
+        found = await receipt_of(owner, stopped["steps"][0])
+        assert found["signedBlob"]["metadata"]["helm_error"]
+        assert [p["kind"] for p in found["payloads"]] == ["args"]
