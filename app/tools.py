@@ -22,7 +22,9 @@ from storage.receipts import KeyRow
 T = TypeVar("T")
 
 
-def _with_parts(settings: Settings, work: Callable[[Parts], Awaitable[T]]) -> T:
+def with_parts(settings: Settings, work: Callable[[Parts], Awaitable[T]]) -> T:
+    """Do `work` with everything the installation has, open for that long; the engine is not started."""
+
     async def go() -> T:
         async with open_services(settings) as parts:
             return await work(parts)
@@ -49,7 +51,7 @@ def replay_receipts(settings: Settings, workspace_id: str, receipt_id: str | Non
             for r in found
         ]
 
-    return _with_parts(settings, work)
+    return with_parts(settings, work)
 
 
 def export_sidecar_policy(settings: Settings, workspace_id: str, folder: Path) -> list[Path]:
@@ -60,7 +62,7 @@ def export_sidecar_policy(settings: Settings, workspace_id: str, folder: Path) -
         policy, _ = await services.store.read(lambda tx: services.governor.policy(tx, workspace_id))
         return sidecar_files(policy, services.toolbox.specs)
 
-    files = _with_parts(settings, work)
+    files = with_parts(settings, work)
     folder.mkdir(parents=True, exist_ok=True)
     written: list[Path] = []
     for name, text in files.items():
@@ -104,7 +106,7 @@ def rotate_key(settings: Settings) -> dict[str, Any]:
 
         return await services.store.write(turn)
 
-    count = _with_parts(settings, work)
+    count = with_parts(settings, work)
     if settings.production:
         said = f"{count} logs name the new key. Set EVIDENCE_SIGNING_KEY={text} and restart."
     else:
