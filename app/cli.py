@@ -10,22 +10,33 @@ import click
 from app.version import VERSION
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Settings that cannot be used end every command the same way, also where that shows only in the store."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from app.settings import BadSettings
+
+            if not isinstance(error, BadSettings):
+                raise
+            click.echo("These settings cannot be used:", err=True)
+            for problem in error.problems:
+                click.echo(f"  {problem}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="pilot")
 def main() -> None:
     """Pilot: a workspace in Telegram where digital operators work under a written policy."""
 
 
 def _settings(**overrides: Any) -> Any:
-    from app.settings import BadSettings, load_settings
+    from app.settings import load_settings
 
-    try:
-        return load_settings(**overrides)
-    except BadSettings as error:
-        click.echo("These settings cannot be used:", err=True)
-        for problem in error.problems:
-            click.echo(f"  {problem}", err=True)
-        sys.exit(2)
+    return load_settings(**overrides)
 
 
 def _print(value: Any, *, as_json: bool, text: str) -> None:
@@ -236,9 +247,9 @@ def keys() -> None:
 @keys.command("rotate")
 @click.option("--json", "as_json", is_flag=True)
 def keys_rotate(as_json: bool) -> None:
-    """Make a new signing key and have the old one vouch for it in every log."""
+    """Make a new signing key and have the old one vouch for it in every log. Pilot has to be started again."""
     settings = _settings()
-    from app.tools import rotate_key
+    from app.keys import rotate_key
 
     done = rotate_key(settings)
     _print(done, as_json=as_json, text=done["said"])
