@@ -31,12 +31,9 @@ from api.models import (
     ViolationOut,
 )
 from domain.approvals import ApprovalStatus, Via
-from domain.clock import iso
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
-from domain.governance import Decision
 from domain.ids import parse_id
 from domain.permissions import Action
-from domain.policy.decide import Finding
 from domain.tasks import Mode
 from services.approval_gateway import LONGEST_WAIT, Callback
 from services.approval_requests import Question
@@ -563,15 +560,6 @@ class TrialQuery(LooseBody):
     limit: Annotated[int, Field(ge=1, le=1000)] = 200
 
 
-def _said_of(one: Decision | Finding) -> dict[str, Any]:
-    return {
-        "verdict": one.verdict.value,
-        "reasonCode": one.reason_code,
-        "ruleId": one.rule_id,
-        "reason": one.reason,
-    }
-
-
 @route(
     "POST",
     "/api/governance/evaluate",
@@ -593,10 +581,10 @@ async def evaluate(call: Call, body: EvaluateBody) -> Any:
         mode=body.mode,
     )
     return {
-        **_said_of(found.decision),
+        **wire.said(found.decision),
         "dryRun": True,
         "policyHash": found.decision.policy_hash,
-        "findings": [_said_of(one) for one in found.findings],
+        "findings": [wire.said(one) for one in found.findings],
     }
 
 
@@ -619,20 +607,7 @@ async def try_policy(call: Call, query: TrialQuery, body: LooseBody) -> Any:
         await json_body(call.request),
         limit=query.limit,
     )
-    return {
-        "tested": trial.tested,
-        "policyHash": trial.policy_hash,
-        "different": [
-            {
-                "receiptId": one.receipt_id,
-                "decidedAt": iso(one.decided_at),
-                "tool": one.difference.facts.tool,
-                "before": _said_of(one.difference.before),
-                "after": _said_of(one.difference.after),
-            }
-            for one in trial.changed
-        ],
-    }
+    return wire.policy_trial(trial)
 
 
 @route("GET", "/api/governance/replay", action=Action.RECEIPT_READ, response=ReplayOut)

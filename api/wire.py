@@ -6,11 +6,14 @@ from typing import Any
 from domain.approvals import Approval
 from domain.audit import AuditEntry
 from domain.clock import iso
+from domain.governance import Decision
+from domain.policy.decide import Finding
 from domain.runs import Run, Step
 from domain.schedules import Schedule, next_times
 from domain.tasks import Task
 from services.identity import Login
 from services.receipts import Inclusion
+from services.rehearsal import PolicyTrial
 from storage.accounts import ApiKey, Invite, Session, User
 from storage.approvals import Grant
 from storage.notes import Note
@@ -388,4 +391,32 @@ def invite(i: Invite) -> dict[str, Any]:
         "expiresAt": iso(i.expires_at),
         "acceptedAt": iso(i.accepted_at),
         "revokedAt": iso(i.revoked_at),
+    }
+
+
+def said(one: Decision | Finding) -> dict[str, Any]:
+    """What was decided, or would be, and why."""
+    return {
+        "verdict": one.verdict.value,
+        "reasonCode": one.reason_code,
+        "ruleId": one.rule_id,
+        "reason": one.reason,
+    }
+
+
+def policy_trial(trial: PolicyTrial) -> dict[str, Any]:
+    """A change of the policy tried on past decisions."""
+    return {
+        "tested": trial.tested,
+        "policyHash": trial.policy_hash,
+        "different": [
+            {
+                "receiptId": one.receipt_id,
+                "decidedAt": iso(one.decided_at),
+                "tool": one.difference.facts.tool,
+                "before": said(one.difference.before),
+                "after": said(one.difference.after),
+            }
+            for one in trial.changed
+        ],
     }

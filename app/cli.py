@@ -10,22 +10,33 @@ import click
 from app.version import VERSION
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """Settings that cannot be used end every command the same way, also where that shows only in the store."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            from app.settings import BadSettings
+
+            if not isinstance(error, BadSettings):
+                raise
+            click.echo("These settings cannot be used:", err=True)
+            for problem in error.problems:
+                click.echo(f"  {problem}", err=True)
+            sys.exit(2)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="pilot")
 def main() -> None:
     """Pilot: a workspace in Telegram where digital operators work under a written policy."""
 
 
 def _settings(**overrides: Any) -> Any:
-    from app.settings import BadSettings, load_settings
+    from app.settings import load_settings
 
-    try:
-        return load_settings(**overrides)
-    except BadSettings as error:
-        click.echo("These settings cannot be used:", err=True)
-        for problem in error.problems:
-            click.echo(f"  {problem}", err=True)
-        sys.exit(2)
+    return load_settings(**overrides)
 
 
 def _print(value: Any, *, as_json: bool, text: str) -> None:
@@ -174,6 +185,60 @@ def policy_export(workspace: str, sidecar: Path) -> None:
         click.echo(str(path))
 
 
+def _settings_file(file: Path) -> Any:
+    """What a file of settings holds, as `PUT .../settings` takes it; a bare list is a list of rules."""
+    try:
+        given = json.loads(file.read_text())
+    except (ValueError, OSError) as error:
+        click.echo(f"{file}: {error}", err=True)
+        sys.exit(2)
+    return {"policyConfig": {"rules": given}} if isinstance(given, list) else given
+
+
+@policy.command("check")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--json", "as_json", is_flag=True)
+def policy_check(file: Path, as_json: bool) -> None:
+    """Check settings, or a list of rules, as saving them would; every broken rule with the place of its error.
+
+    Exits with 1 when anything is wrong, with 2 when the file cannot be read. Needs no installation.
+    """
+    given = _settings_file(file)
+    from app.policy import problems_of
+
+    problems = problems_of(given)
+    lines = [f"{p['field']}: {p['message']}" for p in problems]
+    _print(problems, as_json=as_json, text="\n".join(lines) or "everything is in order")
+    sys.exit(1 if problems else 0)
+
+
+@policy.command("test")
+@click.option("--workspace", required=True, help="The workspace whose decisions are made again.")
+@click.option("--settings", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
+@click.option("--last", type=click.IntRange(1, 1_000_000), default=200, show_default=True, help="How many decisions.")
+@click.option("--json", "as_json", is_flag=True)
+def policy_test(workspace: str, file: Path, last: int, as_json: bool) -> None:
+    """Which of the last decisions would differ if a file of settings were merged into the workspace's.
+
+    Nothing is saved. Exits with 1 when the settings are wrong or the workspace is not known.
+    """
+    settings, given = _settings(), _settings_file(file)
+    from app.policy import try_policy
+    from domain.errors import PilotError
+
+    try:
+        trial = try_policy(settings, workspace, given, last=last)
+    except PilotError as error:
+        click.echo(f"{error.code}: {error}", err=True)
+        sys.exit(1)
+    lines = [
+        f"{d['receiptId']} {d['tool']} {d['before']['verdict']} -> {d['after']['verdict']} ({d['after']['ruleId']})"
+        for d in trial["different"]
+    ]
+    said = f"{trial['tested']} decisions made again, {len(lines)} differ"
+    _print(trial, as_json=as_json, text="\n".join([*lines, said]))
+
+
 @main.group()
 def keys() -> None:
     """The keys that sign receipts and checkpoints."""
@@ -182,9 +247,9 @@ def keys() -> None:
 @keys.command("rotate")
 @click.option("--json", "as_json", is_flag=True)
 def keys_rotate(as_json: bool) -> None:
-    """Make a new signing key and have the old one vouch for it in every log."""
+    """Make a new signing key and have the old one vouch for it in every log. Pilot has to be started again."""
     settings = _settings()
-    from app.tools import rotate_key
+    from app.keys import rotate_key
 
     done = rotate_key(settings)
     _print(done, as_json=as_json, text=done["said"])

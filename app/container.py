@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.settings import BadSettings, Settings
+from app.settings import NEXT_KEY, BadSettings, Settings
 from connectors.cel import CelRules
 from connectors.helm import HelmSidecar
 from connectors.http import Guard, GuardedHttp
@@ -181,6 +181,10 @@ async def open_services(settings: Settings) -> AsyncIterator[Parts]:
             raise BadSettings(
                 ["EVIDENCE_SIGNING_KEY: not the key this ledger was signed with; rotate with pilot keys rotate"]
             )
+        if ledger.signer.key_id in known and (gone := known.record(ledger.signer.key_id).retired_at) is not None:
+            # a rotation may have broken off before anybody was told
+            where = f"the new one is in {settings.pilot_data_dir / NEXT_KEY}, or wherever it was put from there"
+            raise BadSettings([f"EVIDENCE_SIGNING_KEY: retired by a rotation at {gone:%Y-%m-%dT%H:%M:%SZ}; {where}"])
         await store.write(ledger.register_key)
         damaged = await store.read(ledger.check_at_start)
         for workspace_id, why in damaged.items():

@@ -2,7 +2,9 @@
 
 import base64
 import re
+import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -254,28 +256,54 @@ def _problems(error: ValidationError) -> list[str]:
 
 
 GENERATED = ("session_secret", "encryption_key", "evidence_signing_key", "telegram_webhook_secret")
+SECRETS_FILE = "secrets.env"
+# where `pilot keys rotate` puts the new signing key until it is in force
+NEXT_KEY = "next-signing-key"
 
 
 def _with_generated_secrets(settings: Settings) -> Settings:
     missing = [name for name in GENERATED if getattr(settings, name) is None]
     if not missing:
         return settings
-    settings.pilot_data_dir.mkdir(parents=True, exist_ok=True)
-    path = settings.pilot_data_dir / "secrets.env"
-    kept: dict[str, str] = {}
-    if path.exists():
-        for line in path.read_text().splitlines():
-            name, _, value = line.partition("=")
-            kept[name.strip().lower()] = value.strip()
+    kept = kept_secrets(settings.pilot_data_dir)
     fresh = {name: _random(name) for name in missing if name not in kept}
     if fresh:
         kept |= fresh
-        text = "".join(f"{name.upper()}={value}\n" for name, value in sorted(kept.items()))
-        path.touch(mode=0o600)
-        path.chmod(0o600)
-        path.write_text(text)
+        path = keep_secrets(settings.pilot_data_dir, kept)
         print(f"Generated {', '.join(sorted(n.upper() for n in fresh))} into {path} (mode 0600). Keep that file.")
-    return settings.model_copy(update={name: SecretStr(kept[name]) for name in missing})
+    update: dict[str, Any] = {name: SecretStr(kept[name]) for name in missing}
+    if "evidence_signing_key" in update and not settings.evidence_retiring_keys:
+        former = kept.get("evidence_retiring_keys", "").split(",")
+        update["evidence_retiring_keys"] = tuple(SecretStr(key) for key in former if key)
+    return settings.model_copy(update=update)
+
+
+def kept_secrets(folder: Path) -> dict[str, str]:
+    """What development generated into this data directory, by the names of the settings."""
+    path = folder / SECRETS_FILE
+    if not path.exists():
+        return {}
+    pairs = (line.partition("=") for line in path.read_text().splitlines())
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def keep_secrets(folder: Path, kept: Mapping[str, str]) -> Path:
+    """Write them all; the file."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / SECRETS_FILE
+    write_private(path, "".join(f"{name.upper()}={value}\n" for name, value in sorted(kept.items())))
+    return path
+
+
+def write_private(path: Path, text: str) -> None:
+    """Replace a file that only its owner may read. After a crash it is the old one or the new one, never half of it."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 - a mode of its own
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
 
 
 def _random(name: str) -> str:

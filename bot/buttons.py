@@ -71,7 +71,7 @@ def parse_about(data: str) -> tuple[str, str]:
 
 
 def plain(kind: str, value: str) -> str:
-    """`<kind>:<word>`, for modes (m), the kill switch (k), languages (l) and the example (x)."""
+    """`<kind>:<word>`, for modes (m), the policy (p), the kill switch (k), languages (l) and the example (x)."""
     return _checked(f"{kind}:{value}")
 
 

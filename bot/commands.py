@@ -45,6 +45,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="status", groups=True),
     Command(name="operators", groups=True),
     Command(name="mode"),
+    Command(name="policy"),
     Command(name="kill"),
     Command(name="unkill"),
     Command(name="receipt", groups=True),

@@ -15,6 +15,7 @@ from services.chat import ChatService
 from services.inbox import InboxService
 from services.runs import RunService
 from services.tasks import TaskService
+from services.workspaces import SettingsView
 
 EXAMPLE = """\
 1. note.create title="First note from Pilot" body="Written by the example task."
@@ -48,7 +49,7 @@ class BotDeps:
     """Services the handlers use.
 
     `accept_invite` gives the person in the workspace they were invited to; NotFound, Gone or Conflict
-    when the invite is no good. `example` is the playbook of the example task.
+    when the invite is no good. `tools` names every tool there is. `example` is the playbook of the example task.
     """
 
     identity: Identity
@@ -60,6 +61,9 @@ class BotDeps:
     accept_invite: Callable[[Actor, str], Awaitable[Actor]]
     set_mode: Callable[[Actor, Mode], Awaitable[Any]]
     set_kill_switch: Callable[[Actor, bool], Awaitable[Any]]
+    settings: Callable[[Actor], Awaitable[SettingsView]]
+    change_settings: Callable[[Actor, Any], Awaitable[SettingsView]]
+    tools: Callable[[], Sequence[str]]
     translator: Translator
     links: Links
     bus: Bus

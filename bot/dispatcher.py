@@ -7,7 +7,7 @@ from typing import Any
 from aiogram import BaseMiddleware, Dispatcher, Router
 from aiogram.types import Message, TelegramObject
 
-from bot import approvals, fallback, receipts, start, tasks, workspace
+from bot import approvals, fallback, policy, receipts, start, tasks, workspace
 from bot.commands import PRIVATE_ONLY
 from bot.context import ContextMiddleware, Ctx
 from bot.deps import BotDeps
@@ -19,6 +19,7 @@ ROUTERS: tuple[Router, ...] = (
     approvals.router,
     tasks.router,
     workspace.router,
+    policy.router,
     receipts.router,
     fallback.router,
 )

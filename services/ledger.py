@@ -47,6 +47,13 @@ class DamagedLog(LedgerError):
     """A log does not agree with what was signed of it; nothing is appended to it."""
 
 
+class RetiredKey(LedgerError):
+    """The key of this process was rotated out: Pilot has to be started again with the new one."""
+
+    status = 503
+    code = "signing_key_retired"
+
+
 class Ledger:
     """Appends receipts and signs checkpoints for all workspaces of the installation.
 
@@ -126,7 +133,7 @@ class Ledger:
         )
         leaf_hash = receipt.leaf_hash
         frontier, nodes = merkle.Frontier.from_bytes(head.size, head.frontier).append(leaf_hash)
-        receipts.append(
+        appended = receipts.append(
             tx,
             ReceiptRow(
                 workspace_id=workspace_id,
@@ -157,7 +164,10 @@ class Ledger:
                 frontier=frontier.to_bytes(),
             ),
             nodes=nodes,
+            key_id=self.signer.key_id,
         )
+        if not appended:
+            raise RetiredKey
         return receipt
 
     @staticmethod
@@ -188,6 +198,8 @@ class Ledger:
         last = receipts.newest_checkpoint(tx, workspace_id)
         if last is not None and last.size == head.size:
             return last
+        if receipts.is_retired(tx, self.signer.key_id):
+            raise RetiredKey
         root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
         if last is not None and last.size > 0:
             self._check_extends(tx, workspace_id, last=last, size=head.size, root=root)

@@ -96,22 +96,22 @@ class RehearsalService:
         Invalid names the field of the change that is wrong, as saving it would.
         """
         require(actor, Action.POLICY_WRITE)
+        return await self.store.read(lambda tx: self.policy_in(tx, actor.in_workspace, patch, limit=limit), long=True)
 
-        def work(tx: Tx) -> PolicyTrial:
-            stored = settings.get(tx, actor.in_workspace)
-            before = load(stored.policy, stored.budget, stored.model)
-            old, new = effective(before), effective(merged(before, patch, rules=self.rules))
-            tested = 0
-            changed: list[Changed] = []
-            for receipt_id, at, facts in _decided(tx, actor.in_workspace, limit=limit):
-                tested += 1
-                changed.extend(
-                    Changed(receipt_id=receipt_id, decided_at=at, difference=difference)
-                    for difference in compare(old, new, [facts], self.rules)
-                )
-            return PolicyTrial(tested=tested, policy_hash=new.policy_hash, changed=changed)
-
-        return await self.store.read(work, long=True)
+    def policy_in(self, tx: Tx, workspace_id: str, patch: Any, *, limit: int) -> PolicyTrial:
+        """As `policy`, in the caller's transaction."""
+        stored = settings.get(tx, workspace_id)
+        before = load(stored.policy, stored.budget, stored.model)
+        old, new = effective(before), effective(merged(before, patch, rules=self.rules))
+        tested = 0
+        changed: list[Changed] = []
+        for receipt_id, at, facts in _decided(tx, workspace_id, limit=limit):
+            tested += 1
+            changed.extend(
+                Changed(receipt_id=receipt_id, decided_at=at, difference=difference)
+                for difference in compare(old, new, [facts], self.rules)
+            )
+        return PolicyTrial(tested=tested, policy_hash=new.policy_hash, changed=changed)
 
 
 def _decided(tx: Tx, workspace_id: str, *, limit: int) -> Iterator[tuple[str, datetime, CallFacts]]:

@@ -1,7 +1,7 @@
 """Workspaces: settings, mode, members, invites, API keys, deletion with grace."""
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -629,22 +629,28 @@ def _forget_words(tx: Tx, workspace_id: str, *, now: datetime) -> None:
 def merged(before: WorkspaceSettings, patch: Any, *, rules: RuleEngine) -> WorkspaceSettings:
     """`before` with a change that is sound; Invalid names the field, and the line and column of a broken rule."""
     after = merge(before, patch)
-    for rule in after.policy.rules:
+    for field, said, error in broken_rules(after, rules):
+        raise Invalid(
+            f"{field}: {said}",
+            code="invalid_rule",
+            details={
+                "formErrors": [],
+                "fieldErrors": {field: [said]},
+                "line": error.line,
+                "column": error.column,
+            },
+        )
+    return after
+
+
+def broken_rules(settings: WorkspaceSettings, rules: RuleEngine) -> Iterator[tuple[str, str, RuleError]]:
+    """Every rule that does not compile: its field, what is wrong with the place of it, and the error."""
+    for rule in settings.policy.rules:
         try:
             rules.check(rule.when)
         except RuleError as error:
             place = f"line {error.line}, column {error.column}: " if error.line else ""
-            raise Invalid(
-                f"policyConfig.rules.{rule.id}: {place}{error}",
-                code="invalid_rule",
-                details={
-                    "formErrors": [],
-                    "fieldErrors": {f"policyConfig.rules.{rule.id}": [f"{place}{error}"]},
-                    "line": error.line,
-                    "column": error.column,
-                },
-            ) from None
-    return after
+            yield f"policyConfig.rules.{rule.id}", f"{place}{error}", error
 
 
 def _check_deciders(before: PolicyConfig, after: PolicyConfig, people: Sequence[Decider]) -> None:

@@ -96,7 +96,12 @@ _insert_payload = Prepared(
 )
 _move_head = Prepared(
     sa.update(log_heads)
-    .where(log_heads.c.workspace_id == sa.bindparam("ws"), log_heads.c.size == sa.bindparam("old_size"))
+    .where(
+        log_heads.c.workspace_id == sa.bindparam("ws"),
+        log_heads.c.size == sa.bindparam("old_size"),
+        # a process that has not heard of a rotation yet moves no log any more
+        ~sa.exists().where(signing_keys.c.key_id == sa.bindparam("key"), signing_keys.c.retired_at.is_not(None)),
+    )
     .values(
         size=sa.bindparam("size"),
         chain_hash=sa.bindparam("chain_hash"),
@@ -119,8 +124,13 @@ def head(tx: Tx, workspace_id: str, *, lock: bool = False) -> LogHead:
     return LogHead(workspace_id=row[0], size=row[1], chain_hash=row[2], lamport=row[3], frontier=bytes(row[4]))
 
 
-def append(tx: Tx, row: ReceiptRow, *, old: LogHead, new: LogHead, nodes: Sequence[tuple[int, int, bytes]]) -> None:
-    """Add a receipt and move the head. Leaf hashes live in the receipts, so `nodes` are those above level 0."""
+def append(
+    tx: Tx, row: ReceiptRow, *, old: LogHead, new: LogHead, nodes: Sequence[tuple[int, int, bytes]], key_id: str
+) -> bool:
+    """Add a receipt and move the head; False, and to be rolled back, when the key it is signed with was retired.
+
+    Leaf hashes live in the receipts, so `nodes` are those above level 0.
+    """
     _insert(tx, **{c.name: getattr(row, c.name) for c in COLUMNS})
     for level, index, digest in nodes:
         if level > 0:
@@ -133,9 +143,13 @@ def append(tx: Tx, row: ReceiptRow, *, old: LogHead, new: LogHead, nodes: Sequen
         chain_hash=new.chain_hash,
         lamport=new.lamport,
         frontier=new.frontier,
+        key=key_id,
     )
-    if moved.rowcount != 1:
+    if moved.rowcount == 1:
+        return True
+    if not is_retired(tx, key_id):
         raise RuntimeError("the log moved under a locked append")
+    return False
 
 
 def add_payload(tx: Tx, *, workspace_id: str, receipt_id: str, kind: str, salt: str, body: str) -> None:
@@ -327,6 +341,19 @@ def retire_key(tx: Tx, key_id: str, *, at_time: datetime) -> None:
         .where(signing_keys.c.key_id == key_id, signing_keys.c.retired_at.is_(None))
         .values(retired_at=at_time)
     )
+
+
+def knows_key(tx: Tx, key_id: str) -> bool:
+    """Whether this key is one of the installation's; False in a store that has no tables yet."""
+    if not sa.inspect(tx.connection).has_table(signing_keys.name):
+        return False
+    return tx.scalar(sa.select(signing_keys.c.key_id).where(signing_keys.c.key_id == key_id)) is not None
+
+
+def is_retired(tx: Tx, key_id: str) -> bool:
+    """Whether nothing may be signed with this key any more."""
+    query = sa.select(signing_keys.c.retired_at).where(signing_keys.c.key_id == key_id)
+    return tx.scalar(query) is not None
 
 
 # --- policy snapshots -----------------------------------------------------------------------------

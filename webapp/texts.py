@@ -43,6 +43,13 @@ SCRIPT_KEYS: tuple[str, ...] = (
     "app-check-bad",
     "app-step-up-inside",
     "app-step-up-outside",
+    "app-tried-nothing",
+    "app-tried-same",
+    "app-tried-different",
+    "app-tried-verdict",
+    "app-verdict-allow",
+    "app-verdict-deny",
+    "app-verdict-escalate",
 )
 TABS: tuple[tuple[str, str, str], ...] = (
     ("home", "app-tab-home", "M3 11.2 12 4l9 7.2M5.5 9.5V20h13V9.5"),
@@ -89,4 +96,7 @@ def tab_texts(t: Texts) -> dict[str, str]:
     return {page: t(key) for page, key, _ in TABS}
 
 
-_BLANKS = {name: "{" + name + "}" for name in ("email", "code", "size", "seconds", "have", "need", "name")}
+_BLANKS = {
+    name: "{" + name + "}"
+    for name in ("email", "code", "size", "seconds", "have", "need", "name", "tested", "count", "before", "after")
+}

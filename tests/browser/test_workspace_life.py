@@ -196,3 +196,35 @@ async def test_a_person_is_erased(mine: Server, request: pytest.FixtureRequest) 
         await page.get_by_role("button", name="Erase me").click()
         await expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=TIMEOUT)
     mine.send("GET", "/api/me", expect=401)
+
+
+async def test_a_policy_is_tried_before_it_is_saved(mine: Server, request: pytest.FixtureRequest) -> None:
+    steps = 'note.create title="x"\nknowledge.search query="x"\nfinish summary="done"'
+    mine.ended(mine.task(text=steps))
+    before = policy(mine)
+    async with phone(allow=("400",)) as page:
+        await into(page, mine, number(request), "policy")
+        tools = page.locator("#rules-for-tools")
+        await tools.get_by_role("button", name="Try it on the last decisions").click()
+        await expect(tools.get_by_role("status")).to_have_text(
+            "All of the last 3 decisions would come out the same.", timeout=TIMEOUT
+        )
+        await tools.get_by_label("Tools that never run").fill("note.create")
+        await tools.get_by_role("button", name="Try it on the last decisions").click()
+        said = tools.get_by_role("status")
+        await expect(said).to_contain_text("Of the last 3 decisions, 1 would come out differently", timeout=TIMEOUT)
+        row = said.get_by_role("link")
+        await expect(row).to_have_count(1)
+        await expect(row).to_contain_text("note.create")
+        await expect(row).to_contain_text("allowed → denied")
+        # it fits the phone, and what is wrong is told at its field
+        assert await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        rules = page.locator("#custom-rules")
+        await rules.get_by_label("Rules (JSON)").fill('[{"id":"r","when":"input.","verdict":"DENY"}]')
+        await rules.get_by_role("button", name="Try it on the last decisions").click()
+        await expect(rules.get_by_label("Rules (JSON)")).to_have_attribute("aria-invalid", "true", timeout=TIMEOUT)
+        assert policy(mine) == before
+        # what was typed is still there to be saved
+        await tools.get_by_role("button", name="Save").click()
+        await expect(page.locator("#notice")).to_have_text("Saved", timeout=TIMEOUT)
+    assert policy(mine)["toolBlocklist"] == ["note.create"]

@@ -400,7 +400,8 @@ main.addEventListener("submit", (event) => {
   const at = form.closest("[data-approve]");
   const approval = at && {id: at.dataset.approve, version: at.dataset.version, digest: at.dataset.digest};
   submit(event, async () => {
-    if (d.form) await send(form);
+    if (event.submitter && "try" in event.submitter.dataset) await tryOut(form);
+    else if (d.form) await send(form);
     else if (d.schedule) {
       await api("PUT", "/api/tasks/" + d.schedule, {schedule: schedule(form, say("missing"))});
       setUnsaved(false); notice(say("saved")); await kept(form);
@@ -418,6 +419,27 @@ main.addEventListener("submit", (event) => {
     }
   });
 });
+// What the form would have changed about past decisions. Nothing is saved.
+const VERDICTS = {ALLOW: "verdict-allow", DENY: "verdict-deny", ESCALATE: "verdict-escalate"};
+async function tryOut(form) {
+  const trial = await api("POST", "/api/governance/policy-test", {[form.dataset.section]: values(form)});
+  const said = document.createElement("p"), rows = document.createElement("ul"), count = trial.different.length;
+  said.textContent = say(!trial.tested ? "tried-nothing" : count ? "tried-different" : "tried-same", {tested: trial.tested, count});
+  rows.className = "list";
+  rows.append(...trial.different.map((one) => {
+    const row = document.createElement("li"), link = document.createElement("a"), words = document.createElement("span");
+    const verdict = document.createElement("span"), tool = document.createElement("b"), why = document.createElement("span"), time = document.createElement("time");
+    link.className = "cell"; link.href = "#/receipts/" + one.receiptId;
+    words.className = "grow"; tool.textContent = one.tool;
+    why.className = "hint"; why.textContent = one.after.reason || one.before.reason;
+    time.dateTime = one.decidedAt; tell(time);
+    verdict.className = "badge " + {ALLOW: "good", DENY: "bad", ESCALATE: "ask"}[one.after.verdict];
+    verdict.textContent = say("tried-verdict", {before: say(VERDICTS[one.before.verdict]), after: say(VERDICTS[one.after.verdict])});
+    words.append(tool, why, time); link.append(words, verdict); row.append(link);
+    return row;
+  }));
+  form.querySelector(".trial").replaceChildren(said, ...(count ? [rows] : []));
+}
 // One form of a page was saved: what is typed in the others stays.
 async function kept(form) {
   delete form.dataset.dirty;

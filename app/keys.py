@@ -1,0 +1,95 @@
+"""The signing key of an installation: handing over from one to the next."""
+
+import asyncio
+import base64
+import secrets
+from pathlib import Path
+from typing import Any
+
+from app.container import Parts
+from app.settings import NEXT_KEY, Settings, keep_secrets, kept_secrets, write_private
+from app.tools import with_parts
+from domain.audit import AuditAction
+from domain.clock import utc_now
+from domain.receipts.receipt import rotation_metadata
+from domain.receipts.signing import Signer, parse_seed
+from services.ledger import Facts
+from storage import receipts
+from storage.database import Store, Tx
+from storage.receipts import KeyRow
+
+
+def rotate_key(settings: Settings) -> dict[str, Any]:
+    """Make a new signing key; the old one vouches for it in every log and signs no receipt after that.
+
+    The new key is in a file before anything depends on it: broken off at any moment, the next call goes on.
+    A key that was generated is replaced in `secrets.env`, and the old one kept beside it for checkpoints;
+    one that was set stays where it is, and whoever set it is told what to do.
+    """
+    assert settings.evidence_signing_key is not None
+    old = settings.evidence_signing_key.get_secret_value()
+    path = settings.pilot_data_dir / NEXT_KEY
+    fresh, text = _next_key(path, old=old)
+    logs = asyncio.run(_handed_over(settings, fresh))
+    if logs is None:
+        logs = with_parts(settings, lambda parts: _hand_over(parts, fresh))
+    kept = kept_secrets(settings.pilot_data_dir)
+    if kept.get("evidence_signing_key") == old:
+        kept |= {"evidence_signing_key": text, "evidence_retiring_keys": old}
+        where = keep_secrets(settings.pilot_data_dir, kept)
+        path.unlink()
+        todo = f"{where} holds it, and the former one for checkpoints. Start Pilot again."
+    else:
+        todo = (
+            f"It is in {path}: set EVIDENCE_SIGNING_KEY to it and EVIDENCE_RETIRING_KEYS to the former one, "
+            "start Pilot again, then delete the file."
+        )
+    said = f"{logs} logs name the new key {fresh.key_id}. {todo}"
+    return {"logs": logs, "keyId": fresh.key_id, "publicKey": fresh.public_hex, "said": said}
+
+
+def _next_key(path: Path, *, old: str) -> tuple[Signer, str]:
+    """The key of a rotation that broke off, or a new one, kept in `path`."""
+    if path.exists():
+        text = path.read_text().strip()
+        # the file of the rotation before, which nobody deleted, is not the next one
+        if text != old:
+            return Signer(parse_seed(text)), text
+    text = base64.b64encode(secrets.token_bytes(32)).decode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_private(path, text + "\n")
+    return Signer(parse_seed(text)), text
+
+
+async def _handed_over(settings: Settings, fresh: Signer) -> int | None:
+    """How many logs name the key already, None when it was not handed over yet."""
+    store = Store(settings.store_url)
+    try:
+        return await store.read(lambda tx: len(receipts.logs(tx)) if receipts.knows_key(tx, fresh.key_id) else None)
+    finally:
+        await store.close()
+
+
+async def _hand_over(parts: Parts, fresh: Signer) -> int:
+    services = parts.services
+
+    def turn(tx: Tx) -> int:
+        logs = receipts.logs(tx)
+        for workspace_id in logs:
+            services.recorder.record(
+                tx,
+                workspace_id=workspace_id,
+                actor="system",
+                action=AuditAction.KEY_ROTATED,
+                target=fresh.key_id,
+                facts=Facts(kind="key_rotation", metadata=dict(rotation_metadata(fresh))),
+            )
+        now = utc_now()
+        receipts.retire_key(tx, services.ledger.signer.key_id, at_time=now)
+        receipts.add_key(
+            tx,
+            KeyRow(key_id=fresh.key_id, name=fresh.name, public=fresh.public_hex, not_before=now, retired_at=None),
+        )
+        return len(logs)
+
+    return await services.store.write(turn)

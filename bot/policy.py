@@ -1,0 +1,162 @@
+"""The policy in chat: what is in force, and its essentials to change with buttons or words."""
+
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from aiogram import F, Router
+from aiogram.filters import Command, CommandObject
+from aiogram.types import CallbackQuery, Message
+from aiogram.utils.formatting import Bold
+
+from bot import buttons, views
+from bot.buttons import LIMIT
+from bot.context import Ctx
+from bot.links import Button
+from bot.text import line
+from domain.errors import Invalid
+from domain.permissions import Action, allows, require
+from domain.settings_schema import PolicyConfig, WorkspaceSettings
+from locales import Texts
+
+router = Router(name="policy")
+
+LEVELS = ("E1", "E2", "E3")
+SHOWN_TOOLS = 30
+# what a budget is called after the command, and its name in the settings
+BUDGETS: Mapping[str, str] = {
+    "task": "perTaskMax",
+    "operator": "perOperatorMax",
+    "day": "dailyTotalMax",
+    "month": "monthlyLlmBudget",
+    "emergency": "emergencyKill",
+}
+
+
+@router.message(Command("policy"))
+async def policy(_message: Message, command: CommandObject, ctx: Ctx) -> None:
+    """`/policy` shows it; `/policy block TOOL`, `unblock TOOL`, `ask E2`, `day 50` change it."""
+    before = (await ctx.deps.settings(ctx.who)).settings
+    words = (command.args or "").split()
+    if words:
+        change = _change(before, words)
+        if change is None:
+            await ctx.say(views.view(ctx.t("policy-usage")))
+            return
+        before = (await ctx.deps.change_settings(ctx.who, change)).settings
+    await ctx.say(_overview(ctx, before))
+
+
+def _change(before: WorkspaceSettings, words: Sequence[str]) -> dict[str, Any] | None:
+    """The change of the settings these words ask for, None when they ask for none."""
+    match [word.lower() for word in words]:
+        case ["block", tool]:
+            return _blocking(before.policy, tool, on=True)
+        case ["unblock", tool]:
+            return _blocking(before.policy, tool, on=False)
+        case ["ask", level]:
+            return {"policyConfig": {"approvalFrom": level.upper()}}
+        case ["month", "off"]:
+            return {"budgetConfig": {"monthlyLlmBudget": None}}
+        case [name, amount] if name in BUDGETS:
+            try:
+                return {"budgetConfig": {BUDGETS[name]: float(amount.replace(",", ".").removeprefix("$"))}}
+            except ValueError:
+                return None
+    return None
+
+
+def _blocking(before: PolicyConfig, tool: str, *, on: bool) -> dict[str, Any]:
+    """The blocklist with a tool (or pattern) more, or less; Invalid when it is not on it."""
+    if not on and tool not in before.toolBlocklist:
+        raise Invalid.field("toolBlocklist", f"does not hold {tool[:120]}")
+    without = [name for name in before.toolBlocklist if name != tool]
+    return {"policyConfig": {"toolBlocklist": [*without, tool] if on else without}}
+
+
+@router.callback_query(F.data.startswith("p:"))
+async def change_policy(tap: CallbackQuery, ctx: Ctx) -> None:
+    """A button of the policy: another level to ask from, the list of tools, a tool blocked or freed."""
+    verb, _, value = (tap.data or "")[2:].partition(":")
+    view = (await ctx.deps.settings(ctx.who)).settings
+    if verb == "kill":
+        require(ctx.who, Action.KILL_SWITCH_WRITE)
+        await ctx.say(views.kill_confirm(ctx.t, on=not view.policy.killSwitch))
+    elif verb == "from" and value in LEVELS:
+        view = (await ctx.deps.change_settings(ctx.who, {"policyConfig": {"approvalFrom": value}})).settings
+        await ctx.answer(ctx.t("policy-from", level=value, effect=ctx.t(f"effect-{value[1]}")))
+        await ctx.say(_overview(ctx, view), edit=ctx.message_id)
+        return
+    elif verb in ("block", "free"):
+        # said for both a tap that is late and one that comes twice: what is wanted, not the other way round
+        if (value in view.policy.toolBlocklist) != (verb == "block"):
+            change = _blocking(view.policy, value, on=verb == "block")
+            view = (await ctx.deps.change_settings(ctx.who, change)).settings
+        await ctx.say(_tools(ctx, view.policy), edit=ctx.message_id)
+    elif verb == "tools":
+        require(ctx.who, Action.SETTINGS_WRITE)
+        await ctx.say(_tools(ctx, view.policy), edit=ctx.message_id)
+    elif verb == "all":
+        await ctx.say(_overview(ctx, view), edit=ctx.message_id)
+    else:
+        await ctx.answer(ctx.t("error-old-button"), alert=True)
+        return
+    await ctx.answer()
+
+
+def _overview(ctx: Ctx, view: WorkspaceSettings) -> views.View:
+    """The policy's essentials; buttons for those who may change them."""
+    t, policy, budget = ctx.t, view.policy, view.budget
+    level = policy.approvalFrom
+    month = "" if budget.monthlyLlmBudget is None else f", {t('policy-month')} {budget.monthlyLlmBudget:g}"
+    may_write = allows(ctx.who, Action.SETTINGS_WRITE)
+    return views.view(
+        Bold(t("policy-title")),
+        t("status-kill-on" if policy.killSwitch else "status-kill-off"),
+        t("policy-from", level=level, effect=t(f"effect-{level[1]}")),
+        t("policy-always", tools=_listed(t, policy.requireApprovalFor)),
+        t("policy-blocked", tools=_listed(t, policy.toolBlocklist)),
+        t(
+            "policy-budgets",
+            task=f"{budget.perTaskMax:g}",
+            operator=f"{budget.perOperatorMax:g}",
+            day=f"{budget.dailyTotalMax:g}",
+            emergency=f"{budget.emergencyKill:g}",
+        )
+        + month,
+        *(("", t("policy-usage")) if may_write else ()),
+        keyboard=_keyboard(ctx, policy) if may_write else (),
+    )
+
+
+def _keyboard(ctx: Ctx, policy: PolicyConfig) -> Sequence[Sequence[Button | None]]:
+    t = ctx.t
+    stop = "button-unkill" if policy.killSwitch else "button-kill"
+    return (
+        [
+            views.tap(f"{'✓ ' if level == policy.approvalFrom else ''}{level}", buttons.plain("p", f"from:{level}"))
+            for level in LEVELS
+        ],
+        [views.tap(t("policy-button-tools"), buttons.plain("p", "tools"))],
+        [views.tap(t(stop), buttons.plain("p", "kill"), style="success" if policy.killSwitch else "danger")],
+        [ctx.deps.links.button(t("open-app"), page="policy", start="policy", private=ctx.private)],
+    )
+
+
+def _tools(ctx: Ctx, policy: PolicyConfig) -> views.View:
+    """What is blocked, each with a button that frees it, and the other tools, each with one that blocks it."""
+    blocked = policy.toolBlocklist
+    others = [tool for tool in ctx.deps.tools() if not any(fnmatchcase(tool, name) for name in blocked)]
+    taps = [(f"⛔ {name}", f"p:free:{name}") for name in blocked] + [
+        (f"▶ {name}", f"p:block:{name}") for name in others
+    ]
+    rows = [[views.tap(text, data)] for text, data in taps if len(data.encode()) <= LIMIT]
+    return views.view(
+        Bold(ctx.t("policy-button-tools")),
+        ctx.t("policy-tools-hint"),
+        keyboard=[*rows[:SHOWN_TOOLS], [views.tap(ctx.t("policy-button-back"), buttons.plain("p", "all"))]],
+    )
+
+
+def _listed(t: Texts, names: Sequence[str]) -> str:
+    return line(", ".join(names), 400) if names else t("policy-none")

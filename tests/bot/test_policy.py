@@ -1,0 +1,98 @@
+"""The policy in chat: what is shown is in force, and a button or a word changes it for those who may."""
+
+from typing import Any
+
+import pytest
+
+from domain.actor import Role
+from domain.ports import ToolCall
+from tests.bot.kit import BotKit
+from tests.kit import Script
+
+
+async def stored(bot: BotKit) -> dict[str, Any]:
+    view = await bot.workspaces.settings(bot.kit.owner)
+    return view.settings.as_json()
+
+
+async def test_the_essentials_are_shown_and_changed(bot: BotKit):
+    tg = bot.telegram
+    bot.kit.scripts["Post it"] = Script([ToolCall(tool="http.post", args={"what": "x"}, call_id="1")])
+    async with bot.running():
+        tg.say("/policy")
+        shown = await tg.message("The policy of this workspace")
+        assert "People are asked from E3 on (acts outside)" in shown["text"]
+        assert "Budgets in US dollars: task 100, operator a day 200, day 500, emergency stop 1500" in shown["text"]
+        number = shown["message_id"]
+        tg.tap(shown, "E2")
+        shown = await tg.message("People are asked from E2 on")
+        assert shown["message_id"] == number
+        assert [b["text"] for b in shown["reply_markup"]["inline_keyboard"][0]] == ["E1", "✓ E2", "E3"]
+        tg.tap(shown, "Blocked tools")
+        tools = await tg.message("a tap blocks it")
+        tg.tap(tools, "▶ http.post")
+        tools = await tg.until(lambda: next((m for m in tg.in_chat() if "⛔ http.post" in str(m)), None))
+        # the same tap delivered late, after the list has changed, does not turn it round
+        tg.tap(
+            {**tools, "reply_markup": {"inline_keyboard": [[{"text": "x", "callback_data": "p:block:http.post"}]]}}, "x"
+        )
+        await tg.until(lambda: len(tg.answers) >= 4)
+        assert (await stored(bot))["policyConfig"]["toolBlocklist"] == ["http.post"]
+        tg.tap(tools, "Back to the policy")
+        await tg.message("Blocked: http.post")
+        # it holds for what runs next
+        tg.say("Post it")
+        await tg.message("all done")
+        assert bot.deed.done == []
+        for words in ("block email.*", "unblock http.post", "ask e1", "day 420,5", "month 40", "task 7.50"):
+            tg.say(f"/policy {words}")
+        shown = await tg.message("task 7.5, operator a day 200, day 420.5, emergency stop 1500, month 40")
+        assert "Blocked: email.*" in shown["text"]
+        tg.say("/policy month off")
+        await tg.until(lambda: tg.in_chat()[-1]["text"].count("emergency stop 1500\n"))
+        tg.tap(shown, "Stop everything")
+        asked = await tg.message("No tool may run until /unkill. Runs under way")
+        tg.tap(asked, "Stop everything")
+        await tg.message("Stopped by Ada")
+    now = await stored(bot)
+    assert now["policyConfig"]["toolBlocklist"] == ["email.*"]
+    assert (now["policyConfig"]["approvalFrom"], now["policyConfig"]["killSwitch"]) == ("E1", True)
+    budget = now["budgetConfig"]
+    assert (budget["perTaskMax"], budget["dailyTotalMax"], budget["monthlyLlmBudget"]) == (7.5, 420.5, None)
+
+
+@pytest.mark.parametrize(
+    ("words", "answer"),
+    [
+        ("ask E9", "approvalFrom"),
+        ("day -5", "dailyTotalMax"),
+        ("day much", "To change it"),
+        ("task 900", "perTaskMax"),
+        ("block no~such~name", "toolBlocklist"),
+        ("unblock http.post", "does not hold http.post"),
+        ("dance", "To change it"),
+    ],
+)
+async def test_what_cannot_be_is_said_and_nothing_changes(bot: BotKit, words: str, answer: str):
+    before = await stored(bot)
+    async with bot.running():
+        bot.telegram.say(f"/policy {words}")
+        await bot.telegram.message(answer)
+    assert await stored(bot) == before
+
+
+async def test_a_member_sees_it_without_buttons_and_changes_nothing(bot: BotKit):
+    tg = bot.telegram
+    before = await stored(bot)
+    await bot.kit.person(Role.MEMBER, telegram_id=8)
+    async with bot.running():
+        tg.say("/policy", by=8)
+        shown = await tg.message("The policy of this workspace", chat=8)
+        assert "reply_markup" not in shown
+        tg.say("/policy ask E1", by=8)
+        await tg.message("takes owner", chat=8)
+        for data in ("p:from:E1", "p:block:note.create", "p:kill", "p:tools"):
+            tg.tap({**shown, "reply_markup": {"inline_keyboard": [[{"text": "x", "callback_data": data}]]}}, "x", by=8)
+        await tg.until(lambda: len(tg.answers) == 4)
+    assert all("takes owner" in answer["text"] for answer in tg.answers)
+    assert await stored(bot) == before
