@@ -245,7 +245,7 @@ class RunService:
             action=AuditAction.RUN_CANCELLED,
             target=run.id,
             reason=reason,
-            facts=Facts(task_id=run.task_id, run_id=run.id),
+            facts=Facts(task_id=run.task_id, run_id=run.id, metadata=run.lineage),
         )
         if run.state == RunState.RUNNING:
             runs.change(tx, run, cancel_requested=True, error=reason, updated_at=self.now())
@@ -975,6 +975,7 @@ class RunService:
                     step_id=step.id,
                     approval_id=step.approval_id,
                     status="uncertain",
+                    metadata=run.lineage,
                 ),
             )
             if self._park(tx, run, RunState.UNCERTAIN):
