@@ -310,7 +310,8 @@ async def settle_step(call: Call, run_id: str, step_id: str, body: ChoiceBody) -
 
 @route("GET", "/api/tools", action=Action.TASK_READ, response=list[ToolOut])
 async def list_tools(call: Call) -> Any:
-    """The tools operators can be given."""
+    """The tools operators can be given: those of the installation, and those of the workspace's tool servers."""
+    tools = await call.services.toolbox.of(call.services.store, call.actor.in_workspace)
     return [
         {
             "name": s.name,
@@ -320,7 +321,7 @@ async def list_tools(call: Call) -> Any:
             "connector": s.connector or None,
             "parameters": dict(s.parameters),
         }
-        for s in call.services.toolbox.specs
+        for s in tools.specs
     ]
 
 

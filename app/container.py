@@ -17,6 +17,7 @@ from connectors.helm import HelmSidecar
 from connectors.http import Guard, GuardedHttp
 from connectors.login import OpenIdProvider
 from connectors.mail import FileMailer, NoMailer, SmtpMailer
+from connectors.mcp import McpConnector, parse_programs
 from connectors.models.factory import PlannerFactory
 from connectors.tools.http import HttpGet, HttpPost
 from connectors.tools.mail import EmailSend
@@ -35,6 +36,7 @@ from services.callbacks import Callbacks
 from services.chat import ChatService
 from services.container import Services
 from services.daily import DailyWord
+from services.delegation import Delegate
 from services.delivery import Delivery
 from services.email_login import EmailLogin
 from services.governor import Governor
@@ -48,6 +50,7 @@ from services.ledger_watch import LedgerWatch
 from services.limits import Limits
 from services.live import LiveService
 from services.mail_queue import mail_queue
+from services.mcp_servers import McpServerService, McpTools
 from services.notices import Notices
 from services.operators import OperatorService
 from services.planners import Planners
@@ -228,6 +231,10 @@ async def _build(
     watched = None if sidecar is None else SidecarWatch(store, sidecar, now, fail_closed=settings.helm_fail_closed)
     governor = Governor(rules, now, sidecar)
     requests = ApprovalRequests(governor, recorder, notices, now)
+    vault = Vault(_secret(settings.encryption_key))
+    mcp = McpServerService(
+        store, recorder, vault, McpConnector(guard, programs=parse_programs(settings.pilot_mcp_stdio)), now
+    )
     toolbox = Toolbox(
         [
             NoteCreate(store, now),
@@ -238,7 +245,8 @@ async def _build(
             HttpGet(http),
             HttpPost(http),
             EmailSend(mailer, domain=host),
-        ]
+        ],
+        McpTools(mcp.client, vault),
     )
     engine = JobEngine(
         store,
@@ -248,7 +256,6 @@ async def _build(
     )
     stopping = Stopping()
 
-    vault = Vault(_secret(settings.encryption_key))
     secrets = SecretService(store, recorder, vault, now)
 
     async def model_settings(workspace_id: str) -> tuple[dict[str, Any], str | None]:
@@ -263,6 +270,7 @@ async def _build(
     runs = RunService(store, engine, planners, toolbox, governor, requests, recorder, notices, now, stopping)
     tasks = TaskService(store, runs, recorder, now)
     toolbox.add(TaskCreate(store, now, tasks))
+    toolbox.add(Delegate(tasks, runs, governor))
     approvals = ApprovalService(store, runs, requests, governor, toolbox, recorder, notices, now)
     identity = IdentityService(
         store,
@@ -311,6 +319,7 @@ async def _build(
         receipts=ReceiptService(store, ledger, recorder, rules, now),
         rehearsal=RehearsalService(store, governor, toolbox, rules, now),
         secrets=secrets,
+        mcp=mcp,
         audit=AuditService(store, recorder, now),
         live=LiveService(store, bus),
         health=Health(store, engine, damaged_logs=ledger.damaged, helm=None if watched is None else watched.look),

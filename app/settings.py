@@ -4,6 +4,7 @@ import base64
 import re
 import os
 import secrets
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -78,6 +79,7 @@ class Settings(BaseSettings):
 
     # --- operators
     pilot_http_allow: Annotated[tuple[str, ...], NoDecode] = ()
+    pilot_mcp_stdio: Annotated[tuple[str, ...], NoDecode] = ()
     pilot_workers: int = Field(default=32, ge=1, le=256)
     pilot_runs_per_workspace: int = Field(default=4, ge=1, le=64)
     pilot_retention_days: int = Field(default=30, ge=1, le=3650)
@@ -107,6 +109,7 @@ class Settings(BaseSettings):
         "allowed_origins",
         "pilot_frame_ancestors",
         "pilot_http_allow",
+        "pilot_mcp_stdio",
         "evidence_retiring_keys",
         mode="before",
     )
@@ -128,6 +131,16 @@ class Settings(BaseSettings):
         if value and (urlsplit(value).scheme not in ("http", "https") or not urlsplit(value).netloc):
             raise ValueError("must be an http or https address")
         return value.rstrip("/")
+
+    @field_validator("pilot_mcp_stdio")
+    @classmethod
+    def _are_programs(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in value:
+            name, _, line = entry.partition("=")
+            if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,39}", name) or not line.startswith("/"):
+                raise ValueError("each entry is name=/absolute/path with arguments")
+            shlex.split(line)
+        return value
 
     @field_validator("helm_public_key")
     @classmethod

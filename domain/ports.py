@@ -158,3 +158,41 @@ class Planner(Protocol):
     """Says what to do next. Raises `domain.outside.OutsideError` when a model cannot be asked."""
 
     async def next(self, request: PlanRequest) -> PlanAnswer: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpEndpoint:
+    """A tool server with what is needed to reach it: a `url` with headers, or a `program` with variables.
+
+    `program` is the name an administrator gave a command. Headers and variables hold the secret.
+    """
+
+    url: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    program: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpAnswer:
+    """What a tool server answered to a call: its output as JSON, and whether it calls it an error."""
+
+    output: Any
+    is_error: bool
+
+
+class McpClient(Protocol):
+    """Speaks the Model Context Protocol. Raises `domain.outside.OutsideError`; `sent` is about the call itself."""
+
+    @property
+    def programs(self) -> Sequence[str]:
+        """The names of the programs that may be started as tool servers."""
+        ...
+
+    async def tools(self, endpoint: McpEndpoint) -> Sequence[Mapping[str, Any]]:
+        """The tools the server offers, each as it describes it (`name`, `description`, `inputSchema`)."""
+        ...
+
+    async def call(self, endpoint: McpEndpoint, tool: str, args: Mapping[str, Any], *, key: str) -> McpAnswer:
+        """Call a tool. `key` names the call for a server that recognises repeats."""
+        ...

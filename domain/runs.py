@@ -1,10 +1,12 @@
 """Runs, their segments and steps: the state tables and values. No I/O here."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from domain.delegation import DELEGATE
 from domain.errors import Conflict
 from domain.tasks import TaskStatus
 
@@ -159,6 +161,18 @@ class Run:
     def ended(self) -> bool:
         return RunState(self.state) in RUN_ENDED
 
+    @property
+    def bounds(self) -> Sequence[str] | None:
+        """The only tools a sub-run may use, as its parent said; None for all."""
+        return self.origin.get("tools") if self.parent_run_id is not None else None
+
+    @property
+    def lineage(self) -> dict[str, str]:
+        """Where a sub-run belongs, as receipts say it; empty for a run of its own."""
+        if self.parent_run_id is None:
+            return {}
+        return {"parent_run": self.parent_run_id, "root_run": self.root_run_id or ""}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
@@ -196,3 +210,11 @@ class Step:
     @property
     def ended(self) -> bool:
         return StepState(self.state) in STEP_ENDED
+
+    @property
+    def child_run_id(self) -> str | None:
+        """The run a step that delegates waits for, or waited for."""
+        if self.tool != DELEGATE or not isinstance(self.output, dict):
+            return None
+        found = self.output.get("runId")
+        return found if isinstance(found, str) else None

@@ -401,8 +401,9 @@ class ApprovalService:
                 )
             if approval.step_id is None:
                 raise Conflict("only a step of a run can be edited", code="not_editable")
-            tool = self.toolbox.get(approval.action)
-            problem = "the tool is gone" if tool is None else self.toolbox.problem(approval.action, args)
+            tools = self.toolbox.within(tx, approval.workspace_id)
+            tool = tools.get(approval.action)
+            problem = "the tool is gone" if tool is None else tools.problem(approval.action, args)
             if tool is None or problem is not None:
                 raise Invalid.field("input", problem or "unknown tool")
             digest = digest_of_call(approval.action, args)

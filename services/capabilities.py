@@ -106,6 +106,22 @@ REGISTRY: tuple[Capability, ...] = (
         needs=(_DB,),
     ),
     Capability(
+        key="subagent_lineage",
+        name="Sub-operators",
+        summary="An operator hands work on with narrower bounds and a slice of its budget; receipts name the lineage.",
+        owner="runtime",
+        evaluation="delegation",
+        needs=(_DB, _JOBS, _LEDGER),
+    ),
+    Capability(
+        key="tool_servers",
+        name="Tool servers",
+        summary="Tools of MCP servers a workspace adds run under its policy, with effect levels its owner sets.",
+        owner="runtime",
+        evaluation="tool_servers",
+        needs=(_DB, _JOBS, _LEDGER),
+    ),
+    Capability(
         key="playbooks",
         name="Playbooks",
         summary="Steps written in a task are carried out one by one under the same governance, without a model.",
@@ -147,7 +163,6 @@ REGISTRY: tuple[Capability, ...] = (
             ("browser_execution", "Browser execution", "browser of its own"),
             ("computer_use", "Computer use", "computer use"),
             ("a2a_durable_state", "A2A state", "A2A endpoint"),
-            ("subagent_lineage", "Sub-operators", "sub-operators"),
             ("startup_lifecycle", "Start-up lifecycle", "start-up lifecycle templates"),
             ("founder_off_grid", "Founder off grid", "evaluation of that name"),
         )

@@ -247,7 +247,7 @@ class ChatService:
             task = tasks.get(tx, workspace_id, run.task_id)
         except NotFound:
             return None
-        tool = self.toolbox.get(step.tool)
+        tool = self.toolbox.within(tx, workspace_id).get(step.tool)
         # a tool that is gone cannot say what it keeps secret: then nothing is shown
         args = {} if tool is None else shown_args(step.args, tool.spec.redactions)
         return UncertainCard(step=step, run=run, task=task, args=args)

@@ -18,6 +18,7 @@ from services.knowledge import KnowledgeService
 from services.ledger import Ledger
 from services.limits import Limits
 from services.live import LiveService
+from services.mcp_servers import McpServerService
 from services.operators import OperatorService
 from services.receipts import ReceiptService
 from services.recorder import Recorder
@@ -58,6 +59,7 @@ class Services:
     receipts: ReceiptService
     rehearsal: RehearsalService
     secrets: SecretService
+    mcp: McpServerService
     audit: AuditService
     live: LiveService
     health: Health

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from domain.approvals import Approval, ApprovalStatus
 from domain.clock import Now, iso
+from domain.delegation import narrowed
 from domain.governance import Decision, Opinion, Verdict
 from domain.ids import new_id
 from domain.policy.decide import FINISH, Finding, decide, effect_in_force, explain
@@ -223,6 +224,7 @@ class Governor:
             spec=spec,
             args=args,
             now=now,
+            bounds=run.bounds,
         )
         return replace(
             _with_spent(bare, self._spent(tx, task, run, now)),
@@ -270,9 +272,11 @@ class Governor:
         spec: ToolSpec,
         args: Mapping[str, Any],
         now: datetime,
+        bounds: Sequence[str] | None = None,
     ) -> CallFacts:
         """What holds for a call whatever was spent and done before it."""
         operator = operators.facts(tx, workspace_id, operator_id)
+        tools = narrowed(operator["tools"], bounds)
         live = approvals.grants_of(tx, workspace_id, live_at=now, tool=spec.name)
         return CallFacts(
             tool=spec.name,
@@ -284,7 +288,7 @@ class Governor:
             connector=spec.connector,
             connector_granted=None,
             operator_id=operator_id or "",
-            operator_tools=(*operator["tools"], "finish") if operator["tools"] else (),
+            operator_tools=(*tools, "finish") if tools else (),
             operator_role=operator["role"],
             at=iso(now),
             grants=tuple(
@@ -299,14 +303,19 @@ class Governor:
             ),
         )
 
-    @staticmethod
-    def _spent(tx: Tx, task: Task, run: Run, now: datetime) -> dict[str, int]:
-        own = 0 if run.budget_micros is None else max(0, run.cost_micros - run.budget_micros)
+    def _spent(self, tx: Tx, task: Task, run: Run, now: datetime) -> dict[str, int]:
+        limit = self.policy(tx, task.workspace_id)[0].per_task
         return {
-            # a sub-operator's slice counts as the task's whole budget once it is used up
-            "task_spent": runs.task_spent(tx, task.workspace_id, task.id) + own,
-            **Governor._spent_today(tx, task.workspace_id, task.operator_id, now),
+            # a sub-run has no more left than its slice, whatever the task's budget is
+            "task_spent": limit - self.left(tx, task, run),
+            **self._spent_today(tx, task.workspace_id, task.operator_id, now),
         }
+
+    def left(self, tx: Tx, task: Task, run: Run) -> int:
+        """What the run may still spend (micros): of the task's budget, and of its slice where it is a sub-run."""
+        limit = self.policy(tx, task.workspace_id)[0].per_task
+        of_task = limit - runs.task_spent(tx, task.workspace_id, task.id)
+        return of_task if run.budget_micros is None else min(of_task, run.budget_micros - run.cost_micros)
 
     @staticmethod
     def _spent_today(tx: Tx, workspace_id: str, operator_id: str | None, now: datetime) -> dict[str, int]:

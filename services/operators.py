@@ -45,10 +45,11 @@ class OperatorService:
         require(actor, Action.OPERATOR_READ)
         return await self.store.read(lambda tx: operators.get(tx, actor.in_workspace, operator_id))
 
-    def check_tools(self, names: Sequence[str]) -> None:
-        """Invalid when a tool does not exist."""
+    async def check_tools(self, actor: Actor, names: Sequence[str]) -> None:
+        """Invalid when a tool does not exist in the workspace."""
+        tools = await self.toolbox.of(self.store, actor.in_workspace)
         for name in names:
-            if self.toolbox.get(name) is None:
+            if tools.get(name) is None:
                 raise Invalid.field("tools", f"there is no tool called {name[:100]}")
 
     async def create(
@@ -64,7 +65,7 @@ class OperatorService:
     ) -> Operator:
         """A new operator."""
         require(actor, Action.OPERATOR_WRITE)
-        self.check_tools(tools)
+        await self.check_tools(actor, tools)
         now = self.now()
         operator = Operator(
             id=new_id(),
@@ -99,7 +100,7 @@ class OperatorService:
     async def update(self, actor: Actor, operator_id: str, changes: dict[str, Any]) -> Operator:
         """Change goal, constraints, tools, name or whether it is active."""
         require(actor, Action.OPERATOR_WRITE)
-        self.check_tools(changes.get("tools") or ())
+        await self.check_tools(actor, changes.get("tools") or ())
 
         def work(tx: Tx) -> Operator:
             operators.get(tx, actor.in_workspace, operator_id)

@@ -67,10 +67,11 @@ class RehearsalService:
     ) -> Rehearsed:
         """What would be decided about this call now; Invalid for a tool or arguments that there are not."""
         require(actor, Action.SETTINGS_READ)
-        found = self.toolbox.get(tool)
+        tools = await self.toolbox.of(self.store, actor.in_workspace)
+        found = tools.get(tool)
         if found is None:
             raise Invalid.field("tool", "is not known here")
-        problem = self.toolbox.problem(tool, args)
+        problem = tools.problem(tool, args)
         if problem is not None:
             raise Invalid.field("args", problem)
 

@@ -12,12 +12,13 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from domain.actor import Actor
 from domain.approvals import digest_of_call
 from domain.audit import AuditAction
 from domain.clock import Now
+from domain.delegation import WAITS, narrowed
 from domain.errors import Conflict, Invalid, PilotError
 from domain.governance import Decision, Effect, Verdict
 from domain.ids import new_id
@@ -43,7 +44,7 @@ from services.ledger import Facts
 from services.notices import Notices
 from services.planners import Planners
 from services.recorder import Recorder
-from services.toolbox import Toolbox, failed
+from services.toolbox import Toolbox, Tools, failed
 from storage import operators, runs, tasks
 from storage.database import Store, Tx, is_conflict
 from storage.engine import JobEngine
@@ -57,8 +58,21 @@ TOOL_SECONDS = 120.0
 TEXT_CAP = 20_000
 
 
+@runtime_checkable
+class BeginsRuns(Protocol):
+    """A tool that has another run do the work: it is called inside the transaction that parks this one."""
+
+    def begin(self, tx: Tx, run: Run, task: Task, step: Step) -> Outcome | None:
+        """Begin once. What came of it when it is over, None while the run has to wait."""
+        ...
+
+
 class Superseded(Exception):
     """Another segment owns the run now; this one must not write."""
+
+
+class ToolChanged(Exception):
+    """A tool of the workspace was changed or taken away after this step was thought of."""
 
 
 class CancelRequested(Exception):
@@ -80,6 +94,7 @@ class _View:
     task: Task
     steps: Sequence[Step]
     operator: Mapping[str, Any]
+    tools: Tools
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +213,8 @@ class RunService:
             actor=principal,
             action=AuditAction.TASK_RUN_DISPATCHED,
             target=task.id,
-            metadata={"runId": run.id, "number": run.number},
-            facts=Facts(task_id=task.id, run_id=run.id, args={"context": run.context}),
+            metadata={"runId": run.id, "number": run.number, **run.lineage},
+            facts=Facts(task_id=task.id, run_id=run.id, args={"context": run.context}, metadata=run.lineage),
         )
         self._tell(tx, run, "run.queued")
         return run
@@ -219,6 +234,10 @@ class RunService:
 
     def cancel_in(self, tx: Tx, run: Run, *, principal: str, reason: str = "cancelled by a person") -> Run:
         """Cancel in the caller's transaction. A run that is being worked on ends before its next step."""
+        # whoever cancels several may have ended this one with the run it works for
+        run = runs.get(tx, run.workspace_id, run.id, lock=True)
+        if run.ended:
+            return run
         self.recorder.record(
             tx,
             workspace_id=run.workspace_id,
@@ -226,7 +245,7 @@ class RunService:
             action=AuditAction.RUN_CANCELLED,
             target=run.id,
             reason=reason,
-            facts=Facts(task_id=run.task_id, run_id=run.id),
+            facts=Facts(task_id=run.task_id, run_id=run.id, metadata=run.lineage),
         )
         if run.state == RunState.RUNNING:
             runs.change(tx, run, cancel_requested=True, error=reason, updated_at=self.now())
@@ -251,6 +270,14 @@ class RunService:
         return await self.store.read(
             lambda tx: (runs.get(tx, workspace_id, run_id), self._shown(runs.steps_of(tx, workspace_id, run_id)))
         )
+
+    async def children(self, actor: Actor, run: Run, steps: Sequence[Step]) -> Sequence[Run]:
+        """The sub-runs these steps of a run began, in their order."""
+        require(actor, Action.TASK_READ)
+        wanted = [step.child_run_id for step in steps if step.child_run_id is not None]
+        if not wanted:
+            return ()
+        return await self.store.read(lambda tx: [runs.get(tx, run.workspace_id, one) for one in wanted])
 
     async def steps_of_task(self, actor: Actor, task_id: str) -> Sequence[tuple[Run, Sequence[Step]]]:
         """Every run of a task with its steps, newest run first; secret arguments are hidden."""
@@ -454,7 +481,7 @@ class RunService:
                 break
             try:
                 going_on = await self._turn(view)
-            except CancelRequested:
+            except (CancelRequested, ToolChanged):
                 continue
             if not going_on:
                 return
@@ -465,11 +492,13 @@ class RunService:
         if current.epoch != run.epoch or current.ended:
             raise Superseded
         task = tasks.get(tx, run.workspace_id, run.task_id)
+        operator = operators.facts(tx, run.workspace_id, task.operator_id)
         return _View(
             run=current,
             task=task,
             steps=runs.steps_of(tx, run.workspace_id, run.id, after=current.history_steps),
-            operator=operators.facts(tx, run.workspace_id, task.operator_id),
+            operator={**operator, "tools": narrowed(operator["tools"], current.bounds)},
+            tools=self.toolbox.within(tx, run.workspace_id),
         )
 
     async def _turn(self, view: _View) -> bool:
@@ -512,7 +541,7 @@ class RunService:
                 task_title=view.task.title,
                 task_description=run.context,
                 operator=view.operator,
-                tools=await self.planners.tools_for(run.workspace_id, view.operator, self.toolbox),
+                tools=await self.planners.tools_for(run.workspace_id, view.operator, view.tools),
                 history=run.history,
                 results=[_result(s) for s in view.steps],
             )
@@ -535,9 +564,9 @@ class RunService:
         return await self._propose(view, answer, answer.call)
 
     async def _propose(self, view: _View, answer: PlanAnswer, call: ToolCall) -> bool:
-        tool = self.toolbox.get(call.tool)
+        tool = view.tools.get(call.tool)
         problem = (
-            f"there is no tool called {call.tool[:100]}" if tool is None else self.toolbox.problem(call.tool, call.args)
+            f"there is no tool called {call.tool[:100]}" if tool is None else view.tools.problem(call.tool, call.args)
         )
         step = self._new_step(view, answer, call, tool)
         if tool is None or problem is not None:
@@ -549,6 +578,7 @@ class RunService:
 
         def work(tx: Tx) -> Step:
             self._check_wanted(tx, view.run)
+            self._check_tool(tx, view.run, tool)
             decision = self.governor.decide(
                 tx,
                 task=view.task,
@@ -565,6 +595,10 @@ class RunService:
         except CancelRequested:
             await self._end(view, RunState.CANCELLED, code="cancelled", answer=answer)
             return False
+        except ToolChanged:
+            why = f"{tool.spec.name} was changed while it was being chosen"
+            await self.store.write(lambda tx: self._refuse_malformed(tx, view, step, answer, why))
+            return True
         if decided.state == StepState.INTENT:
             return await self._act(view, decided, tool)
         return decided.state == StepState.DENIED
@@ -714,6 +748,7 @@ class RunService:
                     "tool": step.tool,
                     "call_digest": step.args_hash,
                     **heard.metadata,
+                    **view.run.lineage,
                 },
                 attached={"helm": heard.raw} if heard.raw else {},
             ),
@@ -725,7 +760,7 @@ class RunService:
 
     async def _carry_out_approved(self, view: _View, step: Step) -> bool:
         """A person said yes to exactly this call; the policy of now may still say no."""
-        tool = self.toolbox.get(step.tool)
+        tool = view.tools.get(step.tool)
         if tool is None:
             await self._settle(view, step, None, failed(f"the tool {step.tool} is gone"))
             return True
@@ -735,6 +770,7 @@ class RunService:
 
         def work(tx: Tx) -> Step:
             self._check_wanted(tx, view.run)
+            self._check_tool(tx, view.run, tool)
             approval = self.approval_requests.of_step(tx, step)
             if approval is not None and approval.action_hash != digest_of_call(step.tool, step.args or {}):
                 decision = Decision(
@@ -784,8 +820,12 @@ class RunService:
 
     async def _recover(self, view: _View, step: Step) -> bool:
         """An intent without an outcome: the process died, or was replaced, while the call may have been under way."""
-        tool = self.toolbox.get(step.tool)
+        tool = view.tools.get(step.tool)
         if tool is None:
+            # nobody can say any more what repeating it would do
+            if step.effect >= Effect.E2:
+                await self._ask_uncertain(view, step)
+                return False
             await self._settle(view, step, None, failed(f"the tool {step.tool} is gone"))
             return True
         spec = tool.spec
@@ -811,6 +851,8 @@ class RunService:
 
     async def _act(self, view: _View, step: Step, tool: Tool) -> bool:
         """Make the call. An outside failure that may have happened after all is never taken for a plain failure."""
+        if isinstance(tool, BeginsRuns):
+            return await self._act_by_run(view, step, tool)
         try:
             async with asyncio.timeout(TOOL_SECONDS):
                 outcome = await tool.run(self._context(view, step), step.args or {})
@@ -828,6 +870,22 @@ class RunService:
         except PilotError as error:
             outcome = failed(str(error))
         return await self._settle(view, step, tool, outcome)
+
+    async def _act_by_run(self, view: _View, step: Step, tool: BeginsRuns) -> bool:
+        """Begin the other run and park, in one transaction; called again when that run has ended."""
+
+        def work(tx: Tx) -> Outcome | None:
+            run = self._mine(tx, view.run)
+            outcome = tool.begin(tx, run, view.task, runs.get_step(tx, step.workspace_id, step.id))
+            if outcome is None:
+                self._park(tx, run, RunState.WAITING, why=WAITS)
+            return outcome
+
+        try:
+            outcome = await self.store.write(work)
+        except PilotError as error:
+            outcome = failed(str(error))
+        return False if outcome is None else await self._settle(view, step, None, outcome)
 
     async def _settle(self, view: _View, step: Step, tool: Tool | None, outcome: Outcome) -> bool:
         """Record what came of the call; False when the run parks or ends with it."""
@@ -857,7 +915,11 @@ class RunService:
                     policy_hash=step.policy_hash or "",
                     output={"status": outcome.status.value, "output": outcome.output, "error": outcome.error},
                     status=state.value,
-                    metadata={"tool": step.tool, "decision_receipt": step.decision_receipt_id or ""},
+                    metadata={
+                        "tool": step.tool,
+                        "decision_receipt": step.decision_receipt_id or "",
+                        **run.lineage,
+                    },
                 ),
             )
             if not runs.change_step(
@@ -920,6 +982,7 @@ class RunService:
                     step_id=step.id,
                     approval_id=step.approval_id,
                     status="uncertain",
+                    metadata=run.lineage,
                 ),
             )
             if self._park(tx, run, RunState.UNCERTAIN):
@@ -941,6 +1004,11 @@ class RunService:
         """CancelRequested when somebody has cancelled the run: to be asked before anything new begins."""
         if self._mine(tx, run).cancel_requested:
             raise CancelRequested
+
+    def _check_tool(self, tx: Tx, run: Run, tool: Tool) -> None:
+        """ToolChanged when the workspace's tool is not the one that was chosen: it is then thought of anew."""
+        if not self.toolbox.is_as_seen(tx, run.workspace_id, tool):
+            raise ToolChanged
 
     def _count(self, tx: Tx, run: Run, step: Step, answer: PlanAnswer) -> None:
         """One more iteration, with what the model cost, and the planner's memory up to this answer."""
@@ -973,14 +1041,18 @@ class RunService:
                 cost_micros=answer.usage.cost_micros,
             )
 
-    def _park(self, tx: Tx, run: Run, state: RunState, *, wake_at: datetime | None = None) -> bool:
+    def _park(
+        self, tx: Tx, run: Run, state: RunState, *, wake_at: datetime | None = None, why: str | None = None
+    ) -> bool:
         """Park the run, or end it when it was cancelled while it was at work; whether it is parked."""
         assert state in RUN_PARKED
         if run.cancel_requested:
             self._finish(tx, run, RunState.CANCELLED, error=run.error, error_code="cancelled")
             return False
         parked = replace(run, state=state, wake_at=wake_at)
-        if not runs.change(tx, run, state=state.value, wake_at=wake_at, wait_reason=state.value, updated_at=self.now()):
+        if not runs.change(
+            tx, run, state=state.value, wake_at=wake_at, wait_reason=why or state.value, updated_at=self.now()
+        ):
             raise Superseded
         self._set_task(tx, parked)
         self._tell(tx, parked, f"run.{state.value}")
@@ -1000,15 +1072,15 @@ class RunService:
             run = self._mine(tx, view.run)
             if answer is not None:
                 self._spend(tx, run, answer)
-                runs.change(
-                    tx,
-                    run,
-                    history=answer.history,
-                    model=answer.usage.model or run.model,
-                    tokens_in=run.tokens_in + answer.usage.tokens_in,
-                    tokens_out=run.tokens_out + answer.usage.tokens_out,
-                    cost_micros=run.cost_micros + answer.usage.cost_micros,
-                )
+                values: dict[str, Any] = {
+                    "history": answer.history,
+                    "model": answer.usage.model or run.model,
+                    "tokens_in": run.tokens_in + answer.usage.tokens_in,
+                    "tokens_out": run.tokens_out + answer.usage.tokens_out,
+                    "cost_micros": run.cost_micros + answer.usage.cost_micros,
+                }
+                runs.change(tx, run, **values)
+                run = replace(run, **values)
             # whoever cancelled left the reason on the run
             why = run.error if state is RunState.CANCELLED else error
             self._finish(tx, run, state, summary=summary, error=why, error_code=code)
@@ -1070,12 +1142,27 @@ class RunService:
                 run_id=run.id,
                 output={"state": state.value, "summary": summary, "error": error},
                 status=state.value,
-                metadata={"iterations": ended.iterations_used, "cost_micros": ended.cost_micros},
+                metadata={"iterations": ended.iterations_used, "cost_micros": ended.cost_micros, **run.lineage},
             ),
         )
         self._tell(tx, ended, f"run.{state.value}")
-        self.notices.run_ended(tx, ended)
+        if ended.parent_run_id is None:
+            self.notices.run_ended(tx, ended)
+        else:
+            self._wake_parent(tx, ended)
         return ended
+
+    def _wake_parent(self, tx: Tx, child: Run) -> None:
+        """What a sub-run used counts as its parent's, which goes on if it waits for it."""
+        parent = runs.get(tx, child.workspace_id, child.parent_run_id or "", lock=True)
+        runs.change(
+            tx,
+            parent,
+            iterations_used=parent.iterations_used + child.iterations_used,
+            cost_micros=parent.cost_micros + child.cost_micros,
+        )
+        if parent.state == RunState.WAITING and parent.wait_reason == WAITS:
+            self.resume(tx, parent)
 
     def _close_open_steps(self, tx: Tx, run: Run) -> None:
         for step in runs.steps_of(tx, run.workspace_id, run.id):
@@ -1084,8 +1171,17 @@ class RunService:
                     tx, run.workspace_id, step.id, state=StepState.CANCELLED.value, completed_at=self.now()
                 )
                 self.approval_requests.withdraw(tx, step)
+                self._cancel_child(tx, step)
                 if step.state == StepState.UNCERTAIN:
                     self.notices.uncertain_settled(tx, workspace_id=run.workspace_id, step_id=step.id)
+
+    def _cancel_child(self, tx: Tx, step: Step) -> None:
+        """Whatever the ended run waited for has nobody to work for any more."""
+        if step.child_run_id is None:
+            return
+        child = runs.get(tx, step.workspace_id, step.child_run_id, lock=True)
+        if not child.ended:
+            self.cancel_in(tx, child, principal="system", reason="the run it works for has ended")
 
     async def _trouble(self, run_id: str, segment: int, error: Exception) -> None:
         """A segment failed: try again later, and after the last try end as failed, visible and re-runnable."""
@@ -1094,6 +1190,10 @@ class RunService:
         text = str(error)[:500] if isinstance(error, OutsideError | PilotError) else type(error).__name__
 
         def work(tx: Tx) -> None:
+            seen = runs.by_id(tx, run_id)
+            if seen is None:
+                return
+            self.recorder.serialize(tx, seen.workspace_id)
             run = runs.by_id(tx, run_id, lock=True)
             if run is None or run.ended or run.segment != segment or run.state != RunState.RUNNING:
                 return

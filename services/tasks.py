@@ -56,7 +56,8 @@ class TaskService:
         if new.auto_run:
             require(actor, Action.TASK_RUN)
         # a playbook that cannot run is refused here, with line and reason, not when it is due
-        parse(new.description, self.runs.toolbox.specs)
+        tools = await self.runs.toolbox.of(self.store, actor.in_workspace)
+        parse(new.description, tools.specs)
         made = await self.store.write(
             lambda tx: self.create_in(
                 tx,

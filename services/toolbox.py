@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import jsonschema
 
@@ -40,22 +40,12 @@ def failed(error: str, output: Any = None) -> Outcome:
     return Outcome(status=OutcomeStatus.FAILED, error=error, output=output)
 
 
-class Toolbox:
-    """Tools by name. What is not here does not exist for an operator."""
+class Tools:
+    """Tools by name. What is not here does not exist for whoever looks here."""
 
-    def __init__(self, tools: Iterable[Tool]) -> None:
-        self._tools: dict[str, Tool] = {}
+    def __init__(self, tools: Mapping[str, Tool] | None = None) -> None:
+        self._tools: dict[str, Tool] = dict(tools or {})
         self._validators: dict[str, Any] = {}
-        for tool in tools:
-            self.add(tool)
-
-    def add(self, tool: Tool) -> None:
-        """Add one; a second tool of the same name is a mistake."""
-        name = tool.spec.name
-        if name in self._tools:
-            raise ValueError(f"two tools are called {name}")
-        self._tools[name] = tool
-        self._validators[name] = jsonschema.Draft202012Validator(dict(tool.spec.parameters))
 
     def get(self, name: str) -> Tool | None:
         """The tool, None when there is none of that name."""
@@ -68,12 +58,74 @@ class Toolbox:
 
     def problem(self, name: str, args: Any) -> str | None:
         """Why these arguments do not fit the tool's schema, None when they do."""
+        if name not in self._validators:
+            self._validators[name] = jsonschema.Draft202012Validator(dict(self._tools[name].spec.parameters))
         errors = sorted(self._validators[name].iter_errors(args), key=lambda e: list(map(str, e.absolute_path)))
         if not errors:
             return None
         first = errors[0]
         where = ".".join(map(str, first.absolute_path)) or "arguments"
         return f"{where}: {first.message[:300]}"
+
+
+class ToolSource(Protocol):
+    """Tools that only one workspace has."""
+
+    def tools(self, tx: Tx, workspace_id: str) -> Tools:
+        """The workspace's own tools now; empty for most."""
+        ...
+
+
+class Toolbox(Tools):
+    """The tools every workspace has, and the way to those that only one has."""
+
+    def __init__(self, tools: Iterable[Tool], source: ToolSource | None = None) -> None:
+        super().__init__()
+        self._source = source
+        for tool in tools:
+            self.add(tool)
+
+    def add(self, tool: Tool) -> None:
+        """Add one; a second tool of the same name is a mistake."""
+        name = tool.spec.name
+        if name in self._tools:
+            raise ValueError(f"two tools are called {name}")
+        self._tools[name] = tool
+
+    def within(self, tx: Tx, workspace_id: str) -> Tools:
+        """The tools of a workspace as they are in this transaction."""
+        own = None if self._source is None else self._source.tools(tx, workspace_id)
+        return self if own is None or not own.specs else _Together(self, own)
+
+    async def of(self, store: Store, workspace_id: str) -> Tools:
+        """The tools of a workspace as they are now."""
+        return await store.read(lambda tx: self.within(tx, workspace_id))
+
+    def is_as_seen(self, tx: Tx, workspace_id: str, tool: Tool) -> bool:
+        """Whether a workspace still has this tool with the declaration it was chosen by."""
+        if tool.spec.name in self._tools:
+            return True
+        now = self.within(tx, workspace_id).get(tool.spec.name)
+        return now is not None and now.spec == tool.spec
+
+
+class _Together(Tools):
+    """What everybody has, then what one workspace has."""
+
+    def __init__(self, shared: Tools, own: Tools) -> None:
+        super().__init__()
+        self._parts = (shared, own)
+
+    def get(self, name: str) -> Tool | None:
+        return next((tool for part in self._parts if (tool := part.get(name)) is not None), None)
+
+    @property
+    def specs(self) -> list[ToolSpec]:
+        return sorted((spec for part in self._parts for spec in part.specs), key=lambda spec: spec.name)
+
+    def problem(self, name: str, args: Any) -> str | None:
+        part = next(part for part in self._parts if part.get(name) is not None)
+        return part.problem(name, args)
 
 
 @dataclass(frozen=True, slots=True)

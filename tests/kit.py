@@ -24,6 +24,7 @@ from domain.tools import Outcome, ToolContext, ToolSpec
 from services.approval_requests import ApprovalRequests
 from services.approvals import ApprovalService
 from services.bus import Bus
+from services.delegation import Delegate
 from services.governor import Governor
 from services.ledger import Ledger
 from services.notices import Notices
@@ -220,12 +221,21 @@ class _PlannerOfTask:
 
 @asynccontextmanager
 async def open_kit(
-    url: str, *, deeds: Sequence[Any] = (), work: bool = True, executor: str = "test-1", per_workspace: int = 4
+    url: str,
+    *,
+    deeds: Sequence[Any] = (),
+    work: bool = True,
+    executor: str = "test-1",
+    per_workspace: int = 4,
+    after: Kit | None = None,
 ) -> AsyncIterator[Kit]:
-    """A kit on a migrated database; `work=False` leaves the engine without a worker."""
+    """A kit on a migrated database; `work=False` leaves the engine without a worker.
+
+    `after`: the process of that kit has died, and this one goes on with its people, scripts and keys.
+    """
     store = Store(url)
     bus = Bus()
-    ledger = Ledger(Signer(os.urandom(32)), host="localhost", now=utc_now)
+    ledger = Ledger(Signer(os.urandom(32)), host="localhost", now=utc_now) if after is None else after.ledger
     recorder = Recorder(ledger, bus, utc_now)
     notices = Notices(bus, utc_now)
     governor = Governor(CelRules(), utc_now)
@@ -240,7 +250,7 @@ async def open_kit(
             *deeds,
         ]
     )
-    scripts: dict[str, Planner] = {}
+    scripts: dict[str, Planner] = {} if after is None else after.scripts
 
     async def model_settings(_workspace_id: str) -> Any:
         return {}, None
@@ -260,6 +270,7 @@ async def open_kit(
         Stopping(),
     )
     tasks = _TasksByScript(store, runs, recorder, utc_now)
+    toolbox.add(Delegate(tasks, runs, governor))
     approvals = ApprovalService(store, runs, requests, governor, toolbox, recorder, notices, utc_now)
     user_id, workspace_id = new_id(), new_id()
 
@@ -289,7 +300,8 @@ async def open_kit(
         ledger.register_key(tx)
 
     try:
-        await store.write(seed)
+        if after is None:
+            await store.write(seed)
         await engine.start(runs.advance if work else None, notifications_seconds=0.05)
         yield Kit(
             store=store,
@@ -303,7 +315,9 @@ async def open_kit(
             governor=governor,
             bus=bus,
             scripts=scripts,
-            owner=Actor(user_id=user_id, name="Ada", channel=Channel.EMAIL, workspace_id=workspace_id, role=Role.OWNER),
+            owner=after.owner
+            if after is not None
+            else Actor(user_id=user_id, name="Ada", channel=Channel.EMAIL, workspace_id=workspace_id, role=Role.OWNER),
         )
     finally:
         runs.stopping.event.set()

@@ -12,7 +12,7 @@ async def operators(services: Services, actor: Actor, _item: str, _query: Query)
     return "operators.html", {
         "operators": await services.operators.list(actor),
         "roles": tuple(ROLES),
-        "specs": services.toolbox.specs,
+        "specs": (await services.toolbox.of(services.store, actor.in_workspace)).specs,
         "may_write": allows(actor, Action.OPERATOR_WRITE),
     }
 
@@ -21,6 +21,6 @@ async def operator(services: Services, actor: Actor, item: str, _query: Query) -
     """One operator: goal, limits, tools."""
     return "operator.html", {
         "operator": await services.operators.get(actor, item_id(item)),
-        "specs": services.toolbox.specs,
+        "specs": (await services.toolbox.of(services.store, actor.in_workspace)).specs,
         "may_write": allows(actor, Action.OPERATOR_WRITE),
     }

@@ -43,13 +43,14 @@ async def policy(services: Services, actor: Actor, _item: str, _query: Query) ->
     view = await services.workspaces.settings(actor)
     _, members = await services.workspaces.get(actor)
     in_force = effective(view.settings)
+    specs = (await services.toolbox.of(services.store, actor.in_workspace)).specs
     return "policy.html", {
         "workspace_id": actor.in_workspace,
         "policy": view.settings.policy,
         "version": view.version,
         "members": members,
-        "tools": [_tool(spec, in_force) for spec in services.toolbox.specs],
-        "elsewhere": sorted(set(view.settings.policy.toolEffects) - {spec.name for spec in services.toolbox.specs}),
+        "tools": [_tool(spec, in_force) for spec in specs],
+        "elsewhere": sorted(set(view.settings.policy.toolEffects) - {spec.name for spec in specs}),
         "levels": tuple(f"E{level.value}" for level in Effect),
         "packs": [pack(name) for name in PACKS],
         "may_write": allows(actor, Action.SETTINGS_WRITE),

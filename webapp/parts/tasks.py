@@ -69,7 +69,7 @@ async def new_task(services: Services, actor: Actor, _item: str, _query: Query) 
     settings = await services.workspaces.settings(actor)
     return "new_task.html", {
         "operators": [o for o in await services.operators.list(actor) if o.is_active],
-        "specs": services.toolbox.specs,
+        "specs": (await services.toolbox.of(services.store, actor.in_workspace)).specs,
         "frozen": settings.settings.policy.killSwitch,
         "may_create": allows(actor, Action.TASK_CREATE),
     }

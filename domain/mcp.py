@@ -1,0 +1,220 @@
+"""Tool servers that speak the Model Context Protocol: what is kept of them, and which of their tools may be used.
+
+What a server says of itself is text from outside. A tool is taken up with the name, words and schema it had when its
+owner looked; its effect level is the owner's word about exactly that, never the server's.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import jsonschema
+
+from domain.governance import Effect
+from domain.tools import ACTING_MODES, ToolSpec
+from domain.untrusted import clean_and_cap
+
+PREFIX = "mcp."
+MAX_SERVERS = 20
+MAX_TOOLS = 100
+MAX_SUMMARY = 1000
+MAX_SCHEMA = 20_000
+# what a schema may grow to when its references are followed: a small text can stand for an endless check
+MAX_SCHEMA_NODES = 2000
+MAX_SCHEMA_DEPTH = 40
+# a tool nobody has looked at acts outside, and is not known to bear a repeat
+UNKNOWN = Effect.E3
+
+SERVER_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+# as a playbook can write it behind the server's name
+_TOOL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9][A-Za-z0-9_-]*)*")
+_MAX_TOOL_NAME = 64
+_NAMED = frozenset({"properties", "$defs", "definitions", "dependentSchemas"})
+# taken out: the server checks them itself, and a pattern from outside can keep our checker busy for ever
+_DROPPED = frozenset({"pattern", "patternProperties", "$schema", "$id", "$anchor", "$comment", "examples"})
+_REFUSED = frozenset({"$dynamicRef", "$recursiveRef"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transport:
+    """How a server is reached: a `url` (streamable HTTP), or a `program` by the name its administrator gave it.
+
+    The secret is sent in the header `header`, or given to the program as the variable `variable`; `sealed` opens only
+    with the vault, "" where there is none.
+    """
+
+    url: str = ""
+    header: str = ""
+    program: str = ""
+    variable: str = ""
+    sealed: str = field(default="", repr=False)
+
+    @property
+    def kind(self) -> str:
+        """`http` or `stdio`."""
+        return "stdio" if self.program else "http"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OfferedTool:
+    """A tool as its server described it at the last look. `digest` is of everything a reader or a model sees."""
+
+    name: str
+    summary: str
+    schema: dict[str, Any]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnersWord:
+    """What the owner said of a tool, and of which description of it."""
+
+    effect: Effect
+    idempotent: bool
+    enabled: bool
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McpServer:
+    """A tool server of one workspace. `words` hold what the owner said, by tool; `error` why the last look failed."""
+
+    id: str
+    workspace_id: str
+    name: str
+    transport: Transport
+    tools: Sequence[OfferedTool]
+    words: Mapping[str, OwnersWord]
+    enabled: bool
+    error: str | None
+    created_at: datetime
+    updated_at: datetime
+
+    def full_name(self, tool: str) -> str:
+        """What operators call the tool."""
+        return f"{PREFIX}{self.name}.{tool}"
+
+    def find(self, tool: str) -> OfferedTool | None:
+        """The tool of that name."""
+        return next((one for one in self.tools if one.name == tool), None)
+
+    def standing(self, tool: OfferedTool) -> "Standing":
+        """What holds for a tool: the owner's word if it was about this description, else that of the unknown."""
+        word = self.words.get(tool.name)
+        if word is None:
+            return Standing(state="unknown", effect=UNKNOWN, idempotent=False, enabled=True)
+        if word.digest != tool.digest:
+            return Standing(state="changed", effect=UNKNOWN, idempotent=False, enabled=False)
+        return Standing(state="set", effect=word.effect, idempotent=word.idempotent, enabled=word.enabled)
+
+    def specs(self) -> Mapping[str, ToolSpec]:
+        """The declarations of the tools operators may use now, by the server's own name for each."""
+        found: dict[str, ToolSpec] = {}
+        for tool in self.tools if self.enabled else ():
+            stands = self.standing(tool)
+            if stands.enabled:
+                found[tool.name] = ToolSpec(
+                    name=self.full_name(tool.name),
+                    summary=tool.summary or f"The tool {tool.name} of the server {self.name}.",
+                    parameters=tool.schema,
+                    effect=stands.effect,
+                    idempotent=stands.idempotent,
+                    modes=ACTING_MODES if stands.effect >= Effect.E2 else (),
+                )
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What holds for a tool now. `state`: unknown (nobody looked), set, or changed (since the owner looked)."""
+
+    state: str
+    effect: Effect
+    idempotent: bool
+    enabled: bool
+
+
+def offered(raw: Mapping[str, Any]) -> OfferedTool | str:
+    """The tool behind one entry of a server's list, or why it cannot be used."""
+    name = raw.get("name")
+    if not isinstance(name, str) or len(name) > _MAX_TOOL_NAME or not _TOOL_NAME.fullmatch(name):
+        shown = clean_and_cap(str(name), 60)[0]
+        return f"{shown}: the name cannot be used here"
+    schema = raw.get("inputSchema")
+    summary = clean_and_cap(str(raw.get("description") or raw.get("title") or ""), MAX_SUMMARY)[0]
+    problem = _schema_problem(schema)
+    if problem or not isinstance(schema, dict):
+        return f"{name}: {problem}"
+    kept = _without(schema)
+    return OfferedTool(name=name, summary=summary, schema=kept, digest=_digest(name, summary, kept))
+
+
+def _digest(name: str, summary: str, schema: Mapping[str, Any]) -> str:
+    whole = json.dumps([name, summary, schema], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(whole.encode("utf-8", "replace")).hexdigest()
+
+
+def _schema_problem(schema: Any) -> str:
+    """Why this is no schema we can check arguments with, "" when it is one."""
+    if not isinstance(schema, dict) or schema.get("type") != "object":
+        return "its parameters are not described as an object"
+    try:
+        if len(json.dumps(schema)) > MAX_SCHEMA:
+            return "the description of its parameters is too long"
+        _weigh(schema, schema, depth=0, left=[MAX_SCHEMA_NODES])
+        jsonschema.Draft202012Validator.check_schema(schema)
+    except jsonschema.SchemaError as error:
+        where = ".".join(str(part) for part in error.absolute_path) or "schema"
+        return f"the description of its parameters is not a JSON schema ({clean_and_cap(where, 60)[0]})"
+    except (ValueError, RecursionError):
+        return "the description of its parameters cannot be followed"
+    return ""
+
+
+def _weigh(node: Any, root: Mapping[str, Any], *, depth: int, left: list[int]) -> None:
+    """ValueError when the schema, with its references followed, is too large, too deep, or leads elsewhere."""
+    left[0] -= 1
+    if left[0] < 0 or depth > MAX_SCHEMA_DEPTH:
+        raise ValueError("too large")
+    if isinstance(node, dict):
+        if not _REFUSED.isdisjoint(node):
+            raise ValueError("a reference that depends on the place it is read from")
+        if isinstance(node.get("$ref"), str):
+            _weigh(_pointed(root, node["$ref"]), root, depth=depth + 1, left=left)
+        for value in node.values():
+            _weigh(value, root, depth=depth + 1, left=left)
+    elif isinstance(node, list):
+        for value in node:
+            _weigh(value, root, depth=depth + 1, left=left)
+
+
+def _pointed(root: Mapping[str, Any], ref: str) -> Any:
+    """What a reference within the schema leads to; ValueError for any other reference."""
+    if not ref.startswith("#/"):
+        raise ValueError("a reference that leads elsewhere")
+    at: Any = root
+    for part in ref[2:].split("/"):
+        key = part.replace("~1", "/").replace("~0", "~")
+        if not isinstance(at, dict) or key not in at:
+            raise ValueError("a reference to nothing")
+        at = at[key]
+    return at
+
+
+def _without(schema: Any, *, names: bool = False) -> Any:
+    """The schema without what is not ours to check. `names`: the keys here are names of properties, all are kept."""
+    if isinstance(schema, list):
+        return [_without(value) for value in schema]
+    if isinstance(schema, str):
+        return clean_and_cap(schema, MAX_SUMMARY)[0]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _without(value, names=not names and key in _NAMED)
+        for key, value in schema.items()
+        if names or key not in _DROPPED
+    }
