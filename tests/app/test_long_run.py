@@ -169,7 +169,7 @@ def test_two_hundred_steps_three_approvals_a_crash_and_a_deploy(tmp_path: Path, 
         assert {s["status"] for s in steps} == {"done"}
         assert len(approved) == len(POSTS)
         # every outside call once, and the model was asked once for each step
-        assert world.arrived == {number: 1 for number in range(1, STEPS)}
+        assert world.arrived == dict.fromkeys(range(1, STEPS), 1)
         assert [number for number, _ in world.answered] == list(range(1, STEPS + 1))
         check_costs(person, world, task["id"], ended, steps)
         check_conversation(world.model)
