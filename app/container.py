@@ -19,6 +19,7 @@ from connectors.login import OpenIdProvider
 from connectors.mail import FileMailer, NoMailer, SmtpMailer
 from connectors.mcp import McpConnector, parse_programs
 from connectors.models.factory import PlannerFactory
+from connectors.models.prices import PerMillion
 from connectors.tools.http import HttpGet, HttpPost
 from connectors.tools.mail import EmailSend
 from domain.clock import utc_now
@@ -224,6 +225,7 @@ async def _build(
         ollama_base_url=settings.ollama_base_url,
         default_model=settings.pilot_llm_model,
         timeout=settings.pilot_llm_timeout,
+        unknown_price=PerMillion(settings.pilot_llm_unknown_price_in, settings.pilot_llm_unknown_price_out),
         guard=guard,
     )
     stack.push_async_callback(factory.aclose)

@@ -6,6 +6,7 @@ import os
 import secrets
 import shlex
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -76,6 +77,9 @@ class Settings(BaseSettings):
     ollama_base_url: str = ""
     pilot_llm_model: str = ""
     pilot_llm_timeout: float = Field(default=90.0, gt=0, le=600)
+    # US dollars for a million tokens of a model the price list does not know
+    pilot_llm_unknown_price_in: Decimal = Field(default=Decimal(3), ge=0, le=10_000)
+    pilot_llm_unknown_price_out: Decimal = Field(default=Decimal(15), ge=0, le=10_000)
 
     # --- operators
     pilot_http_allow: Annotated[tuple[str, ...], NoDecode] = ()

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from domain.outside import OutsideError
 from domain.tools import ToolSpec
 
 
@@ -111,23 +112,26 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """Tokens and the price in millionths of a US dollar.
+    """Tokens and the price in millionths of a US dollar. `calls`: how many requests a model answered.
 
-    `estimated`: the price list does not know the model, or the provider did not report its tokens.
+    `guessed_micros` is the part of the price that is a guess: the price list does not know the model, or the
+    provider did not report its tokens.
     """
 
     model: str = ""
     tokens_in: int = 0
     tokens_out: int = 0
     cost_micros: int = 0
-    estimated: bool = False
+    guessed_micros: int = 0
+    calls: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
     """Everything a planner may see. `history` is what its own earlier `PlanAnswer`s returned.
 
-    `results` are the results of calls made since then: (call, text as data, ok).
+    `results` are the results of calls made since then: (call, text as data, ok). `allowance` is what this answer may
+    cost at most, in micros; None: nobody counts.
     """
 
     task_title: str
@@ -136,7 +140,11 @@ class PlanRequest:
     tools: Sequence[ToolSpec]
     history: Any
     results: Sequence[Mapping[str, Any]]
-    model_config: Mapping[str, Any] = field(default_factory=dict)
+    allowance: int | None = None
+
+
+# why a planner stopped, where it had no allowance to go on with
+OVER_BUDGET = "budget_exceeded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,11 +162,27 @@ class PlanAnswer:
     usage: Usage = field(default_factory=Usage)
 
 
+class PaidForNothing(OutsideError):
+    """A model was asked, answered something that is of no use, and then could not be asked again.
+
+    `usage` is what that cost.
+    """
+
+    def __init__(self, error: OutsideError, usage: Usage) -> None:
+        super().__init__(
+            str(error), code=error.code, sent=error.sent, retryable=error.retryable, retry_after=error.retry_after
+        )
+        self.usage = usage
+
+
 class Planner(Protocol):
     """Says what to do next. Raises `domain.outside.OutsideError` when a model cannot be asked."""
 
     async def next(self, request: PlanRequest) -> PlanAnswer: ...
 
+    def estimate(self, request: PlanRequest) -> Usage:
+        """What the next request to a model may cost at most; nothing where none will be asked."""
+        ...
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McpEndpoint:

@@ -150,6 +150,7 @@ class Run:
     parent_run_id: str | None
     root_run_id: str | None
     budget_micros: int | None
+    reserved_micros: int
     priority: int
     deadline_at: datetime | None
     created_at: datetime

@@ -50,6 +50,13 @@ class ApprovalRules:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """What the next answer of a model may cost at most, in micros; held back from everybody else meanwhile."""
+
+    micros: int
+
+
+@dataclass(frozen=True, slots=True)
 class Governor:
     """The policy with what it needs to know. It decides; recording is the caller's."""
 
@@ -336,21 +343,51 @@ class Governor:
         """The second opinion on the last decision in this transaction; one that says nothing where there was none."""
         return tx.cache.get("opinion") or UNHEARD
 
-    def before_model_call(self, tx: Tx, task: Task, run: Run) -> str | None:
-        """Why no model may be asked any more, None when one may."""
-        policy, _ = self.policy(tx, task.workspace_id)
-        spent = self._spent(tx, task, run, self.now())
-        if run.budget_micros is not None and run.cost_micros >= run.budget_micros:
-            return "the budget of this run is used up"
-        for name, limit in (
-            ("task", policy.per_task),
-            ("operator", policy.per_operator),
-            ("day", min(policy.per_day, policy.emergency)),
-            ("month", policy.per_month),
-        ):
-            if limit is not None and spent[f"{name}_spent"] >= limit:
+    def before_model_call(self, tx: Tx, task: Task, run: Run, *, estimate: int = 0) -> Allowance | str:
+        """What the next answer of a model may cost, or why none may be asked any more.
+
+        `estimate` (micros) is what one request may cost at most. Every budget must have room for it beside what was
+        spent and what other runs hold back for calls under way: to be kept true, the caller holds the workspace's
+        lock and writes the allowance into the run in the same transaction.
+        """
+        budgets = self._budgets(tx, task, run)
+        for name, limit, used in budgets:
+            if used >= limit:
                 return f"the {name} budget of {limit / 1e6:.2f} USD is used up"
-        return None
+            if used + estimate > limit:
+                return (
+                    f"the next call of the model may cost up to {estimate / 1e6:.4f} USD, "
+                    f"and of the {name} budget of {limit / 1e6:.2f} USD only {(limit - used) / 1e6:.4f} USD is left"
+                )
+        # an answer that has to be corrected takes a second request
+        return Allowance(min(2 * estimate, *(limit - used for _, limit, used in budgets)))
+
+    def _budgets(self, tx: Tx, task: Task, run: Run) -> Sequence[tuple[str, int, int]]:
+        """Each budget by name: its limit, and what of it was spent or is held back, in micros."""
+        workspace_id, operator_id = task.workspace_id, task.operator_id
+        policy, _ = self.policy(tx, workspace_id)
+        policy = policy.for_role(operators.facts(tx, workspace_id, operator_id)["role"])
+        spent = self._spent(tx, task, run, self.now())
+        by_others = runs.reserved(tx, workspace_id, but=run.id)
+        found = [
+            (
+                "task",
+                policy.per_task,
+                spent["task_spent"] + runs.reserved(tx, workspace_id, but=run.id, task_id=task.id),
+            ),
+            (
+                "operator",
+                policy.per_operator,
+                spent["operator_spent"] + runs.reserved(tx, workspace_id, but=run.id, operator_id=operator_id or ""),
+            ),
+            ("emergency", policy.emergency, spent["day_spent"] + by_others),
+            ("day", policy.per_day, spent["day_spent"] + by_others),
+        ]
+        if policy.per_month is not None:
+            found.append(("month", policy.per_month, spent["month_spent"] + by_others))
+        if run.budget_micros is not None:
+            found.append(("run", run.budget_micros, run.cost_micros))
+        return found
 
     def violation(self, tx: Tx, task: Task, step: Step, decision: Decision) -> None:
         """Write down a refusal by policy of one step."""

@@ -24,7 +24,7 @@ from domain.governance import Decision, Effect, Verdict
 from domain.ids import new_id
 from domain.outside import OutsideError
 from domain.permissions import Action, require
-from domain.ports import PlanAnswer, PlanRequest, ToolCall
+from domain.ports import OVER_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, ToolCall, Usage
 from domain.runs import (
     RUN_ENDED,
     RUN_PARKED,
@@ -39,7 +39,7 @@ from domain.runs import (
 from domain.tasks import Task
 from domain.tools import Outcome, OutcomeStatus, Tool, ToolContext
 from services.approval_requests import ApprovalRequests, shown_args
-from services.governor import Governor
+from services.governor import Allowance, Governor
 from services.ledger import Facts
 from services.notices import Notices
 from services.planners import Planners
@@ -190,6 +190,7 @@ class RunService:
             parent_run_id=None if parent is None else parent.id,
             root_run_id=run_id if parent is None else parent.root_run_id,
             budget_micros=budget_micros,
+            reserved_micros=0,
             priority=task.priority,
             deadline_at=task.deadline_at,
             created_at=now,
@@ -463,6 +464,8 @@ class RunService:
             run,
             state=RunState.RUNNING.value,
             epoch=claimed.epoch,
+            # a call that was under way in a process that is gone is made again, and counted again
+            reserved_micros=0,
             started_at=claimed.started_at,
             updated_at=now,
         )
@@ -491,7 +494,7 @@ class RunService:
         current = runs.get(tx, run.workspace_id, run.id)
         if current.epoch != run.epoch or current.ended:
             raise Superseded
-        task = tasks.get(tx, run.workspace_id, run.task_id)
+        task = tasks.get(tx, run.workspace_id, run.task_id, deleted=True)
         operator = operators.facts(tx, run.workspace_id, task.operator_id)
         return _View(
             run=current,
@@ -531,27 +534,28 @@ class RunService:
                 code="iteration_budget",
             )
             return False
-        refusal = await self.store.read(lambda tx: self.governor.before_model_call(tx, view.task, run))
-        if refusal is not None:
-            await self._end(view, RunState.BUDGET_EXHAUSTED, error=refusal, code="budget_exceeded")
-            return False
         planner = await self.planners.of(run.workspace_id)
-        answer = await planner.next(
-            PlanRequest(
-                task_title=view.task.title,
-                task_description=run.context,
-                operator=view.operator,
-                tools=await self.planners.tools_for(run.workspace_id, view.operator, view.tools),
-                history=run.history,
-                results=[_result(s) for s in view.steps],
-            )
+        request = PlanRequest(
+            task_title=view.task.title,
+            task_description=run.context,
+            operator=view.operator,
+            tools=await self.planners.tools_for(run.workspace_id, view.operator, view.tools),
+            history=run.history,
+            results=[_result(s) for s in view.steps],
         )
+        allowance = await self._allowance(view, planner.estimate(request).cost_micros)
+        if isinstance(allowance, str):
+            await self._end(view, RunState.BUDGET_EXHAUSTED, error=allowance, code=OVER_BUDGET)
+            return False
+        answer = await planner.next(replace(request, allowance=allowance.micros))
         if answer.call is None:
             state, text, code = (
                 (RunState.COMPLETED, answer.finished or "", "")
                 if answer.blocked is None
                 else (RunState.BLOCKED, answer.blocked, answer.blocked_code or "blocked")
             )
+            if code == OVER_BUDGET:
+                state = RunState.BUDGET_EXHAUSTED
             await self._end(
                 view,
                 state,
@@ -562,6 +566,20 @@ class RunService:
             )
             return False
         return await self._propose(view, answer, answer.call)
+
+    async def _allowance(self, view: _View, estimate: int) -> Allowance | str:
+        """What the next answer may cost, held back in the books, or why no model may be asked any more."""
+        if estimate == 0:
+            return await self.store.read(lambda tx: self.governor.before_model_call(tx, view.task, view.run))
+
+        def work(tx: Tx) -> Allowance | str:
+            run = self._mine(tx, view.run)
+            found = self.governor.before_model_call(tx, view.task, run, estimate=estimate)
+            if isinstance(found, Allowance):
+                runs.change(tx, run, reserved_micros=found.micros)
+            return found
+
+        return await self.store.write(work)
 
     async def _propose(self, view: _View, answer: PlanAnswer, call: ToolCall) -> bool:
         tool = view.tools.get(call.tool)
@@ -1012,7 +1030,6 @@ class RunService:
 
     def _count(self, tx: Tx, run: Run, step: Step, answer: PlanAnswer) -> None:
         """One more iteration, with what the model cost, and the planner's memory up to this answer."""
-        self._spend(tx, run, answer)
         runs.change(
             tx,
             run,
@@ -1020,26 +1037,36 @@ class RunService:
             attempts=0,
             history=answer.history,
             history_steps=step.seq - 1,
-            model=answer.usage.model or run.model,
-            tokens_in=run.tokens_in + answer.usage.tokens_in,
-            tokens_out=run.tokens_out + answer.usage.tokens_out,
-            cost_micros=run.cost_micros + answer.usage.cost_micros,
             updated_at=self.now(),
+            **self._spend(tx, run, answer.usage),
         )
 
-    def _spend(self, tx: Tx, run: Run, answer: PlanAnswer) -> None:
-        if answer.usage.tokens_in or answer.usage.cost_micros:
-            task = tasks.get(tx, run.workspace_id, run.task_id)
+    def _spend(self, tx: Tx, run: Run, usage: Usage) -> dict[str, Any]:
+        """Enter what a model cost; the run's own columns with it, for the caller to set."""
+        if usage.tokens_in or usage.cost_micros:
+            task = tasks.get(tx, run.workspace_id, run.task_id, deleted=True)
             runs.add_spend(
                 tx,
                 workspace_id=run.workspace_id,
                 day=self.now().date().isoformat(),
                 operator_id=task.operator_id,
-                model=answer.usage.model,
-                tokens_in=answer.usage.tokens_in,
-                tokens_out=answer.usage.tokens_out,
-                cost_micros=answer.usage.cost_micros,
+                task_id=task.id,
+                model=usage.model,
+                spent={name: getattr(usage, name) for name in runs.MEASURES},
             )
+        return {
+            "model": usage.model or run.model,
+            "tokens_in": run.tokens_in + usage.tokens_in,
+            "tokens_out": run.tokens_out + usage.tokens_out,
+            "cost_micros": run.cost_micros + usage.cost_micros,
+            "reserved_micros": 0,
+        }
+
+    def _paid(self, tx: Tx, run: Run, usage: Usage, **more: Any) -> Run:
+        """The run with what a model cost entered."""
+        values = {**more, **self._spend(tx, run, usage)}
+        runs.change(tx, run, **values)
+        return replace(run, **values)
 
     def _park(
         self, tx: Tx, run: Run, state: RunState, *, wake_at: datetime | None = None, why: str | None = None
@@ -1071,16 +1098,7 @@ class RunService:
         def work(tx: Tx) -> None:
             run = self._mine(tx, view.run)
             if answer is not None:
-                self._spend(tx, run, answer)
-                values: dict[str, Any] = {
-                    "history": answer.history,
-                    "model": answer.usage.model or run.model,
-                    "tokens_in": run.tokens_in + answer.usage.tokens_in,
-                    "tokens_out": run.tokens_out + answer.usage.tokens_out,
-                    "cost_micros": run.cost_micros + answer.usage.cost_micros,
-                }
-                runs.change(tx, run, **values)
-                run = replace(run, **values)
+                run = self._paid(tx, run, answer.usage, history=answer.history)
             # whoever cancelled left the reason on the run
             why = run.error if state is RunState.CANCELLED else error
             self._finish(tx, run, state, summary=summary, error=why, error_code=code)
@@ -1123,6 +1141,7 @@ class RunService:
             updated_at=now,
             wake_at=None,
             cancel_requested=False,
+            reserved_micros=0,
         ):
             raise Superseded
         self._close_open_steps(tx, ended)
@@ -1197,6 +1216,7 @@ class RunService:
             run = runs.by_id(tx, run_id, lock=True)
             if run is None or run.ended or run.segment != segment or run.state != RunState.RUNNING:
                 return
+            run = self._paid(tx, run, error.usage if isinstance(error, PaidForNothing) else Usage())
             if lasting or run.attempts + 1 >= MAX_TRIES:
                 self._finish(tx, run, RunState.FAILED, error=text, error_code="dead_letter")
                 return

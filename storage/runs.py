@@ -1,6 +1,6 @@
 """All SQL about runs, their steps, and the effects that left the process."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from domain.errors import NotFound
 from domain.runs import RUN_ENDED, Run, RunState, Step
 from storage.database import Prepared, Tx
-from storage.tables import effects, runs, spend, steps
+from storage.tables import effects, runs, spend, steps, task_spend, tasks
 from storage.values import columns_of, to_value
 
 RUN_COLUMNS = columns_of(runs, Run)
@@ -219,30 +219,21 @@ def change_effect(tx: Tx, effect_id: str, **values: Any) -> None:
 # --- spend ----------------------------------------------------------------------------------------
 
 
+MEASURES = ("tokens_in", "tokens_out", "cost_micros", "guessed_micros", "calls")
+
+
 def add_spend(
-    tx: Tx,
-    *,
-    workspace_id: str,
-    day: str,
-    operator_id: str | None,
-    model: str,
-    tokens_in: int,
-    tokens_out: int,
-    cost_micros: int,
+    tx: Tx, *, workspace_id: str, day: str, operator_id: str | None, task_id: str, model: str, spent: Mapping[str, int]
 ) -> None:
-    """Add to what a workspace spent on a day (`YYYY-MM-DD`, UTC) with an operator and a model."""
-    key = {"workspace_id": workspace_id, "day": day, "operator_id": operator_id or "", "model": model}
-    tx.insert_if_absent(spend, {**key, "tokens_in": 0, "tokens_out": 0, "cost_micros": 0, "calls": 0}, key=tuple(key))
-    tx.execute(
-        sa.update(spend)
-        .where(*(spend.c[k] == v for k, v in key.items()))
-        .values(
-            tokens_in=spend.c.tokens_in + tokens_in,
-            tokens_out=spend.c.tokens_out + tokens_out,
-            cost_micros=spend.c.cost_micros + cost_micros,
-            calls=spend.c.calls + 1,
+    """Enter what was spent on a day (`YYYY-MM-DD`, UTC): by operator and model, and by task. `spent` has MEASURES."""
+    own = {"workspace_id": workspace_id, "day": day, "model": model}
+    for table, key in ((spend, {**own, "operator_id": operator_id or ""}), (task_spend, {**own, "task_id": task_id})):
+        tx.insert_if_absent(table, {**key, **dict.fromkeys(MEASURES, 0)}, key=tuple(key))
+        tx.execute(
+            sa.update(table)
+            .where(*(table.c[k] == v for k, v in key.items()))
+            .values({name: table.c[name] + spent[name] for name in MEASURES})
         )
-    )
 
 
 def spent(tx: Tx, workspace_id: str, *, since_day: str, operator_id: str | None = None) -> int:
@@ -266,7 +257,18 @@ def task_spent(tx: Tx, workspace_id: str, task_id: str) -> int:
     )
 
 
-def spend_rows(tx: Tx, workspace_id: str, *, since_day: str) -> Sequence[dict[str, Any]]:
-    """What was spent by day, operator and model."""
-    query = sa.select(spend).where(spend.c.workspace_id == workspace_id, spend.c.day >= since_day).order_by(spend.c.day)
-    return [dict(row._mapping) for row in tx.all(query)]  # noqa: SLF001
+def reserved(tx: Tx, workspace_id: str, *, but: str, task_id: str | None = None, operator_id: str | None = None) -> int:
+    """Micros that runs other than `but` hold back for model calls under way: of all, of a task, or of an operator."""
+    query = sa.select(sa.func.coalesce(sa.func.sum(runs.c.reserved_micros), 0)).where(
+        runs.c.workspace_id == workspace_id,
+        runs.c.state == RunState.RUNNING.value,
+        runs.c.reserved_micros > 0,
+        runs.c.id != but,
+    )
+    if task_id is not None:
+        query = query.where(runs.c.task_id == task_id)
+    if operator_id is not None:
+        query = query.join(tasks, tasks.c.id == runs.c.task_id).where(
+            sa.func.coalesce(tasks.c.operator_id, "") == operator_id
+        )
+    return int(tx.scalar(query))

@@ -263,6 +263,8 @@ runs = Table(
     Column("parent_run_id", ID),
     Column("root_run_id", ID),
     Column("budget_micros", BigInteger),
+    # what a model call under way may cost at most: other runs must not count on it
+    Column("reserved_micros", BigInteger, nullable=False, server_default="0"),
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("deadline_at", UtcDateTime),
     _created(),
@@ -273,6 +275,13 @@ runs = Table(
     Index("ix_runs_workspace_created", "workspace_id", "created_at"),
     Index("ix_runs_wake_at", "wake_at"),
     Index("ix_runs_state", "state"),
+    # only the few that hold something back are in it
+    Index(
+        "ix_runs_reserved",
+        "workspace_id",
+        sqlite_where=text("reserved_micros > 0"),
+        postgresql_where=text("reserved_micros > 0"),
+    ),
 )
 
 steps = Table(
@@ -357,7 +366,25 @@ spend = Table(
     Column("tokens_in", BigInteger, nullable=False),
     Column("tokens_out", BigInteger, nullable=False),
     Column("cost_micros", BigInteger, nullable=False),
+    # the part of the cost that is a guess: no price is known, or no tokens were reported
+    Column("guessed_micros", BigInteger, nullable=False, server_default="0"),
     Column("calls", Integer, nullable=False),
+)
+
+# the same money by task; kept apart so that a day's sum stays a sum over a few rows
+task_spend = Table(
+    "task_spend",
+    metadata,
+    Column("workspace_id", ID, ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True),
+    Column("task_id", ID, primary_key=True),
+    Column("day", String(10), primary_key=True),
+    Column("model", String(200), primary_key=True),
+    Column("tokens_in", BigInteger, nullable=False),
+    Column("tokens_out", BigInteger, nullable=False),
+    Column("cost_micros", BigInteger, nullable=False),
+    Column("guessed_micros", BigInteger, nullable=False, server_default="0"),
+    Column("calls", Integer, nullable=False),
+    Index("ix_task_spend_workspace_day", "workspace_id", "day"),
 )
 
 # --- governance -----------------------------------------------------------------------------------

@@ -38,11 +38,11 @@ def exists(tx: Tx, workspace_id: str, task_id: str) -> bool:
     return tx.one(query) is not None
 
 
-def get(tx: Tx, workspace_id: str, task_id: str, *, lock: bool = False) -> Task:
-    """The task; NotFound when it is not in this workspace or was deleted."""
-    query = sa.select(*COLUMNS).where(
-        tasks.c.workspace_id == workspace_id, tasks.c.id == task_id, tasks.c.deleted_at.is_(None)
-    )
+def get(tx: Tx, workspace_id: str, task_id: str, *, lock: bool = False, deleted: bool = False) -> Task:
+    """The task; NotFound when it is not in this workspace, or was deleted (unless `deleted` ones are wanted too)."""
+    query = sa.select(*COLUMNS).where(tasks.c.workspace_id == workspace_id, tasks.c.id == task_id)
+    if not deleted:
+        query = query.where(tasks.c.deleted_at.is_(None))
     row = tx.one(tx.lock(query) if lock else query)
     if row is None:
         raise NotFound("Task not found")

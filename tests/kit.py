@@ -16,7 +16,7 @@ from domain.clock import utc_now
 from domain.governance import Effect
 from domain.ids import new_id
 from domain.outside import OutsideError
-from domain.ports import PlanAnswer, Planner, PlanRequest, ToolCall
+from domain.ports import PlanAnswer, Planner, PlanRequest, ToolCall, Usage
 from domain.receipts.signing import Signer
 from domain.runs import Run, Step
 from domain.tasks import Task
@@ -50,10 +50,14 @@ from storage.engine import JobEngine
 
 @dataclass
 class Script:
-    """A planner that makes these calls one after the other, then finishes. It hears results like any planner."""
+    """A planner that makes these calls one after the other, then finishes. It hears results like any planner.
+
+    `expected` is its estimate of every call, in micros.
+    """
 
     calls: Sequence[ToolCall | PlanAnswer | Exception]
     heard: list[Any] = field(default_factory=list)
+    expected: int = 0
 
     async def next(self, request: PlanRequest) -> PlanAnswer:
         self.heard.append(list(request.results))
@@ -68,6 +72,10 @@ class Script:
                 call=item.call, finished=item.finished, blocked=item.blocked, usage=item.usage, history=at + 1
             )
         return PlanAnswer(call=item, history=at + 1)
+
+    def estimate(self, request: PlanRequest) -> Usage:
+        del request
+        return Usage(cost_micros=self.expected)
 
 
 class Deed:
@@ -217,6 +225,9 @@ class _PlannerOfTask:
 
     async def next(self, request: PlanRequest) -> PlanAnswer:
         return await self._scripts[request.task_description].next(request)
+
+    def estimate(self, request: PlanRequest) -> Usage:
+        return self._scripts[request.task_description].estimate(request)
 
 
 @asynccontextmanager

@@ -8,16 +8,19 @@ from urllib.parse import urlsplit
 from connectors.http import Guard
 from connectors.models.choice import PROVIDERS, STANDARD_URLS, ModelChoice
 from connectors.models.clients import Clients
-from connectors.models.offline import EstimatingPlanner, OfflinePlanner, PlaybooksFirst
+from connectors.models.offline import OfflinePlanner, PlaybooksFirst
+from connectors.models.prices import UNKNOWN, PerMillion
 from connectors.models.provider import ModelOptions, ModelPlanner
+from domain.ports import Planner
 
 
 class PlannerFactory:
     """Builds planners from the installation's keys and a workspace's model settings.
 
     `keys`: API keys of the installation by provider. `openai_base_url` and `ollama_base_url`: addresses the
-    installation trusts, which may be local. `default_model`: `provider:model`, tried after what the workspace
-    names. A workspace's own address (`baseUrl`) must be public and never receives a key of the installation.
+    installation trusts, which may be local. `unknown_price`: of models the price list does not have.
+    `default_model`: `provider:model`, tried after what the workspace names. A workspace's own address (`baseUrl`)
+    must be public and never receives a key of the installation.
     """
 
     def __init__(
@@ -28,6 +31,7 @@ class PlannerFactory:
         ollama_base_url: str = "",
         default_model: str = "",
         timeout: float = 90.0,
+        unknown_price: PerMillion = UNKNOWN,
         guard: Guard | None = None,
     ) -> None:
         self._keys = {name: key for name, key in (keys or {}).items() if key}
@@ -35,16 +39,21 @@ class PlannerFactory:
         self._ollama_base_url = _ollama_url(ollama_base_url)
         self._default_model = default_model
         self._timeout = timeout
+        self._unknown_price = unknown_price
         self._clients = Clients(guard or Guard())
 
-    def __call__(self, workspace_id: str, config: Mapping[str, Any], key: str | None) -> EstimatingPlanner:
+    def __call__(self, workspace_id: str, config: Mapping[str, Any], key: str | None) -> Planner:
         """The planner of a workspace: `config` is its `modelConfig`, `key` its own API key for that provider."""
         del workspace_id
         chain = self.chain(config, key)
         if not chain:
             return OfflinePlanner()
         temperature = config.get("temperature")
-        options = ModelOptions(temperature=None if temperature is None else float(temperature), timeout=self._timeout)
+        options = ModelOptions(
+            temperature=None if temperature is None else float(temperature),
+            timeout=self._timeout,
+            unknown_price=self._unknown_price,
+        )
         return PlaybooksFirst(ModelPlanner(chain, clients=self._clients, options=options))
 
     def chain(self, config: Mapping[str, Any], key: str | None) -> list[ModelChoice]:

@@ -1,7 +1,7 @@
 """The planner without a model: runs playbooks, and says plainly when a task is none."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from domain import playbooks
 from domain.playbooks import Call, End, Playbook, PlaybookError, StepResult
@@ -13,12 +13,6 @@ NO_MODEL = (
     "write the task as steps, for example: 1. http.get url=https://example.com"
 )
 BEGUN_WITH_MODEL = "This run was begun with a model, and no model is configured now."
-
-
-class EstimatingPlanner(Planner, Protocol):
-    """A planner that can say beforehand what its next answer may cost at most."""
-
-    def estimate(self, request: PlanRequest) -> Usage: ...
 
 
 class OfflinePlanner:
@@ -64,7 +58,7 @@ class OfflinePlanner:
 class PlaybooksFirst:
     """A playbook is run as it is written, also where there is a model; everything else goes to the model."""
 
-    def __init__(self, model: EstimatingPlanner) -> None:
+    def __init__(self, model: Planner) -> None:
         self._offline = OfflinePlanner()
         self._model = model
 
@@ -76,7 +70,7 @@ class PlaybooksFirst:
         """What the next answer may cost at most."""
         return self._planner_of(request).estimate(request)
 
-    def _planner_of(self, request: PlanRequest) -> EstimatingPlanner:
+    def _planner_of(self, request: PlanRequest) -> Planner:
         if isinstance(request.history, Mapping):
             return self._offline if request.history.get("kind") == KIND else self._model
         try:

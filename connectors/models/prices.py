@@ -6,30 +6,45 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-# Dollars per million tokens when nobody knows better: high enough that a budget errs on the safe side.
-DEFAULT_IN = Decimal(3)
-DEFAULT_OUT = Decimal(15)
 _MILLION = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class PerMillion:
+    """US dollars for a million tokens in and out. As it stands: high enough that a budget errs on the safe side."""
+
+    tokens_in: Decimal = Decimal(3)
+    tokens_out: Decimal = Decimal(15)
+
+
+UNKNOWN = PerMillion()
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
-    """`known` is False when the list has no such model and the cautious default was taken."""
+    """`known` is False when the list has no such model and the price of unknown ones was taken."""
 
     micros: int
     known: bool
 
 
 def price(
-    provider: str, model: str, *, tokens_in: int, tokens_out: int, cache_read: int = 0, cache_write: int = 0
+    provider: str,
+    model: str,
+    *,
+    tokens_in: int,
+    tokens_out: int,
+    cache_read: int = 0,
+    cache_write: int = 0,
+    unknown: PerMillion = UNKNOWN,
 ) -> Price:
-    """The price of so many tokens. `provider` "local" costs nothing."""
+    """The price of so many tokens. `provider` "local" costs nothing; `unknown` is for what the list does not know."""
     if provider == "local":
         return Price(0, known=True)
     listed = _listed(provider, model, _usage(tokens_in, tokens_out, cache_read, cache_write))
     if listed is not None:
         return Price(math.ceil(listed * _MILLION), known=True)
-    return Price(math.ceil(tokens_in * DEFAULT_IN + tokens_out * DEFAULT_OUT), known=False)
+    return Price(math.ceil(tokens_in * unknown.tokens_in + tokens_out * unknown.tokens_out), known=False)
 
 
 def _usage(tokens_in: int, tokens_out: int, cache_read: int, cache_write: int) -> Any:

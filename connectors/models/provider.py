@@ -10,10 +10,10 @@ from typing import Any, cast
 from connectors.models.choice import Asked, ContextTooLong, ModelChoice, Reply, WireCall, WireTool
 from connectors.models.clients import Clients
 from connectors.models.memory import Memory, size, tool_return, user_message
-from connectors.models.prices import price
+from connectors.models.prices import UNKNOWN, PerMillion, price
 from connectors.models.prompts import result_text, system_prompt, task_prompt
 from domain.outside import OutsideError
-from domain.ports import PlanAnswer, PlanRequest, ToolCall, Usage
+from domain.ports import OVER_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, ToolCall, Usage
 from domain.tools import ToolSpec
 from domain.untrusted import MAX_INTEGER, clean_and_cap
 
@@ -24,20 +24,24 @@ _NOT_CARRIED_OUT = frozenset({"denied", "rejected", "changes_requested", "cancel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelOptions:
-    """`timeout` seconds per request; `history_chars` is how much conversation is sent before old parts shrink."""
+    """`timeout` seconds per request; `history_chars` is how much conversation is sent before old parts shrink.
+
+    `unknown_price`: of models that the price list does not have.
+    """
 
     temperature: float | None = None
     max_tokens: int = 4096
     timeout: float = 90.0
     history_chars: int = 160_000
+    unknown_price: PerMillion = UNKNOWN
 
 
 class ModelPlanner:
     """Plans with the first model of `chain` that answers.
 
     Blocked codes: `model_refused`, `model_malformed_call`, `model_unknown_tool`, `model_no_action`,
-    `model_cut_off`, `model_context`, `model_memory`. Raises OutsideError when no model could be asked;
-    it is retryable when at least one of them may answer later.
+    `model_cut_off`, `model_context`, `model_memory`, `budget_exceeded`. Raises OutsideError when no model
+    could be asked; it is retryable when at least one of them may answer later.
     """
 
     def __init__(self, chain: Sequence[ModelChoice], *, clients: Clients, options: ModelOptions | None = None) -> None:
@@ -50,32 +54,41 @@ class ModelPlanner:
     async def next(self, request: PlanRequest) -> PlanAnswer:
         """The next call, or why there is none. Parallel calls of one answer are given out one by one."""
         try:
-            memory = Memory.load(request.history)
+            memory = self._heard(request)
         except (ValueError, KeyError, TypeError):
             return _blocked("The memory of this run cannot be read by a model.", "model_memory", request.history)
         if memory.current is not None:
-            if not request.results:
-                return _call(memory, memory.current, Usage())
-            self._take_result(memory, request.results[-1])
+            return _call(memory, memory.current, Usage())
         if memory.pending:
             return _call(memory, memory.take_next(), Usage())
-        memory.close_exchange()
-        memory.compact(self._options.history_chars)
         return await self._ask(request, memory)
 
     def estimate(self, request: PlanRequest) -> Usage:
-        """What the next request may cost at most, before it is made: about three characters to a token."""
+        """What the next request may cost at most with the dearest model of the chain; nothing where none is made."""
         try:
-            memory = Memory.load(request.history)
+            memory = self._heard(request)
         except (ValueError, KeyError, TypeError):
-            memory = Memory()
-        if memory.pending:
-            return Usage(model=str(self._chain[0]))
-        chars = size(memory.messages) + len(task_prompt(request, memory.digest)) + len(system_prompt(request.operator))
-        chars += sum(len(json.dumps(dict(spec.parameters))) + len(spec.summary) + 50 for spec in request.tools)
-        chars += sum(min(len(json.dumps(r.get("output"), default=str)), 24_000) for r in request.results)
-        tokens_in = chars // 3 + 200
-        return _usage_of(self._chain[0], tokens_in=tokens_in, tokens_out=self._options.max_tokens)
+            return Usage()
+        return Usage() if memory.current is not None or memory.pending else self._estimate(request, memory)
+
+    def _estimate(self, request: PlanRequest, memory: Memory) -> Usage:
+        texts = [json.dumps(message.get("parts", []), ensure_ascii=False) for message in memory.messages]
+        texts += [task_prompt(request, memory.digest), system_prompt(request.operator)]
+        texts += [json.dumps(dict(spec.parameters)) + spec.summary + " " * 50 for spec in request.tools]
+        # about three bytes of UTF-8 to a token: a token of English is four letters, of Chinese one sign of three bytes
+        tokens_in = sum(len(text.encode("utf-8", "replace")) for text in texts) // 3 + 200
+        found = [self._priced(c, tokens_in=tokens_in, tokens_out=self._options.max_tokens) for c in self._chain]
+        return max(found, key=lambda usage: usage.cost_micros)
+
+    def _heard(self, request: PlanRequest) -> Memory:
+        """The memory with the newest result in it. While it has a current or pending call, no model is to be asked."""
+        memory = Memory.load(request.history)
+        if memory.current is not None and request.results:
+            self._take_result(memory, request.results[-1])
+        if memory.current is None and not memory.pending:
+            memory.close_exchange()
+            memory.compact(self._options.history_chars)
+        return memory
 
     def _take_result(self, memory: Memory, result: Mapping[str, Any]) -> None:
         assert memory.current is not None
@@ -93,6 +106,8 @@ class ModelPlanner:
         spent = Usage()
         problem = ""
         for attempt in (1, 2):
+            if attempt == 2 and self._too_dear(request, memory, spent):
+                return _blocked(f"{problem} No budget is left to have it corrected.", OVER_BUDGET, memory.dump(), spent)
             try:
                 reply, usage = await self._answer_of_chain(request, memory, tools)
             except ContextTooLong as error:
@@ -100,6 +115,8 @@ class ModelPlanner:
             except OutsideError as error:
                 if error.code == "model_memory":
                     return _blocked(str(error), "model_memory", memory.dump(), spent)
+                if spent.calls:
+                    raise PaidForNothing(error, spent) from error
                 raise
             spent = _added(spent, usage)
             if reply.refusal:
@@ -118,6 +135,10 @@ class ModelPlanner:
                 return _blocked(f"{problem} It was asked to correct this once.", code, memory.dump(), spent)
             _correct(memory, reply, faults, calls, problem)
         raise AssertionError("two attempts always end in an answer")
+
+    def _too_dear(self, request: PlanRequest, memory: Memory, spent: Usage) -> bool:
+        left = None if request.allowance is None else request.allowance - spent.cost_micros
+        return left is not None and self._estimate(request, memory).cost_micros > left
 
     async def _answer_of_chain(
         self, request: PlanRequest, memory: Memory, tools: Mapping[str, WireTool]
@@ -163,10 +184,9 @@ class ModelPlanner:
             # No usage was reported: counted by length, so that a budget still sees something.
             guessed_in = (size(cast("list[dict[str, Any]]", list(asked.messages))) + len(asked.system)) // 3
             guessed_out = (len(reply.text) + sum(len(str(c.args)) + 20 for c in reply.calls)) // 3 + 1
-            return reply, replace(
-                _usage_of(choice, tokens_in=guessed_in, tokens_out=guessed_out, model=reply.model), estimated=True
-            )
-        usage = _usage_of(
+            usage = self._priced(choice, tokens_in=guessed_in, tokens_out=guessed_out, model=reply.model)
+            return reply, replace(usage, guessed_micros=usage.cost_micros)
+        usage = self._priced(
             choice,
             tokens_in=reply.tokens_in,
             tokens_out=reply.tokens_out,
@@ -175,8 +195,37 @@ class ModelPlanner:
             model=reply.model,
         )
         if reply.cost_micros is not None:
-            usage = replace(usage, cost_micros=reply.cost_micros, estimated=False)
+            usage = replace(usage, cost_micros=reply.cost_micros, guessed_micros=0)
         return reply, usage
+
+    def _priced(
+        self,
+        choice: ModelChoice,
+        *,
+        tokens_in: int,
+        tokens_out: int,
+        cache_read: int = 0,
+        cache_write: int = 0,
+        model: str = "",
+    ) -> Usage:
+        """One answered request at its price."""
+        found = price(
+            "local" if choice.local else choice.provider,
+            choice.model,
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            cache_read=cache_read,
+            cache_write=cache_write,
+            unknown=self._options.unknown_price,
+        )
+        return Usage(
+            model=f"{choice.provider}:{model or choice.model}"[:200],
+            tokens_in=tokens_in,
+            tokens_out=tokens_out,
+            cost_micros=found.micros,
+            guessed_micros=0 if found.known else found.micros,
+            calls=1,
+        )
 
 
 def replace_memory(memory: Memory, budget: int) -> Memory:
@@ -356,32 +405,12 @@ def _blocked(reason: str, code: str, history: Any, usage: Usage | None = None) -
     return PlanAnswer(blocked=reason, blocked_code=code, history=history, usage=usage or Usage())
 
 
-def _usage_of(
-    choice: ModelChoice, *, tokens_in: int, tokens_out: int, cache_read: int = 0, cache_write: int = 0, model: str = ""
-) -> Usage:
-    provider = "local" if choice.local else choice.provider
-    found = price(
-        provider,
-        choice.model,
-        tokens_in=tokens_in,
-        tokens_out=tokens_out,
-        cache_read=cache_read,
-        cache_write=cache_write,
-    )
-    return Usage(
-        model=f"{choice.provider}:{model or choice.model}"[:200],
-        tokens_in=tokens_in,
-        tokens_out=tokens_out,
-        cost_micros=found.micros,
-        estimated=not found.known,
-    )
-
-
 def _added(one: Usage, other: Usage) -> Usage:
     return Usage(
         model=other.model or one.model,
         tokens_in=one.tokens_in + other.tokens_in,
         tokens_out=one.tokens_out + other.tokens_out,
         cost_micros=one.cost_micros + other.cost_micros,
-        estimated=one.estimated or other.estimated,
+        guessed_micros=one.guessed_micros + other.guessed_micros,
+        calls=one.calls + other.calls,
     )

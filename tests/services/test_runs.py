@@ -235,7 +235,8 @@ async def test_arguments_a_tool_declares_secret_are_shown_to_nobody(url: str) ->
 class Thinking:
     """A planner that wants one deed done, and is asked to wait before it says so."""
 
-    def __init__(self) -> None:
+    def __init__(self, expected: int = 0) -> None:
+        self.expected = expected
         self.asked = asyncio.Event()
         self.answer = asyncio.Event()
 
@@ -244,6 +245,10 @@ class Thinking:
         self.asked.set()
         await self.answer.wait()
         return PlanAnswer(call=DEED, usage=Usage(model="m", tokens_in=7, tokens_out=3, cost_micros=40), history=1)
+
+    def estimate(self, request: PlanRequest) -> Usage:
+        del request
+        return Usage(cost_micros=self.expected)
 
 
 @pytest.mark.parametrize("effect", [Effect.E1, Effect.E3])

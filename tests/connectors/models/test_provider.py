@@ -330,33 +330,33 @@ BIG = Turn(calls=[("finish", {"summary": "x"})], usage=(1_000_000, 100_000))
 async def test_listed_prices() -> None:
     usage = await usage_of(BIG)
     assert (usage.tokens_in, usage.tokens_out, usage.cost_micros) == (1_000_000, 100_000, 150_000 + 60_000)
-    assert usage.estimated is False
+    assert (usage.guessed_micros, usage.calls) == (0, 1)
 
 
 async def test_a_dated_name_under_the_router_is_priced_by_its_vendor() -> None:
     usage = await usage_of(BIG, provider="openrouter", model="anthropic/claude-sonnet-4-20250514")
-    assert (usage.cost_micros, usage.estimated) == (3_000_000 + 1_500_000, False)
+    assert (usage.cost_micros, usage.guessed_micros) == (3_000_000 + 1_500_000, 0)
 
 
 async def test_an_unknown_model_is_priced_carefully_and_flagged() -> None:
     usage = await usage_of(BIG, provider="my-gateway", model="nobody-knows")
-    assert (usage.cost_micros, usage.estimated) == (3_000_000 + 1_500_000, True)
+    assert (usage.cost_micros, usage.guessed_micros) == (4_500_000, 4_500_000)
 
 
 async def test_local_models_cost_nothing() -> None:
     usage = await usage_of(BIG, provider="ollama", model="qwen3", local=True)
-    assert (usage.tokens_in, usage.cost_micros, usage.estimated) == (1_000_000, 0, False)
+    assert (usage.tokens_in, usage.cost_micros, usage.guessed_micros) == (1_000_000, 0, 0)
 
 
 async def test_what_the_provider_charged_counts() -> None:
     turn = Turn(calls=[("finish", {"summary": "x"})], usage=(1000, 10), cost=0.0123)
     usage = await usage_of(turn, provider="openrouter", model="nobody/knows")
-    assert (usage.cost_micros, usage.estimated) == (12_300, False)
+    assert (usage.cost_micros, usage.guessed_micros) == (12_300, 0)
 
 
 async def test_tokens_that_were_not_reported_are_estimated() -> None:
     usage = await usage_of(Turn(calls=[("finish", {"summary": "x"})], usage=None))
-    assert usage.estimated
+    assert usage.guessed_micros == usage.cost_micros
     assert 300 < usage.tokens_in < 3000
     assert usage.cost_micros > 0
 
@@ -471,7 +471,7 @@ async def test_anthropic_over_its_own_protocol() -> None:
     first = await planner.next(request())
     assert first.call is not None
     assert (first.call.tool, first.call.args) == ("http.get", {"url": "u"})
-    assert (first.usage.cost_micros, first.usage.estimated) == (1000 + 500, False)
+    assert (first.usage.cost_micros, first.usage.guessed_micros) == (1000 + 500, 0)
     second = await planner.next(request(first.history, done("ok")))
     assert second.call is not None
     with pytest.raises(OutsideError) as caught:
