@@ -86,7 +86,9 @@ async def _storage(kind: str, url: str, seconds: float) -> list[Row]:
         clients = 64 if kind == "sqlite" else 4
         count, took, _ = await _hammer(lambda: store.write(bare), clients=clients, seconds=seconds)
         floor = count / took
-        count, took, latencies = await _hammer(lambda: store.write(append), clients=clients, seconds=seconds)
+        count, took, latencies = await _hammer(
+            lambda: store.write(append, together=workspace_id), clients=clients, seconds=seconds
+        )
         return [
             _row(f"receipts, {kind}, {clients} at once", count=count, seconds=took, latencies=latencies, bare=floor)
         ]

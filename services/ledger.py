@@ -15,7 +15,7 @@ from domain.receipts.receipt import Receipt, build
 from domain.receipts.signing import KeyRecord, KeyRing, Signer
 from storage import receipts
 from storage.database import Tx
-from storage.receipts import CheckpointRow, KeyRow, LogHead, ReceiptRow
+from storage.receipts import CheckpointRow, KeyRow, LogHead, Payload, ReceiptRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,8 +89,9 @@ class Ledger:
         if workspace_id in self._damaged:
             raise DamagedLog(self._damaged[workspace_id])
         head = receipts.head(tx, workspace_id, lock=True)
-        args_hash = self._payload(tx, workspace_id, receipt_id, "args", facts.args)
-        output_hash = self._payload(tx, workspace_id, receipt_id, "output", facts.output)
+        hashed: list[Payload] = []
+        args_hash = self._payload(hashed, workspace_id, receipt_id, "args", facts.args)
+        output_hash = self._payload(hashed, workspace_id, receipt_id, "output", facts.output)
         receipt = build(
             signer=self.signer,
             workspace_id=workspace_id,
@@ -153,21 +154,24 @@ class Ledger:
                 frontier=frontier.to_bytes(),
             ),
             nodes=nodes,
+            hashed=hashed,
         )
         return receipt
 
     @staticmethod
-    def _payload(tx: Tx, workspace_id: str, receipt_id: str, kind: str, value: Any) -> str:
+    def _payload(hashed: list[Payload], workspace_id: str, receipt_id: str, kind: str, value: Any) -> str:
         if value is None:
             return ""
         salt = secrets.token_bytes(16)
-        receipts.add_payload(
-            tx,
-            workspace_id=workspace_id,
-            receipt_id=receipt_id,
-            kind=kind,
-            salt=salt.hex(),
-            body=canonical_payload(value).decode(),
+        hashed.append(
+            Payload(
+                workspace_id=workspace_id,
+                receipt_id=receipt_id,
+                kind=kind,
+                salt=salt.hex(),
+                body=canonical_payload(value).decode(),
+                erased_at=None,
+            )
         )
         return payload_hash(value, salt=salt)
 

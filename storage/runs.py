@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from domain.errors import NotFound
 from domain.runs import RUN_ENDED, Run, RunState, Step
-from storage.database import Prepared, Tx
+from storage.database import Prepared, PreparedUpdate, Tx
 from storage.tables import effects, runs, spend, steps
 from storage.values import columns_of, to_value
 
@@ -17,6 +17,21 @@ RUN_COLUMNS = columns_of(runs, Run)
 STEP_COLUMNS = columns_of(steps, Step)
 
 _insert_run = Prepared(sa.insert(runs).values({c.name: sa.bindparam(c.name) for c in RUN_COLUMNS}))
+_select_by_id = sa.select(*RUN_COLUMNS).where(runs.c.id == sa.bindparam("run_id"))
+_by_id = Prepared(_select_by_id)
+_by_id_locked = Prepared(_select_by_id.with_for_update())
+_change_run = PreparedUpdate(runs, "id", "workspace_id", "epoch")
+_change_step = PreparedUpdate(steps, "workspace_id", "id")
+_change_expected_step = PreparedUpdate(steps, "workspace_id", "id", "state")
+_steps_after = Prepared(
+    sa.select(*STEP_COLUMNS)
+    .where(
+        steps.c.workspace_id == sa.bindparam("ws"),
+        steps.c.run_id == sa.bindparam("run_id"),
+        steps.c.seq > sa.bindparam("after"),
+    )
+    .order_by(steps.c.seq)
+)
 _insert_step = Prepared(sa.insert(steps).values({c.name: sa.bindparam(c.name) for c in STEP_COLUMNS}))
 
 
@@ -58,9 +73,9 @@ def get(tx: Tx, workspace_id: str, run_id: str, *, lock: bool = False) -> Run:
 
 def by_id(tx: Tx, run_id: str, *, lock: bool = False) -> Run | None:
     """The run, whatever its workspace: only for the engine, which knows nothing else of it."""
-    query = sa.select(*RUN_COLUMNS).where(runs.c.id == run_id)
-    row = tx.one(tx.lock(query) if lock else query)
-    return None if row is None else to_value(Run, row)
+    statement = _by_id_locked if lock and tx.postgres else _by_id
+    found = statement.rows(tx, run_id=run_id)
+    return to_value(Run, found[0]) if found else None
 
 
 def of_task(tx: Tx, workspace_id: str, task_id: str, *, limit: int = 100) -> Sequence[Run]:
@@ -104,12 +119,7 @@ def next_number(tx: Tx, task_id: str) -> int:
 
 def change(tx: Tx, run: Run, **values: Any) -> bool:
     """Set columns of the run if nobody else has taken it over since `run` was read; whether that was so."""
-    result = tx.execute(
-        sa.update(runs)
-        .where(runs.c.id == run.id, runs.c.workspace_id == run.workspace_id, runs.c.epoch == run.epoch)
-        .values(**values)
-    )
-    return result.rowcount == 1
+    return _change_run(tx, run.id, run.workspace_id, run.epoch, **values) == 1
 
 
 def due(tx: Tx, *, now: datetime, limit: int) -> Sequence[Run]:
@@ -177,20 +187,14 @@ def get_step(tx: Tx, workspace_id: str, step_id: str) -> Step:
 
 def steps_of(tx: Tx, workspace_id: str, run_id: str, *, after: int = 0) -> Sequence[Step]:
     """The steps of a run in order, from number `after` + 1."""
-    query = (
-        sa.select(*STEP_COLUMNS)
-        .where(steps.c.workspace_id == workspace_id, steps.c.run_id == run_id, steps.c.seq > after)
-        .order_by(steps.c.seq)
-    )
-    return [to_value(Step, row) for row in tx.all(query)]
+    return [to_value(Step, row) for row in _steps_after.rows(tx, ws=workspace_id, run_id=run_id, after=after)]
 
 
 def change_step(tx: Tx, workspace_id: str, step_id: str, *, expected: str | None = None, **values: Any) -> bool:
     """Set columns of a step if it is still in state `expected` (any, when None); whether that was so."""
-    query = sa.update(steps).where(steps.c.workspace_id == workspace_id, steps.c.id == step_id)
-    if expected is not None:
-        query = query.where(steps.c.state == expected)
-    return tx.execute(query.values(**values)).rowcount == 1
+    if expected is None:
+        return _change_step(tx, workspace_id, step_id, **values) == 1
+    return _change_expected_step(tx, workspace_id, step_id, expected, **values) == 1
 
 
 # --- effects --------------------------------------------------------------------------------------
