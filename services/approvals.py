@@ -115,7 +115,9 @@ class ApprovalService:
         require(actor, Action.APPROVAL_RESOLVE)
         if wish.status not in DECISIONS:
             raise Invalid.field("status", "must be approved, rejected or changes_requested")
-        return await self.store.write(lambda tx: self._resolve(tx, actor, approval_id, wish))
+        return await self.store.write(
+            lambda tx: self._resolve(tx, actor, approval_id, wish), together=actor.in_workspace
+        )
 
     async def resolve_many(
         self, actor: Actor, items: Sequence[tuple[str, Wish]]
@@ -379,7 +381,7 @@ class ApprovalService:
             self.notices.approval_changed(tx, edited)
             return edited
 
-        return await self.store.write(work)
+        return await self.store.write(work, together=actor.in_workspace)
 
     async def undo(self, actor: Actor, approval_id: str) -> Approval:
         """Take an approval back while its undo window is open: the call is not made."""
@@ -431,7 +433,7 @@ class ApprovalService:
             self.notices.approval_changed(tx, undone)
             return undone
 
-        return await self.store.write(work)
+        return await self.store.write(work, together=actor.in_workspace)
 
     # --- grants -----------------------------------------------------------------------------------
 
