@@ -165,7 +165,9 @@ class ApprovalService:
         require(actor, Action.APPROVAL_RESOLVE)
         if wish.status not in DECISIONS:
             raise Invalid.field("status", "must be approved, rejected or changes_requested")
-        done = await self.store.write(lambda tx: self._resolve(tx, actor, approval_id, wish))
+        done = await self.store.write(
+            lambda tx: self._resolve(tx, actor, approval_id, wish), together=actor.in_workspace
+        )
         if isinstance(done, Resolution):
             return done
         raise done
@@ -448,7 +450,7 @@ class ApprovalService:
             self.notices.approval_changed(tx, edited)
             return edited
 
-        return await self.store.write(work)
+        return await self.store.write(work, together=actor.in_workspace)
 
     async def undo(self, actor: Actor, approval_id: str) -> Approval:
         """Take an approval back while its undo window is open: the call is not made."""
@@ -503,7 +505,7 @@ class ApprovalService:
             self.notices.approval_changed(tx, undone)
             return undone
 
-        return await self.store.write(work)
+        return await self.store.write(work, together=actor.in_workspace)
 
     # --- grants -----------------------------------------------------------------------------------
 

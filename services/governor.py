@@ -327,11 +327,14 @@ class Governor:
     @staticmethod
     def _spent_today(tx: Tx, workspace_id: str, operator_id: str | None, now: datetime) -> dict[str, int]:
         day = now.date()
-        return {
-            "operator_spent": runs.spent(tx, workspace_id, since_day=day.isoformat(), operator_id=operator_id or ""),
-            "day_spent": runs.spent(tx, workspace_id, since_day=day.isoformat()),
-            "month_spent": runs.spent(tx, workspace_id, since_day=day.replace(day=1).isoformat()),
-        }
+        by_operator, today, month = runs.spent_lately(
+            tx,
+            workspace_id,
+            operator_id=operator_id or "",
+            day=day.isoformat(),
+            month=day.replace(day=1).isoformat(),
+        )
+        return {"operator_spent": by_operator, "day_spent": today, "month_spent": month}
 
     @staticmethod
     def last_facts(tx: Tx) -> Any:

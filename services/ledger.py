@@ -15,7 +15,7 @@ from domain.receipts.receipt import Receipt, build
 from domain.receipts.signing import KeyRecord, KeyRing, Signer
 from storage import receipts
 from storage.database import Tx
-from storage.receipts import CheckpointRow, KeyRow, LogHead, ReceiptRow
+from storage.receipts import CheckpointRow, KeyRow, LogHead, Payload, ReceiptRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +98,15 @@ class Ledger:
         if workspace_id in self._damaged:
             raise DamagedLog(self._damaged[workspace_id])
         head = receipts.head(tx, workspace_id, lock=True)
-        args_hash = self._payload(tx, workspace_id, receipt_id, "args", facts.args)
-        output_hash = self._payload(tx, workspace_id, receipt_id, "output", facts.output)
+        hashed: list[Payload] = []
+        args_hash = self._payload(hashed, workspace_id, receipt_id, "args", facts.args)
+        output_hash = self._payload(hashed, workspace_id, receipt_id, "output", facts.output)
         for kind, body in facts.attached.items():
-            receipts.add_payload(tx, workspace_id=workspace_id, receipt_id=receipt_id, kind=kind, salt="", body=body)
+            hashed.append(
+                Payload(
+                    workspace_id=workspace_id, receipt_id=receipt_id, kind=kind, salt="", body=body, erased_at=None
+                )
+            )
         receipt = build(
             signer=self.signer,
             workspace_id=workspace_id,
@@ -164,6 +169,7 @@ class Ledger:
                 frontier=frontier.to_bytes(),
             ),
             nodes=nodes,
+            hashed=hashed,
             key_id=self.signer.key_id,
         )
         if not appended:
@@ -171,17 +177,19 @@ class Ledger:
         return receipt
 
     @staticmethod
-    def _payload(tx: Tx, workspace_id: str, receipt_id: str, kind: str, value: Any) -> str:
+    def _payload(hashed: list[Payload], workspace_id: str, receipt_id: str, kind: str, value: Any) -> str:
         if value is None:
             return ""
         salt = secrets.token_bytes(16)
-        receipts.add_payload(
-            tx,
-            workspace_id=workspace_id,
-            receipt_id=receipt_id,
-            kind=kind,
-            salt=salt.hex(),
-            body=canonical_payload(value).decode(),
+        hashed.append(
+            Payload(
+                workspace_id=workspace_id,
+                receipt_id=receipt_id,
+                kind=kind,
+                salt=salt.hex(),
+                body=canonical_payload(value).decode(),
+                erased_at=None,
+            )
         )
         return payload_hash(value, salt=salt)
 

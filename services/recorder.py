@@ -78,10 +78,8 @@ class Recorder:
         always in this order, and before rows that several units of one workspace write, two units
         wait for each other instead of deadlocking. SQLite's writers are alone anyway.
         """
-        key = f"serialized:{workspace_id}"
-        if tx.postgres and key not in tx.cache:
+        if tx.postgres:
             receipts.head(tx, workspace_id, lock=True)
-            tx.cache[key] = True
 
     def event(self, tx: Tx, *, workspace_id: str, kind: str, ref: str, payload: dict[str, Any] | None = None) -> None:
         """Tell whoever watches the workspace, once this transaction is committed."""

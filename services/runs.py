@@ -9,10 +9,11 @@ that died anywhere is simply called again and continues. Three rules keep that s
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol, runtime_checkable
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from domain.actor import Actor
 from domain.approvals import digest_of_call
@@ -52,6 +53,8 @@ from storage.runs import Effect as EffectRow
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 MAX_STEPS_PER_SEGMENT = 25
 MAX_TRIES = 6
 TOOL_SECONDS = 120.0
@@ -88,13 +91,17 @@ class Stopping:
 
 @dataclass(frozen=True, slots=True)
 class _View:
-    """What one turn of the loop works on, read on one snapshot. `steps`: those the planner has not heard of yet."""
+    """What one turn of the loop works on, read on one snapshot. `steps`: those the planner has not heard of yet.
+
+    `unpriced` is what the budgets say of a planner that costs nothing; None while a step is open.
+    """
 
     run: Run
     task: Task
     steps: Sequence[Step]
     operator: Mapping[str, Any]
     tools: Tools
+    unpriced: Allowance | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +147,7 @@ class RunService:
                 origin=origin or {"channel": actor.channel.value},
             )
 
-        return await self.store.write(work)
+        return await self.store.write(work, together=workspace_id)
 
     def begin(
         self,
@@ -231,7 +238,7 @@ class RunService:
             active = runs.active_of_task(tx, workspace_id, task_id)
             return None if active is None else self.cancel_in(tx, active, principal=actor.principal)
 
-        return await self.store.write(work)
+        return await self.store.write(work, together=workspace_id)
 
     def cancel_in(self, tx: Tx, run: Run, *, principal: str, reason: str = "cancelled by a person") -> Run:
         """Cancel in the caller's transaction. A run that is being worked on ends before its next step."""
@@ -345,7 +352,7 @@ class RunService:
             self.resume(tx, run)
             return self._shown_step(runs.get_step(tx, workspace_id, step_id))
 
-        return await self.store.write(work)
+        return await self.store.write(work, together=workspace_id)
 
     # --- waking -----------------------------------------------------------------------------------
 
@@ -430,15 +437,18 @@ class RunService:
 
     # --- the segment ------------------------------------------------------------------------------
 
-    async def advance(self, run_id: str, segment: int) -> None:
+    async def advance(self, run_id: str, segment: int, workspace_id: str | None = None) -> None:
         """Work on a run until it ends, parks, or has done a segment's worth. Called by the engine.
 
         Calling it again for a segment that is done does nothing; it raises nothing.
         """
         try:
-            run = await self.store.write(lambda tx: self._claim(tx, run_id, segment))
-            if run is not None:
-                await self._work(run)
+            if workspace_id is None:
+                seen = await self.store.read(lambda tx: runs.by_id(tx, run_id))
+                if seen is None:
+                    return
+                workspace_id = seen.workspace_id
+            await self._advance(workspace_id, run_id, segment)
         except Superseded:
             log.info("segment_superseded", extra={"run": run_id, "segment": segment})
         except asyncio.CancelledError:
@@ -447,13 +457,21 @@ class RunService:
             log.exception("segment_failed", extra={"run": run_id, "segment": segment})
             await self._trouble(run_id, segment, error)
 
-    def _claim(self, tx: Tx, run_id: str, segment: int) -> Run | None:
-        seen = runs.by_id(tx, run_id)
-        if seen is None:
-            return None
-        self.recorder.serialize(tx, seen.workspace_id)
+    async def _advance(self, workspace_id: str, run_id: str, segment: int) -> None:
+        # claimed and looked at in one transaction: most segments have few steps
+        view = await self.store.write(lambda tx: self._claim(tx, workspace_id, run_id, segment), together=workspace_id)
+        if view is not None:
+            await self._work(view)
+
+    def _claim(self, tx: Tx, workspace_id: str, run_id: str, segment: int) -> _View | None:
+        self.recorder.serialize(tx, workspace_id)
         run = runs.by_id(tx, run_id, lock=True)
-        if run is None or run.segment != segment or run.state not in (RunState.QUEUED, RunState.RUNNING):
+        if (
+            run is None
+            or run.workspace_id != workspace_id
+            or run.segment != segment
+            or run.state not in (RunState.QUEUED, RunState.RUNNING)
+        ):
             return None
         now = self.now()
         claimed = replace(
@@ -472,11 +490,13 @@ class RunService:
         if run.state != RunState.RUNNING:
             self._set_task(tx, claimed)
             self._tell(tx, claimed, "run.started")
-        return claimed
+        return self._view_of(tx, claimed)
 
-    async def _work(self, run: Run) -> None:
-        for _ in range(MAX_STEPS_PER_SEGMENT):
-            view = await self.store.read(lambda tx: self._view(tx, run))
+    async def _work(self, view: _View) -> None:
+        run = view.run
+        for number in range(MAX_STEPS_PER_SEGMENT):
+            if number:
+                view = await self.store.read(lambda tx: self._view(tx, run))
             if view.run.cancel_requested:
                 await self._end(view, RunState.CANCELLED, code="cancelled")
                 return
@@ -488,20 +508,25 @@ class RunService:
                 continue
             if not going_on:
                 return
-        await self.store.write(lambda tx: self._hand_over(tx, run))
+        await self.store.write(lambda tx: self._hand_over(tx, run), together=run.workspace_id)
 
     def _view(self, tx: Tx, run: Run) -> _View:
         current = runs.get(tx, run.workspace_id, run.id)
         if current.epoch != run.epoch or current.ended:
             raise Superseded
+        return self._view_of(tx, current)
+
+    def _view_of(self, tx: Tx, run: Run) -> _View:
         task = tasks.get(tx, run.workspace_id, run.task_id, deleted=True)
         operator = operators.facts(tx, run.workspace_id, task.operator_id)
+        steps = runs.steps_of(tx, run.workspace_id, run.id, after=run.history_steps)
         return _View(
-            run=current,
+            run=run,
             task=task,
-            steps=runs.steps_of(tx, run.workspace_id, run.id, after=current.history_steps),
-            operator={**operator, "tools": narrowed(operator["tools"], current.bounds)},
+            steps=steps,
+            operator={**operator, "tools": narrowed(operator["tools"], run.bounds)},
             tools=self.toolbox.within(tx, run.workspace_id),
+            unpriced=self.governor.before_model_call(tx, task, run) if all(s.ended for s in steps) else None,
         )
 
     async def _turn(self, view: _View) -> bool:
@@ -515,7 +540,7 @@ class RunService:
             return await self._recover(view, open_step)
         # A parked step under a running run: the park was cut off half way. Park again.
         parked = _PARKED_BY[StepState(open_step.state)]
-        await self.store.write(lambda tx: self._park(tx, self._mine(tx, view.run), parked))
+        await self._write(view, lambda tx: self._park(tx, self._mine(tx, view.run), parked))
         return False
 
     def _hand_over(self, tx: Tx, run: Run) -> None:
@@ -569,8 +594,8 @@ class RunService:
 
     async def _allowance(self, view: _View, estimate: int) -> Allowance | str:
         """What the next answer may cost, held back in the books, or why no model may be asked any more."""
-        if estimate == 0:
-            return await self.store.read(lambda tx: self.governor.before_model_call(tx, view.task, view.run))
+        if estimate == 0 and view.unpriced is not None:
+            return view.unpriced
 
         def work(tx: Tx) -> Allowance | str:
             run = self._mine(tx, view.run)
@@ -579,7 +604,7 @@ class RunService:
                 runs.change(tx, run, reserved_micros=found.micros)
             return found
 
-        return await self.store.write(work)
+        return await self._write(view, work)
 
     async def _propose(self, view: _View, answer: PlanAnswer, call: ToolCall) -> bool:
         tool = view.tools.get(call.tool)
@@ -588,7 +613,9 @@ class RunService:
         )
         step = self._new_step(view, answer, call, tool)
         if tool is None or problem is not None:
-            await self.store.write(lambda tx: self._refuse_malformed(tx, view, step, answer, problem or "unknown tool"))
+            await self._write(
+                view, lambda tx: self._refuse_malformed(tx, view, step, answer, problem or "unknown tool")
+            )
             return True
         consulted = await self.governor.consult(
             workspace_id=view.run.workspace_id, session_id=view.run.id, spec=tool.spec, args=call.args
@@ -609,7 +636,7 @@ class RunService:
             return self._decided(tx, view, step=step, answer=answer, tool=tool, decision=decision)
 
         try:
-            decided = await self._write_step(work)
+            decided = await self._write_step(view, work)
         except CancelRequested:
             await self._end(view, RunState.CANCELLED, code="cancelled", answer=answer)
             return False
@@ -656,9 +683,12 @@ class RunService:
             completed_at=None,
         )
 
-    async def _write_step(self, work: Any) -> Step:
+    async def _write(self, view: _View, work: Callable[[Tx], T]) -> T:
+        return await self.store.write(work, together=view.run.workspace_id)
+
+    async def _write_step(self, view: _View, work: Callable[[Tx], Step]) -> Step:
         try:
-            step: Step = await self.store.write(work)
+            step = await self._write(view, work)
         except Exception as error:
             if is_conflict(error):
                 raise Superseded from error
@@ -833,7 +863,7 @@ class RunService:
             self._tell(tx, view.run, f"step.{moved.state}", step=moved)
             return moved
 
-        moved = await self._write_step(work)
+        moved = await self._write_step(view, work)
         return True if moved.state == StepState.DENIED else await self._act(view, moved, tool)
 
     async def _recover(self, view: _View, step: Step) -> bool:
@@ -966,7 +996,7 @@ class RunService:
             return True
 
         del tool
-        return await self.store.write(work)
+        return await self._write(view, work)
 
     async def _ask_uncertain(self, view: _View, step: Step, *, why: str = "the process was interrupted") -> None:
         def work(tx: Tx) -> None:
@@ -1006,7 +1036,7 @@ class RunService:
             if self._park(tx, run, RunState.UNCERTAIN):
                 self.notices.run_uncertain(tx, run, step_id=step.id, attempt=0 if effect is None else effect.attempts)
 
-        await self.store.write(work)
+        await self._write(view, work)
 
     # --- moves ------------------------------------------------------------------------------------
 
@@ -1097,13 +1127,14 @@ class RunService:
     ) -> None:
         def work(tx: Tx) -> None:
             run = self._mine(tx, view.run)
+            learned: dict[str, Any] = {}
             if answer is not None:
-                run = self._paid(tx, run, answer.usage, history=answer.history)
+                learned = {"history": answer.history, **self._spend(tx, run, answer.usage)}
             # whoever cancelled left the reason on the run
             why = run.error if state is RunState.CANCELLED else error
-            self._finish(tx, run, state, summary=summary, error=why, error_code=code)
+            self._finish(tx, run, state, summary=summary, error=why, error_code=code, learned=learned)
 
-        await self.store.write(work)
+        await self._write(view, work)
 
     def _finish(
         self,
@@ -1115,34 +1146,27 @@ class RunService:
         error: str | None = None,
         error_code: str = "",
         principal: str = "system",
+        learned: Mapping[str, Any] = MappingProxyType({}),
     ) -> Run:
-        """End the run: its state, the task's, the outcome receipt, and word to whoever waits for it."""
+        """End the run: its state, the task's, the outcome receipt, and word to whoever waits for it.
+
+        `learned` are more columns that changed with the last answer of its planner.
+        """
         check_run_move(run.state, state)
         assert state in RUN_ENDED
         now = self.now()
-        ended = replace(
-            run,
-            state=state,
-            summary=summary,
-            error=error,
-            error_code=error_code or None,
-            completed_at=now,
-            updated_at=now,
-            wake_at=None,
-        )
-        if not runs.change(
-            tx,
-            run,
-            state=state.value,
-            summary=summary,
-            error=error,
-            error_code=ended.error_code,
-            completed_at=now,
-            updated_at=now,
-            wake_at=None,
-            cancel_requested=False,
-            reserved_micros=0,
-        ):
+        changed = {
+            **learned,
+            "summary": summary,
+            "error": error,
+            "error_code": error_code or None,
+            "completed_at": now,
+            "updated_at": now,
+            "wake_at": None,
+            "reserved_micros": 0,
+        }
+        ended = replace(run, state=state, **changed)
+        if not runs.change(tx, run, state=state.value, cancel_requested=False, **changed):
             raise Superseded
         self._close_open_steps(tx, ended)
         self._set_task(tx, ended)
@@ -1184,15 +1208,12 @@ class RunService:
             self.resume(tx, parent)
 
     def _close_open_steps(self, tx: Tx, run: Run) -> None:
-        for step in runs.steps_of(tx, run.workspace_id, run.id):
-            if not step.ended:
-                runs.change_step(
-                    tx, run.workspace_id, step.id, state=StepState.CANCELLED.value, completed_at=self.now()
-                )
-                self.approval_requests.withdraw(tx, step)
-                self._cancel_child(tx, step)
-                if step.state == StepState.UNCERTAIN:
-                    self.notices.uncertain_settled(tx, workspace_id=run.workspace_id, step_id=step.id)
+        for step in runs.open_steps_of(tx, run.workspace_id, run.id):
+            runs.change_step(tx, run.workspace_id, step.id, state=StepState.CANCELLED.value, completed_at=self.now())
+            self.approval_requests.withdraw(tx, step)
+            self._cancel_child(tx, step)
+            if step.state == StepState.UNCERTAIN:
+                self.notices.uncertain_settled(tx, workspace_id=run.workspace_id, step_id=step.id)
 
     def _cancel_child(self, tx: Tx, step: Step) -> None:
         """Whatever the ended run waited for has nobody to work for any more."""

@@ -66,7 +66,8 @@ class TaskService:
                 principal=actor.principal,
                 user_id=actor.user_id,
                 channel=actor.channel.value,
-            )
+            ),
+            together=actor.in_workspace,
         )
         if isinstance(made, str):
             raise Forbidden(
@@ -217,7 +218,7 @@ class TaskService:
             )
             return tasks.get(tx, task.workspace_id, task.id)
 
-        return await self.store.write(work)
+        return await self.store.write(work, together=actor.in_workspace)
 
     def _record_status(self, tx: Tx, actor: Actor, task: Task, status: TaskStatus) -> None:
         self.recorder.record(
@@ -262,7 +263,7 @@ class TaskService:
             )
             return tasks.get(tx, task.workspace_id, task.id)
 
-        return await self.store.write(work)
+        return await self.store.write(work, together=actor.in_workspace)
 
     async def delete(self, actor: Actor, task_id: str) -> None:
         """Take a task away; a run under way is cancelled. Its receipts stay."""
@@ -285,7 +286,7 @@ class TaskService:
             )
             self.recorder.event(tx, workspace_id=task.workspace_id, kind="task.deleted", ref=task.id)
 
-        await self.store.write(work)
+        await self.store.write(work, together=actor.in_workspace)
 
     async def sweep_scheduled(self, *, limit: int = 100) -> int:
         """Start runs of tasks whose time has come; missed times run once. How many were started."""

@@ -2,7 +2,8 @@
 
 A unit of work is a plain synchronous function of a `Tx`. On SQLite all writers share one thread
 that commits waiting units together (each in its own savepoint), which is what makes durable
-commits cheap; on Postgres each unit is its own transaction on a small pool of threads.
+commits cheap; on Postgres each unit is its own transaction on a small pool of threads, but
+units about one workspace, which would wait for each other's locks, are committed together too.
 Never wait for the network inside a unit of work.
 """
 
@@ -11,6 +12,7 @@ import queue
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
@@ -28,6 +30,8 @@ T = TypeVar("T")
 
 GROUP = 64
 RETRYABLE = {"40001", "40P01", "55P03"}
+# the server closed the connection, or is being shut down or started
+GONE = {None, "57P01", "57P02", "57P03"}
 
 
 class Prepared:
@@ -88,13 +92,48 @@ class Prepared:
         return cursor
 
 
+class PreparedUpdate:
+    """Sets whichever columns are named, in the rows with the given values of `key`.
+
+    Each set of columns is compiled once. Plain values only, no expressions.
+    """
+
+    __slots__ = ("_by_names", "_key", "_table")
+
+    def __init__(self, table: sa.Table, *key: str) -> None:
+        self._table = table
+        self._key = key
+        self._by_names: dict[tuple[str, ...], Prepared] = {}
+
+    def __call__(self, tx: "Tx", *key: Any, **values: Any) -> int:
+        """How many rows were changed."""
+        names = tuple(values)
+        statement = self._by_names.get(names)
+        if statement is None:
+            c = self._table.c
+            statement = self._by_names[names] = Prepared(
+                sa.update(self._table)
+                .where(*(c[name] == sa.bindparam(f"key_{name}", type_=c[name].type) for name in self._key))
+                .values({name: sa.bindparam(name, type_=c[name].type) for name in names})
+            )
+        wanted = {f"key_{name}": value for name, value in zip(self._key, key, strict=True)}
+        return int(statement(tx, **wanted, **values).rowcount)
+
+
 @dataclass(slots=True)
 class Tx:
-    """One unit of work. `after` holds what is to be called on the event loop once it is committed."""
+    """One unit of work.
+
+    `after` holds what is to be called on the event loop once it is committed, `last` what is to be
+    done in the transaction when the unit's own work is. `cache` is the unit's own; `held` is shared with
+    the units that are committed together, and forgotten whenever one of them is undone.
+    """
 
     connection: Connection
     after: list[Callable[[], None]] = field(default_factory=list)
+    last: list[Callable[[], None]] = field(default_factory=list)
     cache: dict[str, Any] = field(default_factory=dict)
+    held: dict[str, Any] = field(default_factory=dict)
     reading: bool = False
     _cursor: Any = None
 
@@ -150,6 +189,10 @@ class Tx:
     def on_commit(self, call: Callable[[], None]) -> None:
         self.after.append(call)
 
+    def at_end(self, call: Callable[[], None]) -> None:
+        """Have `call` done in this transaction, after everything else of the unit."""
+        self.last.append(call)
+
     def wrap(self, error: Exception) -> Exception:
         """A bare driver error as SQLAlchemy would have raised it, so that callers catch one kind."""
         dbapi = self.connection.dialect.dbapi
@@ -178,6 +221,12 @@ def is_conflict(error: BaseException) -> bool:
 
 # What every write of the current request is to commit along with itself.
 also: ContextVar[Callable[[Tx], None] | None] = ContextVar("also", default=None)
+
+
+# Of a pooled connection that was used this recently nobody asks whether it still lives.
+FRESH_SECONDS = 5.0
+
+Settled = tuple["_Unit", Any, BaseException | None, list[Callable[[], None]]]
 
 
 class _Unit:
@@ -211,9 +260,8 @@ class Store:
             self._writer.start()
             self._readers = ThreadPoolExecutor(readers, thread_name_prefix="store-reader")
         else:
-            self.engine = sa.create_engine(
-                self._parsed, pool_size=pool + 2, max_overflow=8, pool_pre_ping=True, isolation_level="READ COMMITTED"
-            )
+            self._lanes: dict[str, deque[_Unit]] = {}
+            self.engine = _postgres_engine(self._parsed, pool=pool)
             self._read_engine = self.engine.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
@@ -221,20 +269,26 @@ class Store:
 
     # --- units of work ----------------------------------------------------------------------------
 
-    async def write(self, fn: Callable[[Tx], T]) -> T:
+    async def write(self, fn: Callable[[Tx], T], *, together: str | None = None) -> T:
         """Run `fn` in a write transaction; its result once it is durably committed.
 
         Any exception of `fn` rolls its work back and is raised here. `fn` may be run again after a
-        serialization failure, so it must have no effect but its statements.
+        serialization failure, or when a neighbour failed, so it must have no effect but its statements.
+        `together` names what the unit locks first (a workspace's log): on Postgres those that wait
+        with the same name are committed together, as on SQLite all are.
         """
         fn = _with(fn, also.get())
         loop = asyncio.get_running_loop()
-        if not self.sqlite:
-            return await loop.run_in_executor(self._readers, self._write_postgres, fn, loop)
         if self._closed:
             raise RuntimeError("the store is closed")
+        if not self.sqlite and together is None:
+            return await loop.run_in_executor(self._readers, self._write_postgres, fn, loop)
         future: asyncio.Future[Any] = loop.create_future()
-        self._queue.put(_Unit(fn, future, loop))
+        unit = _Unit(fn, future, loop)
+        if self.sqlite:
+            self._queue.put(unit)
+        else:
+            self._join_lane(str(together), unit)
         return await future  # type: ignore[no-any-return]
 
     async def read(self, fn: Callable[[Tx], T], *, long: bool = False) -> T:
@@ -317,21 +371,9 @@ class Store:
             connection.close()
 
     def _commit_group(self, connection: Connection, batch: list[_Unit]) -> None:
-        settled: list[tuple[_Unit, Any, BaseException | None, list[Callable[[], None]]]] = []
         transaction = _begin_patiently(connection)
-        raw = connection.connection.cursor()
         try:
-            for unit in batch:
-                tx = Tx(connection)
-                raw.execute("SAVEPOINT unit")
-                try:
-                    result = unit.fn(tx)
-                except Exception as error:  # noqa: BLE001 - handed to the caller of this unit
-                    raw.execute("ROLLBACK TO unit")
-                    settled.append((unit, None, error, []))
-                else:
-                    settled.append((unit, result, None, tx.after))
-                raw.execute("RELEASE unit")
+            settled = _run_apart(connection, batch)
             transaction.commit()
         except BaseException:
             transaction.rollback()
@@ -342,12 +384,15 @@ class Store:
 
     def _write_postgres(self, fn: Callable[[Tx], T], loop: asyncio.AbstractEventLoop) -> T:
         for attempt in range(8):
+            done = False
             try:
                 with self.engine.begin() as connection:
                     tx = Tx(connection)
-                    result = fn(tx)
+                    result = _run(fn, tx)
+                    done = True
             except DBAPIError as error:
-                if getattr(error.orig, "sqlstate", None) in RETRYABLE and attempt < 7:
+                # of a commit that broke off nobody knows whether it was kept
+                if attempt < 7 and (_sqlstate(error) in RETRYABLE or (not done and self._lost(error))):
                     time.sleep(0.005 * 2**attempt)
                     continue
                 raise
@@ -356,10 +401,79 @@ class Store:
             return result
         raise AssertionError("unreachable")
 
+    def _lost(self, error: DBAPIError) -> bool:
+        """Whether the server went away; then the other connections of the pool are dropped, as they are dead too."""
+        gone = isinstance(error, OperationalError) and _sqlstate(error) in GONE
+        if gone:
+            self.engine.dispose()
+        return gone
+
+    # --- Postgres: units of one workspace together ------------------------------------------------
+
+    def _join_lane(self, name: str, unit: _Unit) -> None:
+        """Queue the unit behind those of its name; whoever finds no lane opens one."""
+        with self._guard:
+            lane = self._lanes.get(name)
+            if lane is not None:
+                lane.append(unit)
+                return
+            self._lanes[name] = deque((unit,))
+        self._readers.submit(self._drain, name)
+
+    def _drain(self, name: str) -> None:
+        """Commit what waits in a lane, group after group, letting other work have the thread in between."""
+        while True:
+            with self._guard:
+                lane = self._lanes[name]
+                if not lane:
+                    del self._lanes[name]
+                    return
+                batch = [lane.popleft() for _ in range(min(GROUP, len(lane)))]
+            try:
+                _settle(self._commit_together(batch))
+            except BaseException as error:  # noqa: BLE001 - every waiting unit must hear of it
+                _settle([(unit, None, error, []) for unit in batch])
+            with self._guard:
+                if not self._lanes[name]:
+                    del self._lanes[name]
+                    return
+            try:
+                self._readers.submit(self._drain, name)
+            except RuntimeError:  # closing: what waits is still to be done
+                continue
+            return
+
+    def _commit_together(self, batch: list[_Unit]) -> list[Settled]:
+        """One transaction for all, hoping that none fails; if one does, each in a savepoint of its own."""
+        for run in (_run_all, _run_apart) if len(batch) > 1 else ():
+            done = False
+            try:
+                with self.engine.begin() as connection:
+                    settled = run(connection, batch)
+                    done = True
+            except Exception:
+                if done:
+                    raise
+            else:
+                return settled
+        return [self._alone(unit) for unit in batch]
+
+    def _alone(self, unit: _Unit) -> Settled:
+        try:
+            return unit, self._write_postgres(unit.fn, unit.loop), None, []
+        except Exception as error:  # noqa: BLE001 - handed to the caller of this unit
+            return unit, None, error, []
+
     def _read(self, fn: Callable[[Tx], T]) -> T:
         if not self.sqlite:
-            with self._read_engine.connect() as connection:
-                return fn(Tx(connection, reading=True))
+            for attempt in range(8):
+                try:
+                    with self._read_engine.connect() as connection:
+                        return fn(Tx(connection, reading=True))
+                except DBAPIError as error:
+                    if attempt == 7 or not self._lost(error):
+                        raise
+                    time.sleep(0.005 * 2**attempt)
         held: Connection | None = getattr(self._local, "connection", None)
         if held is None:
             held = self._read_engine.connect()
@@ -370,6 +484,53 @@ class Store:
             return fn(Tx(held, reading=True))
         finally:
             held.rollback()
+
+
+def _run(fn: Callable[[Tx], T], tx: Tx) -> T:
+    result = fn(tx)
+    for call in tx.last:
+        call()
+    return result
+
+
+def _run_all(connection: Connection, batch: list[_Unit]) -> list[Settled]:
+    """The work of all units, not committed; raises as soon as one fails."""
+    held: dict[str, Any] = {}
+    settled: list[Settled] = []
+    for unit in batch:
+        tx = Tx(connection, held=held)
+        settled.append((unit, _run(unit.fn, tx), None, tx.after))
+    return settled
+
+
+def _run_apart(connection: Connection, batch: list[_Unit]) -> list[Settled]:
+    """The work of all units, not committed; what a failing one did is undone and its error kept for its caller.
+
+    Raises when one fell out with another transaction: only a new transaction can mend that.
+    """
+    held: dict[str, Any] = {}
+    settled: list[Settled] = []
+    raw = connection.connection.cursor()
+    for unit in batch:
+        tx = Tx(connection, held=held)
+        raw.execute("SAVEPOINT unit")
+        try:
+            result = _run(unit.fn, tx)
+        except Exception as error:
+            if _sqlstate(error) in RETRYABLE:
+                raise
+            raw.execute("ROLLBACK TO unit")
+            held.clear()
+            settled.append((unit, None, error, []))
+        else:
+            settled.append((unit, result, None, tx.after))
+        raw.execute("RELEASE unit")
+    return settled
+
+
+def _sqlstate(error: BaseException) -> str | None:
+    """The SQL state of a database error of Postgres."""
+    return getattr(error.orig, "sqlstate", None) if isinstance(error, DBAPIError) else None
 
 
 def _with(fn: Callable[[Tx], T], more: Callable[[Tx], None] | None) -> Callable[[Tx], T]:
@@ -384,8 +545,8 @@ def _with(fn: Callable[[Tx], T], more: Callable[[Tx], None] | None) -> Callable[
     return both
 
 
-def _settle(settled: list[tuple[_Unit, Any, BaseException | None, list[Callable[[], None]]]]) -> None:
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Unit, Any, BaseException | None, list[Any]]]] = {}
+def _settle(settled: list[Settled]) -> None:
+    by_loop: dict[asyncio.AbstractEventLoop, list[Settled]] = {}
     for item in settled:
         by_loop.setdefault(item[0].loop, []).append(item)
     for loop, items in by_loop.items():
@@ -393,7 +554,7 @@ def _settle(settled: list[tuple[_Unit, Any, BaseException | None, list[Callable[
             loop.call_soon_threadsafe(_resolve, items)
 
 
-def _resolve(items: list[tuple[_Unit, Any, BaseException | None, list[Callable[[], None]]]]) -> None:
+def _resolve(items: list[Settled]) -> None:
     for unit, result, error, after in items:
         for call in after:
             call()
@@ -418,6 +579,29 @@ def _begin_patiently(connection: Connection) -> Any:
         else:
             return transaction
     raise AssertionError("unreachable")
+
+
+def _postgres_engine(url: sa.URL, *, pool: int) -> Engine:
+    """A pooled engine that asks a connection whether it lives only when it has lain idle for a while.
+
+    Asking at every checkout is a round trip a transaction.
+    """
+    engine = sa.create_engine(url, pool_size=pool + 2, max_overflow=8, isolation_level="READ COMMITTED")
+
+    @event.listens_for(engine, "checkin")
+    def _note(_connection: Any, record: Any) -> None:
+        record.info["used"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def _ask(connection: Any, record: Any, _proxy: Any) -> None:
+        if time.monotonic() - record.info.get("used", time.monotonic()) < FRESH_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise sa.exc.DisconnectionError from error
+
+    return engine
 
 
 def sqlite_engine(path: Path, *, read_only: bool = False, driver_begins: bool = False) -> Engine:

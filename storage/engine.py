@@ -19,7 +19,8 @@ from storage.database import Store, Tx, sqlite_engine
 if TYPE_CHECKING:
     from dbos import DBOSClient, EnqueueOptions
 
-Handler = Callable[[str, int], Awaitable[None]]
+# run, segment, workspace (None in jobs queued before it was told)
+Handler = Callable[[str, int, str | None], Awaitable[None]]
 
 # DBOS recovers only work of its own application version: a constant keeps deploys from orphaning segments.
 ENGINE_VERSION = "engine-1"
@@ -95,13 +96,13 @@ class JobEngine:
         client = await asyncio.to_thread(self._join, dbos, url=url, engine=engine, serializer=serializer)
         if handler is not None:
 
-            async def segment(run_id: str, segment: int) -> None:
+            async def segment(run_id: str, segment: int, workspace_id: str | None = None) -> None:
                 if self._stopping:
                     # taken from the queue while stopping: left unfinished, so that the next start takes it up
                     await asyncio.Event().wait()
                 self._in_hand += 1
                 try:
-                    await handler(run_id, segment)
+                    await handler(run_id, segment, workspace_id)
                 finally:
                     self._in_hand -= 1
 
@@ -156,7 +157,7 @@ class JobEngine:
         }
         if priority:
             options["priority"] = priority
-        self._client.enqueue_in_transaction(tx.connection, options, run_id, segment)
+        self._client.enqueue_in_transaction(tx.connection, options, run_id, segment, workspace_id)
 
     async def list(self, *, status: str | None = None, executor_id: str | None = None) -> Sequence[Job]:
         """Segments the engine knows, oldest first."""

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.ids import new_id
-from storage.database import Tx
+from storage.database import Prepared, Tx
 from storage.tables import outbox
 from storage.values import columns_of, to_value
 
@@ -24,6 +24,27 @@ class Message:
     payload: dict[str, Any]
     attempts: int
     created_at: datetime
+
+
+_insert = Prepared(
+    sa.insert(outbox).values(
+        {
+            name: sa.bindparam(name, type_=outbox.c[name].type)
+            for name in (
+                "id",
+                "workspace_id",
+                "channel",
+                "recipient",
+                "payload",
+                "dedupe_key",
+                "state",
+                "attempts",
+                "not_before",
+                "created_at",
+            )
+        }
+    )
+)
 
 
 def put(
@@ -52,7 +73,7 @@ def put(
         "created_at": now,
     }
     if dedupe_key is None:
-        tx.execute(sa.insert(outbox).values(**values))
+        _insert(tx, **values)
         return message_id
     return message_id if tx.insert_if_absent(outbox, values, key=("dedupe_key",)) else None
 

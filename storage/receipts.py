@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -90,11 +91,10 @@ _head_locked = Prepared(
     sa.select(*HEAD_COLUMNS).where(log_heads.c.workspace_id == sa.bindparam("ws")).with_for_update()
 )
 _insert = Prepared(sa.insert(receipts).values({c.name: sa.bindparam(c.name) for c in COLUMNS}))
+_PAYLOAD_COLUMNS = ("workspace_id", "receipt_id", "kind", "salt", "body")
 _insert_node = Prepared(sa.insert(log_nodes).values({c.name: sa.bindparam(c.name) for c in log_nodes.c}))
-_insert_payload = Prepared(
-    sa.insert(payloads).values({n: sa.bindparam(n) for n in ("workspace_id", "receipt_id", "kind", "salt", "body")})
-)
-_move_head = Prepared(
+_insert_payload = Prepared(sa.insert(payloads).values({name: sa.bindparam(name) for name in _PAYLOAD_COLUMNS}))
+_update_head = (
     sa.update(log_heads)
     .where(
         log_heads.c.workspace_id == sa.bindparam("ws"),
@@ -109,10 +109,35 @@ _move_head = Prepared(
         frontier=sa.bindparam("frontier"),
     )
 )
+_move_head = Prepared(_update_head)
+
+
+@cache
+def _append_at_once(payload_count: int, node_count: int) -> Prepared:
+    """Everything of an append in one statement, one round trip, for Postgres. Names end with the row's number."""
+    parts = [sa.insert(receipts).values({c.name: sa.bindparam(f"receipt_{c.name}", type_=c.type) for c in COLUMNS})]
+    for table, names, count in (
+        (payloads, _PAYLOAD_COLUMNS, payload_count),
+        (log_nodes, [c.name for c in log_nodes.c], node_count),
+    ):
+        parts += [
+            sa.insert(table).values(
+                {n: sa.bindparam(f"{table.name}_{n}_{number}", type_=table.c[n].type) for n in names}
+            )
+            for number in range(count)
+        ]
+    return Prepared(_update_head.add_cte(*(part.cte(f"part_{number}") for number, part in enumerate(parts))))
 
 
 def head(tx: Tx, workspace_id: str, *, lock: bool = False) -> LogHead:
-    """Where the workspace's log ends; an empty log where there is none yet."""
+    """Where the workspace's log ends; an empty log where there is none yet.
+
+    With `lock` it is read once a transaction: nobody else can move it then.
+    """
+    key = f"log head:{workspace_id}"
+    if lock and key in tx.held:
+        known: LogHead = tx.held[key]
+        return known
     statement = _head_locked if lock and tx.postgres else _head
     row = statement(tx, ws=workspace_id).fetchone()
     if row is None and lock:
@@ -121,40 +146,61 @@ def head(tx: Tx, workspace_id: str, *, lock: bool = False) -> LogHead:
         row = statement(tx, ws=workspace_id).fetchone()
     if row is None:
         return LogHead(workspace_id=workspace_id, size=0, chain_hash="", lamport=0, frontier=b"")
-    return LogHead(workspace_id=row[0], size=row[1], chain_hash=row[2], lamport=row[3], frontier=bytes(row[4]))
+    found = LogHead(workspace_id=row[0], size=row[1], chain_hash=row[2], lamport=row[3], frontier=bytes(row[4]))
+    if lock:
+        tx.held[key] = found
+    return found
 
 
 def append(
-    tx: Tx, row: ReceiptRow, *, old: LogHead, new: LogHead, nodes: Sequence[tuple[int, int, bytes]], key_id: str
+    tx: Tx,
+    row: ReceiptRow,
+    *,
+    old: LogHead,
+    new: LogHead,
+    nodes: Sequence[tuple[int, int, bytes]],
+    key_id: str,
+    hashed: Sequence[Payload] = (),
 ) -> bool:
-    """Add a receipt and move the head; False, and to be rolled back, when the key it is signed with was retired.
+    """Add a receipt with what it only hashes, and move the head.
 
-    Leaf hashes live in the receipts, so `nodes` are those above level 0.
+    False, and to be rolled back, when the key it is signed with was retired. Leaf hashes live in the receipts, so of `nodes` those above level 0 are kept.
     """
-    _insert(tx, **{c.name: getattr(row, c.name) for c in COLUMNS})
-    for level, index, digest in nodes:
-        if level > 0:
-            _insert_node(tx, workspace_id=row.workspace_id, level=level, idx=index, hash=digest)
-    moved = _move_head(
-        tx,
-        ws=row.workspace_id,
-        old_size=old.size,
-        size=new.size,
-        chain_hash=new.chain_hash,
-        lamport=new.lamport,
-        frontier=new.frontier,
-        key=key_id,
-    )
-    if moved.rowcount == 1:
-        return True
-    if not is_retired(tx, key_id):
+    receipt = {c.name: getattr(row, c.name) for c in COLUMNS}
+    bodies = [{name: getattr(payload, name) for name in _PAYLOAD_COLUMNS} for payload in hashed]
+    above = [
+        {"workspace_id": row.workspace_id, "level": level, "idx": index, "hash": digest}
+        for level, index, digest in nodes
+        if level > 0
+    ]
+    move = {
+        "ws": row.workspace_id,
+        "old_size": old.size,
+        "size": new.size,
+        "chain_hash": new.chain_hash,
+        "lamport": new.lamport,
+        "frontier": new.frontier,
+        "key": key_id,
+    }
+    if tx.postgres:
+        named = {f"receipt_{name}": value for name, value in receipt.items()}
+        for table, rows in ((payloads, bodies), (log_nodes, above)):
+            for number, values in enumerate(rows):
+                named |= {f"{table.name}_{name}_{number}": value for name, value in values.items()}
+        moved = _append_at_once(len(bodies), len(above))(tx, **named, **move)
+    else:
+        for values in bodies:
+            _insert_payload(tx, **values)
+        _insert(tx, **receipt)
+        for values in above:
+            _insert_node(tx, **values)
+        moved = _move_head(tx, **move)
+    if moved.rowcount != 1:
+        if is_retired(tx, key_id):
+            return False
         raise RuntimeError("the log moved under a locked append")
-    return False
-
-
-def add_payload(tx: Tx, *, workspace_id: str, receipt_id: str, kind: str, salt: str, body: str) -> None:
-    """Keep what the receipt only hashes."""
-    _insert_payload(tx, workspace_id=workspace_id, receipt_id=receipt_id, kind=kind, salt=salt, body=body)
+    tx.held[f"log head:{row.workspace_id}"] = new
+    return True
 
 
 def payloads_of(tx: Tx, workspace_id: str, receipt_id: str) -> Sequence[Payload]:

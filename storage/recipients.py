@@ -6,7 +6,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage.database import Tx
+from storage.database import Prepared, Tx
 from storage.tables import api_keys, users, workspace_members
 
 
@@ -20,6 +20,11 @@ class Recipient:
     role: str
     language: str | None
     preferences: dict[str, Any]
+
+
+_open_chat = Prepared(
+    sa.select(users.c.telegram_id).where(users.c.id == sa.bindparam("user_id"), users.c.chat_open.is_(True))
+)
 
 
 def _query(workspace_id: str) -> sa.Select[Any]:
@@ -61,8 +66,8 @@ def named(tx: Tx, workspace_id: str, user_ids: Sequence[str]) -> Sequence[Recipi
 
 def open_chat(tx: Tx, user_id: str) -> int | None:
     """The private chat of a person, None when they cannot be written to."""
-    found = tx.scalar(sa.select(users.c.telegram_id).where(users.c.id == user_id, users.c.chat_open.is_(True)))
-    return None if found is None else int(found)
+    found = _open_chat.rows(tx, user_id=user_id)
+    return int(found[0][0]) if found and found[0][0] is not None else None
 
 
 def name_of_principal(tx: Tx, principal: str | None) -> str | None:

@@ -8,8 +8,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.errors import NotFound
-from domain.runs import RUN_ENDED, Run, RunState, Step
-from storage.database import Prepared, Tx
+from domain.runs import RUN_ENDED, STEP_ENDED, Run, RunState, Step, StepState
+from storage.database import Prepared, PreparedUpdate, Tx
 from storage.tables import effects, runs, spend, steps, task_spend, tasks
 from storage.values import columns_of, to_value
 
@@ -17,6 +17,61 @@ RUN_COLUMNS = columns_of(runs, Run)
 STEP_COLUMNS = columns_of(steps, Step)
 
 _insert_run = Prepared(sa.insert(runs).values({c.name: sa.bindparam(c.name) for c in RUN_COLUMNS}))
+_select_by_id = sa.select(*RUN_COLUMNS).where(runs.c.id == sa.bindparam("run_id"))
+_by_id = Prepared(_select_by_id)
+_by_id_locked = Prepared(_select_by_id.with_for_update())
+_OPEN_STATES: list[sa.ColumnElement[str]] = [
+    sa.literal_column(f"'{state.value}'") for state in RunState if state not in RUN_ENDED
+]
+_active_of_task = Prepared(
+    sa.select(*RUN_COLUMNS).where(
+        runs.c.workspace_id == sa.bindparam("ws"),
+        runs.c.task_id == sa.bindparam("task_id"),
+        runs.c.state.in_(_OPEN_STATES),
+    )
+)
+_last_number = Prepared(
+    sa.select(sa.func.coalesce(sa.func.max(runs.c.number), 0)).where(runs.c.task_id == sa.bindparam("task_id"))
+)
+_since_day = sa.case((spend.c.day >= sa.bindparam("day"), spend.c.cost_micros), else_=0)
+_spent_lately = Prepared(
+    sa.select(
+        *(
+            sa.func.coalesce(sa.func.sum(micros), 0)
+            for micros in (
+                sa.case((spend.c.operator_id == sa.bindparam("operator_id"), _since_day), else_=0),
+                _since_day,
+                spend.c.cost_micros,
+            )
+        )
+    ).where(spend.c.workspace_id == sa.bindparam("ws"), spend.c.day >= sa.bindparam("month"))
+)
+_task_spent = Prepared(
+    sa.select(sa.func.coalesce(sa.func.sum(runs.c.cost_micros), 0)).where(
+        runs.c.workspace_id == sa.bindparam("ws"), runs.c.task_id == sa.bindparam("task_id")
+    )
+)
+_change_run = PreparedUpdate(runs, "id", "workspace_id", "epoch")
+_change_step = PreparedUpdate(steps, "workspace_id", "id")
+_change_expected_step = PreparedUpdate(steps, "workspace_id", "id", "state")
+_steps_after = Prepared(
+    sa.select(*STEP_COLUMNS)
+    .where(
+        steps.c.workspace_id == sa.bindparam("ws"),
+        steps.c.run_id == sa.bindparam("run_id"),
+        steps.c.seq > sa.bindparam("after"),
+    )
+    .order_by(steps.c.seq)
+)
+_open_steps = Prepared(
+    sa.select(*STEP_COLUMNS)
+    .where(
+        steps.c.workspace_id == sa.bindparam("ws"),
+        steps.c.run_id == sa.bindparam("run_id"),
+        steps.c.state.in_([sa.literal_column(f"'{state.value}'") for state in StepState if state not in STEP_ENDED]),
+    )
+    .order_by(steps.c.seq)
+)
 _insert_step = Prepared(sa.insert(steps).values({c.name: sa.bindparam(c.name) for c in STEP_COLUMNS}))
 
 
@@ -58,9 +113,9 @@ def get(tx: Tx, workspace_id: str, run_id: str, *, lock: bool = False) -> Run:
 
 def by_id(tx: Tx, run_id: str, *, lock: bool = False) -> Run | None:
     """The run, whatever its workspace: only for the engine, which knows nothing else of it."""
-    query = sa.select(*RUN_COLUMNS).where(runs.c.id == run_id)
-    row = tx.one(tx.lock(query) if lock else query)
-    return None if row is None else to_value(Run, row)
+    statement = _by_id_locked if lock and tx.postgres else _by_id
+    found = statement.rows(tx, run_id=run_id)
+    return to_value(Run, found[0]) if found else None
 
 
 def of_task(tx: Tx, workspace_id: str, task_id: str, *, limit: int = 100) -> Sequence[Run]:
@@ -76,13 +131,8 @@ def of_task(tx: Tx, workspace_id: str, task_id: str, *, limit: int = 100) -> Seq
 
 def active_of_task(tx: Tx, workspace_id: str, task_id: str) -> Run | None:
     """The run of the task that has not ended, if any."""
-    query = sa.select(*RUN_COLUMNS).where(
-        runs.c.workspace_id == workspace_id,
-        runs.c.task_id == task_id,
-        runs.c.state.not_in([s.value for s in RUN_ENDED]),
-    )
-    row = tx.one(query)
-    return None if row is None else to_value(Run, row)
+    found = _active_of_task.rows(tx, ws=workspace_id, task_id=task_id)
+    return to_value(Run, found[0]) if found else None
 
 
 def active_in(tx: Tx, workspace_id: str) -> Sequence[Run]:
@@ -97,19 +147,12 @@ def active_in(tx: Tx, workspace_id: str) -> Sequence[Run]:
 
 def next_number(tx: Tx, task_id: str) -> int:
     """The number of the task's next run, counting from 1."""
-    return (
-        int(tx.scalar(sa.select(sa.func.coalesce(sa.func.max(runs.c.number), 0)).where(runs.c.task_id == task_id))) + 1
-    )
+    return int(_last_number.rows(tx, task_id=task_id)[0][0]) + 1
 
 
 def change(tx: Tx, run: Run, **values: Any) -> bool:
     """Set columns of the run if nobody else has taken it over since `run` was read; whether that was so."""
-    result = tx.execute(
-        sa.update(runs)
-        .where(runs.c.id == run.id, runs.c.workspace_id == run.workspace_id, runs.c.epoch == run.epoch)
-        .values(**values)
-    )
-    return result.rowcount == 1
+    return _change_run(tx, run.id, run.workspace_id, run.epoch, **values) == 1
 
 
 def due(tx: Tx, *, now: datetime, limit: int) -> Sequence[Run]:
@@ -177,20 +220,19 @@ def get_step(tx: Tx, workspace_id: str, step_id: str) -> Step:
 
 def steps_of(tx: Tx, workspace_id: str, run_id: str, *, after: int = 0) -> Sequence[Step]:
     """The steps of a run in order, from number `after` + 1."""
-    query = (
-        sa.select(*STEP_COLUMNS)
-        .where(steps.c.workspace_id == workspace_id, steps.c.run_id == run_id, steps.c.seq > after)
-        .order_by(steps.c.seq)
-    )
-    return [to_value(Step, row) for row in tx.all(query)]
+    return [to_value(Step, row) for row in _steps_after.rows(tx, ws=workspace_id, run_id=run_id, after=after)]
+
+
+def open_steps_of(tx: Tx, workspace_id: str, run_id: str) -> Sequence[Step]:
+    """The steps of a run that have not ended, in order."""
+    return [to_value(Step, row) for row in _open_steps.rows(tx, ws=workspace_id, run_id=run_id)]
 
 
 def change_step(tx: Tx, workspace_id: str, step_id: str, *, expected: str | None = None, **values: Any) -> bool:
     """Set columns of a step if it is still in state `expected` (any, when None); whether that was so."""
-    query = sa.update(steps).where(steps.c.workspace_id == workspace_id, steps.c.id == step_id)
-    if expected is not None:
-        query = query.where(steps.c.state == expected)
-    return tx.execute(query.values(**values)).rowcount == 1
+    if expected is None:
+        return _change_step(tx, workspace_id, step_id, **values) == 1
+    return _change_expected_step(tx, workspace_id, step_id, expected, **values) == 1
 
 
 # --- effects --------------------------------------------------------------------------------------
@@ -236,25 +278,17 @@ def add_spend(
         )
 
 
-def spent(tx: Tx, workspace_id: str, *, since_day: str, operator_id: str | None = None) -> int:
-    """Micros spent since a day (inclusive), by one operator or by all."""
-    query = sa.select(sa.func.coalesce(sa.func.sum(spend.c.cost_micros), 0)).where(
-        spend.c.workspace_id == workspace_id, spend.c.day >= since_day
-    )
-    if operator_id is not None:
-        query = query.where(spend.c.operator_id == operator_id)
-    return int(tx.scalar(query))
+def spent_lately(tx: Tx, workspace_id: str, *, operator_id: str, day: str, month: str) -> tuple[int, int, int]:
+    """Micros spent by one operator since `day`, by all since `day`, and by all since `month` (no later than `day`)."""
+    operator_day, all_day, all_month = _spent_lately.rows(
+        tx, ws=workspace_id, operator_id=operator_id, day=day, month=month
+    )[0]
+    return int(operator_day), int(all_day), int(all_month)
 
 
 def task_spent(tx: Tx, workspace_id: str, task_id: str) -> int:
     """Micros all runs of a task have cost."""
-    return int(
-        tx.scalar(
-            sa.select(sa.func.coalesce(sa.func.sum(runs.c.cost_micros), 0)).where(
-                runs.c.workspace_id == workspace_id, runs.c.task_id == task_id
-            )
-        )
-    )
+    return int(_task_spent.rows(tx, ws=workspace_id, task_id=task_id)[0][0])
 
 
 def reserved(tx: Tx, workspace_id: str, *, but: str, task_id: str | None = None, operator_id: str | None = None) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.errors import NotFound
-from storage.database import Tx
+from storage.database import Prepared, Tx
 from storage.tables import workspace_settings, workspaces
 
 
@@ -23,17 +23,27 @@ class StoredSettings:
     version: int
 
 
+_select = (
+    sa.select(
+        workspaces.c.current_mode,
+        workspace_settings.c.policy_config,
+        workspace_settings.c.budget_config,
+        workspace_settings.c.model_config,
+        workspace_settings.c.version,
+    )
+    .select_from(workspaces.outerjoin(workspace_settings, workspace_settings.c.workspace_id == workspaces.c.id))
+    .where(workspaces.c.id == sa.bindparam("ws"))
+)
+_get = Prepared(_select)
+_get_locked = Prepared(_select.with_for_update(of=workspaces))
+
+
 def get(tx: Tx, workspace_id: str, *, lock: bool = False) -> StoredSettings:
     """The settings of a workspace; NotFound when there is no such workspace."""
-    w, s = workspaces.c, workspace_settings.c
-    query = (
-        sa.select(w.current_mode, s.policy_config, s.budget_config, s.model_config, s.version)
-        .select_from(workspaces.outerjoin(workspace_settings, s.workspace_id == w.id))
-        .where(w.id == workspace_id)
-    )
-    row = tx.one(query.with_for_update(of=workspaces) if lock and tx.postgres else query)
-    if row is None:
+    found = (_get_locked if lock and tx.postgres else _get).rows(tx, ws=workspace_id)
+    if not found:
         raise NotFound("Workspace not found")
+    row = found[0]
     return StoredSettings(
         workspace_id=workspace_id,
         mode=row[0],

@@ -8,15 +8,19 @@ import sqlalchemy as sa
 
 from domain.errors import NotFound
 from domain.tasks import Task
-from storage.database import Prepared, Tx
+from storage.database import Prepared, PreparedUpdate, Tx
 from storage.tables import tasks
 from storage.values import columns_of, to_value
 
 COLUMNS = columns_of(tasks, Task)
 
 _insert = Prepared(sa.insert(tasks).values({c.name: sa.bindparam(c.name) for c in COLUMNS}))
-
-
+_select_one = sa.select(*COLUMNS).where(
+    tasks.c.workspace_id == sa.bindparam("ws"), tasks.c.id == sa.bindparam("id")
+)
+_get = Prepared(_select_one)
+_get_locked = Prepared(_select_one.with_for_update())
+_change = PreparedUpdate(tasks, "workspace_id", "id")
 _first_page = Prepared(
     sa.select(*COLUMNS)
     .where(tasks.c.workspace_id == sa.bindparam("ws"), tasks.c.deleted_at.is_(None))
@@ -40,13 +44,12 @@ def exists(tx: Tx, workspace_id: str, task_id: str) -> bool:
 
 def get(tx: Tx, workspace_id: str, task_id: str, *, lock: bool = False, deleted: bool = False) -> Task:
     """The task; NotFound when it is not in this workspace, or was deleted (unless `deleted` ones are wanted too)."""
-    query = sa.select(*COLUMNS).where(tasks.c.workspace_id == workspace_id, tasks.c.id == task_id)
-    if not deleted:
-        query = query.where(tasks.c.deleted_at.is_(None))
-    row = tx.one(tx.lock(query) if lock else query)
-    if row is None:
+    statement = _get_locked if lock and tx.postgres and not tx.reading else _get
+    found = statement.rows(tx, ws=workspace_id, id=task_id)
+    task = to_value(Task, found[0]) if found else None
+    if task is None or (task.deleted_at is not None and not deleted):
         raise NotFound("Task not found")
-    return to_value(Task, row)
+    return task
 
 
 def find(
@@ -79,7 +82,7 @@ def find(
 
 def change(tx: Tx, workspace_id: str, task_id: str, **values: Any) -> None:
     """Set columns of one task."""
-    tx.execute(sa.update(tasks).where(tasks.c.workspace_id == workspace_id, tasks.c.id == task_id).values(**values))
+    _change(tx, workspace_id, task_id, **values)
 
 
 def counts(tx: Tx, workspace_id: str) -> dict[str, int]:
