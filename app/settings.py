@@ -1,8 +1,8 @@
 """Every setting of Pilot: one frozen value read from the environment and `.env`, checked all at once."""
 
 import base64
-import re
 import os
+import re
 import secrets
 import shlex
 from collections.abc import Mapping

@@ -184,6 +184,7 @@ class Planner(Protocol):
         """What the next request to a model may cost at most; nothing where none will be asked."""
         ...
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McpEndpoint:
     """A tool server with what is needed to reach it: a `url` with headers, or a `program` with variables.

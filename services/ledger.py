@@ -103,9 +103,7 @@ class Ledger:
         output_hash = self._payload(hashed, workspace_id, receipt_id, "output", facts.output)
         for kind, body in facts.attached.items():
             hashed.append(
-                Payload(
-                    workspace_id=workspace_id, receipt_id=receipt_id, kind=kind, salt="", body=body, erased_at=None
-                )
+                Payload(workspace_id=workspace_id, receipt_id=receipt_id, kind=kind, salt="", body=body, erased_at=None)
             )
         receipt = build(
             signer=self.signer,

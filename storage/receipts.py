@@ -164,7 +164,8 @@ def append(
 ) -> bool:
     """Add a receipt with what it only hashes, and move the head.
 
-    False, and to be rolled back, when the key it is signed with was retired. Leaf hashes live in the receipts, so of `nodes` those above level 0 are kept.
+    False, and to be rolled back, when the key it is signed with was retired. Leaf hashes live in
+    the receipts, so of `nodes` those above level 0 are kept.
     """
     receipt = {c.name: getattr(row, c.name) for c in COLUMNS}
     bodies = [{name: getattr(payload, name) for name in _PAYLOAD_COLUMNS} for payload in hashed]

@@ -15,9 +15,7 @@ from storage.values import columns_of, to_value
 COLUMNS = columns_of(tasks, Task)
 
 _insert = Prepared(sa.insert(tasks).values({c.name: sa.bindparam(c.name) for c in COLUMNS}))
-_select_one = sa.select(*COLUMNS).where(
-    tasks.c.workspace_id == sa.bindparam("ws"), tasks.c.id == sa.bindparam("id")
-)
+_select_one = sa.select(*COLUMNS).where(tasks.c.workspace_id == sa.bindparam("ws"), tasks.c.id == sa.bindparam("id"))
 _get = Prepared(_select_one)
 _get_locked = Prepared(_select_one.with_for_update())
 _change = PreparedUpdate(tasks, "workspace_id", "id")

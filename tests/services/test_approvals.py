@@ -268,6 +268,8 @@ async def test_a_critical_call_takes_a_fresh_proof_from_every_voter(url: str) ->
             await kit.approvals.resolve(replace(voter, fresh_at=datetime.now(UTC)), approval.id, YES)
         await kit.until(task, "completed")
     assert len(deed.done) == 1
+
+
 async def test_partners_decide_where_the_policy_says_so(url: str) -> None:
     critical = Deed("critical", effect=Effect.E4)
     async with open_kit(url, deeds=[Deed(), critical]) as kit:
