@@ -155,7 +155,14 @@ class Kit:
             )
 
         await self.store.write(work)
-        return Actor(user_id=user_id, name=f"P {role.value}", channel=Channel.EMAIL, workspace_id=place, role=role)
+        return Actor(
+            user_id=user_id,
+            name=f"P {role.value}",
+            channel=Channel.EMAIL,
+            workspace_id=place,
+            role=role,
+            fresh_at=utc_now(),
+        )
 
     async def set_policy(self, **policy: Any) -> None:
         """Write policy settings straight into the store."""

@@ -141,7 +141,9 @@ async def test_many_at_once_stay_within_the_day(url: str) -> None:
         for task in tasks:
             await kit.until(task, "budget_exhausted", "completed")
         day = utc_now().date().isoformat()
-        spent = await kit.store.read(lambda tx: runs.spent(tx, kit.owner.in_workspace, since_day=day))
+        _, spent, _ = await kit.store.read(
+            lambda tx: runs.spent_lately(tx, kit.owner.in_workspace, operator_id="", day=day, month=day)
+        )
         assert spent == 30_000 * len(asked)
 
 
