@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from aiogram import Bot
@@ -39,6 +38,7 @@ from bot.links import Links
 from bot.pace import Pace
 from bot.text import LIMIT, clip
 from bot.views import View
+from domain.away import away_of
 from domain.clock import Now
 from locales import Texts, Translator
 from services.bus import Bus
@@ -274,15 +274,18 @@ class Sender:
                 return None
             cards = await self._chat.messages_of("approval", approval.id)
             shown_in = next((m.message_id for m in reversed(cards) if m.chat_id == chat_id), None)
-            view = views.approval_reminder(t, card, stage=int(payload["stage"]))
+            view = views.approval_reminder(
+                t, card, stage=int(payload["stage"]), instead_of=payload.get("insteadOf", ())
+            )
             return Piece(view=view, silent=silent, reply_to=shown_in)
-        view = views.approval_card(t, card, self._links, private=chat_id > 0, now=self._now())
+        reader = None if person is None else person.id
+        view = views.approval_card(t, card, self._links, private=chat_id > 0, now=self._now(), reader=reader)
         shows = Shows(
             kind="approval",
             ref=approval.id,
             digest=digest_of(view),
             mark=card.mark,
-            user_id=None if person is None else person.id,
+            user_id=reader,
         )
         if payload["kind"] == "approval.card":
             return Piece(view=view, shows=shows, silent=silent)
@@ -325,13 +328,7 @@ class Sender:
         return Piece(view=view, shows=shows, edit=known.message_id, known=known.shown)
 
     def _away(self, person: Person | None) -> bool:
-        until = None if person is None else person.preferences.get("awayUntil")
-        if not isinstance(until, str):
-            return False
-        try:
-            return datetime.fromisoformat(until) > self._now()
-        except (ValueError, TypeError):
-            return False
+        return person is not None and away_of(person.preferences, self._now()) is not None
 
 
 def _stored(payload: dict[str, Any]) -> Piece:

@@ -66,9 +66,15 @@ def tap(text: str, data: str, *, style: str | None = None) -> Button:
 # --- approvals ------------------------------------------------------------------------------------
 
 
-def approval_card(t: Texts, card: ApprovalCard, links: Links, *, private: bool, now: datetime) -> View:
-    """The question with its buttons; once decided, the same text with the outcome and no live buttons."""
+def approval_card(
+    t: Texts, card: ApprovalCard, links: Links, *, private: bool, now: datetime, reader: str | None = None
+) -> View:
+    """The question with its buttons; once decided, the same text with the outcome and no live buttons.
+
+    `reader` is the user id of whose chat it is: a deputy is told for whom they answer.
+    """
     a = card.approval
+    stands_in = card.deputies.get(reader or "", ())
     context = a.approval_context
     tool = line(a.action, 120)
     shown, cut = pretty(a.action_input, 1400)
@@ -79,6 +85,7 @@ def approval_card(t: Texts, card: ApprovalCard, links: Links, *, private: bool, 
     return view(
         Bold(title),
         Italic(t("card-changed")) if live and a.version > 1 else None,
+        t("card-stands-in", who=line(", ".join(stands_in), 200)) if stands_in else None,
         summary or None,
         "",
         Bold(t("card-input")),
@@ -160,11 +167,14 @@ def _after(t: Texts, a: Approval, links: Links, now: datetime, *, private: bool)
     )
 
 
-def approval_reminder(t: Texts, card: ApprovalCard, *, stage: int) -> View:
-    """A nudge about a question that is still open."""
+def approval_reminder(t: Texts, card: ApprovalCard, *, stage: int, instead_of: Sequence[str] = ()) -> View:
+    """A nudge about a question that is still open; `instead_of` are the names of those a deputy stands in for."""
     a = card.approval
-    title = line(a.approval_context.get("taskTitle") or "", 200)
-    return view(t(f"reminder-{stage}", tool=line(a.action, 120), title=title))
+    title = line(a.approval_context.get("taskTitle") or a.approval_context.get("toolSummary") or a.reason, 200)
+    return view(
+        t(f"reminder-{stage}", tool=line(a.action, 120), title=title),
+        t("card-stands-in", who=line(", ".join(instead_of), 200)) if instead_of else None,
+    )
 
 
 def late_answer(t: Texts, details: Mapping[str, Any]) -> str:

@@ -19,6 +19,8 @@ router = Router(name="workspace")
 SPAN = re.compile(r"^(\d{1,3})\s*(m|min|h|d|w)$")
 SPANS = {"m": timedelta(minutes=1), "min": timedelta(minutes=1), "h": timedelta(hours=1)}
 SPANS |= {"d": timedelta(days=1), "w": timedelta(weeks=1)}
+FULL_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+DAYS = tuple(day[:3] for day in FULL_DAYS)
 MAX_AWAY = timedelta(days=90)
 
 
@@ -84,25 +86,34 @@ async def set_kill(tap: CallbackQuery, ctx: Ctx) -> None:
 
 @router.message(Command("away"))
 async def away(_message: Message, command: CommandObject, ctx: Ctx) -> None:
-    """`/away 2h`, `/away 3d`, `/away until 2026-12-01`, `/away off`: messages without sound until then."""
-    ctx.known()
-    wanted = (command.args or "").strip().lower()
-    if wanted == "off":
-        await ctx.deps.chat.set_away(ctx.who, None)
+    """`/away 2h`, `/away until fri`, `/away until 2026-12-01 deputy @bob`, `/away off`: without sound until then."""
+    actor = ctx.who
+    wanted, _, deputy = (command.args or "").strip().partition(" deputy ")
+    if wanted.lower() == "off":
+        await ctx.deps.approvals.come_back(actor)
         await ctx.say(views.view(ctx.t("away-off")))
         return
-    until = _until(wanted.removeprefix("until").strip(), ctx.deps.now())
-    if until is None:
+    until = _until(wanted.lower().removeprefix("until").strip(), ctx.deps.now())
+    if until is None or wanted.endswith(" deputy"):
         await ctx.say(views.view(ctx.t("away-usage")))
         return
-    await ctx.deps.chat.set_away(ctx.who, until)
-    await ctx.say(views.view(Text(ctx.t("away-set"), " ", views.moment(until))))
+    found = await ctx.deps.approvals.go_away(actor, until, deputy=deputy.strip() or None)
+    await ctx.say(
+        views.view(
+            Text(ctx.t("away-set"), " ", views.moment(until)),
+            None if found is None else ctx.t("away-deputy", who=line(found.name, 80)),
+        )
+    )
 
 
 def _until(wanted: str, now: datetime) -> datetime | None:
+    """When `2h`, `fri` (the next one, at its beginning in UTC), a date or a time is; None for anything else."""
     span = SPAN.match(wanted)
     if span is not None:
         until = now + int(span[1]) * SPANS[span[2]]
+    elif wanted[:3] in DAYS and wanted in (wanted[:3], FULL_DAYS[DAYS.index(wanted[:3])]):
+        ahead = (DAYS.index(wanted[:3]) - now.weekday() - 1) % 7 + 1
+        until = (now + timedelta(days=ahead)).replace(hour=0, minute=0, second=0, microsecond=0)
     else:
         try:
             until = datetime.fromisoformat(wanted)

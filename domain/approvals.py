@@ -11,6 +11,7 @@ from domain.errors import Forbidden
 from domain.governance import Effect
 from domain.permissions import Action, roles_for
 from domain.receipts.canonical import payload_hash
+from domain.settings_schema import PolicyConfig
 
 
 def digest_of_call(tool: str, args: Any) -> str:
@@ -33,6 +34,11 @@ STEP_UP_FROM = 4
 STEP_UP_WITHIN = timedelta(minutes=5)
 
 DECISIONS = frozenset({ApprovalStatus.APPROVED, ApprovalStatus.REJECTED, ApprovalStatus.CHANGES_REQUESTED})
+
+
+# parts of its life after which an open question is brought up: two reminders, then the deputies' last call
+RUNGS = (0.5, 0.9, 0.95)
+LAST_CALL = len(RUNGS)
 
 
 class Via(StrEnum):
@@ -118,6 +124,13 @@ class Circle:
         return len(counted) >= self.quorum and an_owner
 
 
+def circle_of(policy: PolicyConfig) -> Circle:
+    """Who decides ordinary questions under a policy."""
+    return Circle(
+        quorum=policy.approvalQuorum, named=policy.approvers, role=Role(policy.approverRole), effect=int(Effect.E3)
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
     """`action_hash` (64 hex) is the digest of exactly what was shown; what runs is checked against it."""
@@ -154,6 +167,14 @@ class Approval:
     @property
     def pending(self) -> bool:
         return self.status == ApprovalStatus.PENDING
+
+    def rung(self, now: datetime) -> int:
+        """How many of the rungs have been reached; 0 for a question that does not expire."""
+        if self.expires_at is None:
+            return 0
+        life = (self.expires_at - self.requested_at).total_seconds()
+        used = (now - self.requested_at).total_seconds()
+        return sum(used >= life * part for part in RUNGS)
 
     @property
     def circle(self) -> Circle:

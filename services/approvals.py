@@ -4,9 +4,11 @@ The decision, its receipt and the queueing of the run's next segment are one tra
 Everybody else gets the true outcome, and every copy of the card is edited to it.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from domain.actor import Actor
@@ -24,10 +26,12 @@ from domain.approvals import (
 from domain.audit import AuditAction
 from domain.clock import Now, iso
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound, PilotError
+from domain.governance import Effect
 from domain.ids import new_id
 from domain.permissions import Action, require
 from domain.runs import RunState, StepState
 from services.approval_requests import ApprovalRequests, shown_args
+from services.away import come_back, go_away
 from services.governor import Governor
 from services.ledger import Facts
 from services.notices import Notices
@@ -37,6 +41,9 @@ from services.toolbox import Toolbox
 from storage import approvals, outbox, recipients, runs
 from storage.approvals import Grant
 from storage.database import Store, Tx
+from storage.workspaces import Member
+
+log = logging.getLogger(__name__)
 
 CALLBACK_TOPIC = "callback"
 MAX_GRANT = timedelta(days=30)
@@ -191,7 +198,7 @@ class ApprovalService:
         self.recorder.serialize(tx, actor.in_workspace)
         approval = self._entitled(tx, actor, approval_id)
         now = self.now()
-        if approval.expires_at is not None and approval.expires_at <= now:
+        if _expired(approval, now):
             return already_expired(
                 tx, self._settle(tx, approval, ApprovalStatus.EXPIRED, principal="system", via=Via.SYSTEM, note=None)
             )
@@ -536,27 +543,55 @@ class ApprovalService:
 
     # --- sweeps -----------------------------------------------------------------------------------
 
-    async def sweep(self, *, limit: int = 200) -> tuple[int, int]:
-        """Expire what nobody decided (expiry means no), remind at half and at nine tenths; (expired, reminded).
+    async def sweep(self, *, limit: int = 500) -> tuple[int, int]:
+        """Expire what nobody decided (expiry means no) and bring up what is still open; (expired, brought up).
 
-        Reminders of a workspace wait while its quiet hours last.
+        Each in a transaction of its own, in the order in which everything else takes its locks; what cannot be
+        swept does not hold up the others.
         """
+        now = self.now()
+        counts = {ApprovalStatus.EXPIRED: 0, ApprovalStatus.PENDING: 0}
+        for found in await self.store.read(lambda tx: approvals.to_sweep(tx, now=now, limit=limit)):
+            if found.rung(now) <= found.reminded and not _expired(found, now):
+                continue
+            try:
+                swept = await self.store.write(partial(self._sweep, found=found, now=now))
+            except Exception:
+                log.exception("approval_not_swept", extra={"approval": found.id})
+                continue
+            if swept is not None:
+                counts[swept] += 1
+        return counts[ApprovalStatus.EXPIRED], counts[ApprovalStatus.PENDING]
 
-        def work(tx: Tx) -> tuple[int, int]:
-            now = self.now()
-            expired = approvals.pending_with_expiry(tx, limit=limit, expired_before=now)
-            for approval in expired:
-                self._settle(tx, approval, ApprovalStatus.EXPIRED, principal="system", via=Via.SYSTEM, note=None)
-            reminded = 0
-            for approval in approvals.pending_with_expiry(tx, limit=limit):
-                stage = _reminder_due(approval, now)
-                if stage > approval.reminded and not self._quiet(tx, approval.workspace_id, now):
-                    approvals.change(tx, approval, reminded=stage)
-                    self.notices.approval_reminder(tx, approval, stage=stage)
-                    reminded += 1
-            return len(expired), reminded
+    def _sweep(self, tx: Tx, *, found: Approval, now: datetime) -> ApprovalStatus | None:
+        """Whether it was expired, or (as one that stays pending) brought up; None for neither."""
+        self.recorder.serialize(tx, found.workspace_id)
+        approval = approvals.get(tx, found.workspace_id, found.id, lock=True)
+        if not approval.pending:
+            return None
+        if _expired(approval, now):
+            self._settle(tx, approval, ApprovalStatus.EXPIRED, principal="system", via=Via.SYSTEM, note=None)
+            return ApprovalStatus.EXPIRED
+        stage = approval.rung(now)
+        # what is critical does not wait for the end of quiet hours
+        waits = approval.effect < Effect.E4 and self._quiet(tx, approval.workspace_id, now)
+        if stage <= approval.reminded or waits:
+            return None
+        approvals.change(tx, approval, reminded=stage)
+        self.notices.approval_reminder(tx, approval, stage=stage)
+        return ApprovalStatus.PENDING
 
-        return await self.store.write(work)
+    # --- being away -------------------------------------------------------------------------------
+
+    async def go_away(self, actor: Actor, until: datetime, *, deputy: str | None = None) -> Member | None:
+        """Until then messages arrive without sound, and a deputy hears what is open; see `services.away`."""
+        return await self.store.write(
+            lambda tx: go_away(tx, self.governor, actor, until=until, deputy=deputy, now=self.now)
+        )
+
+    async def come_back(self, actor: Actor) -> None:
+        """End being away."""
+        await self.store.write(lambda tx: come_back(tx, actor, now=self.now))
 
     def _quiet(self, tx: Tx, workspace_id: str, now: datetime) -> bool:
         hours = self.governor.settings(tx, workspace_id)[0].policy.quietHours
@@ -606,11 +641,8 @@ def _step_after(status: ApprovalStatus, note: str | None, now: datetime) -> dict
     return {"state": state.value, "error": f"{text}: {note}" if note else text, "completed_at": now}
 
 
-def _reminder_due(approval: Approval, now: datetime) -> int:
-    assert approval.expires_at is not None
-    life = (approval.expires_at - approval.requested_at).total_seconds()
-    used = (now - approval.requested_at).total_seconds() / life if life > 0 else 1.0
-    return 2 if used >= 0.9 else 1 if used >= 0.5 else 0
+def _expired(approval: Approval, now: datetime) -> bool:
+    return approval.expires_at is not None and approval.expires_at <= now
 
 
 def asker_of(tx: Tx, approval: Approval) -> str | None:

@@ -1,12 +1,13 @@
 """What the chat needs: what a card is to show now, what was sent where, and doing a thing once per update."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from domain.actor import Actor
 from domain.approvals import Approval
+from domain.away import represented
 from domain.clock import Now
 from domain.errors import Conflict, Forbidden, NotFound, PilotError
 from domain.permissions import Action, require
@@ -17,7 +18,7 @@ from domain.tasks import Task
 from services.approval_requests import shown_args
 from services.approvals import asker_of
 from services.ledger import DamagedLog, Ledger
-from services.notices import TELEGRAM, Notices
+from services.notices import TELEGRAM, Notices, deciders_of
 from services.runs import RunService
 from services.tasks import NewTask, TaskService
 from services.toolbox import Toolbox
@@ -58,6 +59,8 @@ class ApprovalCard:
     asker: str | None = None
     # too few people are left who may approve it
     unmet: bool = False
+    # by the user id of each deputy the names of those they stand in for
+    deputies: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def mark(self) -> str:
@@ -230,7 +233,7 @@ class ChatService:
 
     async def card(self, approval_id: str) -> ApprovalCard | None:
         """An approval as its card shows it now, None when it is gone."""
-        return await self.store.read(lambda tx: _card(tx, approval_id))
+        return await self.store.read(lambda tx: _card(tx, approval_id, now=self.now()))
 
     async def run_card(self, workspace_id: str, run_id: str) -> RunCard | None:
         """A run as its messages show it now, None when it is gone."""
@@ -313,7 +316,7 @@ class ChatService:
     def _catch_up(self, tx: Tx, message: Message, chat_id: int, message_id: int, shows: Shows) -> None:
         card: Card | None
         if shows.kind == "approval":
-            card = _card(tx, shows.ref)
+            card = _card(tx, shows.ref, now=self.now())
             update = {"kind": "approval.update", "approvalId": shows.ref, "messageId": message_id}
         elif shows.kind == "uncertain" and message.workspace_id is not None:
             card = self._uncertain_card(tx, message.workspace_id, shows.ref)
@@ -362,13 +365,6 @@ class ChatService:
         """The language a person chose."""
         await self.store.write(
             lambda tx: chat_people.set_preference(tx, actor.user_id, "language", language, now=self.now())
-        )
-
-    async def set_away(self, actor: Actor, until: datetime | None) -> None:
-        """Until then messages arrive without sound; None ends it."""
-        value = None if until is None else until.isoformat()
-        await self.store.write(
-            lambda tx: chat_people.set_preference(tx, actor.user_id, "awayUntil", value, now=self.now())
         )
 
     async def get_state(self, key: str) -> tuple[str | None, dict[str, Any]]:
@@ -491,7 +487,7 @@ class ChatService:
         return await self.store.read(work)
 
 
-def _card(tx: Tx, approval_id: str) -> ApprovalCard | None:
+def _card(tx: Tx, approval_id: str, *, now: datetime) -> ApprovalCard | None:
     workspace_id = approvals.workspace_of(tx, approval_id)
     if workspace_id is None:
         return None
@@ -506,11 +502,17 @@ def _card(tx: Tx, approval_id: str) -> ApprovalCard | None:
         resolver=known.get(resolver_id, by) if resolver_id else (by or None),
         asker=None if approval.run_id is not None else recipients.name_of_principal(tx, approval.requested_by),
         unmet=approval.pending and not _can_be_met(tx, approval),
+        deputies=_deputies(tx, approval, now) if approval.pending else {},
     )
 
 
 def _can_be_met(tx: Tx, approval: Approval) -> bool:
     return approval.circle.enough(approvals.people(tx, approval.workspace_id), asked_by=asker_of(tx, approval))
+
+
+def _deputies(tx: Tx, approval: Approval, now: datetime) -> Mapping[str, Sequence[str]]:
+    by_deputy = represented(deciders_of(tx, approval), now)
+    return {deputy: [one.name for one in ones] for deputy, ones in by_deputy.items()}
 
 
 def _run_card(tx: Tx, workspace_id: str, run_id: str) -> RunCard | None:

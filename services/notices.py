@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.actor import Role
-from domain.approvals import Approval
+from domain.approvals import LAST_CALL, Approval
+from domain.away import represented
 from domain.clock import Now
+from domain.governance import Effect
 from domain.permissions import Action, roles_for
 from domain.runs import Run
 from services.bus import Bus
@@ -20,6 +22,15 @@ from storage.recipients import Recipient
 
 TELEGRAM = "telegram"
 OUTBOX_TOPIC = "outbox"
+
+
+def deciders_of(tx: Tx, approval: Approval) -> Sequence[Recipient]:
+    """Who may decide an approval and can be written to."""
+    circle = approval.circle
+    if circle.named:
+        return recipients.named(tx, approval.workspace_id, circle.named)
+    roles = [role.value for role in Role if role.rank >= circle.least.rank]
+    return recipients.with_roles(tx, approval.workspace_id, roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +55,9 @@ class Notices:
         )
         tx.on_commit(lambda: self.bus.woke(OUTBOX_TOPIC))
 
-    @staticmethod
-    def _deciders(tx: Tx, approval: Approval) -> Sequence[Recipient]:
-        """Who may decide and can be written to."""
-        circle = approval.circle
-        if circle.named:
-            return recipients.named(tx, approval.workspace_id, circle.named)
-        roles = [role.value for role in Role if role.rank >= circle.least.rank]
-        return recipients.with_roles(tx, approval.workspace_id, roles)
-
     def approval_asked(self, tx: Tx, approval: Approval) -> None:
         """A card for everybody who may decide and can be written to."""
-        for person in self._deciders(tx, approval):
+        for person in deciders_of(tx, approval):
             self.put(
                 tx,
                 workspace_id=approval.workspace_id,
@@ -75,13 +77,29 @@ class Notices:
             )
 
     def approval_reminder(self, tx: Tx, approval: Approval, *, stage: int) -> None:
-        """A reminder to everybody who may still decide."""
-        for person in self._deciders(tx, approval):
+        """A reminder to everybody who may still decide; who is away is spared where a deputy hears it instead.
+
+        Nobody is spared what is critical. The last call is the deputies' alone.
+        """
+        people = deciders_of(tx, approval)
+        by_deputy = represented(people, self.now())
+        spared = {one.user_id for ones in by_deputy.values() for one in ones}
+        for person in people:
+            instead_of = [one.name for one in by_deputy.get(person.user_id, ())]
+            if stage == LAST_CALL and not instead_of:
+                continue
+            if person.user_id in spared and approval.effect < Effect.E4:
+                continue
             self.put(
                 tx,
                 workspace_id=approval.workspace_id,
                 chat_id=person.telegram_id,
-                payload={"kind": "approval.reminder", "approvalId": approval.id, "stage": stage},
+                payload={
+                    "kind": "approval.reminder",
+                    "approvalId": approval.id,
+                    "stage": stage,
+                    "insteadOf": instead_of,
+                },
                 dedupe_key=f"reminder:{approval.id}:{approval.version}:{stage}:{person.user_id}",
             )
 

@@ -7,11 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.actor import Actor, Channel, Role
-from domain.approvals import ApprovalStatus, Circle, Decider
+from domain.approvals import ApprovalStatus, Decider, circle_of
 from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
-from domain.governance import Effect
 from domain.ids import new_id
 from domain.permissions import SCOPES, Action, require
 from domain.policy.effective import effective
@@ -661,9 +660,7 @@ def _check_deciders(before: PolicyConfig, after: PolicyConfig, people: Sequence[
             raise Invalid.field("policyConfig.approvers", f"{user_id[:60]} is not in this workspace")
     names = ("approvalQuorum", "approvers", "approverRole")
     changed = [name for name in names if getattr(before, name) != getattr(after, name)]
-    circle = Circle(
-        quorum=after.approvalQuorum, named=after.approvers, role=Role(after.approverRole), effect=int(Effect.E3)
-    )
+    circle = circle_of(after)
     able = circle.at_worst(people)
     if changed and able < circle.quorum:
         raise Invalid.field(

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.actor import Role
-from domain.approvals import Approval, ApprovalStatus, Decider
+from domain.approvals import LAST_CALL, Approval, ApprovalStatus, Decider
 from domain.errors import NotFound
 from storage.database import Tx
 from storage.tables import approval_votes, approvals, grants, workspace_members
@@ -128,24 +128,13 @@ def change(tx: Tx, approval: Approval, **values: Any) -> bool:
     return result.rowcount == 1
 
 
-def pending_with_expiry(tx: Tx, *, limit: int, expired_before: datetime | None = None) -> Sequence[Approval]:
-    """Pending approvals of all workspaces that expire at all, soonest first (for the sweeps)."""
+def to_sweep(tx: Tx, *, now: datetime, limit: int) -> Sequence[Approval]:
+    """Pending approvals of all workspaces that have expired or can still be brought up, soonest to expire first."""
     c = approvals.c
-    query = sa.select(*COLUMNS).where(c.status == ApprovalStatus.PENDING.value, c.expires_at.is_not(None))
-    if expired_before is not None:
-        query = query.where(c.expires_at <= expired_before)
-    return [to_value(Approval, row) for row in tx.all(tx.lock_due(query.order_by(c.expires_at).limit(limit)))]
-
-
-def ready_to_execute(tx: Tx, *, now: datetime, limit: int) -> Sequence[Approval]:
-    """Approved ones whose undo window has passed and whose run still waits for it (for the sweep)."""
-    c = approvals.c
-    query = (
-        sa.select(*COLUMNS)
-        .where(c.status == ApprovalStatus.APPROVED.value, c.execute_after.is_not(None), c.execute_after <= now)
-        .limit(limit)
+    query = sa.select(*COLUMNS).where(
+        c.status == ApprovalStatus.PENDING.value, sa.or_(c.expires_at <= now, c.reminded < LAST_CALL)
     )
-    return [to_value(Approval, row) for row in tx.all(tx.lock_due(query))]
+    return [to_value(Approval, row) for row in tx.all(query.order_by(c.expires_at).limit(limit))]
 
 
 def vote(tx: Tx, approval: Approval, *, user_id: str, choice: str, now: datetime) -> bool:

@@ -7,6 +7,7 @@ card-input = Exact input
 card-input-more = … the rest is shown in the app
 card-task = Task: { $title }
 card-asker = Asked by an outside agent: { $who }
+card-stands-in = You stand in for { $who }, who is away.
 card-why = Why it needs approval: { $reason }
 card-effect = Reach: { $effect } (E{ $level })
 card-reversible = Can be taken back: { $answer }
@@ -41,6 +42,7 @@ outcome-grant = With a permission for further calls (see /grants)
 
 reminder-1 = ⏰ Half of the time to decide has passed: { $tool } ({ $title }).
 reminder-2 = ⏰ Little time left to decide: { $tool } ({ $title }). Without an answer it is not done.
+reminder-3 = ⏰ Last call before this expires: { $tool } ({ $title }).
 
 answer-approved = Approved. The run goes on.
 answer-rejected = Denied.

@@ -21,7 +21,7 @@ cmd-kill = stop everything: no tool may run
 cmd-unkill = end the stop
 cmd-receipt = check a receipt: /receipt hash or id
 cmd-verify = check the log of receipts
-cmd-away = messages without sound: /away 2h, /away off
+cmd-away = messages without sound: /away 2h, /away until fri deputy @bob, /away off
 cmd-settings = settings in the app
 cmd-language = choose a language
 cmd-workspace = switch the workspace
@@ -101,8 +101,9 @@ kill-on = 🛑 Stopped by { $who }. No tool may run.
 kill-off = The stop has ended. { $who } let work go on.
 left-as-is = Nothing was changed.
 
-away-usage = Say how long: /away 2h, /away 3d, /away off. Until then messages come without sound, except about critical calls.
+away-usage = Say how long: /away 2h, /away until fri, /away until 2026-12-01 deputy @bob, /away off. Until then messages come without sound, except about critical calls.
 away-set = Without sound, except for critical calls, until:
+away-deputy = { $who } stands in for you: open questions are brought up there.
 away-off = Messages come with sound again.
 
 operators-none = No operators of your own yet: the built-in one does the work.

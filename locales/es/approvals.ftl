@@ -7,6 +7,7 @@ card-input = Datos exactos
 card-input-more = … el resto se ve en la aplicación
 card-task = Tarea: { $title }
 card-asker = Lo pide un agente externo: { $who }
+card-stands-in = Sustituyes a { $who }, que está ausente.
 card-why = Por qué necesita aprobación: { $reason }
 card-effect = Alcance: { $effect } (E{ $level })
 card-reversible = Se puede deshacer: { $answer }
@@ -41,6 +42,7 @@ outcome-grant = Con permiso para más llamadas (véase /grants)
 
 reminder-1 = ⏰ Ha pasado la mitad del tiempo para decidir: { $tool } ({ $title }).
 reminder-2 = ⏰ Queda poco tiempo para decidir: { $tool } ({ $title }). Sin respuesta no se hace.
+reminder-3 = ⏰ Última llamada antes de que venza: { $tool } ({ $title }).
 
 answer-approved = Aprobado. La ejecución continúa.
 answer-rejected = Denegado.

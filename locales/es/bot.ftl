@@ -21,7 +21,7 @@ cmd-kill = parar todo: ninguna herramienta funciona
 cmd-unkill = levantar la parada
 cmd-receipt = comprobar un recibo: /receipt huella o id
 cmd-verify = comprobar el registro de recibos
-cmd-away = mensajes sin sonido: /away 2h, /away off
+cmd-away = mensajes sin sonido: /away 2h, /away until fri deputy @bob, /away off
 cmd-settings = ajustes en la aplicación
 cmd-language = elegir idioma
 cmd-workspace = cambiar de espacio
@@ -101,8 +101,9 @@ kill-on = 🛑 Parado por { $who }. Ninguna herramienta funciona.
 kill-off = Parada levantada por { $who }. El trabajo sigue.
 left-as-is = No se cambió nada.
 
-away-usage = Di cuánto: /away 2h, /away 3d, /away off. Hasta entonces los mensajes llegan sin sonido, salvo los críticos.
+away-usage = Di cuánto: /away 2h, /away until fri, /away until 2026-12-01 deputy @bob, /away off. Hasta entonces los mensajes llegan sin sonido, salvo los críticos.
 away-set = Sin sonido, salvo llamadas críticas, hasta:
+away-deputy = { $who } te sustituye: allí se recuerdan las preguntas abiertas.
 away-off = Los mensajes vuelven a sonar.
 
 operators-none = Aún no hay operadores propios: trabaja el incorporado.

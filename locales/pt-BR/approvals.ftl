@@ -7,6 +7,7 @@ card-input = Dados exatos
 card-input-more = … o restante aparece no aplicativo
 card-task = Tarefa: { $title }
 card-asker = Pedido por um agente externo: { $who }
+card-stands-in = Você substitui { $who }, que está ausente.
 card-why = Por que precisa de aprovação: { $reason }
 card-effect = Alcance: { $effect } (E{ $level })
 card-reversible = Pode ser desfeito: { $answer }
@@ -41,6 +42,7 @@ outcome-grant = Com permissão para mais chamadas (veja /grants)
 
 reminder-1 = ⏰ Metade do tempo para decidir passou: { $tool } ({ $title }).
 reminder-2 = ⏰ Pouco tempo para decidir: { $tool } ({ $title }). Sem resposta não é feito.
+reminder-3 = ⏰ Última chamada antes de expirar: { $tool } ({ $title }).
 
 answer-approved = Aprovado. A execução continua.
 answer-rejected = Negado.

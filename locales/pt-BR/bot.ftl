@@ -21,7 +21,7 @@ cmd-kill = parar tudo: nenhuma ferramenta funciona
 cmd-unkill = encerrar a parada
 cmd-receipt = verificar um recibo: /receipt impressão ou id
 cmd-verify = verificar o registro de recibos
-cmd-away = mensagens sem som: /away 2h, /away off
+cmd-away = mensagens sem som: /away 2h, /away until fri deputy @bob, /away off
 cmd-settings = ajustes no aplicativo
 cmd-language = escolher o idioma
 cmd-workspace = trocar de espaço
@@ -101,8 +101,9 @@ kill-on = 🛑 Parado por { $who }. Nenhuma ferramenta funciona.
 kill-off = Parada encerrada por { $who }. O trabalho continua.
 left-as-is = Nada foi mudado.
 
-away-usage = Diga por quanto tempo: /away 2h, /away 3d, /away off. Até lá as mensagens chegam sem som, exceto as críticas.
+away-usage = Diga por quanto tempo: /away 2h, /away until fri, /away until 2026-12-01 deputy @bob, /away off. Até lá as mensagens chegam sem som, exceto as críticas.
 away-set = Sem som, exceto chamadas críticas, até:
+away-deputy = { $who } substitui você: as perguntas em aberto são lembradas lá.
 away-off = As mensagens voltam a ter som.
 
 operators-none = Ainda não há operadores próprios: o embutido faz o trabalho.

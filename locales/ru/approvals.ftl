@@ -7,6 +7,7 @@ card-input = Точные данные
 card-input-more = … остальное видно в приложении
 card-task = Задача: { $title }
 card-asker = Спрашивает внешний агент: { $who }
+card-stands-in = Вы замещаете: { $who }.
 card-why = Почему нужно решение: { $reason }
 card-effect = Охват: { $effect } (E{ $level })
 card-reversible = Можно вернуть назад: { $answer }
@@ -41,6 +42,7 @@ outcome-grant = С разрешением на следующие вызовы (
 
 reminder-1 = ⏰ Половина времени на решение прошла: { $tool } ({ $title }).
 reminder-2 = ⏰ Времени на решение почти нет: { $tool } ({ $title }). Без ответа действия не будет.
+reminder-3 = ⏰ Последнее напоминание до истечения срока: { $tool } ({ $title }).
 
 answer-approved = Одобрено. Работа идёт дальше.
 answer-rejected = Отклонено.

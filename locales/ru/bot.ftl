@@ -21,7 +21,7 @@ cmd-kill = остановить всё: инструменты не работа
 cmd-unkill = снять остановку
 cmd-receipt = проверить квитанцию: /receipt отпечаток или id
 cmd-verify = проверить журнал квитанций
-cmd-away = сообщения без звука: /away 2h, /away off
+cmd-away = сообщения без звука: /away 2h, /away until fri deputy @bob, /away off
 cmd-settings = настройки в приложении
 cmd-language = выбрать язык
 cmd-workspace = сменить пространство
@@ -102,8 +102,9 @@ kill-on = 🛑 Всё остановлено: { $who }. Инструменты �
 kill-off = Остановка снята: { $who }. Работа продолжается.
 left-as-is = Ничего не изменено.
 
-away-usage = Укажите срок: /away 2h, /away 3d, /away off. До него сообщения приходят без звука, кроме критичных.
+away-usage = Укажите срок: /away 2h, /away until fri, /away until 2026-12-01 deputy @bob, /away off. До него сообщения приходят без звука, кроме критичных.
 away-set = Без звука, кроме критичных вызовов, до:
+away-deputy = Вас замещает { $who }: об открытых вопросах напомнят там.
 away-off = Сообщения снова со звуком.
 
 operators-none = Своих операторов пока нет: работу делает встроенный.

@@ -13,8 +13,8 @@ TOKEN = "42:TEST"
 ADA = 7
 
 
-def person(user_id: int, name: str = "Ada", language: str = "en") -> dict[str, Any]:
-    return {"id": user_id, "is_bot": False, "first_name": name, "language_code": language}
+def person(user_id: int, name: str = "Ada", language: str = "en", **more: str) -> dict[str, Any]:
+    return {"id": user_id, "is_bot": False, "first_name": name, "language_code": language, **more}
 
 
 def units(text: str) -> int:

@@ -1,6 +1,7 @@
 """Commands in chat: what they answer, and that they do what they say."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -8,6 +9,7 @@ import locales
 from bot.commands import COMMANDS, PRIVATE_ONLY, menu
 from bot.deps import EXAMPLE
 from bot.dispatcher import ROUTERS
+from bot.workspace import _until
 from domain.actor import Role
 from domain.ports import ToolCall
 from storage import outbox, settings
@@ -227,3 +229,44 @@ async def test_an_invite_link_joins_once(bot: BotKit):
     eve = await bot.deps.identity.of_telegram(9)
     assert eve is not None
     assert place not in {one for one, _ in await bot.deps.identity.workspaces(eve)}
+
+
+async def test_somebody_stands_in_for_who_is_away(bot: BotKit):
+    tg, kit = bot.telegram, bot.kit
+    await kit.person(Role.PARTNER, telegram_id=8)
+    await kit.set_policy(approverRole="partner")
+    async with bot.running():
+        tg.say("/start", by=8, name="Bob", username="bob")
+        await tg.message("/help", chat=8)
+        tg.say("/away until fri deputy @nobody")
+        await tg.message("Nobody in this workspace is called so")
+        tg.say("/away until fri deputy @Bob")
+        said = await tg.message("stands in for you")
+        assert "Bob stands in for you: open questions are brought up there." in said["text"]
+        kit.scripts["Do it"] = Script([ToolCall(tool="http.post", args={"what": "x"}, call_id="1")])
+        tg.say("Do it")
+        card = await tg.message("You stand in for Ada, who is away.", chat=8)
+        mine = await tg.message("Approval needed")
+        assert "You stand in" not in mine["text"]
+        assert (mine.get("disable_notification"), card.get("disable_notification")) == ("true", None)
+        tg.say("/away off")
+        await tg.message("Messages come with sound again.")
+
+
+def test_until_when():
+    now = datetime(2026, 11, 25, 15, 30, tzinfo=UTC)
+    for text, until in {
+        "2h": now + timedelta(hours=2),
+        "thu": datetime(2026, 11, 26, tzinfo=UTC),
+        "friday": datetime(2026, 11, 27, tzinfo=UTC),
+        # the day it is today means the next one
+        "wed": datetime(2026, 12, 2, tzinfo=UTC),
+        "2026-12-01": datetime(2026, 12, 1, tzinfo=UTC),
+        "2026-12-01t09:00+02:00": datetime(2026, 12, 1, 7, tzinfo=UTC),
+        "friendly": None,
+        "2026-11-01": None,
+        "2027-12-01": None,
+        "999w": None,
+        "": None,
+    }.items():
+        assert _until(text, now) == until, text
