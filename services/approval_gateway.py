@@ -81,8 +81,7 @@ class ApprovalGateway:
             self.recorder.serialize(tx, workspace_id)
             if self.governor.settings(tx, workspace_id)[0].policy.killSwitch:
                 raise Forbidden("the kill switch is on", code="kill_switch")
-            if approvals.count_pending(tx, workspace_id, external=True) >= MAX_PENDING:
-                raise Conflict(f"{MAX_PENDING} questions wait for an answer already", code="too_many_pending")
+            check_room(tx, workspace_id)
             return self.requests.ask_for(
                 tx,
                 question,
@@ -133,6 +132,12 @@ class ApprovalGateway:
             return approvals.get(tx, actor.in_workspace, approval_id)
 
         return await self.store.write(work)
+
+
+def check_room(tx: Tx, workspace_id: str) -> None:
+    """Conflict when too many questions of others are open already: people could not answer more."""
+    if approvals.count_pending(tx, workspace_id, external=True) >= MAX_PENDING:
+        raise Conflict(f"{MAX_PENDING} questions wait for an answer already", code="too_many_pending")
 
 
 def _check_url(url: str) -> None:
