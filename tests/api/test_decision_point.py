@@ -3,6 +3,9 @@
 import asyncio
 import hashlib
 import json
+import os
+import re
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -20,6 +23,7 @@ from tests.api.house import House, Person, Reply, open_house
 from tests.databases import fresh_url
 from tests.helm_kernel import check_chain, open_kernel
 
+ROOT = Path(__file__).resolve().parents[2]
 SCOPES = ["governance:evaluate", "receipts:read"]
 
 
@@ -371,3 +375,31 @@ async def test_health_and_version_as_the_sdk_asks(house: House, owner: Person) -
     agent = Agent(owner, "none")
     assert await agent.do(lambda sdk: sdk.health()) == {"status": "ok", "version": "0"}
     assert (await agent.do(lambda sdk: sdk.version())).version == "0"
+
+
+async def ran(*command: str, **names: str) -> str:
+    """What a program prints; it must succeed."""
+    process = await asyncio.create_subprocess_exec(
+        *command, env={**os.environ, **names}, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, trouble = await process.communicate()
+    assert process.returncode == 0, trouble.decode()
+    return out.decode()
+
+
+async def test_the_page_says_how_word_for_word(house: House, owner: Person) -> None:
+    page = (ROOT / "docs" / "how-to" / "be-a-decision-point.md").read_text()
+    shell, python = re.findall(r"```(?:sh|python)\n(.*?)```", page, re.DOTALL)
+    token = owner.headers["Authorization"].removeprefix("Bearer ")
+    made = await ran("sh", "-c", shell, base=house.base, token=token, workspace=owner.workspace_id)
+    key = json.loads(made)["key"]
+    names = {"PILOT": house.base, "PILOT_KEY": key, "WORKSPACE": owner.workspace_id}
+    verdict, approval_id = (await ran(sys.executable, "-c", python, **names)).split()
+    assert verdict == "ESCALATE"
+    keyed = {"Authorization": f"Bearer {key}"}
+    waited, _ = await asyncio.gather(
+        house.ask("GET", f"/api/approvals/{approval_id}?wait=60", headers=keyed),
+        decide(owner, approval_id, "approved"),
+    )
+    assert waited.data["status"] == "approved"
+    assert (await ran(sys.executable, "-c", python, **names)).split()[0] == "ALLOW"
