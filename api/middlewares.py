@@ -30,12 +30,13 @@ from api.http import (
     json_body,
     json_response,
 )
+from api.problems import PREFIX, as_problem
 from domain.actor import Actor
 from domain.errors import Forbidden, Invalid, NotFound, PilotError, RateLimited, TooLarge, Unauthorized, Unavailable
 from domain.ids import new_id, parse_id
 from services.container import Services
 from services.idempotency import KeptAnswer
-from services.identity import Credentials, Identity, csrf_of
+from services.identity import KEY_PREFIX, Credentials, Identity, csrf_of
 from services.limits import LimitState
 
 log = structlog.get_logger("http")
@@ -156,6 +157,8 @@ def outer(config: HttpConfig, metrics: Metrics) -> Any:
         route = _route_of(request)
         try:
             response = await _answered(request, handler, request_id)
+            if request.path.startswith(PREFIX):
+                response = as_problem(request, response)
         finally:
             took = time.perf_counter() - started
         # a label for every word a client can think of would fill the memory
@@ -311,10 +314,15 @@ def bearer_of(request: web.Request) -> str | None:
 def credentials_of(request: web.Request) -> Credentials:
     """What came with the request, nothing judged yet."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
+    bearer = value.strip() if scheme.lower() == "bearer" else None
+    key = request.headers.get("X-API-Key")
+    if bearer is not None and bearer.startswith(KEY_PREFIX):
+        # many clients can send a bearer only; no session looks like a key
+        bearer, key = None, key or bearer
     return Credentials(
-        bearer=value.strip() if scheme.lower() == "bearer" else None,
+        bearer=bearer,
         init_data=value.strip() if scheme.lower() == "tma" else None,
-        api_key=request.headers.get("X-API-Key"),
+        api_key=key,
         cookie=request.cookies.get(COOKIE) if "Cookie" in request.headers else None,
         csrf=request.headers.get("X-CSRF-Token"),
         ip=request[CLIENT_IP],
@@ -339,6 +347,8 @@ async def enter_workspace(request: web.Request, services: Services, actor: Actor
         wanted["path"] = request.match_info[endpoint.workspace_in_path]
     if (header := request.headers.get("X-Workspace-Id")) is not None:
         wanted["header"] = header
+    if request.path.startswith(PREFIX) and (tenant := request.headers.get("X-Helm-Tenant-ID")) is not None:
+        wanted["tenant"] = tenant
     if (query := request.query.get("workspaceId")) is not None:
         wanted["query"] = query
     if endpoint is not None and endpoint.body is not None and request.can_read_body:

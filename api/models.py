@@ -823,6 +823,18 @@ class HealthOut(Out):
     checks: Json
 
 
+class HealthzOut(BaseModel):
+    status: Literal["ok", "down"]
+    version: str
+
+
+class VersionOut(BaseModel):
+    version: str
+    commit: str
+    build_time: str
+    go_version: str
+
+
 CapabilityState = Literal["implemented", "prototype", "scaffolded", "stub", "blocked", "production_ready"]
 
 

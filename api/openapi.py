@@ -8,6 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from api.http import Endpoint, Endpoints, LooseBody, Needs
 from api.models import Problem
+from api.problems import MEDIA, PREFIX, ProblemDetails
 from domain.errors import (
     Conflict,
     Forbidden,
@@ -26,13 +27,14 @@ UUID = {"type": "string", "format": "uuid"}
 ABOUT = """The HTTP API of a Pilot installation.
 
 Log in with `POST /api/auth/email/request` and `/verify`, or with `POST /api/auth/telegram`, and send the token as
-`Authorization: Bearer`; or send an API key as `X-API-Key`. A session token changes once a day: the new one comes in
-`X-New-Token`, the old one keeps working for a minute. The workspace is named by the path, `X-Workspace-Id`, or
-`workspaceId` in the query or the body; an API key implies its own.
+`Authorization: Bearer`; or send an API key as `X-API-Key` or as that bearer. A session token changes once a day: the
+new one comes in `X-New-Token`, the old one keeps working for a minute. The workspace is named by the path,
+`X-Workspace-Id`, or `workspaceId` in the query or the body; an API key implies its own.
 
 Times are ISO 8601 in UTC, ids are UUIDs, amounts are US dollars. Lists are bare arrays; the way to the next page is in
 `Link: <...>; rel="next"`. Every error has `error`, a stable `code` and the `requestId` that is in the log. An id that
-does not exist, is no UUID, or belongs to a workspace the caller is not in, is 404.
+does not exist, is no UUID, or belongs to a workspace the caller is not in, is 404. Under `/api/v1` names and errors are
+those of HELM kernels: RFC 7807, `application/problem+json`.
 """
 HEADERS = {
     "X-Request-Id": ("string", "The id of this request in the log; sent back when it was given."),
@@ -54,6 +56,7 @@ def document(groups: Sequence[Endpoints], *, version: str) -> dict[str, Any]:
     definitions: dict[str, Any] = {}
     paths: dict[str, dict[str, Any]] = {}
     _schema(Problem, definitions)
+    _schema(ProblemDetails, definitions)
     for group in groups:
         for endpoint in group.table:
             paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, definitions)
@@ -129,14 +132,16 @@ def _security(needs: Needs) -> list[dict[str, list[str]]]:
 
 
 def _responses(endpoint: Endpoint, definitions: dict[str, Any]) -> dict[str, Any]:
-    problem = {"$ref": TEMPLATE.format(model="Problem")}
+    kernel = endpoint.path.startswith(PREFIX)
+    problem = {"$ref": TEMPLATE.format(model="ProblemDetails" if kernel else "Problem")}
+    media = MEDIA if kernel else "application/json"
     refused: dict[int, set[str]] = {}
     for error in _errors(endpoint):
         refused.setdefault(error.status, set()).add((error.__doc__ or "").strip())
     responses: dict[str, Any] = {}
     for code, words in refused.items():
         names = [*COMMON, "Retry-After"] if code in (429, 503) else list(COMMON)
-        responses[str(code)] = _answer(problem, " ".join(sorted(words)), names)
+        responses[str(code)] = _answer(problem, " ".join(sorted(words)), names, media=media)
     for code, model in {endpoint.status: endpoint.response, **endpoint.also}.items():
         names = list(COMMON) if endpoint.path.startswith("/api/") else ["X-Request-Id"]
         if endpoint.needs in (Needs.PERSON, Needs.WORKSPACE):

@@ -8,6 +8,7 @@ from aiohttp import web
 from api.admin import admin
 from api.auth import auth_routes
 from api.capabilities import capability_routes
+from api.decision_point import decision_point
 from api.docs import add_docs
 from api.governance import governance
 from api.http import CHECK_ANSWERS, SERVICES, Endpoints
@@ -51,6 +52,7 @@ def groups(config: HttpConfig) -> Sequence[Endpoints]:
         tasks,
         knowledge,
         governance,
+        decision_point,
         capability_routes(config),
         admin,
         system,

@@ -12,7 +12,7 @@ from pydantic import StringConstraints
 from api import wire
 from api.http import Answer, Call, Endpoints, LooseBody, Needs
 from api.middlewares import HttpConfig, Metrics, bearer_of, credentials_of, same_secret
-from api.models import HealthOut, PublicKeys, RootOut, StatusOut
+from api.models import HealthOut, HealthzOut, PublicKeys, RootOut, StatusOut, VersionOut
 from domain.errors import Invalid, NotFound, Unauthorized, Unavailable
 from domain.permissions import Action, allows
 from storage.events import Event
@@ -173,6 +173,21 @@ def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
         up, checks = await services.health.checks()
         body = {"status": "ok" if up else "degraded", **head, "uptime": services.health.uptime, "checks": checks}
         return Answer(body=body, status=200 if up else 503)
+
+    @plain.route("GET", "/healthz", needs=Needs.PUBLIC, response=HealthzOut, also={503: HealthzOut})
+    async def healthz(call: Call) -> Any:
+        """Readiness in one word, as clients of HELM kernels ask for it."""
+        try:
+            up, _ = await call.services.health.checks()
+        except Unavailable:
+            up = False
+        return Answer(body={"status": "ok" if up else "down", "version": config.version}, status=200 if up else 503)
+
+    @plain.route("GET", "/version", needs=Needs.PUBLIC, response=VersionOut)
+    async def version(call: Call) -> Any:
+        """The version, as clients of HELM kernels ask for it; what is Go's stays empty."""
+        del call
+        return {"version": config.version, "commit": "", "build_time": "", "go_version": ""}
 
     @plain.route("GET", "/metrics", needs=Needs.PUBLIC, errors=(Unauthorized, NotFound), media="text/plain")
     async def measured(call: Call) -> Any:

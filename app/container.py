@@ -38,6 +38,7 @@ from services.chat import ChatService
 from services.container import Services
 from services.daily import DailyWord
 from services.delegation import Delegate
+from services.decision_point import DecisionPoint
 from services.delivery import Delivery
 from services.email_login import EmailLogin
 from services.governor import Governor
@@ -316,6 +317,7 @@ async def _build(
         runs=runs,
         approvals=approvals,
         gateway=ApprovalGateway(store, requests, governor, recorder, vault, bus, now),
+        decision_point=DecisionPoint(store, governor, toolbox, requests, recorder, ledger, now),
         operators=OperatorService(store, toolbox, recorder, now),
         knowledge=KnowledgeService(store, recorder, now),
         receipts=ReceiptService(store, ledger, recorder, rules, now),

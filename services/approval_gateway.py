@@ -92,8 +92,7 @@ class ApprovalGateway:
             self.recorder.serialize(tx, workspace_id)
             if self.governor.settings(tx, workspace_id)[0].policy.killSwitch:
                 raise Forbidden("the kill switch is on", code="kill_switch")
-            if approvals.count_pending(tx, workspace_id, external=True) >= MAX_PENDING:
-                raise Conflict(f"{MAX_PENDING} questions wait for an answer already", code="too_many_pending")
+            check_room(tx, workspace_id)
             return self.requests.ask_for(
                 tx,
                 question,
@@ -152,6 +151,12 @@ def _check_secret(secret: str) -> None:
         webhook_key(secret)
     except ValueError:
         raise Invalid.field("callbackSecret", f"what follows {SECRET_PREFIX} must be base64") from None
+
+
+def check_room(tx: Tx, workspace_id: str) -> None:
+    """Conflict when too many questions of others are open already: people could not answer more."""
+    if approvals.count_pending(tx, workspace_id, external=True) >= MAX_PENDING:
+        raise Conflict(f"{MAX_PENDING} questions wait for an answer already", code="too_many_pending")
 
 
 def _check_url(url: str) -> None:

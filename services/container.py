@@ -8,6 +8,7 @@ from services.audit import AuditService
 from services.browser_login import BrowserLogin
 from services.bus import Bus
 from services.chat import ChatService
+from services.decision_point import DecisionPoint
 from services.email_login import EmailLogin
 from services.governor import Governor
 from services.health import Health
@@ -54,6 +55,7 @@ class Services:
     runs: RunService
     approvals: ApprovalService
     gateway: ApprovalGateway
+    decision_point: DecisionPoint
     operators: OperatorService
     knowledge: KnowledgeService
     receipts: ReceiptService

@@ -454,6 +454,22 @@ grants = Table(
     Column("revoked_by", ID),
 )
 
+# calls that agents of others asked about: `idx` is the place of the decision's receipt in the log
+evaluations = Table(
+    "evaluations",
+    metadata,
+    Column("workspace_id", ID, ForeignKey("workspaces.id", ondelete="CASCADE"), primary_key=True),
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
+    Column("session", String(200), nullable=False),
+    Column("call_digest", String(64), nullable=False),
+    Column("approval_id", ID),
+    # the approval's answer has served, or is too old to
+    Column("used", Boolean, nullable=False),
+    _created(),
+    Index("ix_evaluations_session", "workspace_id", "session", "idx"),
+    Index("ix_evaluations_call", "workspace_id", "call_digest", "idx"),
+)
+
 policies = Table(
     "policies",
     metadata,

@@ -59,7 +59,12 @@ async def ask(house: House, endpoint: Endpoint, headers: dict[str, str], workspa
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=30),
     ) as answer:
-        body = await answer.json() if answer.content_type == "application/json" and answer.status >= 400 else None
+        if answer.status < 400:
+            return Heard(answer.status, None)
+        if answer.content_type == "application/problem+json":
+            [detail] = (await answer.json(content_type=None))["details"]
+            return Heard(answer.status, detail["debug"]["reason_code"].lower())
+        body = await answer.json() if answer.content_type == "application/json" else None
         return Heard(answer.status, body["code"] if isinstance(body, dict) else None)
 
 

@@ -1,7 +1,9 @@
 """With a HELM kernel beside it: every call is put to it, the stricter verdict counts, and its receipt is kept."""
 
+import asyncio
 import hashlib
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -10,7 +12,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
+from app.cli import main
 from domain.clock import utc_now
 from storage import sidecar
 from storage.tables import helm_snapshots
@@ -19,6 +23,7 @@ from tests.api.test_governance import at_rest
 from tests.databases import fresh_url
 from tests.helm_kernel import Kernel, check_chain, open_kernel
 
+ROOT = Path(__file__).resolve().parents[2]
 NOTE = 'note.create title="Plan"\nfinish summary="ok"'
 
 
@@ -168,3 +173,34 @@ async def test_an_answer_that_does_not_hold_stops_the_call(tmp_path: Path, fault
         found = await receipt_of(owner, stopped["steps"][0])
         assert found["signedBlob"]["metadata"]["helm_error"]
         assert [p["kind"] for p in found["payloads"]] == ["args"]
+
+
+async def test_the_exported_policy_and_the_settings_of_the_page_work_together(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "how-to" / "use-a-helm-sidecar.md").read_text()
+    [block] = re.findall(r"^   ```env\n(.*?)```", page, re.DOTALL | re.MULTILINE)
+    said = dict(line.strip().split("=", 1) for line in block.strip().splitlines())
+    async with open_kernel(tenant=said["HELM_TENANT_ID"], principal=said["HELM_PRINCIPAL_ID"]) as kernel:
+        real = {
+            "HELM_GOVERNANCE_URL": kernel.base,
+            "HELM_API_KEY": kernel.admin_key,
+            "HELM_PUBLIC_KEY": kernel.public.upper(),
+        }
+        assert real.keys() <= said.keys()
+        settings = {name.lower(): value for name, value in {**said, **real}.items()}
+        url = fresh_url("sqlite", tmp_path)
+        async with open_house(url, tmp_path, **settings) as house:
+            owner = await house.person("ada@example.com")
+            stopped = await run(owner, NOTE)
+            assert stopped["steps"][0]["reasonCode"] == "NO_POLICY_DEFINED"
+            [command] = re.findall(r"^   pilot (policy export .*)$", page, re.MULTILINE)
+            arguments = command.replace("$workspace", owner.workspace_id).split()
+            result = await asyncio.to_thread(
+                CliRunner().invoke,
+                main,
+                [*arguments[:-1], str(tmp_path / arguments[-1])],
+                env={"DATABASE_URL": url, "PILOT_DATA_DIR": str(tmp_path / "data")},
+            )
+            assert result.exit_code == 0, result.output
+            pack = json.loads((tmp_path / "kernel-policy" / "pilot-pack.json").read_text())
+            kernel.allowed = {action["action"] for action in pack["runtime_actions"] if action["enabled"]}
+            assert (await run(owner, NOTE))["status"] == "completed"

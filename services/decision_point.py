@@ -1,0 +1,355 @@
+"""Decisions for agents that are not ours: they ask before they act, the workspace's policy and people answer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from domain.actor import Actor
+from domain.approvals import ApprovalStatus
+from domain.audit import AuditAction
+from domain.clock import Now
+from domain.errors import Invalid
+from domain.governance import Decision, Effect, Opinion, Verdict
+from domain.ids import new_id
+from domain.permissions import Action, require
+from domain.receipts.canonical import canonical_payload, payload_hash
+from domain.receipts.decision import SignedDecision, sign_decision
+from domain.receipts.receipt import parse
+from domain.tools import ToolSpec
+from services.approval_gateway import MAX_INPUT, check_room
+from services.approval_requests import ApprovalRequests, Question
+from services.governor import Governor
+from services.ledger import Facts, Ledger
+from services.recorder import Recorder
+from services.toolbox import Toolbox
+from storage import approvals, evaluations, receipts
+from storage.database import Store, Tx
+from storage.evaluations import Evaluation, SessionRow
+
+# a yes is good for one call within a day, a no stands for an hour; then the same call is a new question
+YES_LASTS = timedelta(days=1)
+NO_LASTS = timedelta(hours=1)
+SOURCE = "approval"
+MOST_OF_SESSION = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutsideCall:
+    """What an agent wants to do. `effect_level` is its own word for the reach; `principal` who it says it acts for.
+
+    `context` is kept with the decision and decides nothing.
+    """
+
+    tool: str
+    effect_level: str
+    session: str
+    args: Mapping[str, Any]
+    context: Mapping[str, Any]
+    principal: str
+
+    def digest(self, asker: str) -> str:
+        """64 hex digits: the same for the same call by the same asker, whatever its context."""
+        return payload_hash(
+            {
+                "asker": asker,
+                "principal": self.principal,
+                "session": self.session,
+                "tool": self.tool,
+                "effect_level": self.effect_level,
+                "args": dict(self.args),
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """A decision with its receipt and its signature. With ESCALATE `decision_id` is the id of the approval."""
+
+    decision: Decision
+    decision_id: str
+    receipt_id: str
+    lamport_clock: int
+    effect_digest: str
+    subject_id: str
+    action: str
+    resource: str
+    approval_id: str | None
+    signed: SignedDecision
+    key_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaf:
+    """A receipt's exact bytes with its place in the log."""
+
+    idx: int
+    created_at: datetime
+    receipt_id: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Which:
+    """Which receipts: from place `after` on. `session` is the workspace's id for all, or what an agent called it."""
+
+    after: int = 0
+    limit: int = 100
+    session: str | None = None
+    verdict: str | None = None
+    reason_code: str | None = None
+    principal: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionPoint:
+    """Decides about calls that are carried out elsewhere, and lets their askers read the receipts."""
+
+    store: Store
+    governor: Governor
+    toolbox: Toolbox
+    requests: ApprovalRequests
+    recorder: Recorder
+    ledger: Ledger
+    now: Now
+
+    async def evaluate(self, actor: Actor, call: OutsideCall) -> Evaluated:
+        """Decide about one call, with a receipt of the decision.
+
+        Where a person is needed the verdict is ESCALATE and a card is handed out; the same call asked again gets
+        that person's answer, a yes once. Invalid names the field that is wrong; Conflict when too many questions
+        are open already.
+        """
+        require(actor, Action.GOVERNANCE_EVALUATE)
+        for name, value in (("args", call.args), ("context", call.context)):
+            if len(canonical_payload(dict(value))) > MAX_INPUT:
+                raise Invalid.field(name, f"must be at most {MAX_INPUT} bytes of JSON")
+        spec = self._spec(call)
+        consulted = await self.governor.consult(
+            workspace_id=actor.in_workspace, session_id=call.session, spec=spec, args=call.args
+        )
+        return await self.store.write(lambda tx: self._evaluate(tx, actor, call, spec, consulted))
+
+    def _spec(self, call: OutsideCall) -> ToolSpec:
+        """The call as the policy sees tools. A level that is none counts as acting outside; ours may only be raised."""
+        level = call.effect_level.upper()
+        effect = Effect[level] if level in Effect.__members__ else Effect.E3
+        ours = self.toolbox.get(call.tool)
+        if ours is not None:
+            effect = max(effect, ours.spec.effect)
+        # where an agent of others works is not one of our modes, and its connectors are its own
+        return ToolSpec(name=call.tool, summary="", parameters={}, effect=effect)
+
+    def _evaluate(
+        self, tx: Tx, actor: Actor, call: OutsideCall, spec: ToolSpec, consulted: Opinion | None
+    ) -> Evaluated:
+        workspace_id = actor.in_workspace
+        self.recorder.serialize(tx, workspace_id)
+        digest = call.digest(actor.principal)
+        open_question = evaluations.asked_before(tx, workspace_id, digest)
+        answer = None if open_question is None else self._answer(tx, workspace_id, open_question)
+        decision = self.governor.decide_outside(
+            tx, workspace_id=workspace_id, spec=spec, args=call.args, consulted=consulted, asked_before=answer
+        )
+        approval_id = None
+        if decision.verdict is Verdict.ESCALATE:
+            still_open = open_question is not None and approvals.get(tx, workspace_id, open_question).pending
+            approval_id = open_question if still_open else self._ask(tx, actor, call, spec, decision)
+        elif open_question is not None and decision.verdict is Verdict.ALLOW:
+            evaluations.use(tx, workspace_id, open_question)
+            # the policy became milder meanwhile: nobody needs to be asked any more
+            self.requests.cancel(tx, approvals.get(tx, workspace_id, open_question), by="system")
+        elif decision.verdict is Verdict.DENY:
+            named = {"session": call.session, "principal": call.principal}
+            self.governor.refused(tx, workspace_id, tool=call.tool, decision=decision, metadata=named)
+        return self._record(tx, actor, call, spec, decision=decision, digest=digest, approval_id=approval_id)
+
+    def _answer(self, tx: Tx, workspace_id: str, approval_id: str) -> Opinion | None:
+        """What people said about this call; None while they think, and when their answer no longer counts."""
+        approval = approvals.get(tx, workspace_id, approval_id)
+        if approval.pending:
+            return None
+        age = self.now() - (approval.resolved_at or approval.requested_at)
+        if approval.status == ApprovalStatus.APPROVED and age < YES_LASTS:
+            return Opinion(source=SOURCE, verdict=Verdict.ALLOW)
+        if approval.status in _NO and age < NO_LASTS:
+            code, words = _NO[ApprovalStatus(approval.status)]
+            reason = f"{words}: {approval.resolution_note}" if approval.resolution_note else words
+            return Opinion(source=SOURCE, verdict=Verdict.DENY, reason_code=code, reason=reason)
+        evaluations.use(tx, workspace_id, approval_id)
+        return None
+
+    def _ask(self, tx: Tx, actor: Actor, call: OutsideCall, spec: ToolSpec, decision: Decision) -> str:
+        workspace_id = actor.in_workspace
+        check_room(tx, workspace_id)
+        who = f"{call.principal}, " if call.principal else ""
+        asked = self.requests.ask_for(
+            tx,
+            Question(
+                action=call.tool,
+                args=dict(call.args),
+                reason=decision.reason,
+                title=f"{who}session {call.session}"[:200],
+                effect=int(spec.effect),
+            ),
+            approval_id=new_id(),
+            workspace_id=workspace_id,
+            requested_by=actor.principal,
+        )
+        return asked.id
+
+    def _record(
+        self,
+        tx: Tx,
+        actor: Actor,
+        call: OutsideCall,
+        spec: ToolSpec,
+        *,
+        decision: Decision,
+        digest: str,
+        approval_id: str | None,
+    ) -> Evaluated:
+        workspace_id = actor.in_workspace
+        decision_id = approval_id or new_id()
+        signed = sign_decision(
+            self.ledger.signer,
+            decision_id=decision_id,
+            verdict=decision.verdict.value,
+            reason_code=decision.reason_code,
+            reason=decision.reason,
+            policy_hash=decision.policy_hash,
+            effect_digest=digest,
+            subject_id=actor.principal,
+            action=call.tool,
+            resource=call.effect_level,
+        )
+        heard = self.governor.last_opinion(tx)
+        given = {"tool": call.tool, "input": dict(call.args), "facts": self.governor.last_facts(tx)}
+        receipt_id = self.recorder.record(
+            tx,
+            workspace_id=workspace_id,
+            actor=actor.principal,
+            action=AuditAction.POLICY_EVALUATED,
+            target=call.tool,
+            verdict=decision.verdict.value.lower(),
+            reason=decision.reason or None,
+            metadata={"session": call.session, "principal": call.principal, "ruleId": decision.rule_id},
+            facts=Facts(
+                kind="decision",
+                verdict=decision.verdict.value,
+                reason_code=decision.reason_code,
+                decision_id=decision_id,
+                effect=int(spec.effect),
+                approval_id=approval_id,
+                policy_hash=decision.policy_hash,
+                args={**given, "context": dict(call.context)},
+                status="decided",
+                metadata={
+                    "rule_id": decision.rule_id,
+                    "tool": call.tool,
+                    "call_digest": digest,
+                    "decision_hash": signed.hash,
+                    "agent_session": call.session,
+                    "agent_principal": call.principal,
+                    "agent_effect_level": call.effect_level,
+                    **heard.metadata,
+                },
+                attached={"helm": heard.raw} if heard.raw else {},
+            ),
+        )
+        assert receipt_id is not None
+        row = receipts.get(tx, workspace_id, receipt_id)
+        evaluations.add(
+            tx,
+            Evaluation(
+                workspace_id=workspace_id,
+                idx=row.idx,
+                session=call.session,
+                call_digest=digest,
+                approval_id=approval_id,
+                used=False,
+                created_at=row.created_at,
+            ),
+        )
+        return Evaluated(
+            decision=decision,
+            decision_id=decision_id,
+            receipt_id=receipt_id,
+            lamport_clock=parse(row.leaf).lamport_clock,
+            effect_digest=digest,
+            subject_id=actor.principal,
+            action=call.tool,
+            resource=call.effect_level,
+            approval_id=approval_id,
+            signed=signed,
+            key_id=self.ledger.signer.key_id,
+        )
+
+    # --- receipts ---------------------------------------------------------------------------------
+
+    async def receipts(self, actor: Actor, which: Which) -> tuple[Sequence[Leaf], bool]:
+        """Receipts in the order of the log, and whether there are more."""
+        require(actor, Action.RECEIPT_READ)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> Sequence[Leaf]:
+            rows = evaluations.leaves(
+                tx,
+                workspace_id,
+                after=which.after,
+                limit=which.limit + 1,
+                session=None if which.session == workspace_id else which.session,
+                verdict=which.verdict,
+                reason_code=which.reason_code,
+                principal=which.principal,
+                since=which.since,
+                until=which.until,
+            )
+            return [_leaf(row) for row in rows]
+
+        found = await self.store.read(work)
+        return found[: which.limit], len(found) > which.limit
+
+    async def of_session(self, actor: Actor, session: str) -> Sequence[Leaf]:
+        """The newest receipts of a session, at most a thousand, in the order of the log."""
+        require(actor, Action.RECEIPT_READ)
+        workspace_id = actor.in_workspace
+        named = None if session == workspace_id else session
+        rows = await self.store.read(
+            lambda tx: evaluations.leaves(tx, workspace_id, after=0, limit=MOST_OF_SESSION, session=named, newest=True)
+        )
+        return [_leaf(row) for row in rows]
+
+    async def sessions(self, actor: Actor, *, limit: int, offset: int) -> Sequence[SessionRow]:
+        """The whole log first, then the sessions that agents named."""
+        require(actor, Action.RECEIPT_READ)
+
+        def work(tx: Tx) -> Sequence[SessionRow]:
+            whole = evaluations.log_session(tx, actor.in_workspace)
+            first = [whole] if whole is not None and offset == 0 else []
+            skipped = max(0, offset - 1)
+            return [
+                *first,
+                *evaluations.sessions(tx, actor.in_workspace, limit=limit - len(first), offset=skipped),
+            ]
+
+        return await self.store.read(work)
+
+    async def receipt(self, actor: Actor, receipt_id: str) -> bytes:
+        """The exact bytes of one receipt."""
+        require(actor, Action.RECEIPT_READ)
+        row = await self.store.read(lambda tx: receipts.get(tx, actor.in_workspace, receipt_id))
+        return row.leaf
+
+
+def _leaf(row: tuple[int, datetime, str, bytes]) -> Leaf:
+    return Leaf(idx=row[0], created_at=row[1], receipt_id=row[2], body=row[3])
+
+
+_NO: Mapping[ApprovalStatus, tuple[str, str]] = {
+    ApprovalStatus.REJECTED: ("APPROVAL_REJECTED", "a person said no"),
+    ApprovalStatus.CHANGES_REQUESTED: ("APPROVAL_CHANGES_REQUESTED", "a person asked for changes"),
+    ApprovalStatus.EXPIRED: ("APPROVAL_TIMEOUT", "nobody decided in time, which means no"),
+}
