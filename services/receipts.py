@@ -356,9 +356,8 @@ class ReceiptService:
                         "hash": row.leaf_hash.hex(),
                     }
                 )
-                parent = last_of.get(row.step_id or "") or (previous if row.kind in ("decision", "outcome") else None)
-                if row.step_id is None and row.kind == "outcome":
-                    parent = previous
+                # what belongs to a step follows what was said of it last, everything else what came before
+                parent = last_of.get(row.step_id or "") or previous
                 if parent is not None:
                     edges.append({"from": parent, "to": row.id})
                 if row.step_id is not None:
