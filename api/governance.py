@@ -39,6 +39,7 @@ from services.approval_gateway import LONGEST_WAIT, Callback
 from services.approval_requests import Question
 from services.approvals import GrantWish, Resolution, Wish
 from services.audit import AuditFilter
+from services.receipts import Part
 
 governance = Endpoints("governance")
 route = governance.route
@@ -147,10 +148,33 @@ class ConsistencyQuery(LooseBody):
 
 class ArchiveQuery(LooseBody):
     taskId: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")] | None = None  # noqa: N815
+    start: Annotated[int, Field(ge=0, le=2**53)] | None = None
+    end: Annotated[int, Field(ge=1, le=2**53)] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def part(self) -> Part | None:
+        """The part of the log that is meant, None for all of it."""
+        given = self.model_dump(exclude_none=True).keys()
+        if not given:
+            return None
+        if self.taskId is not None:
+            if len(given) > 1:
+                raise Invalid.field("taskId", "goes without a range")
+            return Part(task_id=self.taskId)
+        if self.end is not None and self.end <= (self.start or 0):
+            raise Invalid.field("end", "must be more than start")
+        return Part(start=self.start or 0, end=self.end, since=_aware(self.since), until=_aware(self.until))
 
 
 def _aware(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+    if moment is None or moment.tzinfo is None:
+        return None if moment is None else moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # the first and the last hours of the calendar exist in some zones only
+        raise Invalid("a time lies outside of the calendar") from None
 
 
 def via_of(call: Call) -> Via:
@@ -530,10 +554,19 @@ async def consistency_proof(call: Call, query: ConsistencyQuery) -> Any:
     }
 
 
-@route("GET", "/api/governance/archive", action=Action.RECEIPT_EXPORT, errors=(NotFound,), media="application/gzip")
+@route(
+    "GET",
+    "/api/governance/archive",
+    action=Action.RECEIPT_EXPORT,
+    errors=(NotFound, Invalid),
+    media="application/gzip",
+)
 async def get_archive(call: Call, query: ArchiveQuery) -> Any:
-    """All receipts (or one task's) as an archive that anybody can verify offline."""
-    file = await call.services.receipts.archive(call.actor, task_id=query.taskId)
+    """All receipts as an archive that anybody can verify offline, or one task's (`taskId`), or a range.
+
+    `start` and `end` are places in the log, `since` and `until` times; the ends do not belong to the range.
+    """
+    file = await call.services.receipts.archive(call.actor, query.part())
     response = web.StreamResponse(
         headers={
             "Content-Type": "application/gzip",

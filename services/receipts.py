@@ -4,13 +4,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any, BinaryIO, cast
 
 import orjson
 
 from domain.actor import Actor
 from domain.audit import AuditAction
-from domain.clock import Now
+from domain.clock import Now, iso
 from domain.errors import NotFound
 from domain.ids import new_id
 from domain.permissions import Action, require
@@ -52,6 +53,34 @@ class Replayed:
     @property
     def same(self) -> bool:
         return self.recorded == self.replayed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A part of a log: one task's receipts, or a range of places and times (ends exclusive, None = open)."""
+
+    task_id: str | None = None
+    start: int = 0
+    end: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def scope(self) -> str:
+        """What the archive calls it."""
+        return "range" if self.task_id is None else "task"
+
+    def as_json(self) -> dict[str, Any]:
+        """As the audit log keeps it."""
+        if self.task_id is not None:
+            return {"scope": self.scope}
+        return {
+            "scope": self.scope,
+            "start": self.start,
+            "end": self.end,
+            "since": iso(self.since),
+            "until": iso(self.until),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +224,11 @@ class ReceiptService:
 
     # --- archives ---------------------------------------------------------------------------------
 
-    async def archive(self, actor: Actor, *, task_id: str | None = None) -> BinaryIO:
-        """An archive of the whole log, or of one task's receipts, as an open temporary file."""
+    async def archive(self, actor: Actor, part: Part | None = None) -> BinaryIO:
+        """An archive of the whole log, or of a part of it, as an open temporary file.
+
+        NotFound when there is no receipt in a range.
+        """
         require(actor, Action.RECEIPT_EXPORT)
         workspace_id = actor.in_workspace
 
@@ -206,21 +238,19 @@ class ReceiptService:
                 workspace_id=workspace_id,
                 actor=actor.principal,
                 action=AuditAction.LEDGER_EXPORTED,
-                target=task_id,
+                target=None if part is None else part.task_id,
+                metadata={} if part is None else part.as_json(),
             )
             return self.ledger.checkpoint(tx, workspace_id)
 
         checkpoint = await self.store.write(note)
-        return await self.store.read(lambda tx: self._archive(tx, workspace_id, checkpoint, task_id), long=True)
+        return await self.store.read(lambda tx: self._archive(tx, workspace_id, checkpoint, part), long=True)
 
-    def _archive(self, tx: Tx, workspace_id: str, checkpoint: CheckpointRow, task_id: str | None) -> BinaryIO:
-        wanted = (
-            None
-            if task_id is None
-            else [row.idx for row in receipts.of_task(tx, workspace_id, task_id) if row.idx < checkpoint.size]
-        )
+    def _archive(self, tx: Tx, workspace_id: str, checkpoint: CheckpointRow, part: Part | None) -> BinaryIO:
+        wanted = None if part is None else self._places(tx, workspace_id, part, size=checkpoint.size)
+        # neighbours share most of their proofs
+        nodes = cache(self.ledger.nodes(tx, workspace_id))
         file = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - the caller closes it
-        nodes = self.ledger.nodes(tx, workspace_id)
         write_archive(
             file,
             self._leaves(tx, workspace_id, checkpoint.size, wanted),
@@ -230,21 +260,40 @@ class ReceiptService:
             workspace_id=workspace_id,
             pack_id=new_id(),
             created_at=self.now(),
-            scope=WHOLE if wanted is None else "task",
-            subject=task_id or "",
+            scope=WHOLE if part is None else part.scope,
+            subject="" if part is None else part.task_id or f"{wanted[0]}-{wanted[-1]}" if wanted else "",
             proof=None if wanted is None else lambda index: merkle.inclusion_proof(index, checkpoint.size, nodes),
         )
         file.seek(0)
         return file
 
     @staticmethod
+    def _places(tx: Tx, workspace_id: str, part: Part, *, size: int) -> Sequence[int]:
+        """The places in the log of what belongs to a part of it, in their order."""
+        if part.task_id is not None:
+            return [row.idx for row in receipts.of_task(tx, workspace_id, part.task_id) if row.idx < size]
+        found = receipts.places(
+            tx,
+            workspace_id,
+            size=size,
+            start=part.start,
+            end=part.end,
+            since=part.since,
+            until=part.until,
+        )
+        if not found:
+            raise NotFound("the log has no receipt in that range")
+        return found
+
+    @staticmethod
     def _leaves(tx: Tx, workspace_id: str, size: int, wanted: Sequence[int] | None) -> Iterator[tuple[int, bytes]]:
-        if wanted is not None:
-            for index in wanted:
-                yield index, receipts.at(tx, workspace_id, index).leaf
-            return
-        for start in range(0, size, 1000):
-            yield from receipts.leaves(tx, workspace_id, start=start, end=min(size, start + 1000))
+        places: Sequence[int] = range(size) if wanted is None else wanted
+        for at in range(0, len(places), 1000):
+            some = places[at : at + 1000]
+            if some[-1] - some[0] == len(some) - 1:
+                yield from receipts.leaves(tx, workspace_id, start=some[0], end=some[-1] + 1)
+            else:
+                yield from ((index, receipts.at(tx, workspace_id, index).leaf) for index in some)
 
     # --- deciding again ---------------------------------------------------------------------------
 
@@ -307,9 +356,8 @@ class ReceiptService:
                         "hash": row.leaf_hash.hex(),
                     }
                 )
-                parent = last_of.get(row.step_id or "") or (previous if row.kind in ("decision", "outcome") else None)
-                if row.step_id is None and row.kind == "outcome":
-                    parent = previous
+                # what belongs to a step follows what was said of it last, everything else what came before
+                parent = last_of.get(row.step_id or "") or previous
                 if parent is not None:
                     edges.append({"from": parent, "to": row.id})
                 if row.step_id is not None:

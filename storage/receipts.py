@@ -290,6 +290,27 @@ def leaves(tx: Tx, workspace_id: str, *, start: int, end: int) -> Sequence[tuple
     return [(int(row[0]), bytes(row[1])) for row in tx.all(query)]
 
 
+def places(
+    tx: Tx,
+    workspace_id: str,
+    *,
+    size: int,
+    start: int = 0,
+    end: int | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Sequence[int]:
+    """The indices, below `size`, of receipts within these places and times; `end` and `until` are exclusive."""
+    c = receipts.c
+    last = size if end is None else min(end, size)
+    query = sa.select(c.idx).where(c.workspace_id == workspace_id, c.idx >= start, c.idx < last)
+    if since is not None:
+        query = query.where(c.created_at >= since)
+    if until is not None:
+        query = query.where(c.created_at < until)
+    return [int(row[0]) for row in tx.all(query.order_by(c.idx))]
+
+
 def rows_between(tx: Tx, workspace_id: str, *, start: int, end: int) -> Sequence[ReceiptRow]:
     """The receipts from `start` (inclusive) to `end` (exclusive), in their order."""
     c = receipts.c
