@@ -46,6 +46,7 @@ class World:
     headers: list[dict[str, str]] = field(default_factory=list)
     secret: str = ""
     cut: bool = False
+    url: str = ""
 
     async def call(self, name: str, args: dict[str, Any], key: str) -> types.CallToolResult:
         self.calls.append((name, args))
