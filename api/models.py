@@ -410,6 +410,7 @@ class StepOut(Out):
 
 class RunInFull(RunOut):
     steps: list[StepOut]
+    children: Annotated[list[RunOut], Field(description="the runs this one handed work on to")]
 
 
 class RunQueued(Out):
@@ -460,6 +461,44 @@ class ToolOut(Out):
     idempotent: bool
     connector: str | None
     parameters: Json
+
+
+class McpToolOut(Out):
+    """`state`: unknown (nobody set a level), set, or changed (by its server, since the level was set)."""
+
+    name: str
+    full_name: str
+    summary: str
+    parameters: Json
+    digest: Hash
+    state: Literal["unknown", "set", "changed"]
+    effect_level: Level
+    idempotent: bool
+    enabled: bool
+
+
+class McpServerOut(Out):
+    """`error`: why the last look failed, or which of the server's tools cannot be used and why."""
+
+    id: Id
+    workspace_id: Id
+    name: str
+    transport: Literal["http", "stdio"]
+    url: str | None
+    header: str | None
+    program: str | None
+    variable: str | None
+    has_secret: bool
+    enabled: bool
+    error: str | None
+    tools: list[McpToolOut]
+    created_at: Moment
+    updated_at: Moment
+
+
+class McpServersOut(Out):
+    servers: list[McpServerOut]
+    programs: list[str]
 
 
 class OperatorOut(Out):

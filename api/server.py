@@ -13,6 +13,7 @@ from api.docs import add_docs
 from api.governance import governance
 from api.http import CHECK_ANSWERS, SERVICES, Endpoints
 from api.knowledge import knowledge
+from api.mcp import mcp
 from api.middlewares import HttpConfig, Metrics, door, headers, outer, preflight
 from api.openapi import document
 from api.secrets import secrets
@@ -48,6 +49,7 @@ def groups(config: HttpConfig) -> Sequence[Endpoints]:
     return (
         auth_routes(config),
         secrets,
+        mcp,
         workspaces,
         tasks,
         knowledge,

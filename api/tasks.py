@@ -291,9 +291,14 @@ async def list_runs(call: Call, task_id: str) -> Any:
 
 @route("GET", "/api/runs/{run_id}", action=Action.TASK_READ, errors=(NotFound,), response=RunInFull)
 async def get_run(call: Call, run_id: str) -> Any:
-    """A run with its steps."""
+    """A run with its steps, and the runs it handed work on to."""
     run, steps = await call.services.runs.get(call.actor, run_id)
-    return {**wire.run(run), "steps": [wire.step(s) for s in steps]}
+    children = await call.services.runs.children(call.actor, run, steps)
+    return {
+        **wire.run(run),
+        "steps": [wire.step(s) for s in steps],
+        "children": [wire.run(one) for one in children],
+    }
 
 
 @route(

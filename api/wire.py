@@ -8,6 +8,7 @@ from domain.audit import AuditEntry
 from domain.clock import iso
 from domain.governance import Decision
 from domain.policy.decide import Finding
+from domain.mcp import McpServer, OfferedTool
 from domain.runs import Run, Step
 from domain.schedules import Schedule, next_times
 from domain.tasks import Task
@@ -78,6 +79,41 @@ def run(r: Run) -> dict[str, Any]:
         "createdAt": iso(r.created_at),
         "startedAt": iso(r.started_at),
         "completedAt": iso(r.completed_at),
+    }
+
+
+def mcp_server(s: McpServer) -> dict[str, Any]:
+    """A tool server without its secret, nor what its address may carry of one behind the question mark."""
+    return {
+        "id": s.id,
+        "workspaceId": s.workspace_id,
+        "name": s.name,
+        "transport": s.transport.kind,
+        "url": s.transport.shown_url or None,
+        "header": s.transport.header or None,
+        "program": s.transport.program or None,
+        "variable": s.transport.variable or None,
+        "hasSecret": bool(s.transport.sealed),
+        "enabled": s.enabled,
+        "error": s.error,
+        "tools": [_mcp_tool(s, tool) for tool in s.tools],
+        "createdAt": iso(s.created_at),
+        "updatedAt": iso(s.updated_at),
+    }
+
+
+def _mcp_tool(server: McpServer, tool: OfferedTool) -> dict[str, Any]:
+    stands = server.standing(tool)
+    return {
+        "name": tool.name,
+        "fullName": server.full_name(tool.name),
+        "summary": tool.summary,
+        "parameters": tool.schema,
+        "digest": tool.digest,
+        "state": stands.state,
+        "effectLevel": f"E{int(stands.effect)}",
+        "idempotent": stands.idempotent,
+        "enabled": stands.enabled,
     }
 
 

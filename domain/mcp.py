@@ -58,6 +58,11 @@ class Transport:
         """`http` or `stdio`."""
         return "stdio" if self.program else "http"
 
+    @property
+    def shown_url(self) -> str:
+        """The address without what may be a credential of its own."""
+        return re.split(r"[?#]", self.url, maxsplit=1)[0]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfferedTool:

@@ -46,6 +46,7 @@ class World:
     headers: list[dict[str, str]] = field(default_factory=list)
     secret: str = ""
     cut: bool = False
+    url: str = ""
 
     async def call(self, name: str, args: dict[str, Any], key: str) -> types.CallToolResult:
         self.calls.append((name, args))
@@ -102,16 +103,14 @@ async def over_http(world: World) -> AsyncIterator[str]:
     listener.bind(("127.0.0.1", 0))
     config = uvicorn.Config(app, log_level="critical", lifespan="on", timeout_graceful_shutdown=1)
     running = uvicorn.Server(config)
-    running.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
-    task = asyncio.create_task(running.serve(sockets=[listener]))
-    try:
-        while not running.started:
-            await asyncio.sleep(0.01)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
-    finally:
-        running.should_exit = running.force_exit = True
-        await task
-        listener.close()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(running.serve(sockets=[listener]))
+        try:
+            while not running.started:
+                await asyncio.sleep(0.01)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/mcp"
+        finally:
+            running.should_exit = running.force_exit = True
 
 
 async def _swallow(_message: object) -> None:

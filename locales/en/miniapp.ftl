@@ -445,3 +445,41 @@ app-packs-hint = Ready-made rules for operators of one role. They can only tight
 app-custom-rules-label = Rules (JSON)
 app-tools-hint = How far each tool reaches. You can raise it, never lower it.
 app-as-declared = as it declares
+
+# tool servers
+app-tool-servers = Tool servers
+app-tool-servers-hint = Servers that offer tools by the Model Context Protocol. What operators do with them runs under your policy.
+app-no-tool-servers = No tool servers.
+app-new-tool-server = Add a tool server
+app-new-tool-program = Add a program of this installation
+app-tool-server-name-hint = a-z, 0-9 and -. Operators call its tools mcp.name.tool
+app-server-address = Address
+app-server-secret = Secret
+app-server-secret-hint = Sent as a bearer token. Kept encrypted and never shown again.
+app-server-header = Another header
+app-server-header-hint = Where the server wants the secret elsewhere than in Authorization.
+app-server-program = Program
+app-server-variable = Variable that takes the secret
+app-server-add = Add
+app-server-look = Look again
+app-server-looked = Looked at what it offers now
+app-server-turn-on = Turn on
+app-server-turn-off = Turn off
+app-server-tools = What it offers
+app-no-server-tools = It offers no tool that can be used.
+app-server-new-secret = Another secret
+app-server-new-secret-hint = Leave it empty to forget the secret.
+app-server-remove-confirm = Remove { $name }? Operators lose its tools.
+app-tool-level = Effect level
+app-tool-state-unknown = not looked at
+app-tool-state-set = set
+app-tool-state-changed = changed
+app-tool-changed-hint = Its server changed this tool since you looked. It stays off until you save it again.
+app-tool-may-repeat = A repeated call does no harm
+app-tool-may-be-used = Operators may use it
+app-count-tools = { $count ->
+    [one] { $count } tool
+   *[other] { $count } tools
+}
+app-task-above = The task this is a part of
+app-task-below = Open the sub-task

@@ -445,3 +445,41 @@ app-packs-hint = Reglas preparadas para los operadores de un rol. Solo pueden re
 app-custom-rules-label = Reglas (JSON)
 app-tools-hint = Hasta dónde llega cada herramienta. Puedes subirlo, nunca bajarlo.
 app-as-declared = lo que declara
+
+# servidores de herramientas
+app-tool-servers = Servidores de herramientas
+app-tool-servers-hint = Servidores que ofrecen herramientas por el Model Context Protocol. Lo que los operadores hacen con ellas se rige por tu política.
+app-no-tool-servers = No hay servidores de herramientas.
+app-new-tool-server = Añadir un servidor de herramientas
+app-new-tool-program = Añadir un programa de esta instalación
+app-tool-server-name-hint = a-z, 0-9 y -. Los operadores llaman a sus herramientas mcp.nombre.herramienta
+app-server-address = Dirección
+app-server-secret = Secreto
+app-server-secret-hint = Se envía como token bearer. Se guarda cifrado y no se vuelve a mostrar.
+app-server-header = Otra cabecera
+app-server-header-hint = Si el servidor espera el secreto en otro lugar que Authorization.
+app-server-program = Programa
+app-server-variable = Variable que recibe el secreto
+app-server-add = Añadir
+app-server-look = Volver a mirar
+app-server-looked = Se ha mirado lo que ofrece ahora
+app-server-turn-on = Activar
+app-server-turn-off = Desactivar
+app-server-tools = Lo que ofrece
+app-no-server-tools = No ofrece ninguna herramienta que se pueda usar.
+app-server-new-secret = Otro secreto
+app-server-new-secret-hint = Déjalo vacío para olvidar el secreto.
+app-server-remove-confirm = ¿Quitar { $name }? Los operadores pierden sus herramientas.
+app-tool-level = Nivel de efecto
+app-tool-state-unknown = sin revisar
+app-tool-state-set = fijado
+app-tool-state-changed = cambiado
+app-tool-changed-hint = El servidor cambió esta herramienta desde que la miraste. Queda desactivada hasta que la guardes de nuevo.
+app-tool-may-repeat = Repetir una llamada no hace daño
+app-tool-may-be-used = Los operadores pueden usarla
+app-count-tools = { $count ->
+    [one] { $count } herramienta
+   *[other] { $count } herramientas
+}
+app-task-above = La tarea de la que forma parte
+app-task-below = Abrir la subtarea

@@ -445,3 +445,41 @@ app-packs-hint = Regras prontas para os operadores de um papel. Só podem restri
 app-custom-rules-label = Regras (JSON)
 app-tools-hint = Até onde cada ferramenta alcança. Dá para aumentar, nunca diminuir.
 app-as-declared = como declarado
+
+# servidores de ferramentas
+app-tool-servers = Servidores de ferramentas
+app-tool-servers-hint = Servidores que oferecem ferramentas pelo Model Context Protocol. O que os operadores fazem com elas segue a sua política.
+app-no-tool-servers = Nenhum servidor de ferramentas.
+app-new-tool-server = Adicionar um servidor de ferramentas
+app-new-tool-program = Adicionar um programa desta instalação
+app-tool-server-name-hint = a-z, 0-9 e -. Os operadores chamam suas ferramentas de mcp.nome.ferramenta
+app-server-address = Endereço
+app-server-secret = Segredo
+app-server-secret-hint = Enviado como token bearer. Guardado criptografado e nunca mais mostrado.
+app-server-header = Outro cabeçalho
+app-server-header-hint = Se o servidor quer o segredo em outro lugar que não Authorization.
+app-server-program = Programa
+app-server-variable = Variável que recebe o segredo
+app-server-add = Adicionar
+app-server-look = Olhar de novo
+app-server-looked = Foi visto o que ele oferece agora
+app-server-turn-on = Ligar
+app-server-turn-off = Desligar
+app-server-tools = O que ele oferece
+app-no-server-tools = Ele não oferece nenhuma ferramenta que possa ser usada.
+app-server-new-secret = Outro segredo
+app-server-new-secret-hint = Deixe vazio para esquecer o segredo.
+app-server-remove-confirm = Remover { $name }? Os operadores perdem suas ferramentas.
+app-tool-level = Nível de efeito
+app-tool-state-unknown = não revisada
+app-tool-state-set = definida
+app-tool-state-changed = alterada
+app-tool-changed-hint = O servidor alterou esta ferramenta desde que você a viu. Ela fica desligada até você salvá-la de novo.
+app-tool-may-repeat = Repetir uma chamada não causa dano
+app-tool-may-be-used = Os operadores podem usá-la
+app-count-tools = { $count ->
+    [one] { $count } ferramenta
+   *[other] { $count } ferramentas
+}
+app-task-above = A tarefa da qual esta faz parte
+app-task-below = Abrir a subtarefa

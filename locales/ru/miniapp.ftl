@@ -454,3 +454,42 @@ app-packs-hint = Готовые правила для операторов од�
 app-custom-rules-label = Правила (JSON)
 app-tools-hint = Как далеко достаёт каждый инструмент. Можно повысить, но не понизить.
 app-as-declared = как заявлено
+
+# серверы инструментов
+app-tool-servers = Серверы инструментов
+app-tool-servers-hint = Серверы, которые предлагают инструменты по Model Context Protocol. Всё, что делают с ними операторы, подчиняется вашей политике.
+app-no-tool-servers = Серверов инструментов нет.
+app-new-tool-server = Добавить сервер инструментов
+app-new-tool-program = Добавить программу этой установки
+app-tool-server-name-hint = a-z, 0-9 и -. Операторы называют его инструменты mcp.имя.инструмент
+app-server-address = Адрес
+app-server-secret = Секрет
+app-server-secret-hint = Отправляется как bearer-токен. Хранится зашифрованным и больше не показывается.
+app-server-header = Другой заголовок
+app-server-header-hint = Если сервер ждёт секрет не в Authorization.
+app-server-program = Программа
+app-server-variable = Переменная для секрета
+app-server-add = Добавить
+app-server-look = Посмотреть снова
+app-server-looked = Список инструментов обновлён
+app-server-turn-on = Включить
+app-server-turn-off = Выключить
+app-server-tools = Что он предлагает
+app-no-server-tools = Он не предлагает инструментов, которые можно использовать.
+app-server-new-secret = Другой секрет
+app-server-new-secret-hint = Оставьте пустым, чтобы забыть секрет.
+app-server-remove-confirm = Убрать { $name }? Операторы лишатся его инструментов.
+app-tool-level = Уровень действия
+app-tool-state-unknown = не проверен
+app-tool-state-set = задан
+app-tool-state-changed = изменён
+app-tool-changed-hint = Сервер изменил этот инструмент после вашей проверки. Он выключен, пока вы не сохраните его снова.
+app-tool-may-repeat = Повторный вызов безвреден
+app-tool-may-be-used = Операторам можно им пользоваться
+app-count-tools = { $count ->
+    [one] { $count } инструмент
+    [few] { $count } инструмента
+   *[many] { $count } инструментов
+}
+app-task-above = Задача, частью которой является эта
+app-task-below = Открыть подзадачу

@@ -53,6 +53,9 @@ async def furnished(client: Client, mark: str) -> dict[str, list[str]]:
     ids["name"] = [r["id"] for r in receipts]
     ids["run_id"] = [r["id"] for r in await client.get(f"/api/tasks/{tasks[0]}/runs")]
     ids["user_id"] = [(await client.get("/api/me"))["user"]["id"]]
+    new = {"name": mark, "url": f"https://{mark}.invalid/mcp"}
+    _, server = await client.send("POST", "/api/mcp-servers", new)
+    ids["server_id"] = [server["id"]]
     ids["invite_id"] = [i["id"] for i in await client.get(f"/api/workspace/{client.workspace}/invites")]
     return ids
 

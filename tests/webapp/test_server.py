@@ -10,7 +10,7 @@ from tests.webapp.conftest import House, Reader
 from webapp.parts import PARTS
 
 HOSTILE = '<img src=x onerror=alert(1)>"\'><script>alert(1)</script>{{ "zz"*3 }}'
-ONE = {"task", "approval", "receipt", "receipt-check", "operator", "note"}
+ONE = {"task", "approval", "receipt", "receipt-check", "operator", "note", "tool-server"}
 
 
 async def until_pending(reader: Reader) -> dict[str, Any]:
@@ -39,6 +39,9 @@ async def fill(reader: Reader, secret: str) -> dict[str, str]:
     _, note = await reader.send(
         "POST", "/api/knowledge/pages", {"title": secret, "compiledTruth": secret, "tags": ["x"]}
     )
+    # a server nobody can reach is kept all the same, with the reason
+    address = f"https://{secret}.invalid/mcp"
+    _, server = await reader.send("POST", "/api/mcp-servers", {"name": secret, "url": address})
     approval = await until_pending(reader)
     _, listed = await reader.send("GET", "/api/governance/receipts?kind=decision")
     receipt = listed["receipts"][0]["id"]  # type: ignore[index,call-overload]
@@ -49,6 +52,7 @@ async def fill(reader: Reader, secret: str) -> dict[str, str]:
         "receipt": receipt,
         "receipt-check": receipt,
         "note": note["id"],  # type: ignore[index]
+        "tool-server": server["id"],  # type: ignore[index]
     }
 
 

@@ -1,6 +1,6 @@
 """The parts of the Mini App by name: each takes services, actor, the rest of the path and the query."""
 
-from webapp.parts import governance, knowledge, operators, settings, tasks
+from webapp.parts import governance, knowledge, operators, settings, tasks, tool_servers
 from webapp.parts.common import Builder
 
 PARTS: dict[str, Builder] = {
@@ -31,4 +31,6 @@ PARTS: dict[str, Builder] = {
     "language": settings.language,
     "operators": operators.operators,
     "operator": operators.operator,
+    "tool-servers": tool_servers.tool_servers,
+    "tool-server": tool_servers.tool_server,
 }

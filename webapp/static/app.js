@@ -137,7 +137,7 @@ function login(invite) {
 onLost(() => (bridge.inside ? bootInside() : login()));
 
 // --- pages -------------------------------------------------------------------------------------------
-const ONE = {tasks: "task", approvals: "approval", receipts: "receipt", operators: "operator", knowledge: "note"};
+const ONE = {tasks: "task", approvals: "approval", receipts: "receipt", operators: "operator", knowledge: "note", "tool-servers": "tool-server"};
 function wantedPart() {
   const [path, search] = location.hash.slice(2).split("?");
   const [name, id] = (path || "home").split("/");
