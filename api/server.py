@@ -17,6 +17,7 @@ from api.openapi import document
 from api.secrets import secrets
 from api.system import plain_routes, system
 from api.tasks import tasks
+from api.usage import usage
 from api.workspaces import workspaces
 from services.container import Services
 
@@ -49,6 +50,7 @@ def groups(config: HttpConfig) -> Sequence[Endpoints]:
         secrets,
         workspaces,
         tasks,
+        usage,
         knowledge,
         governance,
         capability_routes(config),

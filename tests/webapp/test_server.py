@@ -140,6 +140,7 @@ async def test_members_see_less(house: House) -> None:
             assert word not in text, (name, word)
     refused = {name for name, status in seen.items() if status == 403}
     assert refused == {
+        "usage",
         "approvals",
         "approval",
         "receipts",
