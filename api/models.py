@@ -454,6 +454,31 @@ class RunInline(Out):
     run: RunResult
 
 
+class UsageAmounts(Out):
+    tokens_in: int
+    tokens_out: int
+    calls: int
+    cost_micros: int
+    cost_usd: Amount
+    guessed_usd: Amount
+
+
+class UsageItem(UsageAmounts):
+    """`key` is the day, the model, or the id of the task or operator ("" for none)."""
+
+    key: str
+    name: str | None
+
+
+class UsageOut(Out):
+    since: str = Field(alias="from")
+    to: str
+    group_by: Literal["day", "task", "operator", "model"]
+    currency: Literal["USD"]
+    total: UsageAmounts
+    items: list[UsageItem]
+
+
 class ToolOut(Out):
     name: str
     summary: str

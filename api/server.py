@@ -19,6 +19,7 @@ from api.openapi import document
 from api.secrets import secrets
 from api.system import plain_routes, system
 from api.tasks import tasks
+from api.usage import usage
 from api.workspaces import workspaces
 from services.container import Services
 
@@ -52,6 +53,7 @@ def groups(config: HttpConfig) -> Sequence[Endpoints]:
         mcp,
         workspaces,
         tasks,
+        usage,
         knowledge,
         governance,
         decision_point,

@@ -66,6 +66,7 @@ from services.task_tools import TaskCreate
 from services.tasks import TaskService
 from services.tenants import TenantService
 from services.toolbox import Finish, KnowledgeSearch, MessageSend, NoteCreate, Toolbox, WaitUntil
+from services.usage import UsageService
 from services.workspaces import WorkspaceService
 from storage import settings as stored_settings
 from storage.database import Store, Tx
@@ -315,6 +316,7 @@ async def _build(
         tenants=TenantService(store, identity, places, now),
         tasks=tasks,
         runs=runs,
+        usage=UsageService(store, now),
         approvals=approvals,
         gateway=ApprovalGateway(store, requests, governor, recorder, vault, bus, now),
         decision_point=DecisionPoint(store, governor, toolbox, requests, recorder, ledger, now),

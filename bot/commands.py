@@ -44,6 +44,7 @@ COMMANDS: tuple[Command, ...] = (
     Command(name="grants"),
     Command(name="status", groups=True),
     Command(name="operators", groups=True),
+    Command(name="usage"),
     Command(name="mode"),
     Command(name="policy"),
     Command(name="kill"),

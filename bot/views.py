@@ -330,6 +330,23 @@ def overview(t: Texts, seen: Overview) -> View:
     )
 
 
+def usage(t: Texts, found: Sequence[tuple[str, Mapping[str, int]]]) -> View:
+    """What models took, a line for each span of days."""
+    return view(
+        Bold(t("usage-title")),
+        *(
+            Text(
+                t(f"usage-{name}"),
+                ": ",
+                Bold(f"${sums['cost_micros'] / 1e6:.4f}"),
+                " · ",
+                t("usage-sum", calls=sums["calls"], tokens=sums["tokens_in"] + sums["tokens_out"]),
+            )
+            for name, sums in found
+        ),
+    )
+
+
 def grants(t: Texts, found: Sequence[Grant]) -> View:
     """Standing permissions, each with a button that ends it."""
     if not found:

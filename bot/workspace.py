@@ -36,6 +36,12 @@ async def operators(_message: Message, ctx: Ctx) -> None:
     await ctx.say(views.operators(ctx.t, await ctx.deps.chat.operators(ctx.who)))
 
 
+@router.message(Command("usage"))
+async def usage(_message: Message, ctx: Ctx) -> None:
+    """What models cost."""
+    await ctx.say(views.usage(ctx.t, await ctx.deps.chat.usage(ctx.who)))
+
+
 @router.message(Command("mode"))
 async def mode(_message: Message, ctx: Ctx) -> None:
     """The mode, with buttons for the others."""

@@ -59,6 +59,7 @@ class Action(StrEnum):
     RECEIPT_EXPORT = "receipt:export"
     GOVERNANCE_EVALUATE = "governance:evaluate"
     EVENTS_READ = "events:read"
+    USAGE_READ = "usage:read"
     MCP_WRITE = "mcp:write"
 
 
@@ -128,6 +129,7 @@ TABLE: dict[Action, Rule] = {
     Action.RECEIPT_EXPORT: Rule(_P, "export governance receipts", "receipts:read"),
     Action.GOVERNANCE_EVALUATE: Rule(_P, "evaluate the policy", "governance:evaluate"),
     Action.EVENTS_READ: Rule(_M, "watch workspace events", "tasks:read"),
+    Action.USAGE_READ: Rule(_P, "view what models cost", "usage:read"),
     Action.MCP_WRITE: Rule(_O, "change tool servers", "settings:write", explicit=True),
 }
 

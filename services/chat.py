@@ -35,6 +35,7 @@ from storage import (
     runs,
     settings,
     tasks,
+    usage,
 )
 from storage.chat import ChatMessage
 from storage.chat_people import Person
@@ -392,6 +393,21 @@ class ChatService:
                 pending_approvals=approvals.count_pending(tx, workspace_id),
                 receipts=receipts.head(tx, workspace_id).size,
             )
+
+        return await self.store.read(work)
+
+    async def usage(self, actor: Actor) -> Sequence[tuple[str, dict[str, int]]]:
+        """What models took today, in seven days and this month (UTC), for /usage."""
+        require(actor, Action.USAGE_READ)
+        today = self.now().date()
+        spans = {"today": today, "week": today - timedelta(days=6), "month": today.replace(day=1)}
+
+        def work(tx: Tx) -> Sequence[tuple[str, dict[str, int]]]:
+            until = today.isoformat()
+            return [
+                (name, usage.total(tx, actor.in_workspace, since=since.isoformat(), until=until))
+                for name, since in spans.items()
+            ]
 
         return await self.store.read(work)
 

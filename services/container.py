@@ -29,6 +29,7 @@ from services.secrets import SecretService
 from services.tasks import TaskService
 from services.tenants import TenantService
 from services.toolbox import Toolbox
+from services.usage import UsageService
 from services.workspaces import WorkspaceService
 from storage.database import Store
 from storage.engine import JobEngine
@@ -53,6 +54,7 @@ class Services:
     tenants: TenantService
     tasks: TaskService
     runs: RunService
+    usage: UsageService
     approvals: ApprovalService
     gateway: ApprovalGateway
     decision_point: DecisionPoint

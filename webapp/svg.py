@@ -1,5 +1,6 @@
 """The graph of a task's proofs as a picture: one row a receipt, lines from what led to it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from markupsafe import Markup, escape
@@ -11,6 +12,7 @@ WIDTH = 340
 LANE = 18
 TEXT = 96
 SHOWN = 60
+BARS = 90
 # the further down the chain a receipt stands, the further in it is drawn
 _LANES = {"request": 1, "decision": 1, "resolution": 2, "outcome": 3}
 _TONES = {"ALLOW": "good", "DENY": "bad"}
@@ -42,6 +44,24 @@ def proof_graph_svg(graph: dict[str, Any], t: Texts) -> Markup:
     height = ROW * len(nodes)
     return Markup('<svg class="graph" role="group" aria-label="{}" viewBox="0 0 {} {}">{}</svg>').format(
         t("app-proof-graph"), WIDTH, height, Markup().join(parts)
+    )
+
+
+def day_bars_svg(values: Sequence[int]) -> Markup:
+    """One bar for each value, oldest first, as high as its part of the highest. The figures are for a table beside."""
+    highest = max(values, default=0) or 1
+    wide = WIDTH / max(len(values), 1)
+    bars = [
+        Markup('<rect x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}" rx="1.5"/>').format(
+            n * wide + wide * 0.1, BARS - tall, wide * 0.8, tall
+        )
+        for n, value in enumerate(values)
+        # a day that took anything is seen
+        if (tall := max(BARS * value / highest, 2.0 if value else 0.0))
+    ]
+    line = Markup('<path d="M0 {}h{}"/>').format(BARS + 1, WIDTH)
+    return Markup('<svg class="bars" aria-hidden="true" viewBox="0 0 {} {}">{}{}</svg>').format(
+        WIDTH, BARS + 2, Markup().join(bars), line
     )
 
 

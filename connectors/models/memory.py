@@ -11,6 +11,8 @@ VERSION = 1
 # The newest exchanges stay as they were; a model works on what it just read.
 KEPT_WHOLE = 4
 SHORT = 300
+# a text that was cut is so much longer for saying so; it is not cut again
+CUT_NOTE = 100
 MAX_DIGEST = 200
 
 Message = dict[str, Any]
@@ -79,12 +81,13 @@ class Memory:
     def compact(self, budget: int) -> None:
         """Bring the conversation below `budget` characters: first shorten old results, then forget old exchanges.
 
-        What stays of a forgotten exchange is one line per call in `digest`. The newest exchanges are never touched.
+        What stays of a forgotten exchange is one line per call in `digest`. The newest exchanges stay as they are
+        unless they alone are too much; then their results are cut to an equal share.
         """
         if size(self.messages) <= budget:
             return
         for message in self.messages[: -2 * KEPT_WHOLE]:
-            _shorten(message)
+            _shorten(message, SHORT)
         total = size(self.messages)
         while total > budget and len(self.messages) > 2 * KEPT_WHOLE:
             gone = [self.messages.pop(0)]
@@ -93,6 +96,10 @@ class Memory:
                 gone.append(self.messages.pop(0))
             self.digest += _digest(gone)
             total -= size(gone)
+        if total > budget:
+            parts = sum(len(message.get("parts", ())) for message in self.messages)
+            for message in self.messages:
+                _shorten(message, max(SHORT, budget // (2 * parts)))
         if len(self.digest) > MAX_DIGEST:
             dropped = len(self.digest) - MAX_DIGEST + 1
             self.digest = [f"({dropped} earlier steps are not listed)", *self.digest[dropped:]]
@@ -119,25 +126,26 @@ def size(messages: list[Message]) -> int:
     return sum(len(json.dumps(message.get("parts", []), ensure_ascii=False)) for message in messages)
 
 
-def _shorten(message: Message) -> None:
+def _shorten(message: Message, kept: int) -> None:
+    """Cut every result and argument of a message to about `kept` characters."""
     for part in message.get("parts", []):
         if part.get("part_kind") == "thinking":
             continue
         for name in ("content", "args"):
             value = part.get(name)
-            if isinstance(value, str) and len(value) > SHORT and part.get("part_kind") != "tool-call":
-                part[name] = _cut(value)
-            elif name == "args" and value is not None and len(json.dumps(value)) > SHORT:
-                part[name] = {"shortened": str(value)[:SHORT]}
+            if isinstance(value, str) and len(value) > kept + CUT_NOTE and part.get("part_kind") != "tool-call":
+                part[name] = _cut(value, kept)
+            elif name == "args" and value is not None and len(json.dumps(value)) > kept + CUT_NOTE:
+                part[name] = {"shortened": str(value)[:kept]}
 
 
-def _cut(text: str) -> str:
+def _cut(text: str, length: int) -> str:
     """The beginning of the text; a data frame that was open there is closed again."""
-    kept = text[:SHORT]
+    kept = text[:length]
     opened = _OPEN_FRAME.findall(kept)
     if opened and f"</data-{opened[-1]}>" not in kept:
         kept += f"\n</data-{opened[-1]}>"
-    return f"{kept}\n[{len(text) - SHORT} characters were taken out]"
+    return f"{kept}\n[{len(text) - length} characters were taken out]"
 
 
 def _digest(messages: list[Message]) -> list[str]:

@@ -143,7 +143,11 @@ class ModelPlanner:
     async def _answer_of_chain(
         self, request: PlanRequest, memory: Memory, tools: Mapping[str, WireTool]
     ) -> tuple[Reply, Usage]:
-        """Of the first model that answers. The error of the whole chain is the most hopeful one of its models."""
+        """Of the first model that answers. The error of the whole chain is the most hopeful one of its models.
+
+        A key that is not accepted ends it: that is to be mended by a person, not worked around with a model that
+        somebody else may pay for.
+        """
         errors: list[OutsideError] = []
         for choice in self._chain:
             try:
@@ -160,6 +164,8 @@ class ModelPlanner:
                 return found
             except OutsideError as error:
                 errors.append(error)
+                if error.code == "model_auth":
+                    break
         hopeful = [error for error in errors if error.retryable]
         if not hopeful:
             raise errors[0]

@@ -5,7 +5,7 @@ Heavy (pydantic-ai and the SDKs cost two seconds of CPU): imported by `provider.
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import httpx2
@@ -36,18 +36,54 @@ from domain.outside import OutsideError
 from domain.untrusted import clean_and_cap
 
 CONNECT_SECONDS = 10.0
+MAX_ANSWER = 4_000_000
 
 
 def open_client() -> httpx2.AsyncClient:
     """For providers the installation itself names."""
-    return httpx2.AsyncClient(timeout=httpx2.Timeout(60.0, connect=CONNECT_SECONDS))
+    return httpx2.AsyncClient(timeout=httpx2.Timeout(60.0, connect=CONNECT_SECONDS), event_hooks=_HOOKS)
 
 
 def open_guarded_client(guard: Guard) -> httpx2.AsyncClient:
     """For addresses a workspace names: only public ones, connected to as they were checked."""
     return httpx2.AsyncClient(
-        transport=_Pinned(guard), trust_env=False, timeout=httpx2.Timeout(60.0, connect=CONNECT_SECONDS)
+        transport=_Pinned(guard),
+        trust_env=False,
+        timeout=httpx2.Timeout(60.0, connect=CONNECT_SECONDS),
+        event_hooks=_HOOKS,
     )
+
+
+async def _plain(request: httpx2.Request) -> None:
+    """A packed answer could unfold to any size: none is asked for, and none is taken."""
+    request.headers["accept-encoding"] = "identity"
+
+
+async def _bounded(response: httpx2.Response) -> None:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise OutsideError("the model's answer came packed, which was not asked for", code="model_bad_answer")
+    response.stream = _Bounded(response.stream)
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """A body that ends with an error where it passes the size no answer has."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._inner:
+            size += len(chunk)
+            if size > MAX_ANSWER:
+                raise OutsideError(f"the model's answer is larger than {MAX_ANSWER} bytes", code="model_bad_answer")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+_HOOKS: Any = {"request": [_plain], "response": [_bounded]}
 
 
 class _Pinned(httpx2.AsyncBaseTransport):

@@ -15,6 +15,7 @@ cmd-approvals = what waits for your decision
 cmd-grants = standing permissions, with revoke
 cmd-status = the workspace at a glance
 cmd-operators = who does the work
+cmd-usage = what models cost
 cmd-mode = the phase the workspace works in
 cmd-policy = what operators may do, and change it
 cmd-kill = stop everything: no tool may run
@@ -78,6 +79,12 @@ status-approvals = Approvals waiting: { $count }
 status-receipts = Receipts in the log: { $count }
 status-kill-on = 🛑 The kill switch is ON: no tool may run. /unkill ends it.
 status-kill-off = Kill switch: off
+
+usage-title = Models
+usage-today = Today
+usage-week = Seven days
+usage-month = This month
+usage-sum = { $calls } calls, { $tokens } tokens
 
 mode-now = The workspace is in mode { $mode }. Choose another:
 mode-set = Mode: { $mode }.

@@ -336,6 +336,25 @@ app-budget-month = Models a month
 app-budget-emergency = Emergency stop
 app-budget-emergency-hint = Above this in a day everything is refused.
 app-empty-none = Empty: no limit
+
+app-usage = Usage
+app-usage-span = Days shown
+app-usage-days = { $days } days
+app-usage-sum = { $calls } calls, { $tokens } tokens
+app-usage-guess = { $amount } of it is a guess: the price of a model is not known, or its provider did not report tokens.
+app-usage-by-day = Day by day
+app-usage-day = Day
+app-usage-calls = Calls
+app-usage-tokens = Tokens
+app-usage-cost = Cost
+app-usage-by-model = By model
+app-usage-by-operator = By operator
+app-usage-by-task = By task
+app-usage-task-gone = A deleted task
+app-usage-no-operator = No operator
+app-usage-none = No model was asked in these days.
+app-task-spent = Models took { $amount } for this task: { $calls } calls, { $tokens } tokens
+
 app-model = Model
 app-model-hint = Plans the steps of a task. Without a key for it, tasks need written steps.
 app-provider = Provider

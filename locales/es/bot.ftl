@@ -15,6 +15,7 @@ cmd-approvals = lo que espera tu decisión
 cmd-grants = permisos permanentes, con revocación
 cmd-status = el espacio de un vistazo
 cmd-operators = quién hace el trabajo
+cmd-usage = lo que cuestan los modelos
 cmd-mode = el modo en que trabaja el espacio
 cmd-policy = qué pueden hacer los operadores, y cambiarlo
 cmd-kill = parar todo: ninguna herramienta funciona
@@ -78,6 +79,12 @@ status-approvals = Esperan aprobación: { $count }
 status-receipts = Recibos en el registro: { $count }
 status-kill-on = 🛑 La parada está ACTIVA: ninguna herramienta funciona. /unkill la levanta.
 status-kill-off = Parada: inactiva
+
+usage-title = Modelos
+usage-today = Hoy
+usage-week = Siete días
+usage-month = Este mes
+usage-sum = llamadas: { $calls }, tokens: { $tokens }
 
 mode-now = El espacio está en modo { $mode }. Elige otro:
 mode-set = Modo: { $mode }.

@@ -336,6 +336,25 @@ app-budget-month = Modelos al mes
 app-budget-emergency = Parada de emergencia
 app-budget-emergency-hint = Por encima de esto en un día se rechaza todo.
 app-empty-none = Vacío: sin límite
+
+app-usage = Consumo
+app-usage-span = Días mostrados
+app-usage-days = { $days } días
+app-usage-sum = llamadas: { $calls }, tokens: { $tokens }
+app-usage-guess = { $amount } de ello es una estimación: no se conoce el precio de un modelo o su proveedor no informó de los tokens.
+app-usage-by-day = Día a día
+app-usage-day = Día
+app-usage-calls = Llamadas
+app-usage-tokens = Tokens
+app-usage-cost = Coste
+app-usage-by-model = Por modelo
+app-usage-by-operator = Por operador
+app-usage-by-task = Por tarea
+app-usage-task-gone = Una tarea eliminada
+app-usage-no-operator = Sin operador
+app-usage-none = En estos días no se preguntó a ningún modelo.
+app-task-spent = Los modelos costaron { $amount } en esta tarea; llamadas: { $calls }, tokens: { $tokens }
+
 app-model = Modelo
 app-model-hint = Planea los pasos de una tarea. Sin clave para él, las tareas necesitan pasos escritos.
 app-provider = Proveedor

@@ -15,6 +15,7 @@ cmd-approvals = o que aguarda a sua decisão
 cmd-grants = permissões permanentes, com revogação
 cmd-status = o espaço de relance
 cmd-operators = quem faz o trabalho
+cmd-usage = o que os modelos custam
 cmd-mode = o modo em que o espaço trabalha
 cmd-policy = o que os operadores podem fazer, e mudar
 cmd-kill = parar tudo: nenhuma ferramenta funciona
@@ -78,6 +79,12 @@ status-approvals = Aguardam aprovação: { $count }
 status-receipts = Recibos no registro: { $count }
 status-kill-on = 🛑 A parada está ATIVA: nenhuma ferramenta funciona. /unkill a encerra.
 status-kill-off = Parada: inativa
+
+usage-title = Modelos
+usage-today = Hoje
+usage-week = Sete dias
+usage-month = Este mês
+usage-sum = chamadas: { $calls }, tokens: { $tokens }
 
 mode-now = O espaço está no modo { $mode }. Escolha outro:
 mode-set = Modo: { $mode }.

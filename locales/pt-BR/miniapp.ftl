@@ -336,6 +336,25 @@ app-budget-month = Modelos por mês
 app-budget-emergency = Parada de emergência
 app-budget-emergency-hint = Acima disto em um dia tudo é recusado.
 app-empty-none = Vazio: sem limite
+
+app-usage = Consumo
+app-usage-span = Dias mostrados
+app-usage-days = { $days } dias
+app-usage-sum = chamadas: { $calls }, tokens: { $tokens }
+app-usage-guess = { $amount } disso é uma estimativa: o preço de um modelo não é conhecido, ou o provedor não informou os tokens.
+app-usage-by-day = Dia a dia
+app-usage-day = Dia
+app-usage-calls = Chamadas
+app-usage-tokens = Tokens
+app-usage-cost = Custo
+app-usage-by-model = Por modelo
+app-usage-by-operator = Por operador
+app-usage-by-task = Por tarefa
+app-usage-task-gone = Uma tarefa apagada
+app-usage-no-operator = Sem operador
+app-usage-none = Nenhum modelo foi consultado nestes dias.
+app-task-spent = Os modelos custaram { $amount } nesta tarefa; chamadas: { $calls }, tokens: { $tokens }
+
 app-model = Modelo
 app-model-hint = Planeja os passos de uma tarefa. Sem uma chave para ele, as tarefas precisam de passos escritos.
 app-provider = Provedor

@@ -15,6 +15,7 @@ cmd-approvals = что ждёт вашего решения
 cmd-grants = постоянные разрешения и их отзыв
 cmd-status = пространство одним взглядом
 cmd-operators = кто делает работу
+cmd-usage = сколько стоят модели
 cmd-mode = режим, в котором работает пространство
 cmd-policy = что можно операторам, и как это изменить
 cmd-kill = остановить всё: инструменты не работают
@@ -79,6 +80,12 @@ status-approvals = Ждут решения: { $count }
 status-receipts = Квитанций в журнале: { $count }
 status-kill-on = 🛑 Остановка включена: инструменты не работают. /unkill её снимет.
 status-kill-off = Остановка: выключена
+
+usage-title = Модели
+usage-today = Сегодня
+usage-week = Семь дней
+usage-month = Этот месяц
+usage-sum = запросов: { $calls }, токенов: { $tokens }
 
 mode-now = Режим пространства: { $mode }. Выберите другой:
 mode-set = Режим: { $mode }.

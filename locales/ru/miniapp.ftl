@@ -344,6 +344,25 @@ app-budget-month = На модели в месяц
 app-budget-emergency = Аварийная остановка
 app-budget-emergency-hint = Если за день выйдет больше, отказ получит всё.
 app-empty-none = Пусто: без предела
+
+app-usage = Расход
+app-usage-span = Показанные дни
+app-usage-days = { $days } дней
+app-usage-sum = запросов: { $calls }, токенов: { $tokens }
+app-usage-guess = Из этого { $amount } — оценка: цена модели неизвестна или провайдер не сообщил о токенах.
+app-usage-by-day = По дням
+app-usage-day = День
+app-usage-calls = Запросы
+app-usage-tokens = Токены
+app-usage-cost = Стоимость
+app-usage-by-model = По моделям
+app-usage-by-operator = По операторам
+app-usage-by-task = По задачам
+app-usage-task-gone = Удалённая задача
+app-usage-no-operator = Без оператора
+app-usage-none = За эти дни модели не спрашивали.
+app-task-spent = На эту задачу модели взяли { $amount }; запросов: { $calls }, токенов: { $tokens }
+
 app-model = Модель
 app-model-hint = Планирует шаги задачи. Без ключа к ней шаги нужно писать самим.
 app-provider = Поставщик

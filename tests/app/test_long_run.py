@@ -190,6 +190,11 @@ def check_costs(person: Person, world: World, task_id: str, ended: dict[str, Any
         tokens_out,
         f"{sum(micros) / 1e6:.6f}",
     )
+    for group in ("day", "model", "operator", "task"):
+        total = person.get(f"/api/usage?groupBy={group}")["total"]
+        assert (total["tokensIn"], total["tokensOut"], total["calls"]) == (tokens_in, tokens_out, STEPS)
+        assert (total["costMicros"], total["guessedUsd"]) == (sum(micros), "0.000000")
+    assert person.get(f"/api/usage?taskId={task_id}")["total"]["costMicros"] == sum(micros)
     assert [s["costUsd"] for s in steps] == [f"{cost / 1e6:.6f}" for cost in micros]
 
 

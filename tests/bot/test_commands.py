@@ -11,7 +11,7 @@ from bot.deps import EXAMPLE
 from bot.dispatcher import ROUTERS
 from bot.workspace import _until
 from domain.actor import Role
-from domain.ports import ToolCall
+from domain.ports import PlanAnswer, ToolCall, Usage
 from storage import outbox, settings
 from tests.bot.kit import BotKit
 from tests.kit import Script
@@ -119,6 +119,22 @@ async def test_mode_kill_switch_language_and_away_are_really_set(bot: BotKit):
         await tg.message("С возвращением")
     stored = await bot.kit.store.read(lambda tx: settings.get(tx, workspace))
     assert stored.policy["killSwitch"] is False
+
+
+async def test_usage_says_what_models_took(bot: BotKit):
+    tg = bot.telegram
+    spent = Usage(model="m", tokens_in=1000, tokens_out=200, cost_micros=12_300, calls=1)
+    bot.kit.scripts["Think"] = Script([PlanAnswer(finished="thought", usage=spent)])
+    await bot.kit.person(Role.MEMBER, telegram_id=8)
+    async with bot.running():
+        tg.say("Think")
+        await tg.message("thought")
+        tg.say("/usage")
+        shown = (await tg.message("Models"))["text"]
+        assert [line.count("$0.0123") for line in shown.splitlines()] == [0, 1, 1, 1]
+        assert "1 calls, 1,200 tokens" in shown.replace("\u2068", "").replace("\u2069", "")
+        tg.say("/usage", by=8)
+        await tg.message("view what models cost takes partner", chat=8)
 
 
 async def test_a_member_may_look_but_not_throw_the_switch(bot: BotKit):

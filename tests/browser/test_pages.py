@@ -23,6 +23,7 @@ PAGES = {
     "more": "More",
     "policy": "Policy",
     "budgets": "Budgets",
+    "usage": "Usage",
     "model": "Model",
     "members": "Members",
     "keys": "API keys",

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gzip
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -9,12 +10,16 @@ from typing import Any
 
 from aiohttp import web
 
+JSON = "application/json"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Turn:
     """One answer. `calls` are (tool name on the wire, arguments as object or raw text).
 
-    `fault`: `cut` breaks the connection inside the body, `drop` before it, `hang` never answers, `garbage` is no JSON.
+    `fault`: `cut` breaks the connection inside the body, `drop` before it, `hang` never answers, `garbage` is no JSON,
+    `plain` is the answer under a content type that is none of JSON, `trickle` sends a byte now and then, `huge` never
+    stops, `packed` is gzip.
     `usage` None leaves the tokens out.
     """
 
@@ -47,6 +52,7 @@ class ScriptedModel:
     requests: list[dict[str, Any]] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     call_number: int = 0
+    sent: int = 0
 
     def said(self, index: int = -1) -> str:
         """Everything a request said, as one text."""
@@ -86,7 +92,23 @@ class ScriptedModel:
             assert request.transport is not None
             request.transport.close()
             return response
-        return web.Response(body=data, content_type="application/json", headers=turn.headers)
+        if turn.fault in ("trickle", "huge"):
+            return await self._drip(request, b" " if turn.fault == "trickle" else b" " * 1_000_000, turn.fault)
+        if turn.fault == "packed":
+            return web.Response(body=gzip.compress(data), headers={"Content-Encoding": "gzip"}, content_type=JSON)
+        return web.Response(
+            body=data, content_type="text/plain" if turn.fault == "plain" else JSON, headers=turn.headers
+        )
+
+    async def _drip(self, request: web.Request, piece: bytes, fault: str) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": JSON})
+        await response.prepare(request)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(200):
+                await response.write(piece)
+                self.sent += len(piece)
+                await asyncio.sleep(0.05 if fault == "trickle" else 0)
+        return response
 
     def _completion(self, body: dict[str, Any], turn: Turn) -> dict[str, Any]:
         message: dict[str, Any] = {"role": "assistant", "content": turn.text}

@@ -1,6 +1,6 @@
 """The parts of the Mini App by name: each takes services, actor, the rest of the path and the query."""
 
-from webapp.parts import governance, knowledge, operators, settings, tasks, tool_servers
+from webapp.parts import governance, knowledge, operators, settings, tasks, tool_servers, usage
 from webapp.parts.common import Builder
 
 PARTS: dict[str, Builder] = {
@@ -29,6 +29,7 @@ PARTS: dict[str, Builder] = {
     "workspace": settings.workspace,
     "person": settings.person,
     "language": settings.language,
+    "usage": usage.usage,
     "operators": operators.operators,
     "operator": operators.operator,
     "tool-servers": tool_servers.tool_servers,

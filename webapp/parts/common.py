@@ -55,8 +55,16 @@ def filters() -> dict[str, Callable[..., Any]]:
         "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
         "iso": lambda moment: iso(moment) if isinstance(moment, datetime) else "",
         "dollars": lambda micros: f"${micros / 1e6:.2f}",
+        "price": price,
+        # narrow spaces between thousands: read alike in every language
+        "grouped": lambda number: f"{number:,}".replace(",", "\u202f"),
         "plain_number": lambda value: "" if value is None else f"{value:g}",
     }
+
+
+def price(micros: int) -> str:
+    """Millionths of a US dollar as people read them: to the cent, below a dollar to the hundredth of one."""
+    return f"${micros / 1e6:.2f}" if micros >= 1_000_000 or micros == 0 else f"${micros / 1e6:.4f}"
 
 
 @dataclass(frozen=True, slots=True)

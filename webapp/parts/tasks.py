@@ -84,10 +84,12 @@ async def task(services: Services, actor: Actor, item: str, _query: Query) -> Pa
     graph = None
     if allows(actor, Action.RECEIPT_READ):
         graph = await services.receipts.proof_graph(actor, task_id)
+    spent = await services.usage.of_task(actor, task_id) if allows(actor, Action.USAGE_READ) else None
     return "task.html", {
         "task": found,
         "runs": runs,
         "graph": graph,
+        "spent": spent,
         "graph_svg": proof_graph_svg,
         "busy": found.status in ACTIVE,
         "times": [] if schedule is None or found.paused else next_times(schedule, after=utc_now()),

@@ -44,7 +44,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_task_spend_workspace_day", ["workspace_id", "day"], unique=False)
     # runs of before are entered on the day they were made
     sqlite = op.get_bind().dialect.name == "sqlite"
-    day = sa.literal_column(
+    day: sa.ColumnElement[str] = sa.literal_column(
         "substr(created_at, 1, 10)" if sqlite else "to_char(created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD')"
     )
     key = ("workspace_id", "task_id", "model")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 from collections.abc import AsyncIterator
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from connectors.http import Guard
 from connectors.models.choice import ModelChoice
 from connectors.models.clients import Clients
 from connectors.models.offline import OfflinePlanner, PlaybooksFirst
+from connectors.models.prices import PerMillion
 from connectors.models.provider import ModelOptions, ModelPlanner
 from domain.outside import OutsideError
-from domain.ports import PlanAnswer, PlanRequest, Usage
+from domain.ports import OVER_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, Usage
 from tests.connectors.models.some_tools import TOOLS, tool
 from tests.connectors.openai_server import Script, ScriptedModel, Turn, call, scripted_model
 
@@ -254,6 +256,11 @@ async def test_names_of_any_length_and_letters() -> None:
         (Turn(fault="drop"), "model_unreachable", True, None),
         (Turn(fault="hang"), "model_timeout", True, None),
         (Turn(fault="garbage"), "model_bad_answer", True, None),
+        (Turn(fault="trickle"), "model_timeout", True, None),
+        (Turn(fault="huge"), "model_bad_answer", False, None),
+        (Turn(text="x", fault="packed"), "model_bad_answer", False, None),
+        (Turn(status=403, error="no"), "model_auth", False, None),
+        (Turn(status=529), "model_unavailable", True, None),
     ],
 )  # fmt: skip
 async def test_failures(turn: Turn, code: str, retryable: bool, retry_after: float | None) -> None:
@@ -262,6 +269,14 @@ async def test_failures(turn: Turn, code: str, retryable: bool, retry_after: flo
     assert (error.code, error.retryable, error.retry_after) == (code, retryable, retry_after)
     assert "sk-secret-key" not in str(error)
     assert len(server.requests) == 1
+    # of an answer without end only so much is read
+    assert server.sent < 100_000_000
+
+
+async def test_what_the_content_type_says_does_not_matter_where_the_answer_is_whole() -> None:
+    async with planning([Turn(calls=[("http__get", {"url": "u"})], fault="plain")]) as (planner, _):
+        answer = await planner.next(request())
+    assert answer.call is not None
 
 
 async def test_nobody_there() -> None:
@@ -273,22 +288,39 @@ async def test_nobody_there() -> None:
     assert (error.code, error.retryable, error.sent) == ("model_unreachable", True, False)
 
 
-async def test_the_chain_falls_back() -> None:
+@pytest.mark.parametrize("turn", [Turn(status=429), Turn(status=503), Turn(status=404), Turn(fault="drop")])
+async def test_the_chain_falls_back_in_its_order(turn: Turn) -> None:
     clients = Clients(Guard())
     async with (
-        scripted_model([Turn(status=401), Turn(status=429)]) as first,
-        scripted_model([call("finish", summary="x")]) as second,
+        scripted_model([turn]) as first,
+        scripted_model([turn, call("finish", summary="x")]) as second,
+        scripted_model([call("http__get", url="u")]) as third,
     ):
-        planner = ModelPlanner([choice(first), choice(second, model="gpt-4o")], clients=clients)
+        chain = [choice(first), choice(second, model="gpt-4o", api_key="k2"), choice(third, model="gpt-4.1")]
+        planner = ModelPlanner(chain, clients=clients)
         answer = await planner.next(request())
-        assert answer.usage.model == "openai:gpt-4o"
+        assert answer.usage.model == "openai:gpt-4.1"
+        assert [len(server.requests) for server in (first, second, third)] == [1, 1, 1]
+        assert [s.requests[0]["model"] for s in (first, second, third)] == ["gpt-4o-mini", "gpt-4o", "gpt-4.1"]
+        assert second.headers[0]["authorization"] == "Bearer k2"
         await clients.aclose()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_key_that_is_not_accepted_is_not_worked_around(status: int) -> None:
+    """The next model of the chain may be paid by somebody else."""
+    clients = Clients(Guard())
+    async with scripted_model([Turn(status=status)]) as first, scripted_model([call("finish", summary="x")]) as second:
+        error = await outside(ModelPlanner([choice(first), choice(second)], clients=clients))
+        await clients.aclose()
+        assert second.requests == []
+    assert (error.code, error.retryable) == ("model_auth", False)
 
 
 async def test_the_most_hopeful_error_of_the_chain_is_told() -> None:
     clients = Clients(Guard())
     async with (
-        scripted_model([Turn(status=401)]) as first,
+        scripted_model([Turn(status=404)]) as first,
         scripted_model([Turn(status=429, headers={"Retry-After": "9"})]) as second,
     ):
         error = await outside(ModelPlanner([choice(first), choice(second)], clients=clients))
@@ -359,6 +391,52 @@ async def test_tokens_that_were_not_reported_are_estimated() -> None:
     assert usage.guessed_micros == usage.cost_micros
     assert 300 < usage.tokens_in < 3000
     assert usage.cost_micros > 0
+
+
+async def test_nothing_is_expected_to_cost_where_no_model_will_be_asked() -> None:
+    script = [Turn(calls=[("http__get", {"url": "a"}), ("http__get", {"url": "b"})]), call("finish", summary="x")]
+    async with planning(script) as (planner, _):
+        one = await planner.next(request())
+        # the call in hand has no result yet; the second call of the answer comes next; after a refusal a model is asked
+        assert planner.estimate(request(one.history)) == Usage()
+        assert planner.estimate(request(one.history, done("A"))) == Usage()
+        refused = {"ok": False, "state": "denied", "error": "no", "output": None, "tool": "http.get"}
+        assert planner.estimate(request(one.history, refused)).cost_micros > 0
+        assert planner.estimate(request({"kind": "nonsense"})) == Usage()
+
+
+async def test_the_dearest_model_of_the_chain_is_expected() -> None:
+    async with planning([]) as (planner, server):
+        cheap = planner.estimate(request()).cost_micros
+        clients = Clients(Guard())
+        both = ModelPlanner([choice(server), choice(server, model="gpt-4o")], clients=clients)
+        assert both.estimate(request()).model == "openai:gpt-4o"
+        assert both.estimate(request()).cost_micros > cheap
+        unknown = ModelOptions(unknown_price=PerMillion(Decimal(100), Decimal(200)))
+        nobody = choice(server, provider="my-gateway", model="nobody-knows")
+        dear = ModelPlanner([nobody], clients=clients, options=unknown).estimate(request())
+        assert dear.cost_micros == dear.tokens_in * 100 + dear.tokens_out * 200
+
+
+async def test_an_answer_is_corrected_only_within_the_allowance() -> None:
+    bad = Turn(calls=[("http__get", '{"url": ')])
+    async with planning([bad, call("http__get", url="good")]) as (planner, server):
+        once = planner.estimate(request()).cost_micros
+        answer = await planner.next(request(allowance=once))
+        assert (answer.blocked_code, len(server.requests)) == (OVER_BUDGET, 1)
+        assert "No budget is left to have it corrected" in str(answer.blocked)
+        assert (answer.usage.calls, answer.usage.tokens_in) == (1, 100)
+    async with planning([bad, call("http__get", url="good")]) as (planner, server):
+        answer = await planner.next(request(allowance=2 * once))
+        assert (answer.call is not None, answer.usage.calls, len(server.requests)) == (True, 2, 2)
+
+
+async def test_what_an_answer_of_no_use_cost_is_told_when_nobody_answers_after_it() -> None:
+    async with planning([Turn(text="Let me think", usage=(500, 50)), Turn(status=503)]) as (planner, _):
+        error = await outside(planner)
+    assert isinstance(error, PaidForNothing)
+    assert (error.code, error.retryable) == ("model_unavailable", True)
+    assert (error.usage.tokens_in, error.usage.tokens_out, error.usage.calls) == (500, 50, 1)
 
 
 async def test_the_estimate_lies_above_the_real_price() -> None:

@@ -1,0 +1,57 @@
+"""What models took, as the Mini App shows it."""
+
+from datetime import timedelta
+from xml.etree import ElementTree as ET
+
+from domain.clock import utc_now
+from storage import runs
+from tests.webapp.conftest import House
+from webapp.parts.common import price
+from webapp.svg import day_bars_svg
+
+SPENT = {"tokens_in": 1_000, "tokens_out": 234, "cost_micros": 12_300, "guessed_micros": 300, "calls": 2}
+
+
+async def test_a_bar_and_a_line_for_each_day_and_what_it_went_for(house: House) -> None:
+    ada = await house.reader("ada@example.com")
+    assert "No model was asked in these days." in (await ada.part("usage"))[1]
+    _, task = await ada.send("POST", "/api/tasks", {"title": "<b>Read</b>"})
+    today = utc_now().date()
+    for days in (0, 3, 40):
+        await house.services.store.write(
+            lambda tx, days=days: runs.add_spend(
+                tx,
+                workspace_id=ada.workspace,
+                day=(today - timedelta(days=days)).isoformat(),
+                operator_id=None,
+                task_id=task["id"],  # type: ignore[index]
+                model="openai:gpt-4o-mini",
+                spent=SPENT,
+            )
+        )
+    status, text = await ada.part("usage")
+    assert status == 200
+    for said in ("$0.0246", "$0.0006 of it is a guess", "openai:gpt-4o-mini", "&lt;b&gt;Read&lt;/b&gt;", "No operator"):
+        assert said in text, said
+    assert text.count("<rect") == 2
+    assert text.count('<th scope="row">') == 2
+    assert (await ada.part("usage?days=90"))[1].count("<rect") == 3
+    # a filter nobody offers is the usual one
+    assert (await ada.part("usage?days=1000"))[1].count("<rect") == 2
+    _, page = await ada.part(f"task/{task['id']}")  # type: ignore[index]
+    assert "Models took $0.0369 for this task: 6 calls, 3,702 tokens" in page
+    assert "#/usage" in (await ada.part("more"))[1]
+
+
+def test_bars_are_as_high_as_their_part() -> None:
+    svg = ET.fromstring(day_bars_svg([0, 50, 100, 1]))
+    bars = [(float(r.get("x", "")), float(r.get("height", ""))) for r in svg.iter("rect")]
+    assert [round(tall) for _, tall in bars] == [45, 90, 2]
+    assert [x for x, _ in bars] == sorted(x for x, _ in bars)
+    assert ET.fromstring(day_bars_svg([])).get("aria-hidden") == "true"
+
+
+def test_prices_are_shown_as_people_read_them() -> None:
+    assert [price(m) for m in (0, 1, 12_300, 999_999, 1_000_000, 12_345_678)] == [
+        "$0.00", "$0.0000", "$0.0123", "$1.0000", "$1.00", "$12.35",
+    ]  # fmt: skip
