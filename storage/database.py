@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -45,51 +45,64 @@ class Prepared:
 
     def __init__(self, statement: Any) -> None:
         self._statement = statement
-        self._compiled: dict[str, tuple[str, tuple[str, ...], dict[str, Any], bool]] = {}
+        self._compiled: dict[str, _Compiled] = {}
 
     def rows(self, tx: "Tx", **params: Any) -> list[Any]:
         """The rows of a select, each value as its column type has it."""
         found = self(tx, **params).fetchall()
-        processors = self._compiled[tx.connection.dialect.name][2]["results"]
-        if not processors:
+        results = self._compiled[tx.connection.dialect.name].results
+        if not results:
             return list(found)
         rows: list[Any] = []
         for raw in found:
             row = list(raw)
-            for index, process in processors:
+            for index, process in results:
                 row[index] = process(row[index])
             rows.append(row)
         return rows
 
-    def _for(self, dialect: sa.Dialect) -> tuple[str, tuple[str, ...], dict[str, Any], bool]:
-        found = self._compiled.get(dialect.name)
-        if found is None:
-            compiled = self._statement.compile(dialect=dialect)
-            processors = {k: v for k, v in compiled._bind_processors.items() if v is not None}  # noqa: SLF001
-            positional = tuple(compiled.positiontup or ())
-            defaults = {k: v for k, v in compiled.params.items() if v is not None}
-            results = [
-                (index, process)
-                for index, column in enumerate(getattr(compiled, "_result_columns", ()))
-                if (process := column.type._cached_result_processor(dialect, None)) is not None  # noqa: SLF001
-            ]
-            extra = {"processors": processors, "defaults": defaults, "results": results}
-            found = (str(compiled), positional, extra, bool(positional))
-            self._compiled[dialect.name] = found
-        return found
-
     def __call__(self, tx: "Tx", **params: Any) -> Any:
-        sql, positional, extra, is_positional = self._for(tx.connection.dialect)
-        processors = extra["processors"]
-        values = {**extra["defaults"], **params} if extra["defaults"] else params
-        if processors:
-            values = {k: (processors[k](v) if k in processors else v) for k, v in values.items()}
+        dialect = tx.connection.dialect
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _Compiled.of(self._statement, dialect)
+        values: Any = {**compiled.defaults, **params} if compiled.defaults else params
+        for name, process in compiled.processors:
+            values[name] = process(values[name])
+        if compiled.positional is not None:
+            values = [values[name] for name in compiled.positional]
         cursor = tx.cursor
         try:
-            cursor.execute(sql, tuple(values[k] for k in positional) if is_positional else values)
+            cursor.execute(compiled.sql, values)
         except Exception as error:
             raise tx.wrap(error) from error
         return cursor
+
+
+@dataclass(frozen=True, slots=True)
+class _Compiled:
+    """A statement of one dialect. `positional` is None where parameters are passed by name."""
+
+    sql: str
+    positional: Sequence[str] | None
+    defaults: dict[str, Any]
+    processors: Sequence[tuple[str, Callable[[Any], Any]]]
+    results: Sequence[tuple[int, Callable[[Any], Any]]]
+
+    @classmethod
+    def of(cls, statement: Any, dialect: sa.Dialect) -> "_Compiled":
+        compiled = statement.compile(dialect=dialect)
+        return cls(
+            sql=str(compiled),
+            positional=tuple(compiled.positiontup) if compiled.positiontup else None,
+            defaults={k: v for k, v in compiled.params.items() if v is not None},
+            processors=[(k, v) for k, v in compiled._bind_processors.items() if v is not None],  # noqa: SLF001
+            results=[
+                (index, process)
+                for index, column in enumerate(getattr(compiled, "_result_columns", ()))
+                if (process := column.type._cached_result_processor(dialect, None)) is not None  # noqa: SLF001
+            ],
+        )
 
 
 class PreparedUpdate:
