@@ -7,8 +7,8 @@ from domain.approvals import Approval
 from domain.audit import AuditEntry
 from domain.clock import iso
 from domain.governance import Decision
-from domain.policy.decide import Finding
 from domain.mcp import McpServer, OfferedTool
+from domain.policy.decide import Finding
 from domain.runs import Run, Step
 from domain.schedules import Schedule, next_times
 from domain.tasks import Task

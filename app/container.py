@@ -37,8 +37,8 @@ from services.callbacks import Callbacks
 from services.chat import ChatService
 from services.container import Services
 from services.daily import DailyWord
-from services.delegation import Delegate
 from services.decision_point import DecisionPoint
+from services.delegation import Delegate
 from services.delivery import Delivery
 from services.email_login import EmailLogin
 from services.governor import Governor
