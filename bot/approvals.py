@@ -72,6 +72,7 @@ async def tapped(tap: CallbackQuery, ctx: Ctx, state: FSMContext) -> None:
     except ValueError:
         await ctx.answer(ctx.t("error-old-button"), alert=True)
         return
+    await _go_to(ctx, await ctx.deps.approvals.workspace_of(wanted.approval_id))
     if wanted.verb in DECIDED:
         grant = GrantWish(minutes=GRANT_MINUTES) if wanted.verb == buttons.GRANT else None
         done = await _decide(ctx, wanted, DECIDED[wanted.verb], grant=grant)
@@ -83,6 +84,13 @@ async def tapped(tap: CallbackQuery, ctx: Ctx, state: FSMContext) -> None:
         await ctx.answer(ctx.t("answer-undone"))
     else:
         await ctx.answer(ctx.t("error-old-button"), alert=True)
+
+
+async def _go_to(ctx: Ctx, place: str | None) -> None:
+    """The person acts in the workspace the question belongs to, whichever they look at in chat; NotFound for others."""
+    if place is None:
+        raise NotFound("Approval not found")
+    ctx.actor = await ctx.deps.identity.in_workspace(ctx.who, place)
 
 
 async def _decide(
@@ -150,6 +158,7 @@ class ToCard(Filter):
 @router.message(ToCard(), ~F.text.startswith("/"))
 async def replied(message: Message, ctx: Ctx, state: FSMContext, approval_id: str, deny: bool) -> None:
     """Words in reply to a card are a wish for changes, whatever they say; to a prompt, its answer."""
+    await _go_to(ctx, await ctx.deps.approvals.workspace_of(approval_id))
     card = await ctx.deps.chat.card(approval_id)
     if card is None:
         raise NotFound("Approval not found")
@@ -183,6 +192,7 @@ async def reason(message: Message, ctx: Ctx, state: FSMContext) -> None:
     wanted = ApprovalTap(
         approval_id=str(data["approvalId"]), verb="", version=int(data["version"]), digest=str(data["digest"])
     )
+    await _go_to(ctx, await ctx.deps.approvals.workspace_of(wanted.approval_id))
     # Noted before it is used: a redelivery must find these words taken, not make a task of them.
     await state.set_data({**data, "usedBy": ctx.update_id})
     await _with_words(ctx, wanted, message.text or "", deny=bool(data["deny"]))
@@ -203,6 +213,7 @@ async def settle(tap: CallbackQuery, ctx: Ctx) -> None:
         await ctx.answer(ctx.t("error-old-button"), alert=True)
         return
     choice = CHOICES[verb]
+    await _go_to(ctx, await ctx.deps.runs.workspace_of(run_id))
     await ctx.deps.runs.settle_uncertain(ctx.who, run_id, step_id, choice, via=Via.CHAT.value)
     await ctx.answer(ctx.t(f"answer-{choice.value}"))
 

@@ -305,3 +305,25 @@ async def test_a_named_member_gets_the_card_and_decides(bot: BotKit):
         assert [a["text"] for a in tg.answers] == [named, named, "Approved. The run goes on."]
         tg.say("/approvals", by=BOB)
         await tg.message("Nothing waits for approval.", chat=BOB)
+
+
+async def test_a_card_is_answered_in_its_own_workspace_whichever_is_looked_at(bot: BotKit):
+    """Somebody in two workspaces heard that there was no such approval."""
+    tg, kit = bot.telegram, bot.kit
+    bob = await kit.person(Role.OWNER, telegram_id=BOB)
+    async with bot.running():
+        for text, button in (("One", "Approve"), ("Two", "Deny with reason")):
+            await card_of(bot, text)
+            card = await tg.message("Approval needed", chat=BOB)
+            if text == "One":
+                elsewhere = await bot.workspaces.create(bob, "Elsewhere")
+                await bot.deps.identity.switch_workspace(bob, elsewhere.id)
+            tg.tap(card, button, by=BOB)
+            if text == "Two":
+                await tg.message("Why not?", chat=BOB)
+                tg.say("not this one", by=BOB)
+            await tg.message("Approved by P owner" if text == "One" else "Note: not this one", chat=BOB)
+        tg.say("/approvals", by=BOB)
+        await tg.message("Nothing waits for approval.", chat=BOB)
+    statuses = [a.status for a in await kit.approvals.list(kit.owner)]
+    assert statuses == ["rejected", "approved"]
