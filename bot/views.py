@@ -1,5 +1,6 @@
 """What messages look like: every card and list, from values, in the reader's language."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -141,6 +142,7 @@ def _live_buttons(t: Texts, a: Approval, links: Links, *, private: bool) -> Sequ
         (
             tap(t("button-deny-reason"), buttons.approval(a, buttons.DENY_REASON)),
             tap(t("button-changes"), buttons.approval(a, buttons.CHANGES)),
+            tap(t("button-edit"), buttons.approval(a, buttons.EDIT)) if a.step_id is not None else None,
         ),
         (
             tap(t("button-grant"), buttons.approval(a, buttons.GRANT))
@@ -183,10 +185,10 @@ def late_answer(t: Texts, details: Mapping[str, Any]) -> str:
     )
 
 
-def ask_reason(t: Texts, approval: Approval, *, deny: bool) -> View:
-    """The prompt whose reply is the reason, or the changes."""
-    kind = "deny" if deny else "changes"
-    asked = view(t(f"ask-{kind}", tool=line(approval.action, 120)))
+def ask_words(t: Texts, approval: Approval, *, kind: str) -> View:
+    """The prompt whose reply is the reason, the changes, or (with what there is now) the new input as JSON."""
+    now = json.dumps(approval.action_input, ensure_ascii=False, indent=2) if kind == "edit" else ""
+    asked = view(t(f"ask-{kind}", tool=line(approval.action, 120)), Pre(clip(now, 3000)) if now else None)
     return {**asked, "force_reply": line(t(f"ask-{kind}-hint"), 64)}
 
 

@@ -10,6 +10,7 @@ error-requester_excluded = Quem pediu não pode ser um dos que aprovam.
 error-deputy_unknown = Ninguém neste espaço tem esse nome. Informe o nome de usuário: deputy @bob.
 error-deputy_self = Ninguém substitui a si mesmo.
 error-deputy_cannot = Essa pessoa não pode decidir segundo a política, então não pode substituir você.
+error-not_json = Isso não é um objeto JSON. Nada foi alterado.
 error-stale_version = A pergunta mudou nesse meio-tempo. Veja o novo cartão.
 error-stale_digest = O que foi mostrado não é o que seria executado. Veja o novo cartão.
 error-approval_decided = Isto já foi decidido.

@@ -10,6 +10,7 @@ error-requester_excluded = Кто попросил, не может быть с�
 error-deputy_unknown = Здесь никого так не зовут. Укажите имя пользователя: deputy @bob.
 error-deputy_self = Заместить самого себя нельзя.
 error-deputy_cannot = По правилам этот человек не может решать, поэтому не может и заместить вас.
+error-not_json = Это не объект JSON. Ничего не изменено.
 error-stale_version = Вопрос тем временем изменили. Смотрите новую карточку.
 error-stale_digest = Показано было не то, что выполнилось бы. Смотрите новую карточку.
 error-approval_decided = Это уже решено.

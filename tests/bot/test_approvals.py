@@ -3,10 +3,13 @@
 import asyncio
 from dataclasses import replace
 
+import sqlalchemy as sa
+
 from domain.actor import Channel, Role
 from domain.ports import ToolCall
 from services.approval_gateway import ApprovalGateway
 from services.approval_requests import Question
+from storage import tables
 from storage.vault import Vault
 from tests.bot.kit import BotKit
 from tests.kit import Script, breaks_after_sending
@@ -327,3 +330,52 @@ async def test_a_card_is_answered_in_its_own_workspace_whichever_is_looked_at(bo
         await tg.message("Nothing waits for approval.", chat=BOB)
     statuses = [a.status for a in await kit.approvals.list(kit.owner)]
     assert statuses == ["rejected", "approved"]
+
+
+async def test_the_input_is_edited_in_words_and_approved_as_a_new_version(bot: BotKit):
+    tg = bot.telegram
+    async with bot.running():
+        card = await card_of(bot, "Do it", call("news", secret="s3cr3t"))
+        tg.tap(card, "Edit")
+        prompt = await tg.message("What should run instead?")
+        assert '"what": "news"' in prompt["text"]
+        assert "s3cr3t" not in prompt["text"]
+        tg.say("make it shorter")
+        await tg.message("That is no JSON object. Nothing was changed.")
+        tg.say('{"nonsense": 1}')
+        await tg.message("That did not work")
+        tg.say('{"what": "short news", "secret": "[hidden]"}')
+        await tg.message("Saved as a new version.")
+        edited = await tg.message("what: short news")
+        assert edited["message_id"] == card["message_id"]
+        tg.tap(edited, "Approve")
+        await tg.message("all done")
+    assert len(await bot.kit.tasks.list(bot.kit.owner)) == 1
+    [(_, [step])] = await bot.kit.runs.steps_of_task(bot.kit.owner, (await bot.kit.tasks.list(bot.kit.owner))[0].id)
+    assert step.output["did"] == "short news"
+    query = sa.select(tables.steps.c.args).where(tables.steps.c.id == step.id)
+    kept = await bot.kit.store.read(lambda tx: tx.scalar(query))
+    assert kept == {"what": "short news", "secret": "s3cr3t"}
+
+
+async def test_an_approval_is_taken_back_in_chat(bot: BotKit):
+    tg = bot.telegram
+    await bot.kit.person(Role.OWNER, telegram_id=BOB)
+    await bot.kit.set_policy(undoSeconds=300)
+    async with bot.running():
+        card = await card_of(bot, "Do it")
+        tg.tap(card, "Approve")
+        approved = await tg.message("Approved by Ada")
+        theirs = await tg.message("Approved by Ada", chat=BOB)
+        tg.tap(theirs, "Undo", by=BOB)
+        await tg.message("Denied by P owner, in chat")
+        tg.tap(approved, "Undo")
+        tg.tap(card, "Approve")
+        await tg.until(lambda: len(tg.answers) == 4)
+        assert [a["text"] for a in tg.answers[1:3]] == [
+            "Taken back. The call is not made.",
+            "There is nothing to undo any more.",
+        ]
+        assert tg.answers[3]["text"].startswith("Already denied by P owner in chat at 20")
+        await tg.message("all done")
+    assert bot.deed.done == []
