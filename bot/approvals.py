@@ -27,6 +27,8 @@ from services.approvals import GrantWish, Resolution, Wish
 router = Router(name="approvals")
 
 SHOWN = 5
+# how many, and up to which reach (E2: nothing outside), are listed in one message
+BATCH, LOW = 8, 2
 MAX_NOTE = 2000
 GRANT_MINUTES = 60
 DECIDED = {
@@ -51,14 +53,24 @@ class Asking(StatesGroup):
 
 @router.message(Command("approvals"))
 async def approvals(_message: Message, ctx: Ctx) -> None:
-    """Fresh cards of what waits."""
+    """What waits: what reaches little in one message with buttons for each, fresh cards for the rest."""
     found = await ctx.deps.approvals.list(ctx.who, status=ApprovalStatus.PENDING.value, limit=200)
     if not found:
         await ctx.say(views.view(ctx.t("approvals-none")))
         return
-    shown = found[:SHOWN]
-    await ctx.say(views.view(ctx.t("approvals-count", count=len(found), shown=len(shown))))
-    for approval in reversed(shown):
+    standing = await ctx.deps.approvals.standing(ctx.who, found)
+    low = [a for a in found if a.effect <= LOW and a.quorum == 1 and standing[a.id].refused is None][:BATCH]
+    low = low if len(low) > 1 else []
+    rest = [a for a in found if a not in low][:SHOWN]
+    await ctx.say(views.view(ctx.t("approvals-count", count=len(found), shown=len(low) + len(rest))))
+    if low:
+        await ctx.deps.chat.say_batch(
+            workspace_id=ctx.who.in_workspace,
+            chat_id=ctx.chat_id,
+            approval_ids=[a.id for a in reversed(low)],
+            dedupe_key=f"tg:{ctx.update_id}:batch",
+        )
+    for approval in reversed(rest):
         await ctx.deps.chat.say(
             chat_id=ctx.chat_id,
             payload={"kind": "approval.card", "approvalId": approval.id},

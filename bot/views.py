@@ -14,7 +14,7 @@ from domain.approvals import Approval, ApprovalStatus
 from domain.runs import Run, RunState, StepState
 from domain.tasks import Mode, Task
 from locales import Texts, Translator
-from services.chat import ApprovalCard, Checked, CheckedReceipt, Overview, RunCard, UncertainCard
+from services.chat import ApprovalCard, BatchCard, Checked, CheckedReceipt, Overview, RunCard, UncertainCard
 from storage.approvals import Grant
 from storage.operators import Operator
 
@@ -107,6 +107,32 @@ def approval_card(
         *(() if live else ("", *_outcome(t, card))),
         keyboard=_live_buttons(t, a, links, private=private) if live else _after(t, a, links, now, private=private),
     )
+
+
+def approval_batch(t: Texts, batch: BatchCard, *, now: datetime) -> View:
+    """Several questions in one message: each with its input, its digest and buttons of its own, or its outcome."""
+    said: list[Any] = []
+    keyboard: list[list[Button | None]] = []
+    for number, card in enumerate(batch.cards, 1):
+        a = card.approval
+        live = a.pending and (a.expires_at is None or a.expires_at > now)
+        shown, cut = pretty(a.action_input, 160)
+        title = line(a.approval_context.get("taskTitle") or a.approval_context.get("toolSummary") or a.reason, 60)
+        said += ["", Bold(f"{number}. {line(a.action, 80)}"), Italic(title), Pre(shown) if shown.strip() else "—"]
+        said += [t("card-input-more")] if cut else []
+        if live:
+            said.append(Text(t("card-digest"), " ", Code(a.short_digest), " · ", t("card-version", version=a.version)))
+            keyboard.append(
+                [
+                    tap(
+                        t("button-approve-number", number=number), buttons.approval(a, buttons.APPROVE), style="success"
+                    ),
+                    tap(t("button-deny-number", number=number), buttons.approval(a, buttons.DENY), style="danger"),
+                ]
+            )
+        else:
+            said += _outcome(t, card)[:2]
+    return view(Bold(t("batch-title", count=len(batch.cards))), *said, keyboard=keyboard)
 
 
 def _quorum(t: Texts, card: ApprovalCard) -> str:

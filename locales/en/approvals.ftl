@@ -23,6 +23,8 @@ card-changed = This question was edited. Read it again before you decide.
 
 button-approve = Approve
 button-deny = Deny
+button-approve-number = ✅ { $number }
+button-deny-number = ❌ { $number }
 button-deny-reason = Deny with reason
 button-changes = Ask for changes
 button-edit = Edit
@@ -70,6 +72,7 @@ reply-noted-changes_requested = Sent back with your note: changes were asked for
 reply-edited = Saved as a new version. Look at the card: it still has to be approved.
 
 approvals-none = Nothing waits for approval.
+batch-title = { $count } questions that reach little
 approvals-count =
     { $count ->
         [one] One approval waits. Shown: { $shown }

@@ -23,6 +23,8 @@ card-changed = Esta pregunta fue editada. Léala de nuevo antes de decidir.
 
 button-approve = Aprobar
 button-deny = Denegar
+button-approve-number = ✅ { $number }
+button-deny-number = ❌ { $number }
 button-deny-reason = Denegar con motivo
 button-changes = Pedir cambios
 button-edit = Editar
@@ -70,6 +72,7 @@ reply-noted-changes_requested = Devuelto con tu nota: se pidieron cambios. No se
 reply-edited = Guardado como versión nueva. Mira la tarjeta: aún hay que aprobarla.
 
 approvals-none = Nada espera aprobación.
+batch-title = { $count } preguntas de poco alcance
 approvals-count =
     { $count ->
         [one] Una aprobación espera. Se muestra { $shown }:

@@ -23,6 +23,8 @@ card-changed = Esta pergunta foi editada. Leia de novo antes de decidir.
 
 button-approve = Aprovar
 button-deny = Negar
+button-approve-number = ✅ { $number }
+button-deny-number = ❌ { $number }
 button-deny-reason = Negar com motivo
 button-changes = Pedir mudanças
 button-edit = Editar
@@ -70,6 +72,7 @@ reply-noted-changes_requested = Devolvido com a sua nota: mudanças pedidas. Nad
 reply-edited = Salvo como nova versão. Veja o cartão: ainda precisa ser aprovado.
 
 approvals-none = Nada aguarda aprovação.
+batch-title = { $count } perguntas de pouco alcance
 approvals-count =
     { $count ->
         [one] Uma aprovação aguarda. Mostrando { $shown }:

@@ -23,6 +23,8 @@ card-changed = Этот вопрос изменили. Прочтите его �
 
 button-approve = Одобрить
 button-deny = Отклонить
+button-approve-number = ✅ { $number }
+button-deny-number = ❌ { $number }
 button-deny-reason = Отклонить с причиной
 button-changes = Попросить изменить
 button-edit = Изменить
@@ -70,6 +72,7 @@ reply-noted-changes_requested = Возвращено с вашим примеч�
 reply-edited = Сохранено как новая версия. Посмотрите карточку: её ещё нужно одобрить.
 
 approvals-none = Ничто не ждёт решения.
+batch-title = Вопросы с небольшими последствиями: { $count }
 approvals-count =
     { $count ->
         [one] { $count } вопрос ждёт решения. Показано: { $shown }.

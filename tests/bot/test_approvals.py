@@ -379,3 +379,36 @@ async def test_an_approval_is_taken_back_in_chat(bot: BotKit):
         assert tg.answers[3]["text"].startswith("Already denied by P owner in chat at 20")
         await tg.message("all done")
     assert bot.deed.done == []
+
+
+async def test_what_reaches_little_is_answered_in_one_message(bot: BotKit):
+    tg, kit = bot.telegram, bot.kit
+    await kit.set_policy(requireApprovalFor=["note.create"])
+    async with bot.running():
+        await card_of(bot, "Big")
+        for text in ("One", "Two", "Three"):
+            kit.scripts[text] = Script([ToolCall(tool="note.create", args={"title": f"note {text}"}, call_id="1")])
+            tg.say(text)
+            await tg.message(f"title: note {text}")
+        cards = {m["text"].split("note ")[-1].split("\n")[0]: m for m in tg.in_chat() if "title: note" in m["text"]}
+        tg.say("/approvals")
+        listed = await tg.message("3 questions that reach little")
+        assert [text in listed["text"] for text in ("note One", "note Two", "note Three", "http.post")] == [
+            True, True, True, False,
+        ]  # fmt: skip
+        await tg.message("Approval needed: http.post")
+        tg.tap(listed, "✅ 2")
+        tg.tap(listed, "❌ 2")
+        tg.tap(listed, "❌ 3")
+        tg.tap(cards["One"], "Approve")
+        await tg.until(lambda: len(tg.answers) == 4)
+        assert tg.answers[1]["text"].startswith("Already approved by Ada in chat")
+        done = await tg.until(
+            lambda: (m := tg.messages[7, listed["message_id"]]) and "reply_markup" not in m and m, seconds=15
+        )
+        assert done["text"].count("✅ Approved by Ada") == 2
+        assert done["text"].count("Denied by Ada") == 1
+        for text in ("One", "Two"):
+            await tg.message(f"Completed: {text}")
+    statuses = {a.action_input.get("title"): a.status for a in await kit.approvals.list(kit.owner)}
+    assert statuses == {"note One": "approved", "note Two": "approved", "note Three": "rejected", None: "pending"}
