@@ -354,7 +354,7 @@ async def edit_approval(call: Call, approval_id: str, body: EditBody) -> Any:
 )
 async def undo_approval(call: Call, approval_id: str) -> Any:
     """Take an approval back while its undo window is open."""
-    return wire.approval(await call.services.approvals.undo(call.actor, approval_id))
+    return wire.approval(await call.services.approvals.undo(call.actor, approval_id, via=via_of(call)))
 
 
 @route("GET", "/api/grants", action=Action.GRANT_LIST, response=list[GrantOut])

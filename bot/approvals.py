@@ -4,6 +4,7 @@ The order is always: decide in the store, answer the tap with the true outcome; 
 edited through the outbox by the decision. A redelivered tap meets its own decision and says so.
 """
 
+import json
 from typing import Any
 
 from aiogram import F, Router
@@ -18,7 +19,7 @@ from bot.context import Ctx
 from bot.text import clip
 from domain.approvals import ApprovalStatus, Via
 from domain.clock import iso
-from domain.errors import NotFound
+from domain.errors import Invalid, NotFound
 from domain.permissions import Action, require
 from domain.runs import UncertainChoice
 from services.approvals import GrantWish, Resolution, Wish
@@ -26,6 +27,8 @@ from services.approvals import GrantWish, Resolution, Wish
 router = Router(name="approvals")
 
 SHOWN = 5
+# how many, and up to which reach (E2: nothing outside), are listed in one message
+BATCH, LOW = 8, 2
 MAX_NOTE = 2000
 GRANT_MINUTES = 60
 DECIDED = {
@@ -33,6 +36,8 @@ DECIDED = {
     buttons.GRANT: ApprovalStatus.APPROVED,
     buttons.DENY: ApprovalStatus.REJECTED,
 }
+# taps that ask for words first, by what the words will be
+ASKED = {buttons.DENY_REASON: "deny", buttons.CHANGES: "changes", buttons.EDIT: "edit"}
 CHOICES = {
     buttons.RETRY: UncertainChoice.RETRY,
     buttons.SKIP: UncertainChoice.SKIP,
@@ -48,14 +53,24 @@ class Asking(StatesGroup):
 
 @router.message(Command("approvals"))
 async def approvals(_message: Message, ctx: Ctx) -> None:
-    """Fresh cards of what waits."""
+    """What waits: what reaches little in one message with buttons for each, fresh cards for the rest."""
     found = await ctx.deps.approvals.list(ctx.who, status=ApprovalStatus.PENDING.value, limit=200)
     if not found:
         await ctx.say(views.view(ctx.t("approvals-none")))
         return
-    shown = found[:SHOWN]
-    await ctx.say(views.view(ctx.t("approvals-count", count=len(found), shown=len(shown))))
-    for approval in reversed(shown):
+    standing = await ctx.deps.approvals.standing(ctx.who, found)
+    low = [a for a in found if a.effect <= LOW and a.quorum == 1 and standing[a.id].refused is None][:BATCH]
+    low = low if len(low) > 1 else []
+    rest = [a for a in found if a not in low][:SHOWN]
+    await ctx.say(views.view(ctx.t("approvals-count", count=len(found), shown=len(low) + len(rest))))
+    if low:
+        await ctx.deps.chat.say_batch(
+            workspace_id=ctx.who.in_workspace,
+            chat_id=ctx.chat_id,
+            approval_ids=[a.id for a in reversed(low)],
+            dedupe_key=f"tg:{ctx.update_id}:batch",
+        )
+    for approval in reversed(rest):
         await ctx.deps.chat.say(
             chat_id=ctx.chat_id,
             payload={"kind": "approval.card", "approvalId": approval.id},
@@ -72,14 +87,15 @@ async def tapped(tap: CallbackQuery, ctx: Ctx, state: FSMContext) -> None:
     except ValueError:
         await ctx.answer(ctx.t("error-old-button"), alert=True)
         return
+    await ctx.go_to(await ctx.deps.approvals.workspace_of(wanted.approval_id))
     if wanted.verb in DECIDED:
         grant = GrantWish(minutes=GRANT_MINUTES) if wanted.verb == buttons.GRANT else None
         done = await _decide(ctx, wanted, DECIDED[wanted.verb], grant=grant)
         await ctx.answer(_said(ctx, done, granted=grant is not None))
-    elif wanted.verb in (buttons.DENY_REASON, buttons.CHANGES):
+    elif wanted.verb in ASKED:
         await _ask(ctx, wanted, state)
     elif wanted.verb == buttons.UNDO:
-        await ctx.deps.approvals.undo(ctx.who, wanted.approval_id)
+        await ctx.deps.approvals.undo(ctx.who, wanted.approval_id, via=Via.CHAT)
         await ctx.answer(ctx.t("answer-undone"))
     else:
         await ctx.answer(ctx.t("error-old-button"), alert=True)
@@ -119,18 +135,18 @@ async def _ask(ctx: Ctx, wanted: ApprovalTap, state: FSMContext) -> None:
     refused = (await ctx.deps.approvals.standing(ctx.who, [approval]))[approval.id].refused
     if refused is not None:
         raise refused
-    deny = wanted.verb == buttons.DENY_REASON
+    kind = ASKED[wanted.verb]
     await state.set_data(
         {
             "approvalId": approval.id,
             "version": wanted.version,
             "digest": wanted.digest,
-            "deny": deny,
+            "kind": kind,
             "askedBy": ctx.update_id,
         }
     )
     await state.set_state(Asking.reason)
-    await ctx.say(views.ask_reason(ctx.t, approval, deny=deny), shows=("deny" if deny else "changes", approval.id))
+    await ctx.say(views.ask_words(ctx.t, approval, kind=kind), shows=(kind, approval.id))
     await ctx.answer()
 
 
@@ -142,14 +158,15 @@ class ToCard(Filter):
         if message.reply_to_message is None or message.text is None:
             return False
         about = await ctx.deps.chat.shown_at(ctx.chat_id, message.reply_to_message.message_id)
-        if about is None or about.kind not in ("approval", "deny", "changes"):
+        if about is None or about.kind not in ("approval", *ASKED.values()):
             return False
-        return {"approval_id": about.ref, "deny": about.kind == "deny"}
+        return {"approval_id": about.ref, "kind": "changes" if about.kind == "approval" else about.kind}
 
 
 @router.message(ToCard(), ~F.text.startswith("/"))
-async def replied(message: Message, ctx: Ctx, state: FSMContext, approval_id: str, deny: bool) -> None:
+async def replied(message: Message, ctx: Ctx, state: FSMContext, approval_id: str, kind: str) -> None:
     """Words in reply to a card are a wish for changes, whatever they say; to a prompt, its answer."""
+    await ctx.go_to(await ctx.deps.approvals.workspace_of(approval_id))
     card = await ctx.deps.chat.card(approval_id)
     if card is None:
         raise NotFound("Approval not found")
@@ -162,7 +179,7 @@ async def replied(message: Message, ctx: Ctx, state: FSMContext, approval_id: st
         version=int(data["version"]) if asked else card.approval.version,
         digest=str(data["digest"]) if asked else card.approval.short_digest,
     )
-    await _with_words(ctx, wanted, message.text or "", deny=deny)
+    await _with_words(ctx, wanted, message.text or "", kind=kind)
     if asked:
         await state.set_state(None)
 
@@ -183,15 +200,36 @@ async def reason(message: Message, ctx: Ctx, state: FSMContext) -> None:
     wanted = ApprovalTap(
         approval_id=str(data["approvalId"]), verb="", version=int(data["version"]), digest=str(data["digest"])
     )
+    await ctx.go_to(await ctx.deps.approvals.workspace_of(wanted.approval_id))
     # Noted before it is used: a redelivery must find these words taken, not make a task of them.
     await state.set_data({**data, "usedBy": ctx.update_id})
-    await _with_words(ctx, wanted, message.text or "", deny=bool(data["deny"]))
+    try:
+        await _with_words(ctx, wanted, message.text or "", kind=str(data["kind"]))
+    except Invalid:
+        # they were of no use: the next ones are waited for
+        await state.set_data(data)
+        raise
 
 
-async def _with_words(ctx: Ctx, wanted: ApprovalTap, words: str, *, deny: bool) -> None:
-    status = ApprovalStatus.REJECTED if deny else ApprovalStatus.CHANGES_REQUESTED
+async def _with_words(ctx: Ctx, wanted: ApprovalTap, words: str, *, kind: str) -> None:
+    if kind == "edit":
+        await _edit(ctx, wanted, words)
+        return
+    status = ApprovalStatus.REJECTED if kind == "deny" else ApprovalStatus.CHANGES_REQUESTED
     await _decide(ctx, wanted, status, note=clip(words.strip(), MAX_NOTE))
     await ctx.say(views.view(ctx.t(f"reply-noted-{status.value}")), reply=True)
+
+
+async def _edit(ctx: Ctx, wanted: ApprovalTap, words: str) -> None:
+    """A new version of the input, still to be approved; what is no JSON object changes nothing."""
+    try:
+        given = json.loads(words)
+    except ValueError:
+        given = None
+    if not isinstance(given, dict):
+        raise Invalid("that is no JSON object", code="not_json")
+    await ctx.deps.approvals.edit(ctx.who, wanted.approval_id, args=given, version=wanted.version)
+    await ctx.say(views.view(ctx.t("reply-edited")), reply=True)
 
 
 @router.callback_query(F.data.startswith("u:"))
@@ -203,6 +241,7 @@ async def settle(tap: CallbackQuery, ctx: Ctx) -> None:
         await ctx.answer(ctx.t("error-old-button"), alert=True)
         return
     choice = CHOICES[verb]
+    await ctx.go_to(await ctx.deps.runs.workspace_of(run_id))
     await ctx.deps.runs.settle_uncertain(ctx.who, run_id, step_id, choice, via=Via.CHAT.value)
     await ctx.answer(ctx.t(f"answer-{choice.value}"))
 

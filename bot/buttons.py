@@ -7,7 +7,7 @@ from uuid import UUID
 from domain.approvals import Approval
 
 LIMIT = 64
-APPROVE, DENY, DENY_REASON, CHANGES, GRANT, UNDO = "y", "n", "dr", "c", "g", "u"
+APPROVE, DENY, DENY_REASON, CHANGES, GRANT, UNDO, EDIT = "y", "n", "dr", "c", "g", "u", "e"
 RETRY, SKIP, DONE = "r", "s", "d"
 
 

@@ -14,7 +14,7 @@ from bot.outbox import digest_of
 from bot.text import clip
 from bot.views import View
 from domain.actor import Actor
-from domain.errors import Forbidden
+from domain.errors import Forbidden, NotFound
 from locales import Texts
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,12 @@ class Ctx:
     def known(self) -> None:
         """Forbidden when the person never said /start."""
         self.who  # noqa: B018 - raises
+
+    async def go_to(self, place: str | None) -> None:
+        """Act where the thing belongs that is spoken of, whichever workspace is looked at; NotFound where it is not."""
+        if place is None:
+            raise NotFound("no such thing")
+        self.actor = await self.deps.identity.in_workspace(self.who, place)
 
     @property
     def origin(self) -> dict[str, Any]:

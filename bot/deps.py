@@ -39,6 +39,10 @@ class Identity(Protocol):
         """(id, name) of every workspace the person is in."""
         ...
 
+    async def in_workspace(self, actor: Actor, workspace_id: str) -> Actor:
+        """The person in one of their workspaces, for this once; NotFound when it is none of theirs."""
+        ...
+
     async def switch_workspace(self, actor: Actor, workspace_id: str) -> Actor:
         """The person in another of their workspaces, which is their home in chat from now on."""
         ...

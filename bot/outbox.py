@@ -250,6 +250,8 @@ class Sender:
         person = await self._chat.person_at(chat_id) if chat_id > 0 else None
         t = self._translator.of(person.language if person else None, payload.get("language"))
         kind = payload["kind"]
+        if kind == "approval.batch":
+            return await self._batch(payload, chat_id, t, person)
         if kind.startswith("approval."):
             return await self._approval(payload, chat_id, t, person)
         if kind.startswith("run.uncertain"):
@@ -289,6 +291,18 @@ class Sender:
         )
         if payload["kind"] == "approval.card":
             return Piece(view=view, shows=shows, silent=silent)
+        message_id = int(payload["messageId"])
+        known = await self._chat.shown_at(chat_id, message_id)
+        return Piece(view=view, shows=shows, edit=message_id, known="" if known is None else known.shown)
+
+    async def _batch(self, payload: dict[str, Any], chat_id: int, t: Texts, person: Person | None) -> Piece | None:
+        card = await self._chat.batch(payload["batchId"], chat_id)
+        if not card.cards:
+            return None
+        view = views.approval_batch(t, card, now=self._now())
+        shows = Shows(kind="batch", ref=payload["batchId"], digest=digest_of(view), mark=card.mark)
+        if "messageId" not in payload:
+            return Piece(view=view, shows=shows, silent=self._away(person))
         message_id = int(payload["messageId"])
         known = await self._chat.shown_at(chat_id, message_id)
         return Piece(view=view, shows=shows, edit=message_id, known="" if known is None else known.shown)

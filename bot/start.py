@@ -82,7 +82,9 @@ async def _join(ctx: Ctx, token: str) -> None:
 
 
 async def _show_approval(ctx: Ctx, ref: str) -> None:
-    approval = await ctx.deps.approvals.get(ctx.who, parse_id(ref, what="approval"))
+    approval_id = parse_id(ref, what="approval")
+    await ctx.go_to(await ctx.deps.approvals.workspace_of(approval_id))
+    approval = await ctx.deps.approvals.get(ctx.who, approval_id)
     await ctx.deps.chat.say(
         chat_id=ctx.chat_id,
         payload={"kind": "approval.card", "approvalId": approval.id},

@@ -1,5 +1,6 @@
 """What messages look like: every card and list, from values, in the reader's language."""
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,7 @@ from domain.approvals import Approval, ApprovalStatus
 from domain.runs import Run, RunState, StepState
 from domain.tasks import Mode, Task
 from locales import Texts, Translator
-from services.chat import ApprovalCard, Checked, CheckedReceipt, Overview, RunCard, UncertainCard
+from services.chat import ApprovalCard, BatchCard, Checked, CheckedReceipt, Overview, RunCard, UncertainCard
 from storage.approvals import Grant
 from storage.operators import Operator
 
@@ -109,6 +110,32 @@ def approval_card(
     )
 
 
+def approval_batch(t: Texts, batch: BatchCard, *, now: datetime) -> View:
+    """Several questions in one message: each with its input, its digest and buttons of its own, or its outcome."""
+    said: list[Any] = []
+    keyboard: list[list[Button | None]] = []
+    for number, card in enumerate(batch.cards, 1):
+        a = card.approval
+        live = a.pending and (a.expires_at is None or a.expires_at > now)
+        shown, cut = pretty(a.action_input, 160)
+        title = line(a.approval_context.get("taskTitle") or a.approval_context.get("toolSummary") or a.reason, 60)
+        said += ["", Bold(f"{number}. {line(a.action, 80)}"), Italic(title), Pre(shown) if shown.strip() else "—"]
+        said += [t("card-input-more")] if cut else []
+        if live:
+            said.append(Text(t("card-digest"), " ", Code(a.short_digest), " · ", t("card-version", version=a.version)))
+            keyboard.append(
+                [
+                    tap(
+                        t("button-approve-number", number=number), buttons.approval(a, buttons.APPROVE), style="success"
+                    ),
+                    tap(t("button-deny-number", number=number), buttons.approval(a, buttons.DENY), style="danger"),
+                ]
+            )
+        else:
+            said += _outcome(t, card)[:2]
+    return view(Bold(t("batch-title", count=len(batch.cards))), *said, keyboard=keyboard)
+
+
 def _quorum(t: Texts, card: ApprovalCard) -> str:
     have, need = len(card.approved_by), card.approval.quorum
     if not have:
@@ -147,6 +174,7 @@ def _live_buttons(t: Texts, a: Approval, links: Links, *, private: bool) -> Sequ
         (
             tap(t("button-deny-reason"), buttons.approval(a, buttons.DENY_REASON)),
             tap(t("button-changes"), buttons.approval(a, buttons.CHANGES)),
+            tap(t("button-edit"), buttons.approval(a, buttons.EDIT)) if a.step_id is not None else None,
         ),
         (
             tap(t("button-grant"), buttons.approval(a, buttons.GRANT))
@@ -191,10 +219,10 @@ def late_answer(t: Texts, details: Mapping[str, Any]) -> str:
     )
 
 
-def ask_reason(t: Texts, approval: Approval, *, deny: bool) -> View:
-    """The prompt whose reply is the reason, or the changes."""
-    kind = "deny" if deny else "changes"
-    asked = view(t(f"ask-{kind}", tool=line(approval.action, 120)))
+def ask_words(t: Texts, approval: Approval, *, kind: str) -> View:
+    """The prompt whose reply is the reason, the changes, or (with what there is now) the new input as JSON."""
+    now = json.dumps(approval.action_input, ensure_ascii=False, indent=2) if kind == "edit" else ""
+    asked = view(t(f"ask-{kind}", tool=line(approval.action, 120)), Pre(clip(now, 3000)) if now else None)
     return {**asked, "force_reply": line(t(f"ask-{kind}-hint"), 64)}
 
 

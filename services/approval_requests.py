@@ -28,6 +28,13 @@ def shown_args(args: Any, redactions: tuple[str, ...]) -> Any:
     return {k: HIDDEN if k in redactions else v for k, v in args.items()}
 
 
+def unhidden(args: dict[str, Any], before: dict[str, Any] | None, redactions: tuple[str, ...]) -> dict[str, Any]:
+    """Changed arguments of a call as they are to run: what still shows as hidden is what it was before."""
+    known = before or {}
+    kept = {k for k in redactions if args.get(k) == HIDDEN and k in known}
+    return {k: known[k] if k in kept else v for k, v in args.items()}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What somebody outside wants leave for. `args` is exactly what would be done; `title` a line for the card."""

@@ -30,7 +30,7 @@ from domain.governance import Effect
 from domain.ids import new_id
 from domain.permissions import Action, require
 from domain.runs import RunState, StepState
-from services.approval_requests import ApprovalRequests, shown_args
+from services.approval_requests import ApprovalRequests, shown_args, unhidden
 from services.away import come_back, go_away
 from services.governor import Governor
 from services.ledger import Facts
@@ -398,7 +398,10 @@ class ApprovalService:
         return grant.id
 
     async def edit(self, actor: Actor, approval_id: str, *, args: dict[str, Any], version: int) -> Approval:
-        """Change what would run: a new version with a new digest, still to be approved."""
+        """Change what would run: a new version with a new digest, still to be approved.
+
+        A hidden argument that is given as it is shown stays what it was.
+        """
         require(actor, Action.APPROVAL_RESOLVE)
 
         def work(tx: Tx) -> Approval:
@@ -412,21 +415,25 @@ class ApprovalService:
                 raise Conflict("only a step of a run can be edited", code="not_editable")
             tools = self.toolbox.within(tx, approval.workspace_id)
             tool = tools.get(approval.action)
-            problem = "the tool is gone" if tool is None else tools.problem(approval.action, args)
-            if tool is None or problem is not None:
-                raise Invalid.field("input", problem or "unknown tool")
-            digest = digest_of_call(approval.action, args)
+            if tool is None:
+                raise Invalid.field("input", "the tool is gone")
+            before = runs.get_step(tx, approval.workspace_id, approval.step_id).args
+            new = unhidden(args, before, tool.spec.redactions)
+            problem = tools.problem(approval.action, new)
+            if problem is not None:
+                raise Invalid.field("input", problem)
+            digest = digest_of_call(approval.action, new)
             runs.change_step(
                 tx,
                 approval.workspace_id,
                 approval.step_id,
                 expected=StepState.AWAITING_APPROVAL,
-                args=args,
+                args=new,
                 args_hash=digest,
                 version=approval.version + 1,
             )
             changed = {
-                "action_input": shown_args(args, tool.spec.redactions),
+                "action_input": shown_args(new, tool.spec.redactions),
                 "action_hash": digest,
                 "version": approval.version + 1,
             }
@@ -447,7 +454,7 @@ class ApprovalService:
                     run_id=approval.run_id,
                     step_id=approval.step_id,
                     approval_id=approval.id,
-                    args={"tool": approval.action, "input": args},
+                    args={"tool": approval.action, "input": changed["action_input"]},
                     status="edited",
                     metadata={"from_digest": approval.action_hash, "call_digest": digest},
                 ),
@@ -459,7 +466,7 @@ class ApprovalService:
 
         return await self.store.write(work, together=actor.in_workspace)
 
-    async def undo(self, actor: Actor, approval_id: str) -> Approval:
+    async def undo(self, actor: Actor, approval_id: str, *, via: Via = Via.API) -> Approval:
         """Take an approval back while its undo window is open: the call is not made."""
         require(actor, Action.APPROVAL_RESOLVE)
 
@@ -483,10 +490,17 @@ class ApprovalService:
                 **_step_after(ApprovalStatus.REJECTED, "approval was taken back", now),
             ):
                 raise Conflict("there is nothing to undo any more", code="undo_closed")
-            approvals.change(
-                tx, approval, status=ApprovalStatus.REJECTED.value, execute_after=None, resolution_note="undone"
-            )
-            undone = replace(approval, status=ApprovalStatus.REJECTED, execute_after=None, resolution_note="undone")
+            # from now on this is the outcome that everybody hears
+            changed: dict[str, Any] = {
+                "status": ApprovalStatus.REJECTED.value,
+                "execute_after": None,
+                "resolution_note": "undone",
+                "resolved_by": actor.principal,
+                "resolved_via": via.value,
+                "resolved_at": now,
+            }
+            approvals.change(tx, approval, **changed)
+            undone = replace(approval, **changed)
             self.recorder.record(
                 tx,
                 workspace_id=approval.workspace_id,

@@ -18,7 +18,7 @@ from domain.tasks import Task
 from services.approval_requests import shown_args
 from services.approvals import asker_of
 from services.ledger import DamagedLog, Ledger
-from services.notices import TELEGRAM, Notices, deciders_of
+from services.notices import TELEGRAM, Notices, batch_of, deciders_of
 from services.runs import RunService
 from services.tasks import NewTask, TaskService
 from services.toolbox import Toolbox
@@ -112,12 +112,24 @@ class UncertainCard:
         return self.choice
 
 
-Card = ApprovalCard | RunCard | UncertainCard
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchCard:
+    """Several approvals in one message, in the order they were listed."""
+
+    cards: Sequence[ApprovalCard]
+
+    @property
+    def mark(self) -> str:
+        """Changes whenever the list would look different."""
+        return ",".join(card.mark for card in self.cards)
+
+
+Card = ApprovalCard | BatchCard | RunCard | UncertainCard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shows:
-    """What a sent message shows: `kind` is approval, run, uncertain, deny or changes; `digest` of its looks."""
+    """What a sent message shows: `kind` is approval, batch, run, uncertain or what was asked; `digest` of its looks."""
 
     kind: str
     ref: str
@@ -236,6 +248,18 @@ class ChatService:
         """An approval as its card shows it now, None when it is gone."""
         return await self.store.read(lambda tx: _card(tx, approval_id, now=self.now()))
 
+    async def batch(self, batch_id: str, chat_id: int) -> BatchCard:
+        """The approvals of one message as they are now."""
+        return await self.store.read(lambda tx: _batch(tx, batch_id, chat_id, now=self.now()))
+
+    async def say_batch(self, *, workspace_id: str, chat_id: int, approval_ids: Sequence[str], dedupe_key: str) -> None:
+        """Queue one message about exactly these approvals."""
+        await self.store.write(
+            lambda tx: self.notices.approval_batch(
+                tx, workspace_id=workspace_id, chat_id=chat_id, approval_ids=approval_ids, dedupe_key=dedupe_key
+            )
+        )
+
     async def run_card(self, workspace_id: str, run_id: str) -> RunCard | None:
         """A run as its messages show it now, None when it is gone."""
         return await self.store.read(lambda tx: _run_card(tx, workspace_id, run_id))
@@ -319,6 +343,9 @@ class ChatService:
         if shows.kind == "approval":
             card = _card(tx, shows.ref, now=self.now())
             update = {"kind": "approval.update", "approvalId": shows.ref, "messageId": message_id}
+        elif shows.kind == "batch":
+            card = _batch(tx, shows.ref, chat_id, now=self.now())
+            update = {"kind": "approval.batch", "batchId": shows.ref, "messageId": message_id}
         elif shows.kind == "uncertain" and message.workspace_id is not None:
             card = self._uncertain_card(tx, message.workspace_id, shows.ref)
             update = {"kind": "run.uncertain_update", "stepId": shows.ref, "messageId": message_id}
@@ -520,6 +547,11 @@ def _card(tx: Tx, approval_id: str, *, now: datetime) -> ApprovalCard | None:
         unmet=approval.pending and not _can_be_met(tx, approval),
         deputies=_deputies(tx, approval, now) if approval.pending else {},
     )
+
+
+def _batch(tx: Tx, batch_id: str, chat_id: int, *, now: datetime) -> BatchCard:
+    found = (_card(tx, approval_id, now=now) for approval_id in batch_of(tx, batch_id, chat_id))
+    return BatchCard(cards=[card for card in found if card is not None])
 
 
 def _can_be_met(tx: Tx, approval: Approval) -> bool:

@@ -13,6 +13,7 @@ from domain.approvals import LAST_CALL, Approval
 from domain.away import represented
 from domain.clock import Now
 from domain.governance import Effect
+from domain.ids import new_id
 from domain.permissions import Action, roles_for
 from domain.runs import Run
 from services.bus import Bus
@@ -22,6 +23,8 @@ from storage.recipients import Recipient
 
 TELEGRAM = "telegram"
 OUTBOX_TOPIC = "outbox"
+# lists of approvals that are kept up to date in one workspace
+MAX_BATCHES = 20
 
 
 def deciders_of(tx: Tx, approval: Approval) -> Sequence[Recipient]:
@@ -31,6 +34,17 @@ def deciders_of(tx: Tx, approval: Approval) -> Sequence[Recipient]:
         return recipients.named(tx, approval.workspace_id, circle.named)
     roles = [role.value for role in Role if role.rank >= circle.least.rank]
     return recipients.with_roles(tx, approval.workspace_id, roles)
+
+
+def _batch_key(batch_id: str, chat_id: int) -> str:
+    return f"batch:{batch_id}:{chat_id}"
+
+
+def batch_of(tx: Tx, batch_id: str, chat_id: int) -> Sequence[str]:
+    """The ids of the approvals that one message is about; none when that is forgotten."""
+    _, data = chat.get_state(tx, _batch_key(batch_id, chat_id))
+    found: Sequence[str] = data.get("approvalIds", ())
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +81,7 @@ class Notices:
             )
 
     def approval_changed(self, tx: Tx, approval: Approval) -> None:
-        """Every copy of the card is edited to the truth."""
+        """Every copy of the card is edited to the truth, and every list that holds it."""
         for message in chat.of(tx, kind="approval", ref=approval.id):
             self.put(
                 tx,
@@ -75,6 +89,28 @@ class Notices:
                 chat_id=message.chat_id,
                 payload={"kind": "approval.update", "approvalId": approval.id, "messageId": message.message_id},
             )
+        for message in chat.newest(tx, approval.workspace_id, kind="batch", limit=MAX_BATCHES):
+            if approval.id in batch_of(tx, message.ref, message.chat_id):
+                self.put(
+                    tx,
+                    workspace_id=approval.workspace_id,
+                    chat_id=message.chat_id,
+                    payload={"kind": "approval.batch", "batchId": message.ref, "messageId": message.message_id},
+                )
+
+    def approval_batch(
+        self, tx: Tx, *, workspace_id: str, chat_id: int, approval_ids: Sequence[str], dedupe_key: str
+    ) -> None:
+        """One message about exactly these approvals, each with buttons of its own."""
+        batch_id = new_id()
+        chat.set_state(tx, _batch_key(batch_id, chat_id), now=self.now(), data={"approvalIds": list(approval_ids)})
+        self.put(
+            tx,
+            workspace_id=workspace_id,
+            chat_id=chat_id,
+            payload={"kind": "approval.batch", "batchId": batch_id},
+            dedupe_key=dedupe_key,
+        )
 
     def approval_reminder(self, tx: Tx, approval: Approval, *, stage: int) -> None:
         """A reminder to everybody who may still decide; who is away is spared where a deputy hears it instead.

@@ -299,6 +299,11 @@ class RunService:
 
         return await self.store.read(work)
 
+    async def workspace_of(self, run_id: str) -> str | None:
+        """Where a run belongs; what its reader may see is decided there."""
+        found = await self.store.read(lambda tx: runs.by_id(tx, run_id))
+        return None if found is None else found.workspace_id
+
     def _shown(self, steps: Sequence[Step]) -> Sequence[Step]:
         return [self._shown_step(step) for step in steps]
 

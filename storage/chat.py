@@ -71,6 +71,13 @@ def of(tx: Tx, *, kind: str, ref: str) -> Sequence[ChatMessage]:
     return [to_value(ChatMessage, row) for row in tx.all(query.order_by(chat_messages.c.id))]
 
 
+def newest(tx: Tx, workspace_id: str, *, kind: str, limit: int) -> Sequence[ChatMessage]:
+    """The newest messages of a workspace that show such a thing."""
+    c = chat_messages.c
+    query = sa.select(*COLUMNS).where(c.kind == kind, c.workspace_id == workspace_id).order_by(c.id.desc())
+    return [to_value(ChatMessage, row) for row in tx.all(query.limit(limit))]
+
+
 def at(tx: Tx, *, chat_id: int, message_id: int) -> ChatMessage | None:
     """What a message shows, if it is one of these (a reply to a card names only the message)."""
     row = tx.one(

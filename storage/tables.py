@@ -637,7 +637,7 @@ chat_messages = Table(
     metadata,
     _id(),
     Column("workspace_id", ID),
-    # approval | run
+    # approval | batch | run | uncertain | deny | changes | edit
     Column("kind", String(16), nullable=False),
     Column("ref", ID, nullable=False),
     Column("chat_id", BigInteger, nullable=False),

@@ -25,8 +25,11 @@ card-changed = This question was edited. Read it again before you decide.
 button-approve = Approve
 button-approve-in-app = Approve in the app
 button-deny = Deny
+button-approve-number = ✅ { $number }
+button-deny-number = ❌ { $number }
 button-deny-reason = Deny with reason
 button-changes = Ask for changes
+button-edit = Edit
 button-grant = Allow for 1 h (this task)
 button-open = Open
 button-undo = Undo
@@ -61,13 +64,17 @@ late-word-cancelled = withdrawn
 
 ask-deny = Why not? Reply with the reason for denying { $tool }. /cancel keeps it open.
 ask-changes = What should be different? Reply with the changes for { $tool }. /cancel keeps it open.
+ask-edit = What should run instead? Reply with the new input of { $tool } as JSON. It makes a new version that still has to be approved. /cancel leaves it as it is.
 ask-deny-hint = Reason for denying
 ask-changes-hint = What should change
+ask-edit-hint = New input as JSON
 ask-closed = Nothing was decided. The approval is still open.
 reply-noted-rejected = Denied with your reason.
 reply-noted-changes_requested = Sent back with your note: changes were asked for. Nothing was approved.
+reply-edited = Saved as a new version. Look at the card: it still has to be approved.
 
 approvals-none = Nothing waits for approval.
+batch-title = { $count } questions that reach little
 approvals-count =
     { $count ->
         [one] One approval waits. Shown: { $shown }

@@ -11,6 +11,7 @@ error-step_up_required = This is critical: open the app from here and approve wi
 error-deputy_unknown = Nobody in this workspace is called so. Give the user name: deputy @bob.
 error-deputy_self = Nobody stands in for themselves.
 error-deputy_cannot = That person may not decide under the policy, so they cannot stand in for you.
+error-not_json = That is no JSON object. Nothing was changed.
 error-stale_version = The question was changed meanwhile. Look at the new card.
 error-stale_digest = What was shown is not what would run. Look at the new card.
 error-approval_decided = This was decided already.

@@ -25,8 +25,11 @@ card-changed = Esta pregunta fue editada. Léala de nuevo antes de decidir.
 button-approve = Aprobar
 button-approve-in-app = Aprobar en la aplicación
 button-deny = Denegar
+button-approve-number = ✅ { $number }
+button-deny-number = ❌ { $number }
 button-deny-reason = Denegar con motivo
 button-changes = Pedir cambios
+button-edit = Editar
 button-grant = Permitir 1 h (esta tarea)
 button-open = Abrir
 button-undo = Deshacer
@@ -61,13 +64,17 @@ late-word-cancelled = retirado
 
 ask-deny = ¿Por qué no? Responde con el motivo para denegar { $tool }. /cancel la deja abierta.
 ask-changes = ¿Qué debería ser distinto? Responde con los cambios para { $tool }. /cancel la deja abierta.
+ask-edit = ¿Qué debe ejecutarse en su lugar? Responde con la nueva entrada de { $tool } en JSON. Crea una versión nueva que aún hay que aprobar. /cancel la deja como está.
 ask-deny-hint = Motivo para denegar
 ask-changes-hint = Qué debe cambiar
+ask-edit-hint = Nueva entrada en JSON
 ask-closed = No se decidió nada. La aprobación sigue abierta.
 reply-noted-rejected = Denegado con tu motivo.
 reply-noted-changes_requested = Devuelto con tu nota: se pidieron cambios. No se aprobó nada.
+reply-edited = Guardado como versión nueva. Mira la tarjeta: aún hay que aprobarla.
 
 approvals-none = Nada espera aprobación.
+batch-title = { $count } preguntas de poco alcance
 approvals-count =
     { $count ->
         [one] Una aprobación espera. Se muestra { $shown }:

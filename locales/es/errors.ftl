@@ -11,6 +11,7 @@ error-step_up_required = Esto es crítico: abra la aplicación desde aquí y apr
 error-deputy_unknown = Nadie en este espacio se llama así. Da el nombre de usuario: deputy @bob.
 error-deputy_self = Nadie se sustituye a sí mismo.
 error-deputy_cannot = Esa persona no puede decidir según la política, así que no puede sustituirte.
+error-not_json = Eso no es un objeto JSON. No se cambió nada.
 error-stale_version = La pregunta cambió mientras tanto. Mire la tarjeta nueva.
 error-stale_digest = Lo mostrado no es lo que se ejecutaría. Mire la tarjeta nueva.
 error-approval_decided = Esto ya se decidió.

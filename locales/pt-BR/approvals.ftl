@@ -25,8 +25,11 @@ card-changed = Esta pergunta foi editada. Leia de novo antes de decidir.
 button-approve = Aprovar
 button-approve-in-app = Aprovar no aplicativo
 button-deny = Negar
+button-approve-number = ✅ { $number }
+button-deny-number = ❌ { $number }
 button-deny-reason = Negar com motivo
 button-changes = Pedir mudanças
+button-edit = Editar
 button-grant = Permitir 1 h (esta tarefa)
 button-open = Abrir
 button-undo = Desfazer
@@ -61,13 +64,17 @@ late-word-cancelled = retirado
 
 ask-deny = Por que não? Responda com o motivo para negar { $tool }. /cancel deixa em aberto.
 ask-changes = O que deve ser diferente? Responda com as mudanças para { $tool }. /cancel deixa em aberto.
+ask-edit = O que deve ser executado no lugar? Responda com a nova entrada de { $tool } em JSON. Isso cria uma nova versão que ainda precisa ser aprovada. /cancel deixa como está.
 ask-deny-hint = Motivo para negar
 ask-changes-hint = O que deve mudar
+ask-edit-hint = Nova entrada em JSON
 ask-closed = Nada foi decidido. A aprovação continua aberta.
 reply-noted-rejected = Negado com o seu motivo.
 reply-noted-changes_requested = Devolvido com a sua nota: mudanças pedidas. Nada foi aprovado.
+reply-edited = Salvo como nova versão. Veja o cartão: ainda precisa ser aprovado.
 
 approvals-none = Nada aguarda aprovação.
+batch-title = { $count } perguntas de pouco alcance
 approvals-count =
     { $count ->
         [one] Uma aprovação aguarda. Mostrando { $shown }:

@@ -11,6 +11,7 @@ error-step_up_required = Isto é crítico: abra o aplicativo por aqui e aprove e
 error-deputy_unknown = Ninguém neste espaço tem esse nome. Informe o nome de usuário: deputy @bob.
 error-deputy_self = Ninguém substitui a si mesmo.
 error-deputy_cannot = Essa pessoa não pode decidir segundo a política, então não pode substituir você.
+error-not_json = Isso não é um objeto JSON. Nada foi alterado.
 error-stale_version = A pergunta mudou nesse meio-tempo. Veja o novo cartão.
 error-stale_digest = O que foi mostrado não é o que seria executado. Veja o novo cartão.
 error-approval_decided = Isto já foi decidido.

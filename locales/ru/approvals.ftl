@@ -25,8 +25,11 @@ card-changed = Этот вопрос изменили. Прочтите его �
 button-approve = Одобрить
 button-approve-in-app = Одобрить в приложении
 button-deny = Отклонить
+button-approve-number = ✅ { $number }
+button-deny-number = ❌ { $number }
 button-deny-reason = Отклонить с причиной
 button-changes = Попросить изменить
+button-edit = Изменить
 button-grant = Разрешить на 1 ч (эта задача)
 button-open = Открыть
 button-undo = Вернуть
@@ -61,13 +64,17 @@ late-word-cancelled = снято
 
 ask-deny = Почему нет? Ответьте причиной отказа для { $tool }. /cancel оставит вопрос открытым.
 ask-changes = Что сделать иначе? Ответьте, что изменить для { $tool }. /cancel оставит вопрос открытым.
+ask-edit = Что выполнить вместо этого? Ответьте новыми данными для { $tool } в виде JSON. Получится новая версия, которую ещё нужно одобрить. /cancel оставит всё как есть.
 ask-deny-hint = Причина отказа
 ask-changes-hint = Что изменить
+ask-edit-hint = Новые данные в JSON
 ask-closed = Ничего не решено. Вопрос всё ещё открыт.
 reply-noted-rejected = Отклонено с вашей причиной.
 reply-noted-changes_requested = Возвращено с вашим примечанием: просьба изменить. Ничего не одобрено.
+reply-edited = Сохранено как новая версия. Посмотрите карточку: её ещё нужно одобрить.
 
 approvals-none = Ничто не ждёт решения.
+batch-title = Вопросы с небольшими последствиями: { $count }
 approvals-count =
     { $count ->
         [one] { $count } вопрос ждёт решения. Показано: { $shown }.

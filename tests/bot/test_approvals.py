@@ -4,10 +4,13 @@ import asyncio
 from dataclasses import replace
 
 from bot import buttons
+import sqlalchemy as sa
+
 from domain.actor import Channel, Role
 from domain.ports import ToolCall
 from services.approval_gateway import ApprovalGateway
 from services.approval_requests import Question
+from storage import tables
 from storage.vault import Vault
 from tests.bot.kit import BotKit
 from tests.kit import Script, breaks_after_sending
@@ -325,3 +328,107 @@ async def test_a_named_member_gets_the_card_and_decides(bot: BotKit):
         assert [a["text"] for a in tg.answers] == [named, named, "Approved. The run goes on."]
         tg.say("/approvals", by=BOB)
         await tg.message("Nothing waits for approval.", chat=BOB)
+
+
+async def test_a_card_is_answered_in_its_own_workspace_whichever_is_looked_at(bot: BotKit):
+    """Somebody in two workspaces heard that there was no such approval."""
+    tg, kit = bot.telegram, bot.kit
+    bob = await kit.person(Role.OWNER, telegram_id=BOB)
+    async with bot.running():
+        for text, button in (("One", "Approve"), ("Two", "Deny with reason")):
+            await card_of(bot, text)
+            card = await tg.message("Approval needed", chat=BOB)
+            if text == "One":
+                elsewhere = await bot.workspaces.create(bob, "Elsewhere")
+                await bot.deps.identity.switch_workspace(bob, elsewhere.id)
+            tg.tap(card, button, by=BOB)
+            if text == "Two":
+                await tg.message("Why not?", chat=BOB)
+                tg.say("not this one", by=BOB)
+            await tg.message("Approved by P owner" if text == "One" else "Note: not this one", chat=BOB)
+        tg.say("/approvals", by=BOB)
+        await tg.message("Nothing waits for approval.", chat=BOB)
+    statuses = [a.status for a in await kit.approvals.list(kit.owner)]
+    assert statuses == ["rejected", "approved"]
+
+
+async def test_the_input_is_edited_in_words_and_approved_as_a_new_version(bot: BotKit):
+    tg = bot.telegram
+    async with bot.running():
+        card = await card_of(bot, "Do it", call("news", secret="s3cr3t"))
+        tg.tap(card, "Edit")
+        prompt = await tg.message("What should run instead?")
+        assert '"what": "news"' in prompt["text"]
+        assert "s3cr3t" not in prompt["text"]
+        tg.say("make it shorter")
+        await tg.message("That is no JSON object. Nothing was changed.")
+        tg.say('{"nonsense": 1}')
+        await tg.message("That did not work")
+        tg.say('{"what": "short news", "secret": "[hidden]"}')
+        await tg.message("Saved as a new version.")
+        edited = await tg.message("what: short news")
+        assert edited["message_id"] == card["message_id"]
+        tg.tap(edited, "Approve")
+        await tg.message("all done")
+    assert len(await bot.kit.tasks.list(bot.kit.owner)) == 1
+    [(_, [step])] = await bot.kit.runs.steps_of_task(bot.kit.owner, (await bot.kit.tasks.list(bot.kit.owner))[0].id)
+    assert step.output["did"] == "short news"
+    query = sa.select(tables.steps.c.args).where(tables.steps.c.id == step.id)
+    kept = await bot.kit.store.read(lambda tx: tx.scalar(query))
+    assert kept == {"what": "short news", "secret": "s3cr3t"}
+
+
+async def test_an_approval_is_taken_back_in_chat(bot: BotKit):
+    tg = bot.telegram
+    await bot.kit.person(Role.OWNER, telegram_id=BOB)
+    await bot.kit.set_policy(undoSeconds=300)
+    async with bot.running():
+        card = await card_of(bot, "Do it")
+        tg.tap(card, "Approve")
+        approved = await tg.message("Approved by Ada")
+        theirs = await tg.message("Approved by Ada", chat=BOB)
+        tg.tap(theirs, "Undo", by=BOB)
+        await tg.message("Denied by P owner, in chat")
+        tg.tap(approved, "Undo")
+        tg.tap(card, "Approve")
+        await tg.until(lambda: len(tg.answers) == 4)
+        assert [a["text"] for a in tg.answers[1:3]] == [
+            "Taken back. The call is not made.",
+            "There is nothing to undo any more.",
+        ]
+        assert tg.answers[3]["text"].startswith("Already denied by P owner in chat at 20")
+        await tg.message("all done")
+    assert bot.deed.done == []
+
+
+async def test_what_reaches_little_is_answered_in_one_message(bot: BotKit):
+    tg, kit = bot.telegram, bot.kit
+    await kit.set_policy(requireApprovalFor=["note.create"])
+    async with bot.running():
+        await card_of(bot, "Big")
+        for text in ("One", "Two", "Three"):
+            kit.scripts[text] = Script([ToolCall(tool="note.create", args={"title": f"note {text}"}, call_id="1")])
+            tg.say(text)
+            await tg.message(f"title: note {text}")
+        cards = {m["text"].split("note ")[-1].split("\n")[0]: m for m in tg.in_chat() if "title: note" in m["text"]}
+        tg.say("/approvals")
+        listed = await tg.message("3 questions that reach little")
+        assert [text in listed["text"] for text in ("note One", "note Two", "note Three", "http.post")] == [
+            True, True, True, False,
+        ]  # fmt: skip
+        await tg.message("Approval needed: http.post")
+        tg.tap(listed, "✅ 2")
+        tg.tap(listed, "❌ 2")
+        tg.tap(listed, "❌ 3")
+        tg.tap(cards["One"], "Approve")
+        await tg.until(lambda: len(tg.answers) == 4)
+        assert tg.answers[1]["text"].startswith("Already approved by Ada in chat")
+        done = await tg.until(
+            lambda: (m := tg.messages[7, listed["message_id"]]) and "reply_markup" not in m and m, seconds=15
+        )
+        assert done["text"].count("✅ Approved by Ada") == 2
+        assert done["text"].count("Denied by Ada") == 1
+        for text in ("One", "Two"):
+            await tg.message(f"Completed: {text}")
+    statuses = {a.action_input.get("title"): a.status for a in await kit.approvals.list(kit.owner)}
+    assert statuses == {"note One": "approved", "note Two": "approved", "note Three": "rejected", None: "pending"}

@@ -61,7 +61,7 @@ async def approval(services: Services, actor: Actor, item: str, _query: Query) -
         "approval": found,
         "history": history,
         "names": await names(services, actor),
-        "editable": found.step_id is not None and not holds_hidden(found.action_input),
+        "editable": found.step_id is not None,
         "hides": holds_hidden(found.action_input),
         "undo": undo_open(found, utc_now()),
         "voters": by.get(found.id, ()),
