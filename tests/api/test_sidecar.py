@@ -15,6 +15,8 @@ import sqlalchemy as sa
 from click.testing import CliRunner
 
 from app.cli import main
+from app.doctor import examine
+from app.settings import load_settings
 from domain.clock import utc_now
 from storage import sidecar
 from storage.tables import helm_snapshots
@@ -151,6 +153,26 @@ async def test_looks_at_it_are_kept_for_a_week(tmp_path: Path, url: str) -> None
         # not closed: the installation counts as up, and says what is not
         health = await house.ask("GET", "/health")
         assert (health.status, health.data["checks"]["helm"]) == (200, "unreachable")
+
+
+async def test_the_doctor_looks_at_it(tmp_path: Path) -> None:
+    async with open_kernel() as kernel:
+        given = {
+            "pilot_data_dir": tmp_path,
+            "helm_governance_url": kernel.base,
+            "helm_api_key": kernel.admin_key,
+            "helm_public_key": kernel.public,
+        }
+        settings = await asyncio.to_thread(load_settings, _env_file=None, **given)
+
+        async def found() -> tuple[bool, str]:
+            [one] = [f for f in await asyncio.to_thread(examine, settings) if f.what == "sidecar"]
+            return one.ok, one.said
+
+        where = kernel.base.removeprefix("http://")
+        assert await found() == (True, f"HELM kernel 0.8.4 at {where}")
+        kernel.healthy = False
+        assert await found() == (False, f"no HELM kernel answers at {where}: calls are denied")
 
 
 async def test_without_one_nothing_is_said_of_it(tmp_path: Path) -> None:
