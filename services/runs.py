@@ -715,7 +715,7 @@ class RunService:
                     "call_digest": step.args_hash,
                     **heard.metadata,
                 },
-                attached={"helm": heard.raw} if heard.raw else {},
+                attached=heard.attached,
             ),
         )
         assert receipt_id is not None
