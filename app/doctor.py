@@ -1,6 +1,7 @@
 """`pilot doctor`: looks at everything Pilot needs and says what is wrong, without starting it."""
 
 import asyncio
+import json
 import shutil
 import socket
 import sqlite3
@@ -41,6 +42,7 @@ def examine(settings: Settings) -> list[Finding]:
         _telegram(settings),
         _mail(settings),
         _models(settings),
+        *_sidecar(settings),
         _clock(),
     ]
 
@@ -121,6 +123,19 @@ def _models(settings: Settings) -> Finding:
         named.append(f"OpenAI protocol at {urlsplit(settings.openai_base_url).netloc}")
     said = ", ".join(named) or "none: operators run playbooks only"
     return Finding("models", bool(named), said, bearable=True)
+
+
+def _sidecar(settings: Settings) -> list[Finding]:
+    if not settings.helm_governance_url:
+        return []
+    base = settings.helm_health_url or settings.helm_governance_url
+    try:
+        with urlopen(f"{base}/healthz", timeout=5) as answer:  # noqa: S310 - the scheme was checked with the settings
+            said = json.loads(answer.read(10_000))
+        return [Finding("sidecar", said["status"] == "ok", f"HELM kernel {said['version']} at {urlsplit(base).netloc}")]
+    except (OSError, ValueError, KeyError, TypeError):
+        said = f"no HELM kernel answers at {urlsplit(base).netloc}: calls are denied"
+        return [Finding("sidecar", False, said)]
 
 
 def _clock() -> Finding:

@@ -107,11 +107,12 @@ class HelmSidecar:
         except (BadAnswer, LedgerError, NotCanonical) as error:
             return self._unheard(f"no answer of the HELM sidecar that holds: {error}", passes=False)
         why = decided.reason or decided.reason_code or "no reason given"
+        reason = "" if decided.verdict is Verdict.ALLOW else f"the HELM sidecar says {decided.verdict}: {why}"
         return Opinion(
             source=SOURCE,
             verdict=decided.verdict,
             reason_code=decided.reason_code,
-            reason=f"the HELM sidecar says {decided.verdict}: {why}",
+            reason=reason,
             metadata={
                 "helm_verdict": decided.verdict.value,
                 "helm_decision_id": decided.decision_id,
@@ -257,8 +258,6 @@ def _check_receipt(raw: bytes, decided: Decided, *, session: str, args: Mapping[
     for name, value in expected.items():
         if body.get(name) != value:
             raise BadAnswer(f"the receipt has another {name}")
-    if _line(str(body.get("reason_code", "")), 64) != decided.reason_code:
-        raise BadAnswer("the receipt has another reason_code")
     named = str(body.get("args_hash", "")).removeprefix("sha256:")
     if named and named != hashlib.sha256(canonical_payload(dict(args))).hexdigest():
         raise BadAnswer("the receipt is about other arguments")

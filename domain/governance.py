@@ -58,3 +58,8 @@ class Opinion:
     reason: str = ""
     metadata: Mapping[str, str | int] = field(default_factory=dict)
     raw: str = ""
+
+    @property
+    def attached(self) -> Mapping[str, str]:
+        """What a receipt of ours keeps beside itself of it, by kind."""
+        return {"helm": self.raw} if self.raw else {}

@@ -18,7 +18,7 @@ from domain.receipts.decision import SignedDecision, sign_decision
 from domain.receipts.receipt import parse
 from domain.tools import ToolSpec
 from services.approval_gateway import MAX_INPUT, check_room
-from services.approval_requests import ApprovalRequests, Question
+from services.approval_requests import ApprovalRequests, Question, shown_args
 from services.governor import Governor
 from services.ledger import Facts, Ledger
 from services.recorder import Recorder
@@ -139,8 +139,9 @@ class DecisionPoint:
         ours = self.toolbox.get(call.tool)
         if ours is not None:
             effect = max(effect, ours.spec.effect)
+        hidden = () if ours is None else ours.spec.redactions
         # where an agent of others works is not one of our modes, and its connectors are its own
-        return ToolSpec(name=call.tool, summary="", parameters={}, effect=effect)
+        return ToolSpec(name=call.tool, summary="", parameters={}, effect=effect, redactions=hidden)
 
     def _evaluate(
         self, tx: Tx, actor: Actor, call: OutsideCall, spec: ToolSpec, consulted: Opinion | None
@@ -189,7 +190,7 @@ class DecisionPoint:
             tx,
             Question(
                 action=call.tool,
-                args=dict(call.args),
+                args=shown_args(dict(call.args), spec.redactions),
                 reason=decision.reason,
                 title=f"{who}session {call.session}"[:200],
                 effect=int(spec.effect),
@@ -256,7 +257,7 @@ class DecisionPoint:
                     "agent_effect_level": call.effect_level,
                     **heard.metadata,
                 },
-                attached={"helm": heard.raw} if heard.raw else {},
+                attached=heard.attached,
             ),
         )
         assert receipt_id is not None

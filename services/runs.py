@@ -803,7 +803,7 @@ class RunService:
                     **heard.metadata,
                     **view.run.lineage,
                 },
-                attached={"helm": heard.raw} if heard.raw else {},
+                attached=heard.attached,
             ),
         )
         assert receipt_id is not None

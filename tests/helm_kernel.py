@@ -253,7 +253,7 @@ class Kernel:
             "output_hash": decision_hash,
             "prev_hash": chain_hash(chain[-1]) if chain else "",
             "lamport_clock": len(chain) + 1,
-            "args_hash": hashlib.sha256(rfc8785.dumps(args)).hexdigest(),
+            "args_hash": "sha256:" + hashlib.sha256(rfc8785.dumps(args)).hexdigest(),
             "verdict": record["verdict"],
             "reason_code": record["reason_code"],
             "policy_hash": record["policy_content_hash"],

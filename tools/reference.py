@@ -106,6 +106,7 @@ def pages() -> dict[str, str]:
     plain = (
         "| `GET /` | public | Name and version. |\n"
         "| `GET /health` | public | Readiness of each part; 503 `starting` until the store is ready. |\n"
+        "| `GET /healthz`, `GET /version` | public | The same in one word, and the version, as clients of HELM kernels ask. |\n"
         "| `GET /metrics` | token | Prometheus text. |\n"
         "| `GET /.well-known/pilot-keys.json` | public | Public keys of receipts and checkpoints. |\n"
     )

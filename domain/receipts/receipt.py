@@ -283,7 +283,8 @@ def verify_signature(body: Mapping[str, Any], *, key: PublicKey) -> None:
 def verify_foreign(body: Mapping[str, Any], *, key: PublicKey) -> None:
     """BadReceipt unless `key` signed `body`, a receipt.v5 as another program serves it.
 
-    Members that Go leaves out when they are empty count as empty; what is not signed may be anything.
+    Members that Go leaves out when they are empty count as empty; what is not signed may be anything. NotCanonical for
+    a clock beyond 2**53 - 1.
     """
     whole = dict.fromkeys(_DROPPED_WHEN_EMPTY, "") | dict(body)
     for name in SIGNED_MEMBERS:

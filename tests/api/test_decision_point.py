@@ -181,6 +181,15 @@ async def test_our_own_tools_reach_as_far_as_we_say(house: House, owner: Person)
     assert (await agent.ask("http.post", "E0", url="https://example.com")).verdict == "ESCALATE"
     assert (await agent.ask("note.create", "E0", title="x")).verdict == "ALLOW"
     assert (await agent.ask("note.create", "E4", title="x")).verdict == "ESCALATE"
+    # what they keep out of cards stays out, and is part of the call all the same
+    asked = await agent.ask("http.post", url="https://example.com", headers={"authorization": "s3cret"})
+    card = (await owner("GET", f"/api/audit/approvals/{asked.decision_id}")).data
+    assert card["actionInput"] == {"url": "https://example.com", "headers": "[hidden]"}
+    await decide(owner, asked.decision_id, "approved")
+    other = await agent.ask("http.post", url="https://example.com", headers={"authorization": "other"})
+    assert other.verdict == "ESCALATE"
+    again = await agent.ask("http.post", url="https://example.com", headers={"authorization": "s3cret"})
+    assert again.verdict == "ALLOW"
 
 
 async def test_grants_of_our_operators_do_not_count_for_others(house: House, owner: Person) -> None:

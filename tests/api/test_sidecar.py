@@ -10,11 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
 from app.cli import main
+from app.doctor import examine
+from app.settings import load_settings
 from domain.clock import utc_now
 from storage import sidecar
 from storage.tables import helm_snapshots
@@ -102,8 +103,11 @@ async def test_the_stricter_of_the_two_counts(url: str, tmp_path: Path) -> None:
         assert replayed["different"] == []
 
 
-async def test_a_kernel_that_is_down_stops_the_calls_and_health_says_so(tmp_path: Path, url: str) -> None:
-    async with open_kernel(allowed={"note.create"}) as kernel, beside(kernel, url, tmp_path) as (house, owner):
+async def test_a_kernel_that_is_down_stops_the_calls_and_health_says_so(tmp_path: Path) -> None:
+    async with (
+        open_kernel(allowed={"note.create"}) as kernel,
+        beside(kernel, fresh_url("sqlite", tmp_path), tmp_path) as (house, owner),
+    ):
         well = await house.ask("GET", "/health")
         assert (well.status, well.data["checks"]["helm"], well.data["checks"]["helmVersion"]) == (200, "ok", "0.8.4")
         assert well.data["checks"]["helmLatencyMs"] >= 0
@@ -153,6 +157,26 @@ async def test_looks_at_it_are_kept_for_a_week(tmp_path: Path, url: str) -> None
         assert (health.status, health.data["checks"]["helm"]) == (200, "unreachable")
 
 
+async def test_the_doctor_looks_at_it(tmp_path: Path) -> None:
+    async with open_kernel() as kernel:
+        given = {
+            "pilot_data_dir": tmp_path,
+            "helm_governance_url": kernel.base,
+            "helm_api_key": kernel.admin_key,
+            "helm_public_key": kernel.public,
+        }
+        settings = await asyncio.to_thread(load_settings, _env_file=None, **given)
+
+        async def found() -> tuple[bool, str]:
+            [one] = [f for f in await asyncio.to_thread(examine, settings) if f.what == "sidecar"]
+            return one.ok, one.said
+
+        where = kernel.base.removeprefix("http://")
+        assert await found() == (True, f"HELM kernel 0.8.4 at {where}")
+        kernel.healthy = False
+        assert await found() == (False, f"no HELM kernel answers at {where}: calls are denied")
+
+
 async def test_without_one_nothing_is_said_of_it(tmp_path: Path) -> None:
     async with open_house(fresh_url("sqlite", tmp_path), tmp_path, work=False) as house:
         owner = await house.person("ada@example.com")
@@ -161,18 +185,20 @@ async def test_without_one_nothing_is_said_of_it(tmp_path: Path) -> None:
         assert (await house.ask("GET", "/health")).data["checks"]["helm"] == "not_configured"
 
 
-@pytest.mark.parametrize("fault", ["bad_signature", "drop_after", "unknown_verdict"])
-async def test_an_answer_that_does_not_hold_stops_the_call(tmp_path: Path, fault: str) -> None:
+async def test_an_answer_that_does_not_hold_stops_the_call(tmp_path: Path) -> None:
+    faults = ["bad_signature", "drop_after", "unknown_verdict"]
     async with (
-        open_kernel(allowed={"note.create"}, faults=[fault]) as kernel,
+        open_kernel(allowed={"note.create"}, faults=list(faults)) as kernel,
         beside(kernel, fresh_url("sqlite", tmp_path), tmp_path) as (_, owner),
     ):
-        stopped = await run(owner, NOTE)
-        assert (stopped["steps"][0]["status"], stopped["steps"][0]["reasonCode"]) == ("denied", "PDP_ERROR")
-        assert len(kernel.decisions) == 1
-        found = await receipt_of(owner, stopped["steps"][0])
-        assert found["signedBlob"]["metadata"]["helm_error"]
-        assert [p["kind"] for p in found["payloads"]] == ["args"]
+        for number, fault in enumerate(faults, 1):
+            stopped = await run(owner, NOTE)
+            step = stopped["steps"][0]
+            assert (step["status"], step["reasonCode"]) == ("denied", "PDP_ERROR"), fault
+            assert len(kernel.decisions) == number, fault
+            found = await receipt_of(owner, step)
+            assert found["signedBlob"]["metadata"]["helm_error"], fault
+            assert [p["kind"] for p in found["payloads"]] == ["args"], fault
 
 
 async def test_the_exported_policy_and_the_settings_of_the_page_work_together(tmp_path: Path) -> None:

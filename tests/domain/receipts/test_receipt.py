@@ -22,12 +22,14 @@ from domain.receipts.receipt import (
     parse,
     signing_payload,
     verify,
+    verify_foreign,
     verify_signature,
 )
 from domain.receipts.signing import KeyRing, PublicKey, Signer
 
 FROZEN = load("helm-frozen-chain.json")
 V5 = load("helm-receipt-v5.json")
+LEFT_OUT = ("output_hash", "args_hash", "verdict", "reason_code", "policy_hash", "session_id")
 
 
 def test_helms_frozen_chain_verifies():
@@ -48,6 +50,35 @@ def test_helms_receipt_v5_vectors(vector):
     digests = {hashlib.sha256(signing_payload(receipt) + end).hexdigest() for end in (b"", b"\n")}
     assert vector["payload_sha256"] in digests
     verify_signature(receipt, key=key)
+
+
+def test_helms_receipts_verify_as_its_kernel_serves_them():
+    """Members that are empty are left out by Go, and what is not signed may be anything."""
+    for public, receipts in (
+        (FROZEN["public_key_hex"], FROZEN["receipts"]),
+        (V5["public"], [vector["receipt"] for vector in V5["vectors"]]),
+    ):
+        key = PublicKey(bytes.fromhex(public))
+        for receipt in receipts:
+            served = {k: v for k, v in receipt.items() if v or k not in LEFT_OUT} | {"hello": 1}
+            verify_foreign(served, key=key)
+            for change in (
+                {"verdict": "MAYBE"},
+                {"lamport_clock": receipt["lamport_clock"] ^ 1},
+                {"lamport_clock": str(receipt["lamport_clock"])},
+                {"lamport_clock": True},
+                {"signature_version": "receipt.v4"},
+                {"signature_profile": "hybrid"},
+                {"signature_algorithm": "none"},
+                {"signature": ""},
+                {"signature": None},
+                {"decision_id": None},
+                {"reason_code": 7},
+            ):
+                with pytest.raises(BadReceipt):
+                    verify_foreign({**receipt, **change}, key=key)
+            with pytest.raises(BadReceipt):
+                verify_foreign(receipt, key=PublicKey(Signer(seed("another")).public))
 
 
 def test_helms_negative_vectors():
