@@ -1,5 +1,6 @@
 """The graph of a task's proofs: what was asked, decided, approved, done, and how it ended, one leading to the next."""
 
+import itertools
 from typing import Any
 
 from tests.api.house import Person
@@ -32,7 +33,7 @@ async def test_an_approved_effect_is_one_chain(owner: Person) -> None:
         ("decision", "ALLOW"),
         ("outcome", "ALLOW"),
     ]
-    for before, after in zip(mail, mail[1:], strict=False):
+    for before, after in itertools.pairwise(mail):
         assert parents[after["id"]] == before["id"]
     # from the end back to where it began
     at, chain = graph["nodes"][-1]["id"], []
