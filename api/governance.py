@@ -31,6 +31,7 @@ from api.models import (
     ViolationOut,
 )
 from domain.approvals import ApprovalStatus, Via
+from domain.audit import AuditAction
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from domain.ids import parse_id
 from domain.permissions import Action
@@ -50,11 +51,17 @@ class Paged(LooseBody):
     cursor: str | None = None
 
 
+def _known_action(value: str) -> str:
+    if value not in list(AuditAction):
+        raise ValueError("is no action of the audit log")
+    return value
+
+
 class AuditQuery(Paged):
     actor: str | None = None
-    action: str | None = None
+    action: Annotated[str, AfterValidator(_known_action)] | None = None
     target: str | None = None
-    verdict: str | None = None
+    verdict: Literal["allow", "deny", "escalate", "error"] | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -79,7 +86,7 @@ class ApprovalsQuery(Paged):
 
 
 class ViolationsQuery(Paged):
-    severity: str | None = None
+    severity: Literal["info", "warning", "critical"] | None = None
 
 
 class GrantBody(Body):

@@ -384,11 +384,27 @@ async def admit(
         actor = (await identify(request, services)).actor
         if needs is Needs.WORKSPACE:
             actor = request[ACTOR] = await enter_workspace(request, services, actor, endpoint)
-    except (Unauthorized, Forbidden, NotFound):
+    except (Unauthorized, Forbidden, NotFound) as error:
+        # counted first: what is written down here is as much as the limits allow
         await _count(request, services, classes, actor)
+        await _note_refusal(request, services, actor, error)
         raise
     await _count(request, services, classes, actor)
     return actor
+
+
+async def _note_refusal(request: web.Request, services: Services, actor: Actor | None, error: PilotError) -> None:
+    """Whoever showed something at the door and was not let in is in the installation's log, in no workspace's."""
+    shown = credentials_of(request)
+    if actor is None and not (shown.bearer or shown.init_data or shown.api_key or shown.cookie):
+        return
+    resource = request.match_info.route.resource
+    await services.audit.refused(
+        workspace_id=None,
+        actor="anonymous" if actor is None else actor.principal,
+        route=f"{request.method} {'' if resource is None else resource.canonical}",
+        code=error.code,
+    )
 
 
 def _check_admin(request: web.Request, expected: str | None) -> None:

@@ -371,8 +371,24 @@ class IdentityService:
         """Log in with launch data. The very same string logs in again only while its first login has not ended."""
         if self.bot_key is None:
             raise Unavailable("Telegram not configured", code="telegram_not_configured")
-        data = verify(raw, key=self.bot_key, now=self.now(), max_age=self.init_data_max_age)
-        return await self.store.write(lambda tx: self._login_telegram(tx, data, ip=ip, agent=agent))
+        try:
+            data = verify(raw, key=self.bot_key, now=self.now(), max_age=self.init_data_max_age)
+            return await self.store.write(lambda tx: self._login_telegram(tx, data, ip=ip, agent=agent))
+        except BadInitData as error:
+            why = error.reason
+            await self.store.write(lambda tx: self._note_refused(tx, why))
+            raise
+
+    def _note_refused(self, tx: Tx, why: str) -> None:
+        self.recorder.record(
+            tx,
+            workspace_id=None,
+            actor="anonymous",
+            action=AuditAction.AUTH_TELEGRAM_REFUSED,
+            verdict="deny",
+            reason=why,
+            facts=None,
+        )
 
     def _login_telegram(self, tx: Tx, data: InitData, *, ip: str, agent: str) -> Login:
         now = self.now()
