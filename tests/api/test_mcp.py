@@ -261,14 +261,15 @@ async def test_work_is_handed_on_from_a_playbook(small: Installation) -> None:
     ada = await small.by_mail("ada@example.com")
     _, grace = await ada.send("POST", "/api/operators", {"name": "Grace", "role": "ops", "tools": ["note.create"]})
     playbook = (
-        "1. operator.delegate operator=Grace iterations=3\n"
+        "1. operator.delegate operator=Grace iterations=3 as research\n"
         "   goal: |\n"
         "     1. note.create title=below\n"
-        "2. note.create title={{steps.1.output.state}}\n"
+        '2. note.create title="{{steps.research.state}}: {{steps.research.runId}}"\n'
     )
     found = await run(ada, playbook)
     assert [one["status"] for one in found["steps"]] == ["done", "done"]
     [child] = found["children"]
+    assert child["id"] in found["steps"][1]["output"]["title"]
     assert (child["parentRunId"], child["rootRunId"], child["status"]) == (found["id"], found["id"], "completed")
     below = await ada.get(f"/api/tasks/{child['taskId']}")
     assert (below["operatorId"], below["parentTaskId"]) == (grace["id"], found["taskId"])
