@@ -110,7 +110,8 @@ def _refused(error: MCPError, progress: _Progress) -> McpAnswer:
     """The failure a server told of; OutsideError where it is only known that no answer came."""
     if progress.failure is not None:
         raise progress.failure
-    if error.error.code in _NO_ANSWER:
+    # a gateway's 5xx says nothing of what the server behind it has done
+    if error.error.code in _NO_ANSWER or progress.status >= 500:
         raise OutsideError(
             "the tool server gave no answer that can be read", code="protocol_error", sent=progress.sent
         ) from error
