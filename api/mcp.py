@@ -12,6 +12,7 @@ from domain.governance import Effect
 from domain.mcp import OwnersWord
 from domain.permissions import Action
 from services.mcp_servers import NewServer
+from storage.vault import CannotOpen
 
 mcp = Endpoints("tool servers")
 route = mcp.route
@@ -122,7 +123,7 @@ async def remove_mcp_server(call: Call, server_id: str) -> None:
     "/api/mcp-servers/{server_id}/refresh",
     action=Action.MCP_WRITE,
     rate="task",
-    errors=(Forbidden, NotFound),
+    errors=(Forbidden, NotFound, CannotOpen),
     response=McpServerOut,
 )
 async def refresh_mcp_server(call: Call, server_id: str) -> Any:

@@ -22,7 +22,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from pydantic import TypeAdapter, ValidationError
 
-from connectors.http import CONNECT_SECONDS, USER_AGENT, Guard
+from connectors.http import CONNECT_SECONDS, USER_AGENT, Guard, Target
 from domain.mcp import MAX_TOOLS
 from domain.outside import OutsideError
 from domain.ports import McpAnswer, McpEndpoint
@@ -37,6 +37,7 @@ KILL_SECONDS = 1.0
 _CALL_RESULT: TypeAdapter[types.CallToolResult] = TypeAdapter(types.CallToolResult)
 # Said by the library itself when an answer did not come or could not be read: what was asked for may have happened.
 _NO_ANSWER = frozenset({types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT, types.PARSE_ERROR, types.INVALID_REQUEST})
+_NOT_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout)
 # the library logs whole messages, arguments among them
 for _noisy in ("mcp", "client", "httpx2", "httpcore2"):
     logging.getLogger(_noisy).setLevel(logging.CRITICAL)
@@ -109,7 +110,8 @@ def _refused(error: MCPError, progress: _Progress) -> McpAnswer:
     """The failure a server told of; OutsideError where it is only known that no answer came."""
     if progress.failure is not None:
         raise progress.failure
-    if error.error.code in _NO_ANSWER:
+    # a gateway's 5xx says nothing of what the server behind it has done
+    if error.error.code in _NO_ANSWER or progress.status >= 500:
         raise OutsideError(
             "the tool server gave no answer that can be read", code="protocol_error", sent=progress.sent
         ) from error
@@ -231,26 +233,34 @@ class _Guarded(httpx2.AsyncBaseTransport):
             raise
         request.headers["host"] = target.host_header
         request.extensions = {**request.extensions, "sni_hostname": target.host.rstrip(".")}
-        request.url = httpx2.URL(str(target.at(target.addresses[0])))
         if acts:
             request.extensions["trace"] = self._trace
         try:
-            response = await self._inner.handle_async_request(request)
+            response = await self._at_one_of(target, request)
         except httpx2.TransportError as error:
-            if not matters:
-                raise
-            refused = isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout)
-            self._progress.failure = OutsideError(
-                "no connection to the tool server" if refused else "the connection to the tool server broke off",
-                code="connect_failed" if refused else "protocol_error",
-                sent=self._progress.sent,
-                retryable=True,
-            )
+            if matters:
+                refused = isinstance(error, _NOT_CONNECTED)
+                self._progress.failure = OutsideError(
+                    "no connection to the tool server" if refused else "the connection to the tool server broke off",
+                    code="connect_failed" if refused else "protocol_error",
+                    sent=self._progress.sent,
+                    retryable=True,
+                )
             raise
         if matters:
             self._progress.status = response.status_code
             response.stream = _Capped(response.stream, self._progress)
         return response
+
+    async def _at_one_of(self, target: Target, request: httpx2.Request) -> httpx2.Response:
+        """Try the checked addresses in turn: a failed connect has sent nothing."""
+        *others, last = target.addresses[:3]
+        for address in others:
+            request.url = httpx2.URL(str(target.at(address)))
+            with contextlib.suppress(*_NOT_CONNECTED):
+                return await self._inner.handle_async_request(request)
+        request.url = httpx2.URL(str(target.at(last)))
+        return await self._inner.handle_async_request(request)
 
     async def _trace(self, event: str, _info: Mapping[str, Any]) -> None:
         if event.endswith("send_request_headers.started"):
@@ -367,9 +377,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     """Close its input, give it a moment, then end the whole group: whatever it started ends with it."""
     assert process.stdin is not None
     process.stdin.close()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(KILL_SECONDS):
-            await process.wait()
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KILL_SECONDS):
+                await process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
     await process.wait()

@@ -311,18 +311,23 @@ class Governor:
         )
 
     def _spent(self, tx: Tx, task: Task, run: Run, now: datetime) -> dict[str, int]:
-        limit = self.policy(tx, task.workspace_id)[0].per_task
         return {
             # a sub-run has no more left than its slice, whatever the task's budget is
-            "task_spent": limit - self.left(tx, task, run),
+            "task_spent": self._per_task(tx, task) - self.left(tx, task, run),
             **self._spent_today(tx, task.workspace_id, task.operator_id, now),
         }
 
     def left(self, tx: Tx, task: Task, run: Run) -> int:
         """What the run may still spend (micros): of the task's budget, and of its slice where it is a sub-run."""
-        limit = self.policy(tx, task.workspace_id)[0].per_task
-        of_task = limit - runs.task_spent(tx, task.workspace_id, task.id)
+        of_task = self._per_task(tx, task) - runs.task_spent(tx, task.workspace_id, task.id)
         return of_task if run.budget_micros is None else min(of_task, run.budget_micros - run.cost_micros)
+
+    def _per_task(self, tx: Tx, task: Task) -> int:
+        """The task's budget in force for whoever works on it."""
+        policy = self.policy(tx, task.workspace_id)[0]
+        if not policy.packs:
+            return policy.per_task
+        return policy.for_role(operators.facts(tx, task.workspace_id, task.operator_id)["role"]).per_task
 
     @staticmethod
     def _spent_today(tx: Tx, workspace_id: str, operator_id: str | None, now: datetime) -> dict[str, int]:

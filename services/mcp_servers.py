@@ -189,9 +189,9 @@ class McpServerService:
         def change(server: McpServer) -> tuple[McpServer, dict[str, Any]]:
             place = server.transport
             if secret is not None and not (place.header or place.variable):
-                place = replace(place, header="authorization") if place.url else place
                 if place.program:
                     raise Invalid.field("secret", "this server was added without a variable to put it in")
+                place = replace(place, header="authorization")
             sealed = "" if secret is None else self._sealed(server.workspace_id, server.id, secret)
             return replace(server, transport=replace(place, sealed=sealed)), {}
 

@@ -9,10 +9,13 @@ import sqlalchemy as sa
 from domain.errors import NotFound
 from domain.governance import Effect
 from domain.mcp import McpServer, OfferedTool, OwnersWord, Transport
-from storage.database import Tx
+from storage.database import Prepared, Tx
 from storage.tables import mcp_servers
 
 _c = mcp_servers.c
+_states = Prepared(
+    sa.select(_c.id, _c.updated_at).where(_c.workspace_id == sa.bindparam("ws"), _c.enabled.is_(True)).order_by(_c.name)
+)
 
 
 def add(tx: Tx, server: McpServer) -> None:
@@ -52,8 +55,7 @@ def remove(tx: Tx, workspace_id: str, server_id: str) -> None:
 
 def states(tx: Tx, workspace_id: str) -> Sequence[tuple[str, str]]:
     """The ids of the servers in use with a mark that changes when they do; cheap, asked before each step."""
-    query = sa.select(_c.id, _c.updated_at).where(_c.workspace_id == workspace_id, _c.enabled.is_(True))
-    return [(str(row[0]), str(row[1])) for row in tx.all(query.order_by(_c.name))]
+    return [(str(row[0]), str(row[1])) for row in _states.rows(tx, ws=workspace_id)]
 
 
 def _row(server: McpServer) -> dict[str, Any]:

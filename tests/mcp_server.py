@@ -46,6 +46,9 @@ class World:
     headers: list[dict[str, str]] = field(default_factory=list)
     secret: str = ""
     cut: bool = False
+    answers: int = 0
+    # speaks the protocol as it was before 2026: with a handshake and a session
+    old: bool = False
     url: str = ""
 
     async def call(self, name: str, args: dict[str, Any], key: str) -> types.CallToolResult:
@@ -89,6 +92,14 @@ async def over_http(world: World) -> AsyncIterator[str]:
             world.headers.append(headers)
             if world.secret and headers.get("authorization") != f"Bearer {world.secret}":
                 await send({"type": "http.response.start", "status": 401, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+                return
+            if world.old and headers.get("mcp-method") == "server/discover":
+                await send({"type": "http.response.start", "status": 400, "headers": []})
+                await send({"type": "http.response.body", "body": b""})
+                return
+            if world.answers and headers.get("mcp-method") == "tools/call":
+                await send({"type": "http.response.start", "status": world.answers, "headers": []})
                 await send({"type": "http.response.body", "body": b""})
                 return
             if world.cut and headers.get("mcp-method") == "tools/call":

@@ -98,11 +98,16 @@ async def test_the_story(place: Installation, world: World, caplog: pytest.LogCa
     found = await run(ada, "1. mcp.world.post text=hello")
     assert (found["status"], world.calls) == ("awaiting_approval", [])
     assert found["steps"][0]["effectLevel"] == "E3"
+    # what runs may be changed before it does, within what the server says of its arguments
+    [waiting] = await ada.get("/api/audit/approvals?status=pending")
+    edit = f"/api/audit/approvals/{waiting['id']}/input"
+    assert (await ada.send("PUT", edit, {"input": {"text": 7}, "version": 1}))[0] == 400
+    assert (await ada.send("PUT", edit, {"input": {"text": "hello there"}, "version": 1}))[0] == 200
     found = await approved(ada, found)
-    assert (found["status"], world.calls) == ("completed", [("post", {"text": "hello"})])
+    assert (found["status"], world.calls) == ("completed", [("post", {"text": "hello there"})])
     step = found["steps"][0]
     assert world.keys == [step["id"]]
-    assert step["output"]["text"] == "post: hello"
+    assert step["output"]["text"] == "post: hello there"
     for receipt in (step["decisionReceiptId"], step["outcomeReceiptId"]):
         kept = json.dumps(await ada.get(f"/api/governance/receipts/{receipt}"))
         assert "mcp.world.post" in kept
@@ -115,6 +120,9 @@ async def test_the_story(place: Installation, world: World, caplog: pytest.LogCa
     assert found["steps"][1]["status"] == "failed"
     assert "the tool failed: it did not work" in found["steps"][1]["error"]
     assert "mcp.world.read" in {one["name"] for one in await ada.get("/api/tools")}
+    tried = {"dryRun": True, "tool": "mcp.world.read", "args": {"text": "a"}}
+    status, said = await ada.send("POST", "/api/governance/evaluate", tried)
+    assert (status, said["verdict"]) == (200, "ALLOW")
     # the policy's patterns hold for them
     path = f"/api/workspace/{ada.workspace}/settings"
     status, _ = await ada.send("PUT", path, {"policyConfig": {"toolBlocklist": ["mcp.*"]}})
@@ -261,14 +269,15 @@ async def test_work_is_handed_on_from_a_playbook(small: Installation) -> None:
     ada = await small.by_mail("ada@example.com")
     _, grace = await ada.send("POST", "/api/operators", {"name": "Grace", "role": "ops", "tools": ["note.create"]})
     playbook = (
-        "1. operator.delegate operator=Grace iterations=3\n"
+        "1. operator.delegate operator=Grace iterations=3 as research\n"
         "   goal: |\n"
         "     1. note.create title=below\n"
-        "2. note.create title={{steps.1.output.state}}\n"
+        '2. note.create title="{{steps.research.state}}: {{steps.research.runId}}"\n'
     )
     found = await run(ada, playbook)
     assert [one["status"] for one in found["steps"]] == ["done", "done"]
     [child] = found["children"]
+    assert child["id"] in found["steps"][1]["output"]["title"]
     assert (child["parentRunId"], child["rootRunId"], child["status"]) == (found["id"], found["id"], "completed")
     below = await ada.get(f"/api/tasks/{child['taskId']}")
     assert (below["operatorId"], below["parentTaskId"]) == (grace["id"], found["taskId"])

@@ -12,6 +12,7 @@ from playwright.async_api import Page
 
 from tests.browser.browser import open_browser
 from tests.browser.webview import TOKEN, init_data
+from tests.mcp_server import command
 from tests.processes import Program, call, free_ports, until
 
 PLAYBOOK = (
@@ -85,6 +86,7 @@ def server(server_folder: Path) -> Iterator[Server]:
         # nobody answers there: messages wait in the outbox, the Mini App does not care
         TELEGRAM_API_URL=f"http://127.0.0.1:{port + 1}",
         EMAIL_PROVIDER="file",
+        PILOT_MCP_STDIO=f"world={command(folder)}",
         RATE_LIMITS_ENABLED="false",
         LOG_FORMAT="json",
     )

@@ -35,6 +35,7 @@ PAGES = {
     "knowledge": "Knowledge",
     "new-note": "New note",
     "person": "Your data",
+    "tool-servers": "Tool servers",
 }
 
 # what a person with a screen reader or a thumb would stumble over

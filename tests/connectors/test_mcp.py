@@ -48,6 +48,16 @@ async def test_tools_are_listed_and_called_once_with_their_key(world: World, end
     assert (world.calls, world.keys) == ([("read", HI)], ["k-1"])
 
 
+async def test_a_server_with_handshake_and_session_is_spoken_to_in_its_way(world: World, endpoint: McpEndpoint) -> None:
+    world.old = True
+    assert len(await client().tools(endpoint)) == len(world.tools)
+    said = await client().call(endpoint, "read", HI, key="k-1")
+    assert (said.output["text"], world.keys) == ("read: hi", ["k-1"])
+    assert any("mcp-session-id" in headers for headers in world.headers)
+    error = await failure(client(call_seconds=0.8).call(endpoint, "slow", HI, key="k"))
+    assert (error.code, error.sent) == ("timeout", True)
+
+
 async def test_what_a_tool_calls_an_error_is_one_and_is_cleaned(endpoint: McpEndpoint) -> None:
     said = await client().call(endpoint, "fails", HI, key="k")
     assert (said.is_error, said.output["text"]) == (True, "it did not work")
@@ -86,6 +96,15 @@ async def test_nobody_there_is_certain_and_a_cut_line_is_not(world: World, endpo
     world.cut = True
     error = await failure(client().call(endpoint, "read", HI, key="k"))
     assert (error.sent, len(world.calls)) == (True, 1)
+
+
+async def test_a_refusal_is_certain_and_a_gateways_trouble_is_not(world: World, endpoint: McpEndpoint) -> None:
+    world.answers = 403
+    said = await client().call(endpoint, "read", HI, key="k")
+    assert (said.is_error, said.output) == (True, {"error": "it answered 403"})
+    world.answers = 502
+    error = await failure(client().call(endpoint, "read", HI, key="k"))
+    assert (error.code, error.sent) == ("protocol_error", True)
 
 
 async def test_the_secret_is_sent_and_told_nowhere(

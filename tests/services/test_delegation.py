@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +17,18 @@ from domain.tasks import Task
 from services.approvals import Wish
 from services.operators import OperatorService
 from storage import runs, tables, tasks
+from tests.databases import fresh_url
 from tests.kit import Deed, Kit, Script, open_kit
 
 NOTE = ToolCall(tool="note.create", args={"title": "from below"})
 DEED = ToolCall(tool="deed", args={"what": "x"})
 GOAL = "find out"
+
+
+@pytest.fixture
+def lite(tmp_path: Path) -> str:
+    """For what is decided before the store is asked."""
+    return fresh_url("sqlite", tmp_path)
 
 
 def hand_on(goal: str = GOAL, **more: Any) -> ToolCall:
@@ -91,8 +99,8 @@ async def test_the_parent_waits_as_a_row_and_goes_on_with_the_result(url: str) -
         assert all("parent_run" not in one for one in await receipts_of(kit, run))
 
 
-async def test_a_sub_task_that_fails_is_a_failed_step(url: str) -> None:
-    async with open_kit(url) as kit:
+async def test_a_sub_task_that_fails_is_a_failed_step(lite: str) -> None:
+    async with open_kit(lite) as kit:
         await grace(kit)
         kit.scripts[GOAL] = Script([PlanAnswer(blocked="no way", blocked_code="x")])
         task = await kit.begin(hand_on(), NOTE)
@@ -117,8 +125,8 @@ async def test_the_slice_is_enforced_and_what_it_costs_is_the_parents(url: str) 
         assert spent == 31_000
 
 
-async def test_what_is_left_bounds_the_slice_and_there_is_a_floor(url: str) -> None:
-    async with open_kit(url) as kit:
+async def test_what_is_left_bounds_the_slice_and_there_is_a_floor(lite: str) -> None:
+    async with open_kit(lite) as kit:
         await grace(kit)
         kit.scripts[GOAL] = Script([hand_on("deeper"), hand_on("deeper", budget_usd=9)])
         kit.scripts["deeper"] = Script([])
@@ -135,9 +143,9 @@ async def test_what_is_left_bounds_the_slice_and_there_is_a_floor(url: str) -> N
         assert second.iteration_budget == 6
 
 
-async def test_a_sub_run_may_use_no_more_than_its_parent(url: str) -> None:
+async def test_a_sub_run_may_use_no_more_than_its_parent(lite: str) -> None:
     deed = Deed(effect=Effect.E1)
-    async with open_kit(url, deeds=[deed]) as kit:
+    async with open_kit(lite, deeds=[deed]) as kit:
         await grace(kit)
         ada = await grace(kit, "operator.delegate", "note.create", name="Ada")
         kit.scripts[GOAL] = Script([DEED, NOTE, hand_on("deeper")])
@@ -159,8 +167,8 @@ async def test_a_sub_run_may_use_no_more_than_its_parent(url: str) -> None:
         assert deed.done == []
 
 
-async def test_depth_and_number_are_limited_and_operators_are_known(url: str) -> None:
-    async with open_kit(url) as kit:
+async def test_depth_and_number_are_limited_and_operators_are_known(lite: str) -> None:
+    async with open_kit(lite) as kit:
         await grace(kit)
         for depth in range(4):
             kit.scripts[f"d{depth}"] = Script([hand_on(f"d{depth + 1}")])
@@ -199,8 +207,8 @@ async def test_cancelling_the_parent_cancels_what_it_waits_for(url: str) -> None
         assert await kit.approvals.list(kit.owner, status="pending") == []
 
 
-async def test_cancelling_the_child_lets_the_parent_go_on(url: str) -> None:
-    async with open_kit(url, deeds=[Deed()]) as kit:
+async def test_cancelling_the_child_lets_the_parent_go_on(lite: str) -> None:
+    async with open_kit(lite, deeds=[Deed()]) as kit:
         await grace(kit)
         kit.scripts[GOAL] = Script([DEED])
         task = await kit.begin(hand_on(), NOTE)
@@ -212,8 +220,8 @@ async def test_cancelling_the_child_lets_the_parent_go_on(url: str) -> None:
         assert "cancelled" in (steps[0].error or "")
 
 
-async def test_the_kill_switch_stops_parent_and_child(url: str) -> None:
-    async with open_kit(url, deeds=[Deed()]) as kit:
+async def test_the_kill_switch_stops_parent_and_child(lite: str) -> None:
+    async with open_kit(lite, deeds=[Deed()]) as kit:
         await grace(kit)
         kit.scripts[GOAL] = Script([DEED, NOTE])
         task = await kit.begin(hand_on(), NOTE)
