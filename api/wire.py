@@ -5,7 +5,7 @@ from typing import Any
 
 from domain.approvals import Approval
 from domain.audit import AuditEntry
-from domain.clock import iso
+from domain.clock import iso, utc_now
 from domain.runs import Run, Step
 from domain.schedules import Schedule, next_times
 from domain.tasks import Task
@@ -45,7 +45,7 @@ def task(t: Task) -> dict[str, Any]:
 
 def task_in_full(t: Task) -> dict[str, Any]:
     schedule = Schedule.from_json(t.schedule)
-    upcoming = [] if schedule is None or t.paused else next_times(schedule, after=t.updated_at)
+    upcoming = [] if schedule is None or t.paused else next_times(schedule, after=utc_now())
     return {**task(t), "origin": t.origin, "createdBy": t.created_by, "nextTimes": [iso(m) for m in upcoming]}
 
 

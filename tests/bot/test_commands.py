@@ -1,6 +1,7 @@
 """Commands in chat: what they answer, and that they do what they say."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -10,7 +11,10 @@ from bot.deps import EXAMPLE
 from bot.dispatcher import ROUTERS
 from domain.actor import Role
 from domain.ports import PlanAnswer, ToolCall, Usage
+from domain.schedules import Schedule
+from services.tasks import NewTask
 from storage import outbox, settings
+from storage import tasks as stored_tasks
 from tests.bot.kit import BotKit
 from tests.kit import Script
 
@@ -133,6 +137,18 @@ async def test_usage_says_what_models_took(bot: BotKit):
         assert "1 calls, 1,200 tokens" in shown.replace("\u2068", "").replace("\u2069", "")
         tg.say("/usage", by=8)
         await tg.message("view what models cost takes partner", chat=8)
+
+
+async def test_a_run_that_makes_up_for_a_missed_time_says_so(bot: BotKit):
+    tg = bot.telegram
+    schedule = Schedule.from_json({"cron": "0 9 * * *"})
+    task = await bot.kit.tasks.create(bot.kit.owner, NewTask(title="Daily", schedule=schedule))
+    bot.kit.scripts[task.id] = Script([])
+    missed = datetime.now(UTC) - timedelta(days=2)
+    await bot.kit.store.write(lambda tx: stored_tasks.change(tx, task.workspace_id, task.id, next_run_at=missed))
+    async with bot.running():
+        assert await bot.kit.tasks.sweep_scheduled() == 1
+        await tg.message("Missed while Pilot was not running")
 
 
 async def test_a_member_may_look_but_not_throw_the_switch(bot: BotKit):
