@@ -71,6 +71,7 @@ def run(r: Run) -> dict[str, Any]:
         "rootRunId": r.root_run_id,
         "origin": r.origin,
         "wakeAt": iso(r.wake_at),
+        "waitReason": r.wait_reason,
         "createdAt": iso(r.created_at),
         "startedAt": iso(r.started_at),
         "completedAt": iso(r.completed_at),

@@ -194,6 +194,7 @@ def run_progress(t: Texts, card: RunCard, links: Links, *, private: bool) -> Vie
             + (f": {line(s.error, 120)}" if s.error and s.state != StepState.DONE else "")
             for s in steps
         ),
+        t("progress-thinking") if card.run.thinking and not card.run.cancel_requested else None,
         t("progress-stopping") if running and card.run.cancel_requested else None,
         keyboard=(
             (

@@ -25,6 +25,9 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
+# what a run that is at work waits for while a model is asked
+THINKING = "model"
+
 RUN_ENDED = frozenset(
     {
         RunState.COMPLETED,
@@ -159,6 +162,11 @@ class Run:
     @property
     def ended(self) -> bool:
         return RunState(self.state) in RUN_ENDED
+
+    @property
+    def thinking(self) -> bool:
+        """Whether a model is being asked at this moment."""
+        return self.state == RunState.RUNNING and self.wait_reason == THINKING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ button-receipt = Receipt { $hash }
 
 progress-title = { $state }: { $title }
 progress-step = { $seq }. { $tool }: { $state }
+progress-thinking = The model is thinking …
 progress-missed = Missed while Pilot was not running; run once now. It was due at
 progress-more =
     { $count ->

@@ -106,6 +106,7 @@ app-cancel-run = Cancel this run
 app-cancel-confirm = Cancel this run? It ends before its next step.
 app-not-run = It has not run yet.
 app-run-number = Run { $number }
+app-run-thinking = The model is thinking since
 app-run-missed = Missed while Pilot was not running; run once instead. It was due at
 app-run-cost = { $used } of { $budget } steps
 app-policy-said = policy:

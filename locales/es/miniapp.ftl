@@ -106,6 +106,7 @@ app-cancel-run = Cancelar esta ejecución
 app-cancel-confirm = ¿Cancelar esta ejecución? Termina antes de su siguiente paso.
 app-not-run = Todavía no se ha ejecutado.
 app-run-number = Ejecución { $number }
+app-run-thinking = El modelo está pensando desde
 app-run-missed = Se perdió mientras Pilot no funcionaba; se ejecutó una vez en su lugar. Tocaba el
 app-run-cost = { $used } de { $budget } pasos
 app-policy-said = norma:

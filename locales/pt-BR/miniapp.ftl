@@ -106,6 +106,7 @@ app-cancel-run = Cancelar esta execução
 app-cancel-confirm = Cancelar esta execução? Ela termina antes do próximo passo.
 app-not-run = Ainda não foi executada.
 app-run-number = Execução { $number }
+app-run-thinking = O modelo está pensando desde
 app-run-missed = Perdida enquanto o Pilot não estava em execução; executada uma vez no lugar. Era para
 app-run-cost = { $used } de { $budget } passos
 app-policy-said = regra:

@@ -106,6 +106,7 @@ app-cancel-run = Отменить запуск
 app-cancel-confirm = Отменить запуск? Он закончится перед следующим шагом.
 app-not-run = Ещё не запускалась.
 app-run-number = Запуск { $number }
+app-run-thinking = Модель думает с
 app-run-missed = Пропущено, пока Pilot не работал; запущено один раз вместо этого. Срок был
 app-run-cost = шагов: { $used } из { $budget }
 app-policy-said = правила:
