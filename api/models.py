@@ -375,6 +375,7 @@ class RunOut(Out):
     root_run_id: Id | None
     origin: Json
     wake_at: Moment | None
+    wait_reason: str | None
     created_at: Moment
     started_at: Moment | None
     completed_at: Moment | None

@@ -5,7 +5,7 @@ from typing import Any
 
 from domain.approvals import Approval
 from domain.audit import AuditEntry
-from domain.clock import iso
+from domain.clock import iso, utc_now
 from domain.governance import Decision
 from domain.mcp import McpServer, OfferedTool
 from domain.policy.decide import Finding
@@ -50,7 +50,7 @@ def task(t: Task) -> dict[str, Any]:
 
 def task_in_full(t: Task) -> dict[str, Any]:
     schedule = Schedule.from_json(t.schedule)
-    upcoming = [] if schedule is None or t.paused else next_times(schedule, after=t.updated_at)
+    upcoming = [] if schedule is None or t.paused else next_times(schedule, after=utc_now())
     return {**task(t), "origin": t.origin, "createdBy": t.created_by, "nextTimes": [iso(m) for m in upcoming]}
 
 
@@ -76,6 +76,7 @@ def run(r: Run) -> dict[str, Any]:
         "rootRunId": r.root_run_id,
         "origin": r.origin,
         "wakeAt": iso(r.wake_at),
+        "waitReason": r.wait_reason,
         "createdAt": iso(r.created_at),
         "startedAt": iso(r.started_at),
         "completedAt": iso(r.completed_at),

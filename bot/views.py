@@ -237,12 +237,14 @@ def run_progress(t: Texts, card: RunCard, links: Links, *, private: bool) -> Vie
     running = not card.run.ended
     return view(
         Bold(f"{ICONS[state]} ", t("progress-title", state=t(f"state-{state}"), title=line(card.task.title, 300))),
+        _missed(t, card.run),
         t("progress-more", count=hidden) if hidden else None,
         *(
             t("progress-step", seq=s.seq, tool=line(s.tool, 60), state=t(f"step-{s.state}"))
             + (f": {line(s.error, 120)}" if s.error and s.state != StepState.DONE else "")
             for s in steps
         ),
+        t("progress-thinking") if card.run.thinking and not card.run.cancel_requested else None,
         t("progress-stopping") if running and card.run.cancel_requested else None,
         keyboard=(
             (
@@ -257,6 +259,13 @@ def run_progress(t: Texts, card: RunCard, links: Links, *, private: bool) -> Vie
     )
 
 
+def _missed(t: Texts, run: Run) -> Text | None:
+    """That this run makes up for a time nobody was there at."""
+    if not run.origin.get("missedBySeconds"):
+        return None
+    return Text(t("progress-missed"), " ", moment(datetime.fromisoformat(str(run.origin["scheduledFor"]))))
+
+
 def run_result(t: Texts, card: RunCard, links: Links, *, private: bool) -> View:
     """How a run ended: the answer itself, the state, and the receipt."""
     state = RunState(card.run.state)
@@ -265,6 +274,7 @@ def run_result(t: Texts, card: RunCard, links: Links, *, private: bool) -> View:
     error = clip((card.run.error or "").strip(), 600)
     return view(
         Bold(f"{ICONS[state]} ", t("progress-title", state=t(f"state-{state}"), title=line(card.task.title, 300))),
+        _missed(t, card.run),
         summary or (t("result-none") if state is RunState.COMPLETED else None),
         t("result-why", error=error) if error else None,
         Code(t("result-receipt", hash=hash_)) if hash_ else None,

@@ -27,6 +27,9 @@ class RunState(StrEnum):
     CANCELLED = "cancelled"
 
 
+# what a run that is at work waits for while a model is asked
+THINKING = "model"
+
 RUN_ENDED = frozenset(
     {
         RunState.COMPLETED,
@@ -173,6 +176,11 @@ class Run:
         if self.parent_run_id is None:
             return {}
         return {"parent_run": self.parent_run_id, "root_run": self.root_run_id or ""}
+
+    @property
+    def thinking(self) -> bool:
+        """Whether a model is being asked at this moment."""
+        return self.state == RunState.RUNNING and self.wait_reason == THINKING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

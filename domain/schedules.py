@@ -54,19 +54,35 @@ def next_time(schedule: Schedule, *, after: datetime) -> datetime | None:
         return schedule.at if schedule.at > after else None
     minutes, hours, days, months, weekdays, either = _parse(schedule.cron or "")
     zone = _zone(schedule.timezone)
-    local = after.astimezone(zone)
-    day = local.date()
+    day = after.astimezone(zone).date()
     last = (after + HORIZON).date()
     while day <= last:
         if day.month in months and _day_fits(day.day, day.isoweekday() % 7, days, weekdays, either=either):
             for hour in sorted(hours):
                 for minute in sorted(minutes):
-                    wall = datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
-                    moment = wall.astimezone(UTC)
+                    moment = _moment_of(datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone))
                     if moment > after:
                         return moment
         day += timedelta(days=1)
     return None
+
+
+def _moment_of(wall: datetime) -> datetime:
+    """When clocks first show this local time, or, where they skip it, the first minute after what they skip."""
+    moment = wall.astimezone(UTC)
+    shown = moment.astimezone(wall.tzinfo)
+    if shown.replace(tzinfo=None) == wall.replace(tzinfo=None):
+        return moment
+    # skipped: the change lies between the moment by the offset after it and the one by the offset before it
+    before, after = wall.replace(fold=1).astimezone(UTC), moment
+    offset = before.astimezone(wall.tzinfo).utcoffset()
+    while after - before > timedelta(seconds=1):
+        middle = (before + (after - before) / 2).replace(microsecond=0)
+        if middle.astimezone(wall.tzinfo).utcoffset() == offset:
+            before = middle
+        else:
+            after = middle
+    return after
 
 
 def next_times(schedule: Schedule, *, after: datetime, count: int = 5) -> list[datetime]:

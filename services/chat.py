@@ -82,7 +82,9 @@ class RunCard:
     @property
     def mark(self) -> str:
         """Changes whenever the progress message would look different."""
-        return f"{self.run.state}:{self.run.cancel_requested}:" + ",".join(f"{s.seq}{s.state}" for s in self.steps)
+        return f"{self.run.state}:{self.run.cancel_requested}:{self.run.thinking}:" + ",".join(
+            f"{s.seq}{s.state}" for s in self.steps
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

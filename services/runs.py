@@ -30,6 +30,7 @@ from domain.runs import (
     RUN_ENDED,
     RUN_PARKED,
     TASK_STATUS_OF,
+    THINKING,
     Run,
     RunState,
     Step,
@@ -488,7 +489,7 @@ class RunService:
             state=RunState.RUNNING.value,
             epoch=claimed.epoch,
             # a call that was under way in a process that is gone is made again, and counted again
-            reserved_micros=0,
+            **_DONE_THINKING,
             started_at=claimed.started_at,
             updated_at=now,
         )
@@ -573,7 +574,7 @@ class RunService:
             history=run.history,
             results=[_result(s) for s in view.steps],
         )
-        allowance = await self._allowance(view, planner.estimate(request).cost_micros)
+        allowance = await self._allowance(view, planner.estimate(request))
         if isinstance(allowance, str):
             await self._end(view, RunState.BUDGET_EXHAUSTED, error=allowance, code=OVER_BUDGET)
             return False
@@ -597,16 +598,22 @@ class RunService:
             return False
         return await self._propose(view, answer, answer.call)
 
-    async def _allowance(self, view: _View, estimate: int) -> Allowance | str:
-        """What the next answer may cost, held back in the books, or why no model may be asked any more."""
-        if estimate == 0 and view.unpriced is not None:
+    async def _allowance(self, view: _View, estimate: Usage) -> Allowance | str:
+        """What the next answer may cost, held back in the books, or why no model may be asked any more.
+
+        Where a model will be asked, whoever watches the run is told that it thinks: once a request, however long it
+        takes.
+        """
+        if not estimate.calls and view.unpriced is not None:
             return view.unpriced
 
         def work(tx: Tx) -> Allowance | str:
             run = self._mine(tx, view.run)
-            found = self.governor.before_model_call(tx, view.task, run, estimate=estimate)
+            found = self.governor.before_model_call(tx, view.task, run, estimate=estimate.cost_micros)
             if isinstance(found, Allowance):
-                runs.change(tx, run, reserved_micros=found.micros)
+                thinking = {"reserved_micros": found.micros, "wait_reason": THINKING, "updated_at": self.now()}
+                runs.change(tx, run, **thinking)
+                self._tell(tx, replace(run, **thinking), "run.thinking")
             return found
 
         return await self._write(view, work)
@@ -1094,7 +1101,7 @@ class RunService:
             "tokens_in": run.tokens_in + usage.tokens_in,
             "tokens_out": run.tokens_out + usage.tokens_out,
             "cost_micros": run.cost_micros + usage.cost_micros,
-            "reserved_micros": 0,
+            **_DONE_THINKING,
         }
 
     def _paid(self, tx: Tx, run: Run, usage: Usage, **more: Any) -> Run:
@@ -1168,7 +1175,7 @@ class RunService:
             "completed_at": now,
             "updated_at": now,
             "wake_at": None,
-            "reserved_micros": 0,
+            **_DONE_THINKING,
         }
         ended = replace(run, state=state, **changed)
         if not runs.change(tx, run, state=state.value, cancel_requested=False, **changed):
@@ -1282,6 +1289,7 @@ class RunService:
         self.recorder.event(tx, workspace_id=run.workspace_id, kind=kind, ref=run.id, payload=payload)
         if not kind.startswith("run.") or kind in (
             "run.started",
+            "run.thinking",
             "run.awaiting_approval",
             "run.waiting",
             "run.uncertain",
@@ -1289,6 +1297,7 @@ class RunService:
             self.notices.run_progressed(tx, run)
 
 
+_DONE_THINKING: dict[str, Any] = {"reserved_micros": 0, "wait_reason": None}
 _PARKED_BY = {
     StepState.AWAITING_APPROVAL: RunState.AWAITING_APPROVAL,
     StepState.UNCERTAIN: RunState.UNCERTAIN,

@@ -75,7 +75,7 @@ class Script:
 
     def estimate(self, request: PlanRequest) -> Usage:
         del request
-        return Usage(cost_micros=self.expected)
+        return Usage(cost_micros=self.expected, calls=1 if self.expected else 0)
 
 
 class Deed:

@@ -61,6 +61,8 @@ button-receipt = Receipt { $hash }
 
 progress-title = { $state }: { $title }
 progress-step = { $seq }. { $tool }: { $state }
+progress-thinking = The model is thinking …
+progress-missed = Missed while Pilot was not running; run once now. It was due at
 progress-more =
     { $count ->
         [one] … { $count } earlier step

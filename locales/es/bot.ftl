@@ -61,6 +61,8 @@ button-receipt = Recibo { $hash }
 
 progress-title = { $state }: { $title }
 progress-step = { $seq }. { $tool }: { $state }
+progress-thinking = El modelo está pensando …
+progress-missed = Se perdió mientras Pilot no funcionaba; se ejecuta una vez ahora. Tocaba el
 progress-more =
     { $count ->
         [one] … { $count } paso anterior

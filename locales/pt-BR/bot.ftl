@@ -61,6 +61,8 @@ button-receipt = Recibo { $hash }
 
 progress-title = { $state }: { $title }
 progress-step = { $seq }. { $tool }: { $state }
+progress-thinking = O modelo está pensando …
+progress-missed = Perdida enquanto o Pilot não estava em execução; é executada uma vez agora. Era para
 progress-more =
     { $count ->
         [one] … { $count } passo anterior

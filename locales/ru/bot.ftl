@@ -61,6 +61,8 @@ button-receipt = Квитанция { $hash }
 
 progress-title = { $state }: { $title }
 progress-step = { $seq }. { $tool }: { $state }
+progress-thinking = Модель думает …
+progress-missed = Пропущено, пока Pilot не работал; запускается один раз сейчас. Срок был
 progress-more =
     { $count ->
         [one] … ещё { $count } шаг раньше

@@ -1,5 +1,6 @@
 """Commands in chat: what they answer, and that they do what they say."""
 
+import asyncio
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -11,8 +12,11 @@ from bot.deps import EXAMPLE
 from bot.dispatcher import ROUTERS
 from bot.workspace import _until
 from domain.actor import Role
-from domain.ports import PlanAnswer, ToolCall, Usage
+from domain.ports import PlanAnswer, PlanRequest, ToolCall, Usage
+from domain.schedules import Schedule
+from services.tasks import NewTask
 from storage import outbox, settings
+from storage import tasks as stored_tasks
 from tests.bot.kit import BotKit
 from tests.kit import Script
 
@@ -135,6 +139,36 @@ async def test_usage_says_what_models_took(bot: BotKit):
         assert "1 calls, 1,200 tokens" in shown.replace("\u2068", "").replace("\u2069", "")
         tg.say("/usage", by=8)
         await tg.message("view what models cost takes partner", chat=8)
+
+
+async def test_a_run_that_makes_up_for_a_missed_time_says_so(bot: BotKit):
+    tg = bot.telegram
+    schedule = Schedule.from_json({"cron": "0 9 * * *"})
+    task = await bot.kit.tasks.create(bot.kit.owner, NewTask(title="Daily", schedule=schedule))
+    bot.kit.scripts[task.id] = Script([])
+    missed = datetime.now(UTC) - timedelta(days=2)
+    await bot.kit.store.write(lambda tx: stored_tasks.change(tx, task.workspace_id, task.id, next_run_at=missed))
+    async with bot.running():
+        assert await bot.kit.tasks.sweep_scheduled() == 1
+        await tg.message("Missed while Pilot was not running")
+
+
+async def test_the_progress_message_says_that_the_model_thinks(bot: BotKit):
+    tg = bot.telegram
+    go_on = asyncio.Event()
+
+    class Slow(Script):
+        async def next(self, request: PlanRequest) -> PlanAnswer:
+            await go_on.wait()
+            return await super().next(request)
+
+    bot.kit.scripts["Think"] = Slow([PlanAnswer(finished="thought")], expected=1000)
+    async with bot.running():
+        tg.say("Think")
+        await tg.message("The model is thinking")
+        go_on.set()
+        await tg.message("thought")
+        await tg.until(lambda: not any("is thinking" in m["text"] for m in tg.in_chat()))
 
 
 async def test_a_member_may_look_but_not_throw_the_switch(bot: BotKit):

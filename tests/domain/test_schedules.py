@@ -1,7 +1,8 @@
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import Invalid
@@ -36,6 +37,57 @@ def test_the_next_time_is_later_and_within_a_day(moment: datetime, minute: int, 
     found = next_time(cron(f"{minute} {hour} * * *"), after=after)
     assert found is not None
     assert after < found <= after + timedelta(days=1)
+
+
+# places whose clocks change: by an hour, by half of one, at midnight, in either half of the year
+ZONES = ("Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Asia/Beirut", "UTC")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from(ZONES),
+    st.integers(2024, 2030),
+    st.sampled_from([3, 4, 9, 10, 11]),
+    st.integers(0, 23),
+    st.sets(st.integers(0, 59), min_size=1, max_size=3),
+)
+def test_around_changes_of_clocks_every_day_has_its_times(
+    zone: str, year: int, month: int, hour: int, minutes: set[int]
+) -> None:
+    """Each local time of each day once: when clocks first show it, or first show a later one where they skip it."""
+    place = ZoneInfo(zone)
+    line = f"{','.join(map(str, sorted(minutes)))} {hour} * * *"
+    start = datetime(year, month, 1, tzinfo=place)
+    end = (start + timedelta(days=32)).astimezone(UTC)
+    found, moment = [], start.astimezone(UTC) - timedelta(minutes=1)
+    while (following := next_time(cron(line, zone), after=moment)) is not None and following < end:
+        assert following > moment
+        found.append(moment := following)
+    wanted: set[datetime] = set()
+    for day in range(33):
+        for minute in minutes:
+            wall = datetime(year, month, 1, hour, minute) + timedelta(days=day)
+            # brute force: the first minute of this day whose clock is not before the wanted one
+            early = wall.replace(tzinfo=place).astimezone(UTC) - timedelta(hours=3)
+            wanted.add(
+                next(
+                    at
+                    for at in (early + timedelta(minutes=n) for n in range(600))
+                    if at.astimezone(place).replace(tzinfo=None) >= wall
+                )
+            )
+    assert found == sorted(at for at in wanted if start.astimezone(UTC) <= at < end)
+
+
+def test_a_time_that_comes_twice_runs_once_and_a_skipped_one_right_after() -> None:
+    autumn = next_times(cron("30 2 * * *", "Europe/Berlin"), after=datetime(2026, 10, 24, 12, tzinfo=UTC), count=2)
+    assert autumn == [datetime(2026, 10, 25, 0, 30, tzinfo=UTC), datetime(2026, 10, 26, 1, 30, tzinfo=UTC)]
+    spring = next_times(cron("0,30 2 * * *", "Europe/Berlin"), after=datetime(2026, 3, 28, 12, tzinfo=UTC), count=2)
+    # both are skipped, and are made up for together at three
+    assert spring == [datetime(2026, 3, 29, 1, 0, tzinfo=UTC), datetime(2026, 3, 30, 0, 0, tzinfo=UTC)]
+    # half an hour is skipped: the time after it is not lost behind the one within it
+    half = next_times(cron("15,35 2 * * *", "Australia/Lord_Howe"), after=datetime(2026, 10, 3, 2, tzinfo=UTC), count=2)
+    assert half == [datetime(2026, 10, 3, 15, 30, tzinfo=UTC), datetime(2026, 10, 3, 15, 35, tzinfo=UTC)]
 
 
 @pytest.mark.parametrize(

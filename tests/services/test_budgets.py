@@ -147,6 +147,25 @@ async def test_many_at_once_stay_within_the_day(url: str) -> None:
         assert spent == 30_000 * len(asked)
 
 
+async def test_whoever_watches_is_told_once_that_the_model_thinks(url: str) -> None:
+    async with open_kit(url) as kit:
+        slow = Slow([costing(30_000)], 30_000)
+        task = await kit.begin_later(slow)
+        await kit.runs.start(kit.owner, task.id)
+        async with asyncio.timeout(10):
+            await slow.asked.wait()
+        run, _ = await kit.latest(task)
+        assert run.thinking
+        slow.go_on.set()
+        run, _ = await kit.until(task, "completed")
+        assert not run.thinking
+        query = sa.select(tables.events.c.kind).where(tables.events.c.ref == run.id).order_by(tables.events.c.seq)
+        kinds = [row[0] for row in await kit.store.read(lambda tx: tx.all(query))]
+        # one for the call, one for the end: a model that says nothing for long makes no more of them
+        assert kinds.count("run.thinking") == 2
+        assert kinds.index("run.started") < kinds.index("run.thinking") < kinds.index("step.intent")
+
+
 async def test_what_is_held_back_is_given_back_when_nobody_answers(url: str) -> None:
     async with open_kit(url) as kit:
         task = await kit.tasks.create(kit.owner, NewTask(title="T"))

@@ -248,7 +248,7 @@ class Thinking:
 
     def estimate(self, request: PlanRequest) -> Usage:
         del request
-        return Usage(cost_micros=self.expected)
+        return Usage(cost_micros=self.expected, calls=1)
 
 
 @pytest.mark.parametrize("effect", [Effect.E1, Effect.E3])

@@ -1,10 +1,13 @@
-"""What models took, as the Mini App shows it."""
+"""What models took, and what became of times nobody was there at, as the Mini App shows it."""
 
+import asyncio
 from datetime import timedelta
 from xml.etree import ElementTree as ET
 
+import sqlalchemy as sa
+
 from domain.clock import utc_now
-from storage import runs
+from storage import runs, tables
 from tests.webapp.conftest import House
 from webapp.parts.common import price
 from webapp.svg import day_bars_svg
@@ -41,6 +44,27 @@ async def test_a_bar_and_a_line_for_each_day_and_what_it_went_for(house: House) 
     _, page = await ada.part(f"task/{task['id']}")  # type: ignore[index]
     assert "Models took $0.0369 for this task: 6 calls, 3,702 tokens" in page
     assert "#/usage" in (await ada.part("more"))[1]
+
+
+async def test_a_missed_time_is_told_and_what_failed_can_be_run_again(house: House) -> None:
+    ada = await house.reader("ada@example.com")
+    wish = {"title": "Daily", "description": "Please think.", "schedule": {"cron": "0 9 * * *"}}
+    _, made = await ada.send("POST", "/api/tasks", wish)
+    task = made["id"]  # type: ignore[index]
+    assert (await ada.part(f"task/{task}"))[1].count("<li><time") == 5
+    missed = utc_now() - timedelta(days=2)
+    await house.services.store.write(
+        lambda tx: tx.execute(sa.update(tables.tasks).where(tables.tasks.c.id == task).values(next_run_at=missed))
+    )
+    # the clock of this installation may have been faster
+    await house.services.tasks.sweep_scheduled()
+    async with asyncio.timeout(20):
+        while "Missed while Pilot was not running" not in (text := (await ada.part(f"task/{task}"))[1]):
+            await asyncio.sleep(0.1)
+        while "No model is configured" not in (text := (await ada.part(f"task/{task}"))[1]):
+            await asyncio.sleep(0.1)
+    assert f'data-api="POST /api/tasks/{task}/run"' in text
+    assert "Run again" in text
 
 
 def test_bars_are_as_high_as_their_part() -> None:
