@@ -1,7 +1,7 @@
 """Routes about what models took."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field, StringConstraints
@@ -19,7 +19,7 @@ Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$")]
 class UsageQuery(LooseBody):
     from_: Annotated[Day | None, Field(alias="from")] = None
     to: Day | None = None
-    groupBy: UsageBy = UsageBy.DAY  # noqa: N815
+    groupBy: Literal["day", "task", "operator", "model"] = "day"  # noqa: N815
     taskId: UUID | None = None  # noqa: N815
     limit: Annotated[int, Field(ge=1, le=MOST_DAYS)] = MOST_DAYS
     cursor: Annotated[str, StringConstraints(max_length=300)] | None = None
@@ -38,7 +38,7 @@ async def get_usage(call: Call, query: UsageQuery) -> Any:
         UsageWish(
             since=_day(query.from_, "from"),
             until=_day(query.to, "to"),
-            by=query.groupBy,
+            by=UsageBy(query.groupBy),
             task_id=None if query.taskId is None else str(query.taskId),
             limit=query.limit,
             after=_read_cursor(query.cursor),

@@ -611,7 +611,11 @@ class RunService:
             run = self._mine(tx, view.run)
             found = self.governor.before_model_call(tx, view.task, run, estimate=estimate.cost_micros)
             if isinstance(found, Allowance):
-                thinking = {"reserved_micros": found.micros, "wait_reason": THINKING, "updated_at": self.now()}
+                thinking: dict[str, Any] = {
+                    "reserved_micros": found.micros,
+                    "wait_reason": THINKING,
+                    "updated_at": self.now(),
+                }
                 runs.change(tx, run, **thinking)
                 self._tell(tx, replace(run, **thinking), "run.thinking")
             return found
