@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any
 
 import orjson
@@ -81,16 +82,23 @@ async def _stream(call: Call, after: int, first: bytes, render: Rendering) -> we
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     )
     await response.prepare(call.request)
-    actor = call.actor
+    actor, services = call.actor, call.services
+    place = actor.in_workspace
+    kept = partial(services.identity.in_workspace, actor, place)
     try:
         await response.write(b"retry: 2000\n\n" + first)
-        async for event in call.services.live.follow(actor, after=after, idle_seconds=PING_SECONDS):
+        async for event in services.live.follow(actor, after=after, idle_seconds=PING_SECONDS):
             # who was taken out of the workspace, or logged out, hears no more of it
-            await call.services.identity.in_workspace(actor, actor.in_workspace)
             if event is None:
+                await kept()
                 await _still_logged_in(call)
                 await response.write(_frame("ping", {}))
-            elif (frame := await render(event)) is not None:
+                continue
+            await services.live.once(place, ("member", actor), kept)
+            # what is said of an event may depend on what its hearer may do, and on nothing else of them
+            said = (call.request.path, event.seq, actor.role, actor.scopes)
+            frame = await services.live.once(place, said, partial(render, event))
+            if frame is not None:
                 await response.write(frame)
     except (ConnectionResetError, NotFound, Unauthorized):
         pass

@@ -12,6 +12,7 @@ class Bus:
         self._waiting: dict[str, set[asyncio.Event]] = {}
         self._mirror: Callable[[str], None] | None = None
         self._generations: dict[str, int] = {}
+        self._wakes: dict[str, int] = {}
 
     def mirror(self, call: Callable[[str], None]) -> None:
         """Have `call` told of every topic that woke here (for other processes)."""
@@ -19,8 +20,7 @@ class Bus:
 
     def woke(self, topic: str, *, mirror: bool = True) -> None:
         """Wake every listener of `topic`. Call it on the event loop."""
-        for waiting in self._waiting.get(topic, ()):
-            waiting.set()
+        self._wake(topic)
         if mirror and self._mirror is not None:
             self._mirror(topic)
 
@@ -34,9 +34,19 @@ class Bus:
 
     def wake_all(self) -> None:
         """Wake everybody (after a lost connection, when something may have been missed)."""
-        for waiting in self._waiting.values():
+        for topic in self._waiting:
+            self._wake(topic)
+
+    def _wake(self, topic: str) -> None:
+        waiting = self._waiting.get(topic)
+        if waiting is not None:
+            self._wakes[topic] += 1
             for one in waiting:
                 one.set()
+
+    def wakes(self, topic: str) -> int:
+        """How often `topic` woke since somebody began to listen to it."""
+        return self._wakes.get(topic, 0)
 
     @property
     def topics(self) -> list[str]:
@@ -48,10 +58,11 @@ class Bus:
         """An event that is set whenever `topic` woke; the listener clears it."""
         waiting = asyncio.Event()
         self._waiting.setdefault(topic, set()).add(waiting)
+        self._wakes.setdefault(topic, 0)
         try:
             yield waiting
         finally:
             listeners = self._waiting[topic]
             listeners.discard(waiting)
             if not listeners:
-                del self._waiting[topic]
+                del self._waiting[topic], self._wakes[topic]

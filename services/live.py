@@ -1,16 +1,22 @@
 """Watching a workspace live: events by number, resumed after the last one a client saw."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any, TypeVar
 
 from domain.actor import Actor
 from domain.permissions import Action, require
 from services.bus import Bus
 from storage import events
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.events import Event
+
+T = TypeVar("T")
+
+
+LIMIT = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +25,7 @@ class LiveService:
 
     store: Store
     bus: Bus
+    _asked: dict[str, tuple[int, dict[Hashable, asyncio.Future[Any]]]] = field(default_factory=dict)
 
     async def head(self, actor: Actor) -> int:
         """The number of the newest event."""
@@ -31,22 +38,46 @@ class LiveService:
         """Events from number `after` on (from now, when None); None whenever nothing happened for a while."""
         require(actor, Action.EVENTS_READ)
         workspace_id = actor.in_workspace
-        with self.bus.listen(workspace_id) as woken:
-            seen = await self.head(actor) if after is None else after
-            while True:
-                woken.clear()
-                found = await self.store.read(partial(_after, workspace_id=workspace_id, seq=seen))
-                for event in found:
-                    seen = event.seq
-                    yield event
-                if found:
-                    continue
-                try:
-                    async with asyncio.timeout(idle_seconds):
-                        await woken.wait()
-                except TimeoutError:
-                    yield None
+        try:
+            with self.bus.listen(workspace_id) as woken:
+                seen = await self.head(actor) if after is None else after
+                found = await self._after(workspace_id, seen)
+                while True:
+                    for event in found:
+                        seen = event.seq
+                        yield event
+                    try:
+                        if len(found) < LIMIT:
+                            async with asyncio.timeout(idle_seconds):
+                                await woken.wait()
+                        # cleared before it is read: who commits meanwhile sets it again
+                        woken.clear()
+                        found = await self.once(workspace_id, seen, partial(self._after, workspace_id, seen))
+                    except TimeoutError:
+                        yield None
+                        woken.clear()
+                        found = await self._after(workspace_id, seen)
+        finally:
+            if workspace_id not in self.bus.topics:
+                self._asked.pop(workspace_id, None)
 
+    async def once(self, workspace_id: str, question: Hashable, work: Callable[[], Awaitable[T]]) -> T:
+        """The answer to a question that everybody asks who was woken by the same change of the workspace.
 
-def _after(tx: Tx, *, workspace_id: str, seq: int) -> Sequence[Event]:
-    return events.after(tx, workspace_id, seq)
+        It is found out once, after that change. A later change makes it a new question.
+        """
+        wakes = self.bus.wakes(workspace_id)
+        counted, answers = self._asked.get(workspace_id, (-1, {}))
+        if counted != wakes:
+            answers = {}
+            self._asked[workspace_id] = (wakes, answers)
+        answer: asyncio.Future[T] | None = answers.get(question)
+        if answer is None:
+            answer = answers[question] = asyncio.ensure_future(work())
+            # it may fail when nobody waits any more
+            answer.add_done_callback(lambda done: done.cancelled() or done.exception())
+        # one who hangs up takes nobody else's answer away
+        return answer.result() if answer.done() else await asyncio.shield(answer)
+
+    async def _after(self, workspace_id: str, seq: int) -> Sequence[Event]:
+        return await self.store.read(lambda tx: events.after(tx, workspace_id, seq, limit=LIMIT))
