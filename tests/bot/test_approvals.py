@@ -3,9 +3,9 @@
 import asyncio
 from dataclasses import replace
 
-from bot import buttons
 import sqlalchemy as sa
 
+from bot import buttons
 from domain.actor import Channel, Role
 from domain.ports import ToolCall
 from services.approval_gateway import ApprovalGateway
