@@ -174,7 +174,7 @@ def _live_buttons(t: Texts, a: Approval, links: Links, *, private: bool) -> Sequ
             tap(t("button-grant"), buttons.approval(a, buttons.GRANT))
             if a.task_id is not None and a.quorum == 1
             else None,
-            links.button(t("button-open"), page=f"approvals/{a.id}", start=f"apr_{a.id}", private=private),
+            _open(t, a, links, private=private),
         ),
     )
 
@@ -183,7 +183,17 @@ def _after(t: Texts, a: Approval, links: Links, now: datetime, *, private: bool)
     undo_open = a.status == ApprovalStatus.APPROVED and a.execute_after is not None and a.execute_after > now
     return (
         (tap(t("button-undo"), buttons.approval(a, buttons.UNDO), style="danger") if undo_open else None,),
-        (links.button(t("button-open"), page=f"approvals/{a.id}", start=f"apr_{a.id}", private=private),),
+        (_open(t, a, links, private=private),),
+    )
+
+
+def _open(t: Texts, a: Approval, links: Links, *, private: bool) -> Button | None:
+    return links.button(
+        t("button-open"),
+        page=f"approvals/{a.id}",
+        start=f"apr_{a.id}",
+        private=private,
+        workspace_id=a.workspace_id,
     )
 
 
