@@ -22,15 +22,19 @@ class Links:
         """The address of the Mini App."""
         return f"{self.app_url}/app/"
 
-    def button(self, text: str, *, page: str = "", start: str = "", private: bool) -> Button | None:
+    def button(
+        self, text: str, *, page: str = "", start: str = "", private: bool, workspace_id: str = ""
+    ) -> Button | None:
         """A button that opens a page of the Mini App, None where Telegram would refuse it.
 
-        Groups know no web_app buttons: there it is a link that opens the app with `start`.
+        Groups know no web_app buttons: there it is a link that opens the app with `start`. With `workspace_id` the
+        app opens there, whichever workspace the person looks at in chat.
         """
         if not self.in_chat:
             return None
         if private:
-            return {"text": text, "web_app": {"url": f"{self.mini_app}#/{page}" if page else self.mini_app}}
+            address = f"{self.mini_app}?in={workspace_id}" if workspace_id else self.mini_app
+            return {"text": text, "web_app": {"url": f"{address}#/{page}" if page else address}}
         if not self.username:
             return None
         return {"text": text, "url": f"https://t.me/{self.username}?startapp={start}"}

@@ -161,12 +161,9 @@ def _outcome(t: Texts, card: ApprovalCard) -> list[Any]:
 
 
 def _live_buttons(t: Texts, a: Approval, links: Links, *, private: bool) -> Sequence[Sequence[Button | None]]:
-    def in_app(text: str) -> Button | None:
-        return links.button(text, page=f"approvals/{a.id}", start=f"apr_{a.id}", private=private)
-
     return (
         (
-            in_app(t("button-approve-in-app"))
+            _in_app(t("button-approve-in-app"), a, links, private=private)
             if a.critical
             else tap(t("button-approve"), buttons.approval(a, buttons.APPROVE), style="success"),
             tap(t("button-deny"), buttons.approval(a, buttons.DENY), style="danger"),
@@ -180,7 +177,7 @@ def _live_buttons(t: Texts, a: Approval, links: Links, *, private: bool) -> Sequ
             tap(t("button-grant"), buttons.approval(a, buttons.GRANT))
             if a.task_id is not None and a.quorum == 1
             else None,
-            in_app(t("button-open")),
+            _in_app(t("button-open"), a, links, private=private),
         )
         if not a.critical
         else (),
@@ -191,7 +188,17 @@ def _after(t: Texts, a: Approval, links: Links, now: datetime, *, private: bool)
     undo_open = a.status == ApprovalStatus.APPROVED and a.execute_after is not None and a.execute_after > now
     return (
         (tap(t("button-undo"), buttons.approval(a, buttons.UNDO), style="danger") if undo_open else None,),
-        (links.button(t("button-open"), page=f"approvals/{a.id}", start=f"apr_{a.id}", private=private),),
+        (_in_app(t("button-open"), a, links, private=private),),
+    )
+
+
+def _in_app(text: str, a: Approval, links: Links, *, private: bool) -> Button | None:
+    return links.button(
+        text,
+        page=f"approvals/{a.id}",
+        start=f"apr_{a.id}",
+        private=private,
+        workspace_id=a.workspace_id,
     )
 
 

@@ -116,3 +116,26 @@ async def test_in_a_batch_every_item_has_its_own_answer(house: House, owner: Per
         (False, "not_found"),
         (False, "approval_decided"),
     ]
+
+
+async def test_only_an_owner_gives_and_ends_what_is_standing(house: House, owner: Person) -> None:
+    partner = await house.member(owner, "p@example.com", "partner")
+    stranger = await house.person("bob@example.com")
+    await policy(owner, approverRole="partner")
+    asked = await question(owner)
+    wanted = {"status": "approved", "grant": {"minutes": 10}}
+    refused = await partner("PUT", path_of(asked), wanted)
+    assert (refused.status, refused.data["action"]) == (403, "give standing permissions")
+    assert (await owner("PUT", path_of(asked), wanted)).status == 200
+    [grant] = (await partner("GET", "/api/grants")).data
+    path = f"/api/grants/{grant['id']}"
+    assert (await partner("DELETE", path)).code == "insufficient_role"
+    assert (await stranger("DELETE", path)).status == 404
+    assert (await stranger("GET", "/api/grants")).data == []
+    assert (await owner("DELETE", path)).data["revokedAt"]
+    await policy(owner, approvalQuorum=1, approvers=[partner.user_id, owner.user_id])
+    await house.member(owner, "q@example.com", "partner")
+    assert (await policy(owner, approvers=[], approvalQuorum=2)).status == 200
+    several = await question(owner)
+    alone = await partner("PUT", path_of(several), wanted)
+    assert list(alone.data["details"]["fieldErrors"]) == ["grant"]

@@ -419,3 +419,23 @@ async def test_what_happens_while_a_page_is_on_its_way_is_not_missed(
         await page.route("**/app/parts/tasks", late)
         await page.evaluate("location.hash = '#/tasks'")
         await expect(page.get_by_role("link", name="In between")).to_be_visible(timeout=TIMEOUT)
+
+
+async def test_a_link_from_chat_opens_in_its_own_workspace(mine: Server, request: pytest.FixtureRequest) -> None:
+    """Somebody in two workspaces was told that there is no such approval."""
+    found = mine.pending(mine.task())
+    other = logged_in(mine.base, abs(hash(request.node.name + "guest")) % 10**9, "Grace")
+    settings = {"policyConfig": {"approverRole": "partner"}}
+    mine.send("PUT", f"/api/workspace/{mine.workspace}/settings", settings, expect=201)
+    invite = mine.send("POST", f"/api/workspace/{mine.workspace}/invite", {"role": "partner"}, expect=201)
+    other.send("POST", f"/api/auth/invite/{invite['inviteToken']}", {})
+    async with phone() as page:
+        await open_app(
+            page,
+            mine.base,
+            user_id=abs(hash(request.node.name + "guest")) % 10**9,
+            route=f"/approvals/{found['id']}",
+            query=f"in={mine.workspace}",
+        )
+        await expect(page.get_by_text("Pilot launched today.").first).to_be_visible(timeout=TIMEOUT)
+        await expect(page.get_by_text("Somebody else decides this.")).to_be_visible()

@@ -78,6 +78,7 @@ async def open_app(
     name: str = "Ada",
     theme: str = "light",
     language: str = "en",
+    query: str = "",
     start_param: str = "",
     route: str = "",
     ago: int = 0,
@@ -91,7 +92,7 @@ async def open_app(
         "tgWebAppThemeParams": json.dumps(THEMES[theme]),
     }
     fragment = "&".join(f"{key}={quote(value, safe='')}" for key, value in launch.items())
-    await page.goto(f"{base}/app/#{route + '?' if route else ''}{fragment}")
+    await page.goto(f"{base}/app/{'?' + query if query else ''}#{route + '?' if route else ''}{fragment}")
 
 
 async def events(page: Page, name: str) -> list[Any]:

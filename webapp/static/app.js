@@ -36,6 +36,8 @@ function setUnsaved(on) { if (on !== unsaved) { unsaved = on; bridge.unsaved(on)
 addEventListener("beforeunload", (event) => { if (unsaved && !bridge.inside) event.preventDefault(); });
 
 // --- logging in --------------------------------------------------------------------------------------
+// a link from chat says which of several workspaces it means
+const meant = new URLSearchParams(location.search).get("in");
 const START = {apr: "approvals", task: "tasks", rcpt: "receipts", rec: "receipts"};
 async function enter(workspace) {
   session.workspace = workspace; session.open = true;
@@ -103,6 +105,7 @@ async function bootInside() {
   session.token = answer.token;
   const invite = bridge.startParam.match(/^inv_([\w-]+)$/);
   let place = answer.workspace.id;
+  if (meant && meant !== place && (await api("GET", "/api/me")).workspaces.some((one) => one.id === meant)) place = meant;
   if (invite) {
     session.open = true;
     try { place = await accept(invite[1]); } catch (error) { notice(error.message, true); }
