@@ -203,7 +203,7 @@ class HelmSidecar:
             if said.get("status") != "ok":
                 error = f"/healthz answered {answer.status}{_words_of(answer)}"
             elif isinstance(said.get("version"), str):
-                version = said["version"][:40]
+                version = _line(said["version"], 40)
         except (OutsideError, BadAnswer) as problem:
             error = str(problem)
         return SidecarHealth(

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from app.cli import main
 from app.doctor import examine
+from app.serve import Process
 from app.settings import load_settings
 from domain.clock import utc_now
 from storage import sidecar
@@ -155,6 +156,31 @@ async def test_looks_at_it_are_kept_for_a_week(tmp_path: Path, url: str) -> None
         # not closed: the installation counts as up, and says what is not
         health = await house.ask("GET", "/health")
         assert (health.status, health.data["checks"]["helm"]) == (200, "unreachable")
+
+
+async def test_the_clock_writes_looks_down(tmp_path: Path) -> None:
+    async with open_kernel() as kernel:
+        given = {
+            "pilot_data_dir": tmp_path,
+            "port": 0,
+            "log_level": "ERROR",
+            "helm_governance_url": kernel.base,
+            "helm_api_key": kernel.admin_key,
+            "helm_public_key": kernel.public,
+        }
+        process = Process(await asyncio.to_thread(load_settings, _env_file=None, **given))
+        await process.start()
+        try:
+            async with asyncio.timeout(30):
+                await process.ready.wait()
+                assert process._clock is not None
+                assert process._clock._scheduler is not None
+                process._clock._scheduler.get_job("sidecar").modify(next_run_time=utc_now())
+                while (kept := await process._parts.services.health.newest_snapshot()) is None:
+                    await asyncio.sleep(0.05)
+            assert (kept.gateway_ok, kept.version, kept.error) == (True, "0.8.4", None)
+        finally:
+            await process.stop()
 
 
 async def test_the_doctor_looks_at_it(tmp_path: Path) -> None:
