@@ -259,10 +259,12 @@ def main() -> None:
     """Measure everything asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="seconds a figure")
-    parser.add_argument("--only", choices=("http", "storage", "engine"), action="append")
+    parser.add_argument("--only", choices=("http", "storage", "engine", "proofs"), action="append")
     parser.add_argument("--no-postgres", action="store_true")
+    parser.add_argument("--log-size", type=int, default=50_000, help="receipts in the log that proofs are made from")
+    parser.add_argument("--receipts", type=int, default=10_000, help="receipts in the archive that is verified")
     options = parser.parse_args()
-    parts = options.only or ["http", "storage", "engine"]
+    parts = options.only or ["http", "storage", "engine", "proofs"]
     result: dict[str, Any] = {
         "python": platform.python_version(),
         "cores": os.cpu_count(),
@@ -284,6 +286,14 @@ def main() -> None:
         )
         rows += inside
         print(table(inside), flush=True)
+    if "proofs" in parts:
+        from bench import proofs
+
+        found = asyncio.run(
+            proofs.measure(log_size=options.log_size, receipts=options.receipts, postgres=not options.no_postgres)
+        )
+        result["proofs"] = found
+        print(proofs.text(found), flush=True)
     result["rows"] = rows
     out = ROOT / "bench" / "results"
     out.mkdir(exist_ok=True)

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from domain.clock import Now
 from domain.receipts import merkle
@@ -16,6 +16,8 @@ from domain.receipts.signing import KeyRecord, KeyRing, Signer
 from storage import receipts
 from storage.database import Tx
 from storage.receipts import CheckpointRow, KeyRow, LogHead, Payload, ReceiptRow
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,8 +221,21 @@ class Ledger:
     def _check_extends(self, tx: Tx, workspace_id: str, *, last: CheckpointRow, size: int, root: bytes) -> None:
         if size < last.size:
             raise DamagedLog(f"the log has {size} receipts, a checkpoint of {last.size} was signed")
-        path = merkle.consistency_proof(last.size, size, self.nodes(tx, workspace_id))
+        path = self.prove(tx, workspace_id, lambda nodes: merkle.consistency_proof(last.size, size, nodes))
         merkle.verify_consistency(old_size=last.size, old_root=last.root, new_size=size, new_root=root, path=path)
+
+    @staticmethod
+    def prove(tx: Tx, workspace_id: str, proof: Callable[[merkle.GetNode], T]) -> T:
+        """A proof of this log. Which hashes it takes does not depend on what they are: they are read at once."""
+        wanted: set[tuple[int, int]] = set()
+
+        def note(level: int, index: int) -> bytes:
+            wanted.add((level, index))
+            return bytes(merkle.HASH_SIZE)
+
+        proof(note)
+        found = receipts.nodes_at(tx, workspace_id, wanted)
+        return proof(lambda level, index: found[level, index])
 
     @staticmethod
     def nodes(tx: Tx, workspace_id: str) -> Callable[[int, int], bytes]:
@@ -243,7 +258,7 @@ class Ledger:
     def _check_log(self, tx: Tx, workspace_id: str) -> None:
         head = receipts.head(tx, workspace_id)
         root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
-        if head.size and merkle.root(head.size, self.nodes(tx, workspace_id)) != root:
+        if head.size and self.prove(tx, workspace_id, lambda nodes: merkle.root(head.size, nodes)) != root:
             raise DamagedLog("the stored tree does not agree with the head of the log")
         last = receipts.newest_checkpoint(tx, workspace_id)
         if last is not None and last.size > 0:

@@ -156,7 +156,9 @@ class ReceiptService:
         def work(tx: Tx) -> Inclusion:
             row = receipts.get(tx, workspace_id, receipt_id)
             checkpoint = self.ledger.checkpoint(tx, workspace_id)
-            path = merkle.inclusion_proof(row.idx, checkpoint.size, self.ledger.nodes(tx, workspace_id))
+            path = self.ledger.prove(
+                tx, workspace_id, lambda nodes: merkle.inclusion_proof(row.idx, checkpoint.size, nodes)
+            )
             return Inclusion(
                 receipt=row,
                 body=parse(row.leaf).body,
@@ -178,7 +180,8 @@ class ReceiptService:
             if not 0 <= index < wanted <= whole:
                 raise NotFound("the log has no such receipt at that size")
             row = receipts.at(tx, workspace_id, index)
-            return row, merkle.inclusion_proof(index, wanted, self.ledger.nodes(tx, workspace_id)), wanted
+            path = self.ledger.prove(tx, workspace_id, lambda nodes: merkle.inclusion_proof(index, wanted, nodes))
+            return row, path, wanted
 
         return await self.store.read(work)
 
@@ -192,8 +195,16 @@ class ReceiptService:
             size = whole if new is None else new
             if not 0 < old <= size <= whole:
                 raise NotFound("the log has no such sizes")
-            nodes = self.ledger.nodes(tx, workspace_id)
-            return merkle.consistency_proof(old, size, nodes), merkle.root(old, nodes), merkle.root(size, nodes), size
+            path, before, after = self.ledger.prove(
+                tx,
+                workspace_id,
+                lambda nodes: (
+                    merkle.consistency_proof(old, size, nodes),
+                    merkle.root(old, nodes),
+                    merkle.root(size, nodes),
+                ),
+            )
+            return path, before, after, size
 
         return await self.store.read(work)
 

@@ -1,6 +1,6 @@
 """All SQL of the ledger: the log of each workspace, append only, and what its proofs need."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -94,6 +94,18 @@ _insert = Prepared(sa.insert(receipts).values({c.name: sa.bindparam(c.name) for 
 _PAYLOAD_COLUMNS = ("workspace_id", "receipt_id", "kind", "salt", "body")
 _insert_node = Prepared(sa.insert(log_nodes).values({c.name: sa.bindparam(c.name) for c in log_nodes.c}))
 _insert_payload = Prepared(sa.insert(payloads).values({name: sa.bindparam(name) for name in _PAYLOAD_COLUMNS}))
+_leaf = Prepared(
+    sa.select(receipts.c.leaf_hash).where(
+        receipts.c.workspace_id == sa.bindparam("ws"), receipts.c.idx == sa.bindparam("idx")
+    )
+)
+_node = Prepared(
+    sa.select(log_nodes.c.hash).where(
+        log_nodes.c.workspace_id == sa.bindparam("ws"),
+        log_nodes.c.level == sa.bindparam("level"),
+        log_nodes.c.idx == sa.bindparam("idx"),
+    )
+)
 _update_head = (
     sa.update(log_heads)
     .where(
@@ -333,16 +345,29 @@ def nodes_between(tx: Tx, workspace_id: str, *, start: int, end: int) -> dict[tu
 
 def node(tx: Tx, workspace_id: str, level: int, index: int) -> bytes:
     """The hash of a complete subtree of the workspace's log."""
-    if level == 0:
-        query = sa.select(receipts.c.leaf_hash).where(receipts.c.workspace_id == workspace_id, receipts.c.idx == index)
-    else:
-        query = sa.select(log_nodes.c.hash).where(
-            log_nodes.c.workspace_id == workspace_id, log_nodes.c.level == level, log_nodes.c.idx == index
-        )
-    found = tx.scalar(query)
-    if found is None:
+    found = _leaf(tx, ws=workspace_id, idx=index) if level == 0 else _node(tx, ws=workspace_id, level=level, idx=index)
+    row = found.fetchone()
+    if row is None:
         raise NotFound("no such node of the log")
-    return bytes(found)
+    return bytes(row[0])
+
+
+def nodes_at(tx: Tx, workspace_id: str, wanted: Collection[tuple[int, int]]) -> dict[tuple[int, int], bytes]:
+    """The hashes of complete subtrees by (level, index), read together; NotFound when one is missing."""
+    if not tx.postgres:
+        # nothing is far away there, and the bare cursor is the fastest
+        return {place: node(tx, workspace_id, *place) for place in wanted}
+    leaves = {index for level, index in wanted if level == 0}
+    above = {place for place in wanted if place[0] > 0}
+    c, n = receipts.c, log_nodes.c
+    bottom = sa.select(c.idx, c.leaf_hash).where(c.workspace_id == workspace_id, c.idx.in_(sorted(leaves)))
+    places = sa.tuple_(n.level, n.idx).in_(sorted(above))
+    higher = sa.select(n.level, n.idx, n.hash).where(n.workspace_id == workspace_id, places)
+    found = {(0, int(row[0])): bytes(row[1]) for row in (tx.all(bottom) if leaves else ())}
+    found |= {(int(row[0]), int(row[1])): bytes(row[2]) for row in (tx.all(higher) if above else ())}
+    if len(found) != len(leaves) + len(above):
+        raise NotFound("no such node of the log")
+    return found
 
 
 # --- checkpoints and keys -------------------------------------------------------------------------
