@@ -372,27 +372,23 @@ class Governor:
 
     def _budgets(self, tx: Tx, task: Task, run: Run) -> Sequence[tuple[str, int, int]]:
         """Each budget by name: its limit, and what of it was spent or is held back, in micros."""
-        workspace_id, operator_id = task.workspace_id, task.operator_id
+        workspace_id, operator_id = task.workspace_id, task.operator_id or ""
         policy, _ = self.policy(tx, workspace_id)
-        policy = policy.for_role(operators.facts(tx, workspace_id, operator_id)["role"])
+        if policy.packs:
+            policy = policy.for_role(operators.facts(tx, workspace_id, task.operator_id)["role"])
         spent = self._spent(tx, task, run, self.now())
-        by_others = runs.reserved(tx, workspace_id, but=run.id)
+        held = runs.held_back(tx, workspace_id, but=run.id)
+        of_task = sum(micros for one, _, micros in held if one == task.id)
+        of_operator = sum(micros for _, one, micros in held if one == operator_id)
+        of_all = sum(micros for _, _, micros in held)
         found = [
-            (
-                "task",
-                policy.per_task,
-                spent["task_spent"] + runs.reserved(tx, workspace_id, but=run.id, task_id=task.id),
-            ),
-            (
-                "operator",
-                policy.per_operator,
-                spent["operator_spent"] + runs.reserved(tx, workspace_id, but=run.id, operator_id=operator_id or ""),
-            ),
-            ("emergency", policy.emergency, spent["day_spent"] + by_others),
-            ("day", policy.per_day, spent["day_spent"] + by_others),
+            ("task", policy.per_task, spent["task_spent"] + of_task),
+            ("operator", policy.per_operator, spent["operator_spent"] + of_operator),
+            ("emergency", policy.emergency, spent["day_spent"] + of_all),
+            ("day", policy.per_day, spent["day_spent"] + of_all),
         ]
         if policy.per_month is not None:
-            found.append(("month", policy.per_month, spent["month_spent"] + by_others))
+            found.append(("month", policy.per_month, spent["month_spent"] + of_all))
         if run.budget_micros is not None:
             found.append(("run", run.budget_micros, run.cost_micros))
         return found

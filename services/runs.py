@@ -58,6 +58,8 @@ T = TypeVar("T")
 
 MAX_STEPS_PER_SEGMENT = 25
 MAX_TRIES = 6
+# seconds; whatever the other side asks for, a run is looked at again
+LONGEST_PAUSE = 3600.0
 TOOL_SECONDS = 120.0
 TEXT_CAP = 20_000
 
@@ -1257,7 +1259,7 @@ class RunService:
             if lasting or run.attempts + 1 >= MAX_TRIES:
                 self._finish(tx, run, RunState.FAILED, error=text, error_code="dead_letter")
                 return
-            pause = delay if delay is not None else min(300.0, 2.0 ** (run.attempts + 1))
+            pause = min(LONGEST_PAUSE, delay if delay is not None else 2.0 ** (run.attempts + 1))
             runs.change(tx, run, attempts=run.attempts + 1, error=text)
             self._park(tx, run, RunState.WAITING, wake_at=self.now() + timedelta(seconds=pause))
 

@@ -291,18 +291,19 @@ def task_spent(tx: Tx, workspace_id: str, task_id: str) -> int:
     return int(_task_spent.rows(tx, ws=workspace_id, task_id=task_id)[0][0])
 
 
-def reserved(tx: Tx, workspace_id: str, *, but: str, task_id: str | None = None, operator_id: str | None = None) -> int:
-    """Micros that runs other than `but` hold back for model calls under way: of all, of a task, or of an operator."""
-    query = sa.select(sa.func.coalesce(sa.func.sum(runs.c.reserved_micros), 0)).where(
-        runs.c.workspace_id == workspace_id,
+_held_back = Prepared(
+    sa.select(runs.c.task_id, sa.func.coalesce(tasks.c.operator_id, ""), runs.c.reserved_micros)
+    .join(tasks, tasks.c.id == runs.c.task_id)
+    .where(
+        runs.c.workspace_id == sa.bindparam("ws"),
+        # written out, so that the index that holds only these is taken
+        sa.text("runs.reserved_micros > 0"),
         runs.c.state == RunState.RUNNING.value,
-        runs.c.reserved_micros > 0,
-        runs.c.id != but,
+        runs.c.id != sa.bindparam("but"),
     )
-    if task_id is not None:
-        query = query.where(runs.c.task_id == task_id)
-    if operator_id is not None:
-        query = query.join(tasks, tasks.c.id == runs.c.task_id).where(
-            sa.func.coalesce(tasks.c.operator_id, "") == operator_id
-        )
-    return int(tx.scalar(query))
+)
+
+
+def held_back(tx: Tx, workspace_id: str, *, but: str) -> Sequence[tuple[str, str, int]]:
+    """What runs other than `but` hold back for model calls under way: (task, operator or "", micros) of each."""
+    return [(row[0], row[1], int(row[2])) for row in _held_back.rows(tx, ws=workspace_id, but=but)]

@@ -43,7 +43,7 @@ async def set_budget(kit: Kit, **budget: float) -> None:
 
 async def held_back(kit: Kit) -> int:
     def work(tx: Any) -> int:
-        return runs.reserved(tx, kit.owner.in_workspace, but="")
+        return sum(micros for _, _, micros in runs.held_back(tx, kit.owner.in_workspace, but=""))
 
     return await kit.store.read(work)
 

@@ -151,7 +151,7 @@ async def test_a_model_that_is_busy_is_asked_less_and_less_often_and_then_given_
 
 
 async def test_what_matters_more_runs_first(url: str) -> None:
-    """Of what waits in one workspace, the lowest number goes first, whenever it was queued."""
+    """Of what waits in one workspace, the lowest number goes first, whenever it was queued; 0 stands for none."""
     async with open_kit(url, per_workspace=1) as kit:
         order: list[str] = []
         go_on = asyncio.Event()
@@ -163,7 +163,7 @@ async def test_what_matters_more_runs_first(url: str) -> None:
                 return await super().next(request)
 
         tasks = []
-        for title, priority in (("first", 1), ("low", 900), ("middle", 500), ("high", 2)):
+        for title, priority in (("first", 1), ("low", 900), ("middle", 500), ("high", 2), ("usual", 0)):
             task = await kit.tasks.create(kit.owner, NewTask(title=title, priority=priority))
             kit.scripts[task.id] = Noting([])
             tasks.append(task)
@@ -174,4 +174,4 @@ async def test_what_matters_more_runs_first(url: str) -> None:
         go_on.set()
         for task in tasks:
             await kit.until(task, "completed")
-        assert order == ["first", "high", "middle", "low"]
+        assert order == ["first", "usual", "high", "middle", "low"]
