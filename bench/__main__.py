@@ -34,10 +34,22 @@ BOT_TOKEN = "7000000001:" + "A" * 35
 
 
 def load(
-    port: int, requests: list[dict[str, Any]], *, seconds: float, connections: int = CONNECTIONS
+    port: int,
+    requests: list[dict[str, Any]],
+    *,
+    seconds: float,
+    connections: int = CONNECTIONS,
+    limit: int | None = None,
 ) -> dict[str, Any]:
-    """Run the load generator in a process of its own."""
-    plan = {"host": "127.0.0.1", "port": port, "connections": connections, "seconds": seconds, "requests": requests}
+    """Run the load generator in a process of its own, for so long, or until it has sent `limit` requests."""
+    plan = {
+        "host": "127.0.0.1",
+        "port": port,
+        "connections": connections,
+        "seconds": seconds,
+        "requests": requests,
+        "limit": limit,
+    }
     done = subprocess.run(
         [sys.executable, "-m", "bench.load"],
         input=json.dumps(plan),
@@ -259,10 +271,10 @@ def main() -> None:
     """Measure everything asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="seconds a figure")
-    parser.add_argument("--only", choices=("http", "storage", "engine"), action="append")
+    parser.add_argument("--only", choices=("http", "storage", "engine", "scale"), action="append")
     parser.add_argument("--no-postgres", action="store_true")
     options = parser.parse_args()
-    parts = options.only or ["http", "storage", "engine"]
+    parts = options.only or ["http", "storage", "engine", "scale"]
     result: dict[str, Any] = {
         "python": platform.python_version(),
         "cores": os.cpu_count(),
@@ -284,6 +296,12 @@ def main() -> None:
         )
         rows += inside
         print(table(inside), flush=True)
+    if "scale" in parts:
+        from bench import scale
+
+        more = scale.measure([p for p in scale.PARTS if p != "workers" or not options.no_postgres], long=False)
+        rows += more
+        print(scale.table(more), flush=True)
     result["rows"] = rows
     out = ROOT / "bench" / "results"
     out.mkdir(exist_ok=True)
