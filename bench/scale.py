@@ -85,8 +85,11 @@ def _post(outside: Outside, number: int) -> str:
 # --- taps -----------------------------------------------------------------------------------------
 
 
-def taps(kind: str, *, count: int) -> list[Row]:
-    """Decisions one after the other, nothing else to do: in chat and over HTTP by turns."""
+def taps(kind: str, *, chats: int, count: int) -> list[Row]:
+    """Decisions one after the other, nothing else to do: `chats` in chat, `count` over HTTP.
+
+    Few in chat: a chat is sent one message a second, so each takes five.
+    """
     outside = Outside()
     with tempfile.TemporaryDirectory() as directory, _telegram() as telegram:
         url = fresh_url(kind, Path(directory), migrated=False)
@@ -96,7 +99,7 @@ def taps(kind: str, *, count: int) -> list[Row]:
             call("POST", f"{telegram}/sim/say", {"user": ADA, "text": "/start"})
             until(lambda: len(_messages(telegram)) > 1, what="a welcome")
             chat, api = [], []
-            for number in range(count):
+            for number in range(chats):
                 call("POST", f"{telegram}/sim/say", {"user": ADA, "text": _post(outside, number)})
                 card = until(lambda seen=number: _card(telegram, f'"n": {seen}'), what="a card")
                 chat.append(_arrival(outside, lambda card=card: _press(telegram, card)))
@@ -318,7 +321,7 @@ def measure(parts: Sequence[str], *, long: bool) -> list[Row]:
     for part in parts:
         if part == "taps":
             for kind in ("sqlite", "postgres"):
-                rows += taps(kind, count=100 if long else 20)
+                rows += taps(kind, chats=20 if long else 4, count=100 if long else 20)
         elif part == "parked":
             rows += parked(count=10_000)
         elif part == "listeners":
