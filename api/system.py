@@ -85,19 +85,23 @@ async def _stream(call: Call, after: int, first: bytes, render: Rendering) -> we
     actor, services = call.actor, call.services
     place = actor.in_workspace
     kept = partial(services.identity.in_workspace, actor, place)
+    # what is said of an event may depend on what its hearer may do, and on nothing else of them
+    hearer = (call.request.path, actor.role, actor.scopes)
+
+    async def heard(event: Event) -> bytes | None:
+        # who was taken out of the workspace hears no more of it
+        await kept()
+        return await services.live.once(place, (hearer, event.seq), partial(render, event))
+
     try:
         await response.write(b"retry: 2000\n\n" + first)
         async for event in services.live.follow(actor, after=after, idle_seconds=PING_SECONDS):
-            # who was taken out of the workspace, or logged out, hears no more of it
             if event is None:
                 await kept()
                 await _still_logged_in(call)
                 await response.write(_frame("ping", {}))
                 continue
-            await services.live.once(place, ("member", actor), kept)
-            # what is said of an event may depend on what its hearer may do, and on nothing else of them
-            said = (call.request.path, event.seq, actor.role, actor.scopes)
-            frame = await services.live.once(place, said, partial(render, event))
+            frame = await services.live.once(place, (hearer, actor, event.seq), partial(heard, event))
             if frame is not None:
                 await response.write(frame)
     except (ConnectionResetError, NotFound, Unauthorized):

@@ -34,10 +34,22 @@ BOT_TOKEN = "7000000001:" + "A" * 35
 
 
 def load(
-    port: int, requests: list[dict[str, Any]], *, seconds: float, connections: int = CONNECTIONS
+    port: int,
+    requests: list[dict[str, Any]],
+    *,
+    seconds: float,
+    connections: int = CONNECTIONS,
+    limit: int | None = None,
 ) -> dict[str, Any]:
-    """Run the load generator in a process of its own."""
-    plan = {"host": "127.0.0.1", "port": port, "connections": connections, "seconds": seconds, "requests": requests}
+    """Run the load generator in a process of its own, for so long, or until it has sent `limit` requests."""
+    plan = {
+        "host": "127.0.0.1",
+        "port": port,
+        "connections": connections,
+        "seconds": seconds,
+        "requests": requests,
+        "limit": limit,
+    }
     done = subprocess.run(
         [sys.executable, "-m", "bench.load"],
         input=json.dumps(plan),
@@ -255,16 +267,19 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+PARTS = ("http", "storage", "engine", "proofs", "scale")
+
+
 def main() -> None:
     """Measure everything asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="seconds a figure")
-    parser.add_argument("--only", choices=("http", "storage", "engine", "proofs"), action="append")
+    parser.add_argument("--only", choices=PARTS, action="append")
     parser.add_argument("--no-postgres", action="store_true")
     parser.add_argument("--log-size", type=int, default=50_000, help="receipts in the log that proofs are made from")
     parser.add_argument("--receipts", type=int, default=10_000, help="receipts in the archive that is verified")
     options = parser.parse_args()
-    parts = options.only or ["http", "storage", "engine", "proofs"]
+    parts = options.only or PARTS
     result: dict[str, Any] = {
         "python": platform.python_version(),
         "cores": os.cpu_count(),
@@ -294,6 +309,12 @@ def main() -> None:
         )
         result["proofs"] = found
         print(proofs.text(found), flush=True)
+    if "scale" in parts:
+        from bench import scale
+
+        more = scale.measure([p for p in scale.PARTS if p != "workers" or not options.no_postgres], long=False)
+        rows += more
+        print(scale.table(more), flush=True)
     result["rows"] = rows
     out = ROOT / "bench" / "results"
     out.mkdir(exist_ok=True)
