@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from app.container import open_services
-from app.evals import governance, surfaces, work
+from app.evals import governance, others, surfaces, work
 from app.evals.checks import Checks, NotRunError
 from app.evals.place import Ground
 from app.logging import configure_logging
@@ -32,6 +32,8 @@ EVALUATIONS: Mapping[str, Evaluation] = MappingProxyType(
         "approvals": governance.approvals,
         "chaos": work.chaos,
         "playbooks": work.playbooks,
+        "delegation": others.delegation,
+        "tool_servers": others.tool_servers,
         "chat": surfaces.chat,
         "mini_app": surfaces.mini_app,
         "sidecar": surfaces.sidecar,
