@@ -154,7 +154,7 @@ class ApprovalService:
         return await self.store.read(work)
 
     def _standing(self, tx: Tx, actor: Actor, approval: Approval, people: Sequence[Decider]) -> Standing:
-        asked_by = asker_of(tx, approval)
+        asked_by = left_out(tx, approval)
         refused: Forbidden | None
         try:
             require(actor, Action.APPROVAL_RESOLVE)
@@ -240,7 +240,7 @@ class ApprovalService:
         refused = approval.circle.refusal(who)
         if refused is None and not approval.pending:
             raise already_decided(tx, approval)
-        refused = refused or approval.circle.refusal(who, asked_by=asker_of(tx, approval))
+        refused = refused or approval.circle.refusal(who, asked_by=left_out(tx, approval))
         if refused is not None:
             raise refused
         return approval
@@ -565,9 +565,10 @@ class ApprovalService:
         """
         now = self.now()
         counts = {ApprovalStatus.EXPIRED: 0, ApprovalStatus.PENDING: 0}
-        for found in await self.store.read(lambda tx: approvals.to_sweep(tx, now=now, limit=limit)):
-            if found.rung(now) <= found.reminded and not _expired(found, now):
-                continue
+        open_ones = await self.store.read(
+            lambda tx: [one for one in approvals.to_sweep(tx, now=now, limit=limit) if self._due(tx, one, now)]
+        )
+        for found in open_ones:
             try:
                 swept = await self.store.write(partial(self._sweep, found=found, now=now))
             except Exception:
@@ -586,14 +587,27 @@ class ApprovalService:
         if _expired(approval, now):
             self._settle(tx, approval, ApprovalStatus.EXPIRED, principal="system", via=Via.SYSTEM, note=None)
             return ApprovalStatus.EXPIRED
-        stage = approval.rung(now)
-        # what is critical does not wait for the end of quiet hours
-        waits = approval.effect < Effect.E4 and self._quiet(tx, approval.workspace_id, now)
-        if stage <= approval.reminded or waits:
+        if not self._due(tx, approval, now):
             return None
+        stage = approval.rung(now)
         approvals.change(tx, approval, reminded=stage)
         self.notices.approval_reminder(tx, approval, stage=stage)
         return ApprovalStatus.PENDING
+
+    def _due(self, tx: Tx, approval: Approval, now: datetime) -> bool:
+        """Whether it expired, or is to be brought up: what is critical does not wait for the end of quiet hours."""
+        if _expired(approval, now):
+            return True
+        if approval.rung(now) <= approval.reminded:
+            return False
+        if approval.effect >= Effect.E4:
+            return True
+        try:
+            hours = self.governor.settings(tx, approval.workspace_id)[0].policy.quietHours
+        except PilotError:
+            # settings that cannot be read hold nothing back
+            return True
+        return hours is None or not hours.cover(now)
 
     # --- being away -------------------------------------------------------------------------------
 
@@ -606,10 +620,6 @@ class ApprovalService:
     async def come_back(self, actor: Actor) -> None:
         """End being away."""
         await self.store.write(lambda tx: come_back(tx, actor, now=self.now))
-
-    def _quiet(self, tx: Tx, workspace_id: str, now: datetime) -> bool:
-        hours = self.governor.settings(tx, workspace_id)[0].policy.quietHours
-        return hours is not None and hours.cover(now)
 
     def _tell(self, tx: Tx, approval: Approval) -> None:
         self.recorder.event(
@@ -659,11 +669,14 @@ def _expired(approval: Approval, now: datetime) -> bool:
     return approval.expires_at is not None and approval.expires_at <= now
 
 
-def asker_of(tx: Tx, approval: Approval) -> str | None:
-    """The person behind a question: who started the run, or asked, or made the key that asked."""
-    if approval.run_id is not None:
-        return runs.get(tx, approval.workspace_id, approval.run_id).started_by
-    return recipients.person_behind(tx, approval.requested_by)
+def left_out(tx: Tx, approval: Approval) -> str | None:
+    """Whom a quorum leaves out: who started the run, or asked, or made the key that asked; None where one decides."""
+    if approval.quorum == 1:
+        return None
+    if approval.run_id is None:
+        return recipients.person_behind(tx, approval.requested_by)
+    run = runs.by_id(tx, approval.run_id)
+    return None if run is None else run.started_by
 
 
 def _decider(actor: Actor) -> Decider:

@@ -16,7 +16,7 @@ from domain.receipts.receipt import parse, verify
 from domain.runs import Run, Step, StepState, UncertainChoice
 from domain.tasks import Task
 from services.approval_requests import shown_args
-from services.approvals import asker_of
+from services.approvals import left_out
 from services.ledger import DamagedLog, Ledger
 from services.notices import TELEGRAM, Notices, batch_of, deciders_of
 from services.runs import RunService
@@ -557,7 +557,7 @@ def _batch(tx: Tx, batch_id: str, chat_id: int, *, now: datetime) -> BatchCard:
 
 
 def _can_be_met(tx: Tx, approval: Approval) -> bool:
-    return approval.circle.enough(approvals.people(tx, approval.workspace_id), asked_by=asker_of(tx, approval))
+    return approval.circle.enough(approvals.people(tx, approval.workspace_id), asked_by=left_out(tx, approval))
 
 
 def _deputies(tx: Tx, approval: Approval, now: datetime) -> Mapping[str, Sequence[str]]:

@@ -113,11 +113,11 @@ async def test_one_that_cannot_be_swept_does_not_hold_up_the_others(url: str) ->
         second = await kit.pending(await kit.begin(DEED))
 
         def spoil(tx: Tx) -> None:
-            policy = {"approvalQuorum": "nonsense"}
-            tx.execute(sa.update(tables.workspace_settings).values(policy_config=policy))
-            mine = tables.approvals.c.id == second.id
-            tx.execute(sa.update(tables.approvals).where(mine).values(expires_at=first.expires_at + timedelta(hours=1)))
+            mine = tables.approvals.c.id == first.id
+            tx.execute(sa.update(tables.approvals).where(mine).values(approval_context={"approverRole": "nonsense"}))
+            # settings that cannot be read hold nothing back either
+            tx.execute(sa.update(tables.workspace_settings).values(policy_config={"approvalQuorum": "nonsense"}))
 
         await kit.store.write(spoil)
-        assert await at(kit, first.expires_at + timedelta(seconds=1)).sweep() == (1, 0)
-        assert (await kit.approvals.get(kit.owner, first.id)).status == "expired"
+        assert await at(kit, second.requested_at + timedelta(minutes=60)).sweep() == (0, 1)
+        assert await reminded(kit) == [(ADA, 1, [])]
