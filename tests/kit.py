@@ -29,6 +29,7 @@ from services.governor import Governor
 from services.ledger import Ledger
 from services.notices import Notices
 from services.planners import Planners
+from services.receipts import ReceiptService
 from services.recorder import Recorder
 from services.runs import RunService, Stopping
 from services.tasks import NewTask, TaskService
@@ -43,8 +44,8 @@ from services.toolbox import (
     failed,
     object_schema,
 )
-from storage import settings, tables
-from storage.database import Store
+from storage import receipts, settings, tables
+from storage.database import Store, Tx
 from storage.engine import JobEngine
 
 
@@ -237,6 +238,12 @@ class _PlannerOfTask:
         return self._scripts[request.task_description].estimate(request)
 
 
+def decided_otherwise(service: ReceiptService, tx: Tx) -> list[Any]:
+    """Decisions of every workspace that would not be made again from their receipts: there must be none."""
+    found = [one for place in receipts.logs(tx) for one in service.replay_in(tx, place, None, limit=10_000)]
+    return [one for one in found if not one.same]
+
+
 @asynccontextmanager
 async def open_kit(
     url: str,
@@ -337,6 +344,8 @@ async def open_kit(
             if after is not None
             else Actor(user_id=user_id, name="Ada", channel=Channel.EMAIL, workspace_id=workspace_id, role=Role.OWNER),
         )
+        ledger_of = ReceiptService(store, ledger, recorder, CelRules(), utc_now)
+        assert await store.read(lambda tx: decided_otherwise(ledger_of, tx)) == []
     finally:
         runs.stopping.event.set()
         await engine.stop(grace_seconds=3)

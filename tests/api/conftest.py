@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from app.settings import load_settings
 from simulator.launch import signed, user_field
 from tests.api.house import House, Person, open_house
 from tests.databases import fresh_url
+from tests.kit import decided_otherwise
 
 TOKEN = "7000000001:" + "A" * 35
 ADMINISTRATOR = "0123456789" * 4
@@ -113,6 +115,9 @@ async def open_installation(folder: Path, url: str, **settings: Any) -> AsyncIte
         assert process.failed is None
         async with aiohttp.ClientSession() as http:
             yield Installation(process, f"http://127.0.0.1:{process.port}", http)
+        services = process.gate.services
+        assert services is not None
+        assert await services.store.read(partial(decided_otherwise, services.receipts)) == []
     finally:
         await process.stop()
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-import sqlalchemy as sa
 from aiohttp import web
 
 from api.middlewares import HttpConfig
@@ -16,8 +15,7 @@ from api.server import Gate, create_app
 from app.container import Parts, open_services
 from app.settings import load_settings
 from services.container import Services
-from storage.database import Tx
-from storage.tables import log_heads
+from tests.kit import decided_otherwise
 
 PATIENCE = aiohttp.ClientTimeout(total=30)
 
@@ -129,11 +127,4 @@ async def open_house(
             parts.stopping.event.set()
             await runner.cleanup()
             await parts.services.engine.stop(grace_seconds=3)
-        assert await parts.services.store.read(partial(_decided_otherwise, parts.services)) == []
-
-
-def _decided_otherwise(services: Services, tx: Tx) -> list[Any]:
-    """Decisions of the whole installation that would not be made again from their receipts: there must be none."""
-    workspaces = [str(row[0]) for row in tx.all(sa.select(log_heads.c.workspace_id))]
-    found = [one for place in workspaces for one in services.receipts.replay_in(tx, place, None, limit=10_000)]
-    return [one for one in found if not one.same]
+        assert await parts.services.store.read(partial(decided_otherwise, parts.services.receipts)) == []
