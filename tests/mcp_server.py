@@ -49,11 +49,15 @@ class World:
     answers: int = 0
     # speaks the protocol as it was before 2026: with a handshake and a session
     old: bool = False
+    # where calls are told to whoever watches from another process
+    folder: Path | None = None
     url: str = ""
 
     async def call(self, name: str, args: dict[str, Any], key: str) -> types.CallToolResult:
         self.calls.append((name, args))
         self.keys.append(key)
+        if self.folder is not None:
+            (self.folder / "called").write_text(name)
         if name == "slow":
             await asyncio.sleep(30)
         if name == "dies":
@@ -136,7 +140,7 @@ def command(folder: Path) -> str:
 async def _over_pipes(folder: Path) -> None:
     (folder / "pid").write_text(str(os.getpid()))
     print("programs print all sorts of things", flush=True)  # noqa: T201
-    server = World().server()
+    server = World(folder=folder).server()
     async with stdio_server() as (read, write):
         await server.run(read, write, server.create_initialization_options())
 
