@@ -273,8 +273,9 @@ def evaluations_list(as_json: bool) -> None:
 
 @evaluations.command("run")
 @click.argument("names", nargs=-1)
+@click.option("--seconds", type=click.FloatRange(1, 3600), default=85.0, show_default=True, help="After which to stop.")
 @click.option("--json", "as_json", is_flag=True)
-def evaluations_run(names: tuple[str, ...], as_json: bool) -> None:
+def evaluations_run(names: tuple[str, ...], seconds: float, as_json: bool) -> None:
     """Carry out evaluations (all, or those named) on a throw-away store, and record what they found.
 
     Exits with 1 when one fails, with 2 for a name that is none.
@@ -290,7 +291,7 @@ def evaluations_run(names: tuple[str, ...], as_json: bool) -> None:
         if not as_json:
             click.echo("\n".join(outcome.lines()))
 
-    outcomes = run_evaluations(settings, names or tuple(EVALUATIONS), tell=tell)
+    outcomes = run_evaluations(settings, names or tuple(EVALUATIONS), tell=tell, seconds=seconds)
     if as_json:
         click.echo(json.dumps([o.as_json() for o in outcomes], indent=1, default=str))
     sys.exit(1 if any(o.passed is False for o in outcomes) else 0)

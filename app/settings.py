@@ -314,7 +314,7 @@ def keep_secrets(folder: Path, kept: Mapping[str, str]) -> Path:
 
 def write_private(path: Path, text: str) -> None:
     """Replace a file that only its owner may read. After a crash it is the old one or the new one, never half of it."""
-    fresh = path.with_name(f"{path.name}.new")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fresh.unlink(missing_ok=True)
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 - a mode of its own
         file.write(text)

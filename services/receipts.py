@@ -272,7 +272,7 @@ class ReceiptService:
             pack_id=new_id(),
             created_at=self.now(),
             scope=WHOLE if part is None else part.scope,
-            subject="" if part is None else part.task_id or f"{wanted[0]}-{wanted[-1]}" if wanted else "",
+            subject=_subject(part, wanted),
             proof=None if wanted is None else lambda index: merkle.inclusion_proof(index, checkpoint.size, nodes),
         )
         file.seek(0)
@@ -377,3 +377,10 @@ class ReceiptService:
             return {"taskId": task_id, "nodes": nodes, "edges": edges}
 
         return await self.store.read(work)
+
+
+def _subject(part: Part | None, wanted: Sequence[int] | None) -> str:
+    """Which part of the log it is, as the archive says it."""
+    if part is None or not wanted:
+        return "" if part is None else part.task_id or ""
+    return part.task_id or f"{wanted[0]}-{wanted[-1]}"

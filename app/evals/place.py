@@ -22,7 +22,7 @@ from app.settings import Settings
 from domain.runs import RUN_ENDED
 
 T = TypeVar("T")
-PATIENCE = aiohttp.ClientTimeout(total=20)
+PATIENCE = aiohttp.ClientTimeout(total=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-async def until(look: Callable[[], Awaitable[T]], *, seconds: float = 20.0, what: str) -> T:
+async def until(look: Callable[[], Awaitable[T]], *, seconds: float = 30.0, what: str) -> T:
     """The first true value; TimeoutError that names what was waited for."""
     ends = time.monotonic() + seconds
     while True:

@@ -126,7 +126,7 @@ class _Life:
                 return False
             return isinstance(said, dict) and said["checks"].get("jobs") is True
 
-        await until(ready, seconds=30, what="the program to be ready")
+        await until(ready, seconds=40, what="the program to be ready")
         return process
 
     async def end(self) -> None:

@@ -21,7 +21,7 @@ from tests.api.house import House, open_house
 from tests.databases import fresh_url
 from tests.processes import ROOT
 
-pytestmark = pytest.mark.timeout(150)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -48,7 +48,7 @@ def pilot(folder: Path, url: str, *words: str) -> tuple[int, Any, str]:
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
     )
     return done.returncode, json.loads(done.stdout) if "--json" in words else done.stdout, done.stderr
 
@@ -77,7 +77,9 @@ async def test_what_passes_here_is_ready_and_nothing_else(house: House, url: str
     assert "production_ready" not in before.values()
     # all of them on SQLite; on Postgres the one that leans on the store the most
     names: Sequence[str] = () if url.startswith("sqlite") else ("receipts",)
-    code, outcomes, err = await asyncio.to_thread(pilot, tmp_path, url, "eval", "run", *names, "--json")
+    code, outcomes, err = await asyncio.to_thread(
+        pilot, tmp_path, url, "eval", "run", *names, "--json", "--seconds", "270"
+    )
     assert code == 0, (outcomes, err)
     assert [o["name"] for o in outcomes] == list(names or EVALUATIONS)
     passed = {o["name"] for o in outcomes if o["outcome"] == "passed"}
