@@ -99,7 +99,7 @@ class Memory:
         if total > budget:
             parts = sum(len(message.get("parts", ())) for message in self.messages)
             for message in self.messages:
-                _shorten(message, max(SHORT, budget // (2 * parts)))
+                _shorten(message, max(SHORT, budget // (2 * max(parts, 1))))
         if len(self.digest) > MAX_DIGEST:
             dropped = len(self.digest) - MAX_DIGEST + 1
             self.digest = [f"({dropped} earlier steps are not listed)", *self.digest[dropped:]]
