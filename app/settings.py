@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -260,7 +261,9 @@ def _with_generated_secrets(settings: Settings) -> Settings:
         path.touch(mode=0o600)
         path.chmod(0o600)
         path.write_text(text)
-        print(f"Generated {', '.join(sorted(n.upper() for n in fresh))} into {path} (mode 0600). Keep that file.")
+        # not among what a command prints for machines
+        names = ", ".join(sorted(n.upper() for n in fresh))
+        print(f"Generated {names} into {path} (mode 0600). Keep that file.", file=sys.stderr)
     return settings.model_copy(update={name: SecretStr(kept[name]) for name in missing})
 
 
