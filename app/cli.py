@@ -68,7 +68,8 @@ def demo(port: int, data: Path, fresh: bool) -> None:
 
 
 @main.command()
-def migrate() -> None:
+@click.option("--json", "as_json", is_flag=True)
+def migrate(as_json: bool) -> None:
     """Bring the database up to date and say what was done."""
     settings = _settings()
     from storage.database import Store
@@ -77,8 +78,9 @@ def migrate() -> None:
 
     store = Store(settings.store_url)
     done = bring_up(store)
-    click.echo(f"migrated to {newest()}" if done else f"up to date at {newest()}")
     store.abandon()
+    text = f"migrated to {newest()}" if done else f"up to date at {newest()}"
+    _print({"migrated": done, "revision": newest()}, as_json=as_json, text=text)
 
 
 @main.command()
@@ -119,25 +121,39 @@ def doctor(as_json: bool) -> None:
 
 @main.command()
 @click.argument("target", type=click.Path(path_type=Path))
-def backup(target: Path) -> None:
-    """Copy the database while it is in use (SQLite online backup, or pg_dump)."""
+@click.option("--json", "as_json", is_flag=True)
+def backup(target: Path, as_json: bool) -> None:
+    """Copy the database into a new file while it is in use (SQLite online backup, or pg_dump)."""
     settings = _settings()
     from app.backup import backup_to
 
-    click.echo(backup_to(settings, target))
+    _print_backup(lambda: backup_to(settings, target), as_json=as_json)
 
 
 @main.command()
-@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--yes", is_flag=True, help="Replace the present database without asking.")
-def restore(source: Path, yes: bool) -> None:
+@click.option("--json", "as_json", is_flag=True)
+def restore(source: Path, yes: bool, as_json: bool) -> None:
     """Put a backup in the database's place. Pilot must not be running."""
     settings = _settings()
     if not yes:
-        click.confirm("This replaces the present database. Go on?", abort=True)
+        click.confirm("This replaces the present database. Go on?", abort=True, err=True)
     from app.backup import restore_from
 
-    click.echo(restore_from(settings, source))
+    _print_backup(lambda: restore_from(settings, source), as_json=as_json)
+
+
+def _print_backup(work: Any, *, as_json: bool) -> None:
+    """What was done; a refusal is one line and exit code 1."""
+    from app.backup import BackupError
+
+    try:
+        done = work()
+    except BackupError as error:
+        click.echo(str(error), err=True)
+        sys.exit(1)
+    _print(done, as_json=as_json, text=done["said"])
 
 
 @main.command()
@@ -176,13 +192,14 @@ def policy_permissions() -> None:
 @policy.command("export")
 @click.option("--workspace", required=True)
 @click.option("--sidecar", type=click.Path(file_okay=False, path_type=Path), required=True)
-def policy_export(workspace: str, sidecar: Path) -> None:
+@click.option("--json", "as_json", is_flag=True)
+def policy_export(workspace: str, sidecar: Path, as_json: bool) -> None:
     """Write a workspace's policy in the format of a HELM sidecar into a folder."""
     settings = _settings()
     from app.tools import export_sidecar_policy
 
-    for path in export_sidecar_policy(settings, workspace, sidecar):
-        click.echo(str(path))
+    paths = [str(path) for path in export_sidecar_policy(settings, workspace, sidecar)]
+    _print(paths, as_json=as_json, text="\n".join(paths))
 
 
 def _settings_file(file: Path) -> Any:

@@ -5,6 +5,7 @@ import os
 import re
 import secrets
 import shlex
+import sys
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -287,7 +288,9 @@ def _with_generated_secrets(settings: Settings) -> Settings:
     if fresh:
         kept |= fresh
         path = keep_secrets(settings.pilot_data_dir, kept)
-        print(f"Generated {', '.join(sorted(n.upper() for n in fresh))} into {path} (mode 0600). Keep that file.")
+        # not among what a command prints for machines
+        names = ", ".join(sorted(n.upper() for n in fresh))
+        print(f"Generated {names} into {path} (mode 0600). Keep that file.", file=sys.stderr)
     update: dict[str, Any] = {name: SecretStr(kept[name]) for name in missing}
     if "evidence_signing_key" in update and not settings.evidence_retiring_keys:
         former = kept.get("evidence_retiring_keys", "").split(",")

@@ -1253,7 +1253,8 @@ class RunService:
                 return
             self.recorder.serialize(tx, seen.workspace_id)
             run = runs.by_id(tx, run_id, lock=True)
-            if run is None or run.ended or run.segment != segment or run.state != RunState.RUNNING:
+            # queued still, when it was the claim that failed and was undone
+            if run is None or run.segment != segment or run.state not in (RunState.QUEUED, RunState.RUNNING):
                 return
             run = self._paid(tx, run, error.usage if isinstance(error, PaidForNothing) else Usage())
             if lasting or run.attempts + 1 >= MAX_TRIES:

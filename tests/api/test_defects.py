@@ -14,7 +14,8 @@ import pytest
 import sqlalchemy as sa
 
 from domain.clock import utc_now
-from storage import tables
+from domain.receipts.receipt import parse
+from storage import receipts, tables
 from storage.database import Tx
 from tests.api.house import House, Person, Reply, open_house
 
@@ -134,6 +135,36 @@ async def test_28_a_tool_outside_the_mode_does_not_run(house: House, owner: Pers
     assert [t["title"] for t in (await owner("GET", "/api/tasks")).data] == ["T"]
     [violation] = (await owner("GET", "/api/audit/violations")).data
     assert violation["action"] == "task.create"
+
+
+async def test_33_finishing_is_a_tool_like_others(owner: Person) -> None:
+    """Every run that went well left an error behind: "Unknown tool: finish"."""
+    await run(owner, 'note.create title="N"\nfinish summary="done"')
+    lines = (await owner("GET", "/api/audit?limit=100")).data
+    said = [(line["action"], line["verdict"]) for line in lines if line["target"] == "finish"]
+    assert sorted(said) == [("tool:decided", "allow"), ("tool:executed", "allow")]
+    assert {line["verdict"] for line in lines} == {"allow"}
+
+
+async def test_34_a_tool_has_one_effect_level(house: House, owner: Person) -> None:
+    """Three places guessed it from the name and disagreed: the call was refused half way, the task ran for ever."""
+    await run(owner, 'note.create title="N"\nhttp.post url=http://127.0.0.1:9/ json={"n": 1}\nfinish summary="done"')
+    declared = {spec.name: int(spec.effect) for spec in house.services.toolbox.specs}
+    [task] = (await owner("GET", "/api/tasks")).data
+
+    def check(tx: Tx) -> set[str]:
+        names = {}
+        for row in tx.all(sa.select(tables.steps)):
+            names[row.id] = row.tool
+            assert row.effect == declared[row.tool]
+        for receipt in receipts.of_task(tx, owner.workspace_id, task["id"]):
+            if receipt.step_id is not None:
+                assert parse(receipt.leaf).body["effect_id"] == f"E{declared[names[receipt.step_id]]}"
+        [asked] = tx.all(sa.select(tables.approvals.c.action, tables.approvals.c.effect))
+        assert asked.effect == declared[asked.action]
+        return set(names.values())
+
+    assert await house.services.store.read(check) == {"note.create", "http.post"}
 
 
 async def test_36_work_that_waits_for_long_is_not_failed(house: House, owner: Person) -> None:

@@ -14,12 +14,12 @@ from storage import accounts
 from tests.processes import ROOT
 
 
-def pilot(folder: Path, *words: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of one command on the store in `folder`."""
+def pilot(folder: Path, *words: str, **settings: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of one command on the store in `folder`, or another in settings."""
     done = subprocess.run(
         [sys.executable, "-m", "app", *words],
         cwd=folder,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PILOT_DATA_DIR": str(folder / "data")},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PILOT_DATA_DIR": str(folder / "data"), **settings},
         capture_output=True,
         text=True,
         timeout=60,
@@ -28,8 +28,8 @@ def pilot(folder: Path, *words: str) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def told(folder: Path, *words: str) -> Any:
-    code, out, err = pilot(folder, *words, "--json")
+def told(folder: Path, *words: str, **settings: str) -> Any:
+    code, out, err = pilot(folder, *words, "--json", **settings)
     assert code == 0, err
     return json.loads(out)
 

@@ -2,10 +2,13 @@
 
 import asyncio
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from domain.approvals import ApprovalStatus, Via
+from domain.clock import utc_now
 from domain.errors import Conflict, NotFound
 from domain.governance import Effect
 from domain.outside import OutsideError
@@ -13,7 +16,9 @@ from domain.ports import PlanAnswer, PlanRequest, ToolCall, Usage
 from domain.runs import UncertainChoice
 from domain.tools import Outcome
 from services.approvals import Wish
+from services.runs import MAX_TRIES
 from services.toolbox import done
+from storage import tables
 from tests.kit import Deed, breaks_after_sending, failed, open_kit
 
 YES = Wish(status=ApprovalStatus.APPROVED, via=Via.API)
@@ -402,3 +407,22 @@ async def test_another_workspace_sees_nothing(url: str) -> None:
         ):
             with pytest.raises(NotFound):
                 await call
+
+
+async def test_a_segment_that_cannot_even_begin_is_tried_again_and_ends_as_failed(url: str) -> None:
+    """What keeps a segment from being claimed must not leave its run queued for ever."""
+    async with open_kit(url, work=False) as kit:
+        task = await kit.begin()
+        broken = sa.update(tables.tasks).values(deleted_at=utc_now())
+        past = sa.update(tables.runs).values(wake_at=utc_now() - timedelta(minutes=1))
+        run, _ = await kit.latest(task)
+        await kit.store.write(lambda tx: tx.execute(broken))
+        for tried in range(1, MAX_TRIES + 1):
+            await kit.runs.advance(run.id, tried)
+            seen, _ = await kit.runs.get(kit.owner, run.id)
+            assert seen.error
+            if tried < MAX_TRIES:
+                assert (seen.state, seen.attempts, seen.epoch) == ("waiting", tried, 0)
+                await kit.store.write(lambda tx: tx.execute(past))
+                assert await kit.runs.sweep_due() == 1
+        assert (seen.state, seen.error_code) == ("failed", "dead_letter")
