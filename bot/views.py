@@ -100,7 +100,7 @@ def approval_card(
         t("card-reversible", answer=t("yes" if context.get("reversible") else "no")),
         t("card-critical") if live and a.critical else None,
         _quorum(t, card) if a.quorum > 1 else None,
-        t("card-owner-needed") if live and a.quorum > 1 and a.circle.critical else None,
+        t("card-owner-needed") if live and a.quorum > 1 and a.circle.needs_owner else None,
         t("card-unmet") if live and card.unmet else None,
         Text(t("card-expires"), " ", moment(a.expires_at)) if live and a.expires_at is not None else None,
         t("card-nothing") if live and a.expires_at is not None else None,

@@ -30,7 +30,6 @@ class ApprovalStatus(StrEnum):
 
 # Saying yes to a critical call takes a proof of who says it that is no older than this: a phone left
 # on a table, a key, or a tap in chat is not enough.
-STEP_UP_FROM = 4
 STEP_UP_WITHIN = timedelta(minutes=5)
 
 DECISIONS = frozenset({ApprovalStatus.APPROVED, ApprovalStatus.REJECTED, ApprovalStatus.CHANGES_REQUESTED})
@@ -78,14 +77,14 @@ class Circle:
     effect: int
 
     @property
-    def critical(self) -> bool:
+    def needs_owner(self) -> bool:
         """Whether an owner must be among those who approve."""
         return self.effect >= Effect.E4 and not self.named
 
     @property
     def least(self) -> Role:
         """The weakest role that may decide where nobody is named."""
-        return Role.OWNER if self.critical and self.quorum == 1 else self.role
+        return Role.OWNER if self.needs_owner and self.quorum == 1 else self.role
 
     def refusal(self, who: Decider, *, asked_by: str | None = None) -> Forbidden | None:
         """Why this person may not decide; None when they may."""
@@ -97,7 +96,7 @@ class Circle:
                 "insufficient workspace role",
                 code="insufficient_role",
                 details={
-                    "action": "resolve approvals of E4" if self.critical else "resolve approvals",
+                    "action": "resolve approvals of E4" if self.needs_owner else "resolve approvals",
                     "requiredRole": self.least.value,
                     "currentRole": who.role.value,
                 },
@@ -120,7 +119,7 @@ class Circle:
     def enough(self, approved_by: Iterable[Decider], *, asked_by: str | None = None) -> bool:
         """Whether the yes of these people is a yes."""
         counted = self.able(approved_by, asked_by=asked_by)
-        an_owner = not self.critical or any(who.role is Role.OWNER for who in counted)
+        an_owner = not self.needs_owner or any(who.role is Role.OWNER for who in counted)
         return len(counted) >= self.quorum and an_owner
 
 
@@ -194,7 +193,7 @@ class Approval:
     @property
     def critical(self) -> bool:
         """Whether saying yes takes a fresh proof of who says it."""
-        return self.effect >= STEP_UP_FROM
+        return self.effect >= Effect.E4
 
 
 def proven_lately(fresh_at: datetime | None, *, now: datetime) -> bool:

@@ -35,6 +35,21 @@ def unhidden(args: dict[str, Any], before: dict[str, Any] | None, redactions: tu
     return {k: known[k] if k in kept else v for k, v in args.items()}
 
 
+def facts_about(approval: Approval, *, kind: str = "resolution", **more: Any) -> Facts:
+    """What the receipts about an approval have in common, and `more`."""
+    return Facts(
+        kind=kind,
+        decision_id=approval.id,
+        effect=approval.effect,
+        task_id=approval.task_id,
+        run_id=approval.run_id,
+        step_id=approval.step_id,
+        approval_id=approval.id,
+        policy_hash=approval.policy_version,
+        **more,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What somebody outside wants leave for. `args` is exactly what would be done; `title` a line for the card."""
@@ -171,17 +186,11 @@ class ApprovalRequests:
             verdict="escalate",
             reason=approval.reason,
             metadata={"tool": approval.action, "digest": approval.action_hash},
-            facts=Facts(
+            facts=facts_about(
+                approval,
                 kind="request",
                 verdict="ESCALATE",
                 reason_code="APPROVAL_REQUIRED",
-                decision_id=approval.id,
-                effect=approval.effect,
-                task_id=approval.task_id,
-                run_id=approval.run_id,
-                step_id=approval.step_id,
-                approval_id=approval.id,
-                policy_hash=approval.policy_version,
                 status="pending",
                 metadata={"call_digest": approval.action_hash},
             ),
@@ -222,17 +231,10 @@ class ApprovalRequests:
             target=approval.id,
             verdict="deny",
             metadata={"digest": approval.action_hash},
-            facts=Facts(
-                kind="resolution",
+            facts=facts_about(
+                approval,
                 verdict="DENY",
                 reason_code="APPROVAL_CANCELLED",
-                decision_id=approval.id,
-                effect=approval.effect,
-                task_id=approval.task_id,
-                run_id=approval.run_id,
-                step_id=approval.step_id,
-                approval_id=approval.id,
-                policy_hash=approval.policy_version,
                 status=ApprovalStatus.CANCELLED.value,
                 metadata={"call_digest": approval.action_hash},
             ),

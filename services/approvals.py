@@ -30,7 +30,7 @@ from domain.governance import Effect
 from domain.ids import new_id
 from domain.permissions import Action, require
 from domain.runs import RunState, StepState
-from services.approval_requests import ApprovalRequests, shown_args, unhidden
+from services.approval_requests import ApprovalRequests, facts_about, shown_args, unhidden
 from services.away import come_back, go_away
 from services.governor import Governor
 from services.ledger import Facts
@@ -272,16 +272,9 @@ class ApprovalService:
             target=approval.id,
             verdict="escalate",
             metadata={"votes": len(voters), "quorum": approval.quorum},
-            facts=Facts(
-                kind="resolution",
+            facts=facts_about(
+                approval,
                 verdict="ESCALATE",
-                decision_id=approval.id,
-                effect=approval.effect,
-                task_id=approval.task_id,
-                run_id=approval.run_id,
-                step_id=approval.step_id,
-                approval_id=approval.id,
-                policy_hash=approval.policy_version,
                 status="voted",
             ),
         )
@@ -324,17 +317,10 @@ class ApprovalService:
             verdict="allow" if approved else "deny",
             reason=note,
             metadata={"status": status.value, "via": via.value, "digest": approval.action_hash},
-            facts=Facts(
-                kind="resolution",
+            facts=facts_about(
+                approval,
                 verdict="ALLOW" if approved else "DENY",
                 reason_code="" if approved else _REASON[status],
-                decision_id=approval.id,
-                effect=approval.effect,
-                task_id=approval.task_id,
-                run_id=approval.run_id,
-                step_id=approval.step_id,
-                approval_id=approval.id,
-                policy_hash=approval.policy_version,
                 args={"note": note} if note else None,
                 status=status.value,
                 metadata={"call_digest": approval.action_hash, "via": via.value, "version": approval.version},
@@ -445,15 +431,9 @@ class ApprovalService:
                 action=AuditAction.APPROVAL_EDITED,
                 target=approval.id,
                 metadata={"from": approval.action_hash, "to": digest, "version": approval.version + 1},
-                facts=Facts(
-                    kind="resolution",
+                facts=facts_about(
+                    approval,
                     verdict="ESCALATE",
-                    decision_id=approval.id,
-                    effect=approval.effect,
-                    task_id=approval.task_id,
-                    run_id=approval.run_id,
-                    step_id=approval.step_id,
-                    approval_id=approval.id,
                     args={"tool": approval.action, "input": changed["action_input"]},
                     status="edited",
                     metadata={"from_digest": approval.action_hash, "call_digest": digest},
@@ -508,16 +488,10 @@ class ApprovalService:
                 action=AuditAction.APPROVAL_UNDONE,
                 target=approval.id,
                 verdict="deny",
-                facts=Facts(
-                    kind="resolution",
+                facts=facts_about(
+                    approval,
                     verdict="DENY",
                     reason_code="APPROVAL_UNDONE",
-                    decision_id=approval.id,
-                    effect=approval.effect,
-                    task_id=approval.task_id,
-                    run_id=approval.run_id,
-                    step_id=approval.step_id,
-                    approval_id=approval.id,
                     status="rejected",
                 ),
             )
