@@ -116,6 +116,7 @@ async def _segments(kind: str, kit: Kit, floor: float, count: int = 200) -> Row:
         while tasks:
             await kit.runs.start(kit.owner, tasks.pop().id)
 
+    before = time.process_time()
     started = time.perf_counter()
     await asyncio.gather(*(starter() for _ in range(8)))
     while True:
@@ -124,7 +125,9 @@ async def _segments(kind: str, kit: Kit, floor: float, count: int = 200) -> Row:
             break
         await asyncio.sleep(0.02)
     took = time.perf_counter() - started
-    return _row(f"segments, {kind}", count=count, seconds=took, latencies=[], bare=floor)
+    used = time.process_time() - before
+    row = _row(f"segments, {kind}", count=count, seconds=took, latencies=[], bare=floor)
+    return {**row, "cpu_ms": round(used * 1000 / count, 3)}
 
 
 async def _approvals(kind: str, kit: Kit, floor: float, count: int = 60) -> list[Row]:

@@ -22,7 +22,7 @@ from typing import Any
 
 import psycopg
 
-from bench.__main__ import ROOT, Server, call, free_port, init_data, load
+from bench.__main__ import ROOT, Server, call, cpu_seconds, free_port, init_data, load
 from tests.app.test_story_http import Outside, Person, approve, pending
 from tests.databases import fresh_url
 from tests.processes import until
@@ -45,12 +45,6 @@ def _spread(what: str, seconds: list[float], target_ms: float, **more: Any) -> R
         "target_p99_ms": target_ms,
         **more,
     }
-
-
-def cpu_seconds(pid: int) -> float:
-    """What a process has used of the processors so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.contextmanager
