@@ -21,7 +21,7 @@ from app.version import VERSION
 from domain.actor import Actor
 from domain.clock import utc_now
 from domain.errors import Unavailable
-from storage import events, outbox, ticks
+from storage import chat, events, outbox, ticks
 from storage.database import Tx
 from storage.locks import Lock
 
@@ -241,6 +241,7 @@ class Process:
             events.purge(tx, now=now, keep=keep)
             outbox.purge(tx, now=now, keep=keep)
             ticks.purge(tx, now=now, keep=timedelta(days=2))
+            chat.purge_states(tx, now=now, keep=keep)
 
         await services.store.write(work)
         await services.inbox.purge()

@@ -219,11 +219,13 @@ class GuardedHttp:
         content: bytes | None = None,
         max_bytes: int = 1_000_000,
         timeout: float = 20.0,
+        follow: bool = True,
     ) -> HttpAnswer:
         """Call `url`. `timeout` (seconds) is for the whole of it, redirects and body included.
 
         At most `max_bytes` of the decoded body are kept. GET and HEAD follow up to 5 redirects; a POST is sent
-        again (307, 308) to the same origin only, otherwise the redirect itself is the answer.
+        again (307, 308) to the same origin only, otherwise the redirect itself is the answer, as it always is
+        without `follow`.
         """
         progress = _Progress()
         sending = _headers(headers)
@@ -238,6 +240,7 @@ class GuardedHttp:
                     content=content,
                     max_bytes=max_bytes,
                     progress=progress,
+                    follow=follow,
                 )
         except TimeoutError as error:
             raise OutsideError(
@@ -253,6 +256,7 @@ class GuardedHttp:
         content: bytes | None,
         max_bytes: int,
         progress: _Progress,
+        follow: bool,
     ) -> HttpAnswer:
         for _ in range(MAX_REDIRECTS + 1):
             try:
@@ -262,7 +266,7 @@ class GuardedHttp:
                 error.sent = progress.sent
                 raise
             async with self._send(method, target, headers, content, progress) as response:
-                step = self._redirect(method, url, response, progress)
+                step = self._redirect(method, url, response, progress) if follow else None
                 if step is None:
                     return await _answer(method, url, response, max_bytes)
             new_method, new_url = step

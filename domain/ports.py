@@ -65,6 +65,7 @@ class Http(Protocol):
         content: bytes | None = None,
         max_bytes: int = 1_000_000,
         timeout: float = 20.0,
+        follow: bool = True,
     ) -> HttpAnswer: ...
 
 

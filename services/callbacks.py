@@ -94,6 +94,8 @@ class Callbacks:
             content=body,
             max_bytes=1000,
             timeout=SECONDS,
+            # a receiver that moved has not taken the message
+            follow=False,
         )
         if not 200 <= answer.status < 300:
             raise OutsideError(

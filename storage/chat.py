@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -96,6 +96,11 @@ def set_state(tx: Tx, key: str, *, now: datetime, **values: Any) -> None:
     """Set state, data or both of a conversation."""
     tx.insert_if_absent(chat_state, {"key": key, "state": None, "data": {}, "updated_at": now}, key=("key",))
     tx.execute(sa.update(chat_state).where(chat_state.c.key == key).values(updated_at=now, **values))
+
+
+def purge_states(tx: Tx, *, now: datetime, keep: timedelta) -> int:
+    """Drop conversations nobody has gone on with for longer than `keep`; how many."""
+    return tx.execute(sa.delete(chat_state).where(chat_state.c.updated_at < now - keep)).rowcount
 
 
 def forget_person(tx: Tx, telegram_id: int) -> None:

@@ -39,7 +39,9 @@ class Receiver:
 
     async def take(self, request: web.Request) -> web.Response:
         self.heard.append(({k.lower(): v for k, v in request.headers.items()}, await request.read()))
-        return web.Response(status=self.answers.pop(0) if self.answers else 200, text="x" * 5000)
+        status = self.answers.pop(0) if self.answers else 200
+        moved = {"Location": self.url.replace("/hook", "/elsewhere")} if status == 303 else {}
+        return web.Response(status=status, text="x" * 5000, headers=moved)
 
 
 @asynccontextmanager
@@ -47,6 +49,7 @@ async def receiving() -> AsyncIterator[Receiver]:
     receiver = Receiver()
     app = web.Application()
     app.router.add_post("/hook", receiver.take)
+    app.router.add_get("/elsewhere", receiver.take)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -204,16 +207,18 @@ async def test_a_receiver_in_trouble_is_called_again_as_the_same_message(
     assert line["metadata"]["evidenceItemId"]
 
 
-async def test_a_receiver_that_refuses_is_given_up_at_once(
-    house: House, owner: Person, agent: Agent, receiver: Receiver
+@pytest.mark.parametrize("status", [404, 303])
+async def test_a_receiver_that_refuses_or_moved_is_given_up_at_once(
+    house: House, owner: Person, agent: Agent, receiver: Receiver, status: int
 ) -> None:
     asked = await agent.ask(callbackUrl=receiver.url, callbackSecret=SECRET)
-    receiver.answers.append(404)
+    receiver.answers.append(status)
     await decide(owner, asked)
     assert await call_back(house) == 1
     assert await call_back(house, later=timedelta(days=1)) == 0
     [line] = (await owner("GET", "/api/audit?action=approval:callback_failed")).data
-    assert (line["target"], line["reason"], line["metadata"]["attempts"]) == (asked["id"], "status_404", 1)
+    assert (line["target"], line["reason"], line["metadata"]["attempts"]) == (asked["id"], f"status_{status}", 1)
+    assert [body for _, body in receiver.heard if not body] == []
     assert SECRET not in json.dumps(line)
 
 
