@@ -3,13 +3,12 @@
 import base64
 import binascii
 import re
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.http import Answer, Call, Endpoints, LooseBody, text_ok
+from api.http import Answer, Call, Endpoints, GivenTime, LooseBody, text_ok
 from api.models import Moment
 from domain.clock import iso
 from domain.errors import Conflict, Invalid, NotFound
@@ -46,8 +45,8 @@ class SignedReceiptsQuery(LooseBody):
     reason_code: str | None = None
     principal: str | None = None
     executor: str | None = None
-    first: Annotated[datetime | None, Field(alias="from")] = None
-    beyond: Annotated[datetime | None, Field(alias="to")] = None
+    first: Annotated[GivenTime | None, Field(alias="from")] = None
+    beyond: Annotated[GivenTime | None, Field(alias="to")] = None
 
 
 class SessionsQuery(LooseBody):
@@ -196,8 +195,8 @@ async def list_signed_receipts(call: Call, query: SignedReceiptsQuery) -> Any:
         verdict=query.verdict,
         reason_code=query.reason_code,
         principal=query.principal or query.executor,
-        since=_aware(query.first),
-        until=_aware(query.beyond),
+        since=query.first,
+        until=query.beyond,
     )
     found, more = await call.services.decision_point.receipts(call.actor, which)
     cursor = query.since or ""
@@ -258,10 +257,6 @@ async def get_session_receipt(call: Call, name: str) -> Any:
 
 def _array(leaves: Any) -> bytes:
     return b"[" + b",".join(leaf.body for leaf in leaves) + b"]"
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
 def _cursor(last: Leaf) -> str:

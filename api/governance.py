@@ -2,7 +2,7 @@
 
 import csv
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -10,7 +10,21 @@ from aiohttp import web
 from pydantic import AfterValidator, Field, StringConstraints
 
 from api import wire
-from api.http import Body, Call, Endpoints, LooseBody, Needs, cursor_of, json_body, page, read_cursor, said, text_ok
+from api.http import (
+    Body,
+    Call,
+    Endpoints,
+    GivenTime,
+    LooseBody,
+    Needs,
+    cursor_of,
+    in_utc,
+    json_body,
+    page,
+    read_cursor,
+    said,
+    text_ok,
+)
 from api.lists import remembered
 from api.middlewares import credentials_of
 from api.models import (
@@ -62,8 +76,8 @@ class AuditQuery(Paged):
     action: Annotated[str, AfterValidator(_known_action)] | None = None
     target: str | None = None
     verdict: Literal["allow", "deny", "escalate", "error"] | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: GivenTime | None = None
+    until: GivenTime | None = None
 
     def which(self) -> AuditFilter:
         return AuditFilter(
@@ -71,8 +85,8 @@ class AuditQuery(Paged):
             action=self.action,
             target=self.target,
             verdict=self.verdict,
-            since=_aware(self.since),
-            until=_aware(self.until),
+            since=self.since,
+            until=self.until,
         )
 
 
@@ -157,8 +171,8 @@ class ArchiveQuery(LooseBody):
     taskId: Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{36}$")] | None = None  # noqa: N815
     start: Annotated[int, Field(ge=0, le=2**53)] | None = None
     end: Annotated[int, Field(ge=1, le=2**53)] | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: GivenTime | None = None
+    until: GivenTime | None = None
 
     def part(self) -> Part | None:
         """The part of the log that is meant, None for all of it."""
@@ -171,17 +185,7 @@ class ArchiveQuery(LooseBody):
             return Part(task_id=self.taskId)
         if self.end is not None and self.end <= (self.start or 0):
             raise Invalid.field("end", "must be more than start")
-        return Part(start=self.start or 0, end=self.end, since=_aware(self.since), until=_aware(self.until))
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    if moment is None or moment.tzinfo is None:
-        return None if moment is None else moment.replace(tzinfo=UTC)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        # the first and the last hours of the calendar exist in some zones only
-        raise Invalid("a time lies outside of the calendar") from None
+        return Part(start=self.start or 0, end=self.end, since=self.since, until=self.until)
 
 
 def via_of(call: Call) -> Via:
@@ -477,7 +481,7 @@ def _place(text: str | None) -> tuple[int | None, datetime | None]:
     if text.isascii() and text.isdecimal() and len(text) <= 15:
         return int(text), None
     try:
-        return None, _aware(datetime.fromisoformat(text))
+        return None, in_utc(datetime.fromisoformat(text))
     except ValueError:
         raise Invalid.field("before", "must be a nextCursor or an RFC 3339 time") from None
 

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import Any, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from domain.actor import Actor
 from domain.errors import Invalid, PilotError, Unavailable
@@ -343,6 +343,31 @@ def said(value: str) -> str:
     if not value:
         raise ValueError("must not be blank")
     return text_ok(value)
+
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]|$)")
+
+
+def _written(value: Any) -> Any:
+    # a number would be taken for seconds since 1970
+    if not isinstance(value, str) or not _DATE.match(value):
+        raise ValueError("must be a time as in RFC 3339")
+    return value
+
+
+def in_utc(moment: datetime) -> datetime:
+    """The moment in UTC, which is also the zone of one that names none."""
+    if moment.tzinfo is None:
+        return moment.replace(tzinfo=UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        # the first and the last hours of the calendar exist in some zones only
+        raise ValueError("lies outside of the calendar") from None
+
+
+# A time of the wire: RFC 3339, or a date alone.
+GivenTime = Annotated[datetime, BeforeValidator(_written), AfterValidator(in_utc)]
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

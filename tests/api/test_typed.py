@@ -140,3 +140,12 @@ async def test_a_limit_is_a_number_within_bounds(owner: Person, limit: str) -> N
     ):
         reply = await owner("GET", f"{path}?limit={limit}")
         assert (reply.status, list(reply.data["details"]["fieldErrors"])) == (400, ["limit"]), path
+
+
+@pytest.mark.parametrize("moment", ["-1e-102", "1767225600", "2026-13-01", "yesterday", "2026-01-01T"])
+async def test_a_time_is_written_as_one(owner: Person, moment: str) -> None:
+    for path in ("/api/audit", "/api/audit/export", "/api/governance/archive"):
+        refused = await owner("GET", f"{path}?since={moment}")
+        assert (refused.status, list(refused.data["details"]["fieldErrors"])) == (400, ["since"]), path
+    for good in ("2026-01-01", "2026-01-01T00:00:00Z", "2026-01-01T00:00:00.5%2B02:00"):
+        assert (await owner("GET", f"/api/audit?since={good}")).status == 200
