@@ -342,7 +342,14 @@ async def open_kit(
             scripts=scripts,
             owner=after.owner
             if after is not None
-            else Actor(user_id=user_id, name="Ada", channel=Channel.EMAIL, workspace_id=workspace_id, role=Role.OWNER),
+            else Actor(
+                user_id=user_id,
+                name="Ada",
+                channel=Channel.EMAIL,
+                workspace_id=workspace_id,
+                role=Role.OWNER,
+                fresh_at=utc_now(),
+            ),
         )
         ledger_of = ReceiptService(store, ledger, recorder, CelRules(), utc_now)
         assert await store.read(lambda tx: decided_otherwise(ledger_of, tx)) == []
