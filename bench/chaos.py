@@ -171,7 +171,8 @@ class Chaos:
         _, asked = call("POST", f"{self.base}/api/auth/email/request", {"email": address})
         _, login = call("POST", f"{self.base}/api/auth/email/verify", {"email": address, "code": asked["code"]})
         if "token" not in login:
-            raise OSError(f"no login: {login}")
+            print(f"  a login was refused: {login}", flush=True)
+            raise OSError("no login")
         self.headers = {"Authorization": f"Bearer {login['token']}", "X-Workspace-Id": login["workspace"]["id"]}
 
     def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:

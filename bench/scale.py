@@ -3,7 +3,8 @@
 - taps: from the decision, over HTTP and by a button in chat, to the arrival of the approved call outside;
 - parked: start and memory of a process with 10,000 runs that wait for a person, beside the same without;
 - listeners: from a request to the last of 1,000 streams that heard of what it did, one workspace, one process;
-- workers: runs a second of one and of two worker processes on one Postgres, and what they did with a second of CPU.
+- workers: runs a second of one and of two worker processes on one Postgres, and what they did with a second of CPU:
+  runs that only compute, which share the machine's cores, and runs that wait for somebody outside, as most work does.
 """
 
 import argparse
@@ -15,8 +16,10 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -243,26 +246,63 @@ def listeners(*, clients: int, count: int) -> list[Row]:
 
 def workers(*, count: int, people: int = 8) -> list[Row]:
     """Runs of several workspaces queued while nobody works, then done by one worker, and again by two."""
-    rows = [_worked(number, count=count, people=people) for number in (1, 2)]
-    one, two = rows
-    return [
-        *rows,
-        {
-            "what": "two workers beside one",
-            "times": round(two["per_second"] / one["per_second"], 2),
-            "target_times": 1.7,
-            "times_a_cpu_second": round(two["per_cpu_second"] / one["per_cpu_second"], 2),
-        },
-    ]
+    rows: list[Row] = []
+    for kind, waits in (("compute", False), (f"wait {WAIT:g} s outside, {SLOTS} at once in each worker", True)):
+        one, two = (_worked(n, count=count // 2 if waits else count, people=people, waits=waits) for n in (1, 2))
+        rows += [one, two]
+        rows.append(
+            {
+                "what": f"two workers beside one: runs that {kind}",
+                "times": round(two["per_second"] / one["per_second"], 2),
+                "target_times": 1.7,
+                "times_a_cpu_second": round(two["per_cpu_second"] / one["per_cpu_second"], 2),
+            }
+        )
+    return rows
 
 
-def _worked(number: int, *, count: int, people: int) -> Row:
+WAIT = 0.5
+SLOTS = 8
+
+
+class _Slow(BaseHTTPRequestHandler):
+    """Somebody outside who takes their time."""
+
+    def do_GET(self) -> None:
+        time.sleep(WAIT)
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def _slow_outside() -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Slow)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def _worked(number: int, *, count: int, people: int, waits: bool) -> Row:
     with contextlib.ExitStack() as stack:
         directories = [stack.enter_context(tempfile.TemporaryDirectory()) for _ in range(number + 1)]
         url = fresh_url("postgres", Path(directories[0]))
         settings = {"DATABASE_URL": url, "TELEGRAM_BOT_TOKEN": ""}
+        steps = ""
+        if waits:
+            port = stack.enter_context(_slow_outside())
+            settings |= {"PILOT_HTTP_ALLOW": f"127.0.0.1:{port}", "PILOT_WORKERS": str(SLOTS)}
+            steps = f"http.get url=http://127.0.0.1:{port}/\n"
         server = stack.enter_context(_server(directories[0], PILOT_ROLE="web", **settings))
-        requests = [_run_request(server.url, f"p{n}@example.com") for n in range(people)]
+        requests = [_run_request(server.url, f"p{n}@example.com", steps) for n in range(people)]
         for directory in directories[1:]:
             (Path(directory) / "secrets.env").write_bytes((Path(directories[0]) / "secrets.env").read_bytes())
         pids = [
@@ -288,7 +328,7 @@ def _worked(number: int, *, count: int, people: int) -> Row:
             used = sum(map(cpu_seconds, pids)) - before
             shares = [row[0] for row in store.execute("SELECT count(*) FROM dbos.workflow_status GROUP BY executor_id")]
         return {
-            "what": f"runs by {number} worker{'s' if number > 1 else ''}, postgres, {people} workspaces",
+            "what": f"runs that {'wait' if waits else 'compute'}, workers: {number}, postgres",
             "per_second": round(made["statuses"]["201"] / took, 1),
             "per_cpu_second": round(made["statuses"]["201"] / used, 1),
             "shares": sorted(shares),
@@ -300,9 +340,9 @@ def _completed(store: psycopg.Connection[Any]) -> int:
     return int(count)
 
 
-def _run_request(base: str, email: str) -> Row:
+def _run_request(base: str, email: str, steps: str) -> Row:
     headers = {**Person(base, email).headers, "Content-Type": "application/json"}
-    body = json.dumps({"title": "Run {n}", "description": 'finish summary="done"', "autoRun": True})
+    body = json.dumps({"title": "Run {n}", "description": steps + 'finish summary="done"', "autoRun": True})
     return {"method": "POST", "path": "/api/tasks", "headers": headers, "body": body}
 
 

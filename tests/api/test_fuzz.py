@@ -235,6 +235,9 @@ def test_generated_requests(
         ):
             if place not in wrong and holder is not None and data.draw(st.integers(0, 9)):
                 holder.pop(word, None)
+        if ParameterLocation.QUERY not in wrong and "wait" in (case.query or {}):
+            # what nobody answers is not waited for here
+            case.query["wait"] = min(float(case.query["wait"]), 0.2)
         outsider.cases += 1
         answer = case.call(base_url=outsider.house.base, headers=headers, session=wire, timeout=30)
         checks = list(CHECKS)
