@@ -35,6 +35,9 @@ async def fill(owner: Person) -> dict[str, str]:
     approval = await owner.pending(task)
     operator = await owner.need("POST", "/api/operators", {"name": SECRET, "role": "ops", "goal": SECRET})
     note = await owner.need("POST", "/api/knowledge/pages", {"title": SECRET, "compiledTruth": SECRET})
+    # a server nobody can reach is kept all the same, with the reason
+    address = f"https://{SECRET}.invalid/mcp"
+    server = await owner.need("POST", "/api/mcp-servers", {"name": SECRET, "url": address})
     key = await owner.need("POST", "/api/auth/apikey", {"name": SECRET})
     await owner.need("PUT", f"/api/workspace/{owner.workspace}", {"name": SECRET})
     listed = await owner.need("GET", "/api/governance/receipts?kind=decision")
@@ -46,6 +49,7 @@ async def fill(owner: Person) -> dict[str, str]:
         "approval": approval["id"],
         "operator": operator["id"],
         "page": note["id"],
+        "server": server["id"],
         "key": str(key.get("id", task)),
         "receipt": listed["receipts"][0]["id"],
     }
@@ -242,6 +246,7 @@ async def mini_app(checks: Checks, ground: Ground) -> None:
             **{name: ids[name] for name in ("task", "approval", "operator", "receipt")},
             "note": ids["page"],
             "receipt-check": ids["receipt"],
+            "tool-server": ids["server"],
         }
         shell = await _page(checks, owner, "/app/")
         for name in re.findall(r"""/app/static/[^"'\s>]+""", shell):
