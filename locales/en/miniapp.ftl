@@ -481,6 +481,7 @@ app-server-header = Another header
 app-server-header-hint = Where the server wants the secret elsewhere than in Authorization.
 app-server-program = Program
 app-server-variable = Variable that takes the secret
+app-server-trouble = not reached
 app-server-add = Add
 app-server-look = Look again
 app-server-looked = Looked at what it offers now

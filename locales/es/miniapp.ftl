@@ -481,6 +481,7 @@ app-server-header = Otra cabecera
 app-server-header-hint = Si el servidor espera el secreto en otro lugar que Authorization.
 app-server-program = Programa
 app-server-variable = Variable que recibe el secreto
+app-server-trouble = sin conexión
 app-server-add = Añadir
 app-server-look = Volver a mirar
 app-server-looked = Se ha mirado lo que ofrece ahora

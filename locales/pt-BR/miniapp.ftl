@@ -481,6 +481,7 @@ app-server-header = Outro cabeçalho
 app-server-header-hint = Se o servidor quer o segredo em outro lugar que não Authorization.
 app-server-program = Programa
 app-server-variable = Variável que recebe o segredo
+app-server-trouble = sem conexão
 app-server-add = Adicionar
 app-server-look = Olhar de novo
 app-server-looked = Foi visto o que ele oferece agora

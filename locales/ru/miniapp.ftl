@@ -490,6 +490,7 @@ app-server-header = Другой заголовок
 app-server-header-hint = Если сервер ждёт секрет не в Authorization.
 app-server-program = Программа
 app-server-variable = Переменная для секрета
+app-server-trouble = нет связи
 app-server-add = Добавить
 app-server-look = Посмотреть снова
 app-server-looked = Список инструментов обновлён

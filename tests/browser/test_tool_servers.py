@@ -45,3 +45,14 @@ async def test_a_server_is_added_its_tool_gets_a_level_and_it_goes_again(
         await page.get_by_role("button", name="Remove").click()
         await expect(page.get_by_text("No tool servers.")).to_be_visible(timeout=TIMEOUT)
     assert mine.send("GET", "/api/mcp-servers")["servers"] == []
+
+
+async def test_a_server_nobody_can_reach_says_so(mine: Server, request: pytest.FixtureRequest) -> None:
+    wanted = {"name": "nowhere", "url": "https://nowhere.invalid/mcp"}
+    mine.send("POST", "/api/mcp-servers", wanted, expect=201)
+    async with phone() as page:
+        await into(page, mine, request, "tool-servers")
+        server = page.get_by_role("link", name="nowhere")
+        await expect(server.locator(".badge")).to_have_text("not reached")
+        await server.click()
+        await expect(page.locator(".alarm")).to_be_visible(timeout=TIMEOUT)
