@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from domain.clock import Now
@@ -61,10 +60,6 @@ class Clock:
         now = self._now()
         slot = int(now.timestamp() // seconds)
         return await self._store.write(lambda tx: ticks.take(tx, f"{name}:{slot}", now=now))
-
-    async def forget_old(self) -> None:
-        """Drop marks of ticks long past."""
-        await self._store.write(lambda tx: ticks.purge(tx, now=self._now(), keep=timedelta(days=2)))
 
     @property
     def running(self) -> bool:

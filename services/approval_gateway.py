@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from domain.actor import Actor
 from domain.approvals import Approval
 from domain.clock import Now
-from domain.errors import Conflict, Forbidden, Invalid, NotFound
+from domain.errors import Conflict, Invalid, NotFound
 from domain.ids import new_id
 from domain.permissions import Action, allows, require
 from domain.receipts.canonical import canonical
@@ -90,8 +90,7 @@ class ApprovalGateway:
         def work(tx: Tx) -> Approval:
             workspace_id = actor.in_workspace
             self.recorder.serialize(tx, workspace_id)
-            if self.governor.settings(tx, workspace_id)[0].policy.killSwitch:
-                raise Forbidden("the kill switch is on", code="kill_switch")
+            self.governor.check_not_frozen(tx, workspace_id)
             check_room(tx, workspace_id)
             return self.requests.ask_for(
                 tx,

@@ -258,8 +258,7 @@ class ApprovalService:
 
     def _check_outside(self, tx: Tx, approval: Approval, wish: Wish) -> None:
         # a step of ours is decided on again before it runs; here the approval is all there is
-        if self.governor.settings(tx, approval.workspace_id)[0].policy.killSwitch:
-            raise Forbidden("the kill switch is on", code="kill_switch")
+        self.governor.check_not_frozen(tx, approval.workspace_id)
         if wish.grant is not None:
             raise Invalid.field("grant", "a question from outside is answered for this once only")
 

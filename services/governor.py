@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from domain.approvals import Approval, ApprovalStatus
 from domain.clock import Now, iso
 from domain.delegation import narrowed
+from domain.errors import Forbidden
 from domain.governance import Decision, Opinion, Verdict
 from domain.ids import new_id
 from domain.policy.decide import FINISH, Finding, decide, effect_in_force, explain
@@ -113,6 +114,11 @@ class Governor:
         policy, _ = self.policy(tx, task.workspace_id)
         role = operators.facts(tx, task.workspace_id, task.operator_id)["role"] if policy.packs else ""
         return effect_in_force(policy, tool=spec.name, effect=int(spec.effect), role=role)
+
+    def check_not_frozen(self, tx: Tx, workspace_id: str) -> None:
+        """Forbidden while the kill switch is on: for what no run of ours stands behind, where no decision follows."""
+        if self.settings(tx, workspace_id)[0].policy.killSwitch:
+            raise Forbidden("the kill switch is on", code="kill_switch")
 
     def iteration_limit(self, tx: Tx, task: Task, *, requested: int | None) -> int:
         """The smallest of what was asked for, what the task has, the operator's and the workspace's limit."""

@@ -20,7 +20,7 @@ from domain.approvals import digest_of_call
 from domain.audit import AuditAction
 from domain.clock import Now
 from domain.delegation import WAITS, narrowed
-from domain.errors import Conflict, Invalid, PilotError
+from domain.errors import Conflict, PilotError
 from domain.governance import Decision, Effect, Verdict
 from domain.ids import new_id
 from domain.outside import OutsideError
@@ -1337,10 +1337,3 @@ def _result(step: Step) -> dict[str, Any]:
         "output": step.output,
         "error": step.error,
     }
-
-
-def check_context(context: Any) -> str | None:
-    """The `context` of a run request: text, or absent."""
-    if context is not None and not isinstance(context, str):
-        raise Invalid.field("context", "must be a string")
-    return context

@@ -12,10 +12,10 @@ import pytest
 from aiohttp import web
 
 from connectors.models.prices import price
-from tests.app.test_story_http import Person, approve, pending, ready
+from tests.app.test_story_http import Person, approve, pending, ready, serve
 from tests.connectors.openai_server import ScriptedModel, Turn, scripted_model
 from tests.databases import fresh_url
-from tests.processes import Program, free_ports, until
+from tests.processes import until
 
 pytestmark = pytest.mark.timeout(600)
 STEPS = 200
@@ -102,24 +102,6 @@ def world() -> Iterator[World]:
     outside.close()
 
 
-def serve(folder: Path, url: str, world: World) -> tuple[Program, str]:
-    port = free_ports(1)
-    program = Program(
-        folder,
-        "serve",
-        DATABASE_URL=url,
-        PILOT_DATA_DIR=str(folder / "data"),
-        PORT=str(port),
-        LOG_FORMAT="json",
-        RATE_LIMITS_ENABLED="false",
-        PILOT_HTTP_ALLOW="127.0.0.1",
-        PILOT_EXECUTOR_ID="long-1",
-    )
-    base = f"http://127.0.0.1:{port}"
-    ready(base)
-    return program, base
-
-
 def with_a_model(person: Person, world: World) -> None:
     """The workspace brings a model of its own, at its own address and with its own key; long runs are allowed."""
     config = {"provider": "openai", "model": MODEL, "temperature": 0.3, "baseUrl": world.model.base_url}
@@ -130,7 +112,7 @@ def with_a_model(person: Person, world: World) -> None:
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_two_hundred_steps_three_approvals_a_crash_and_a_deploy(tmp_path: Path, world: World, kind: str) -> None:
-    program, base = serve(tmp_path, fresh_url(kind, tmp_path, migrated=False), world)
+    program, base = serve(tmp_path, fresh_url(kind, tmp_path, migrated=False), allow="127.0.0.1", executor="long-1")
     approved: set[str] = set()
     try:
         person = Person(base, "ada@example.com")

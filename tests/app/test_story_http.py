@@ -75,7 +75,7 @@ class Person:
         return call(method, self.base + path, body, self.headers)
 
 
-def serve(folder: Path, url: str, outside: Outside) -> tuple[Program, str]:
+def serve(folder: Path, url: str, *, allow: str, executor: str = "story-1") -> tuple[Program, str]:
     port = free_ports(1)
     program = Program(
         folder,
@@ -85,8 +85,8 @@ def serve(folder: Path, url: str, outside: Outside) -> tuple[Program, str]:
         PORT=str(port),
         LOG_FORMAT="json",
         RATE_LIMITS_ENABLED="false",
-        PILOT_HTTP_ALLOW=f"127.0.0.1:{outside.port}",
-        PILOT_EXECUTOR_ID="story-1",
+        PILOT_HTTP_ALLOW=allow,
+        PILOT_EXECUTOR_ID=executor,
     )
     base = f"http://127.0.0.1:{port}"
     ready(base)
@@ -125,7 +125,7 @@ def approve(person: Person, approval: dict[str, Any]) -> tuple[int, Any]:
 
 
 def test_the_story_over_http(tmp_path: Path, url: str, outside: Outside) -> None:
-    program, base = serve(tmp_path, url, outside)
+    program, base = serve(tmp_path, url, allow=f"127.0.0.1:{outside.port}")
     try:
         person = Person(base, "ada@example.com")
         status, task = person.send(
@@ -163,7 +163,7 @@ def test_the_story_over_http(tmp_path: Path, url: str, outside: Outside) -> None
 @pytest.mark.slow
 def test_killed_at_any_moment_it_ends_the_same_or_asks(tmp_path: Path, url: str, outside: Outside) -> None:
     """kill -9 at random moments of the story; every restart goes on, nothing outside happens twice unasked."""
-    program, base = serve(tmp_path, url, outside)
+    program, base = serve(tmp_path, url, allow=f"127.0.0.1:{outside.port}")
     chance = random.Random(7)
     asked = 0
     try:
