@@ -1,9 +1,11 @@
 """Knowledge, schedules, rules, handing over and leaving, as a person does them in the Mini App."""
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Error, Page, Route, expect
 
 from tests.browser.conftest import Server, logged_in, phone
 from tests.browser.webview import open_app
@@ -101,6 +103,54 @@ async def test_a_task_gets_a_schedule(mine: Server, request: pytest.FixtureReque
         await page.get_by_role("button", name="Delete this task").click()
         await expect(page.locator("main .mark")).to_have_attribute("data-title", "Tasks", timeout=TIMEOUT)
     mine.send("GET", path, expect=404)
+
+
+async def test_what_is_being_deleted_is_not_asked_for_again(mine: Server, request: pytest.FixtureRequest) -> None:
+    """The event of the change came before its answer, and the page asked for what was gone: an error in the console."""
+    one, two = (mine.send("POST", "/api/tasks", {"title": title}, expect=201)["id"] for title in ("First", "Second"))
+    looks: list[str] = []
+
+    async def late_answer(route: Route) -> None:
+        answer = await route.fetch()
+        await asyncio.sleep(0.8)
+        await route.fulfill(response=answer)
+
+    async def late_look(route: Route) -> None:
+        looks.append(route.request.url)
+        await asyncio.sleep(1)
+        with suppress(Error):
+            # the page may have given it up
+            await route.continue_()
+
+    async with phone() as page:
+        await into(page, mine, number(request), f"tasks/{one}")
+        await expect(page.locator("#live")).to_have_text("live", timeout=TIMEOUT)
+        await page.route("**/api/tasks/*", late_answer)
+        await page.get_by_role("button", name="Delete this task").click()
+        await expect(page.locator("main .mark")).to_have_attribute("data-title", "Tasks", timeout=TIMEOUT)
+        await page.unroute("**/api/tasks/*")
+        # a look that was already on its way when the button was pressed
+        await page.evaluate("id => { location.hash = '#/tasks/' + id }", two)
+        await expect(page.get_by_role("heading", name="Second")).to_be_visible(timeout=TIMEOUT)
+        await page.route("**/app/parts/task/*", late_look)
+        mine.send("PUT", f"/api/tasks/{two}", {"title": "Second, changed"})
+        async with asyncio.timeout(TIMEOUT / 1000):
+            while not looks:
+                await asyncio.sleep(0.02)
+        await page.get_by_role("button", name="Delete this task").click()
+        await expect(page.locator("main .mark")).to_have_attribute("data-title", "Tasks", timeout=TIMEOUT)
+        await asyncio.sleep(1.2)
+    assert len(looks) == 1
+
+
+async def test_what_somebody_else_deletes_is_shown_as_gone(mine: Server, request: pytest.FixtureRequest) -> None:
+    made = mine.send("POST", "/api/tasks", {"title": "Soon gone"}, expect=201)
+    async with phone(allow=("404",)) as page:
+        await into(page, mine, number(request), f"tasks/{made['id']}")
+        await expect(page.locator("#live")).to_have_text("live", timeout=TIMEOUT)
+        mine.send("DELETE", f"/api/tasks/{made['id']}", expect=204)
+        await expect(page.locator(".trouble")).to_be_visible(timeout=TIMEOUT)
+        await expect(page.get_by_role("button", name="Delete this task")).to_have_count(0)
 
 
 async def test_the_policy_page_holds_every_rule(mine: Server, request: pytest.FixtureRequest) -> None:

@@ -26,10 +26,10 @@ export function headers(extra = {}) {
 }
 export const credentials = bridge.inside ? "omit" : "same-origin";
 
-export async function call(method, path, body) {
+export async function call(method, path, body, signal) {
   const extra = body === undefined ? {} : {"Content-Type": "application/json"};
   if (!bridge.inside && method !== "GET" && csrf()) extra["X-CSRF-Token"] = csrf();
-  const answer = await fetch(path, {method, headers: headers(extra), credentials, body: body === undefined ? undefined : JSON.stringify(body)});
+  const answer = await fetch(path, {method, headers: headers(extra), credentials, signal, body: body === undefined ? undefined : JSON.stringify(body)});
   const fresh = answer.headers.get("X-New-Token");
   if (fresh && session.token) session.token = fresh;
   if (answer.status === 401 && session.open) {

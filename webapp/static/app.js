@@ -11,6 +11,8 @@ const main = $("main"), root = document.documentElement;
 let texts = JSON.parse($("texts").textContent);
 const say = (key, given = {}) => (texts[key] || key).replace(/\{(\w+)\}/g, (all, name) => name in given ? given[name] : all);
 let happened = 0, mark = null, unsaved = false, stale = false, grown = false, depth = 0, shown = "", number = 0;
+// how many things this page is sending, and its look at the server that nobody asked for
+let writing = 0, looking = null;
 const scrolls = new Map();
 
 // --- saying things -----------------------------------------------------------------------------------
@@ -156,12 +158,15 @@ async function show({quiet = false, again = false, gently = false} = {}) {
     waiting = setTimeout(() => { if (mine === number) main.replaceChildren($("skeleton").content.cloneNode(true)); }, 180);
     main.setAttribute("aria-busy", "true");
   }
+  const look = looking = quiet ? new AbortController() : null;
   let answer, text;
-  try { answer = await call("GET", wanted.url); text = await answer.text(); }
+  try { answer = await call("GET", wanted.url, undefined, look && look.signal); text = await answer.text(); }
   catch { clearTimeout(waiting); if (mine === number && !quiet) trouble(say("unreachable")); return; }
+  if (looking === look) looking = null;
   clearTimeout(waiting);
   if (mine !== number || answer.status === 401) return;
-  if (quiet && (text === shown || answer.status >= 400 || unsaved)) return;
+  // what is gone is shown as gone; any other trouble of a look nobody asked for is not shown
+  if (quiet && (text === shown || (answer.status >= 400 && answer.status !== 404) || unsaved)) return;
   // what was typed while this was on its way is worth more than a fresh page
   if (gently && main.querySelector("form[data-dirty]")) { stale = true; return; }
   shown = text;
@@ -303,33 +308,42 @@ async function pressed(status) {
   if (!here || deciding) return;
   deciding = true;
   bridge.busy(true, say("approve"), say("deny"));
+  writes();
   try { await decide({id: here.dataset.approve, version: here.dataset.version, digest: here.dataset.digest}, {status}); }
   catch (error) { notice(error.message, true); await show({again: true}); }
-  finally { deciding = false; bottomButtons(); }
+  finally { wrote(); deciding = false; bottomButtons(); }
 }
 bridge.on("main_button_pressed", () => pressed("approved"));
 bridge.on("secondary_button_pressed", () => pressed("rejected"));
 
 // --- forms and buttons -------------------------------------------------------------------------------
+// While the page sends something it does not look by itself: what it shows may be what is going away.
+function writes() {
+  writing += 1;
+  if (looking) { looking.abort(); looking = null; stale = true; }
+}
+function wrote() { writing -= 1; if (!writing && stale) refresh(); }
 async function submit(event, work) {
   event.preventDefault();
   const form = event.target, button = event.submitter || form.querySelector("button:not([type=button])");
   clearProblems(form);
   if (button) { button.disabled = true; button.setAttribute("aria-busy", "true"); }
+  writes();
   try { await work(); }
   catch (error) {
     bridge.haptic("error");
     if ([404, 409, 410].includes(error.status) && form.closest("[data-approve]")) { notice(error.message, true); setUnsaved(false); await show({again: true}); }
     else showProblems(form, error);
-  } finally { if (button) { button.disabled = false; button.removeAttribute("aria-busy"); } }
+  } finally { wrote(); if (button) { button.disabled = false; button.removeAttribute("aria-busy"); } }
 }
 async function press(button, work) {
   button.disabled = true; button.setAttribute("aria-busy", "true");
+  writes();
   try { await work(); }
   catch (error) {
     if ([404, 409, 410].includes(error.status)) { notice(error.message, true); await show({again: true}); }
     else { bridge.haptic("error"); showProblemAt(button, error.message); }
-  } finally { button.disabled = false; button.removeAttribute("aria-busy"); }
+  } finally { wrote(); button.disabled = false; button.removeAttribute("aria-busy"); }
 }
 async function switchTo(workspace) {
   session.workspace = workspace; bridge.haptic("select");
@@ -475,7 +489,7 @@ let lineUp = false;
 function live(on) { lineUp = on; $("live").textContent = say(on ? "live" : "offline"); $("live").className = "live" + (on ? " on" : ""); }
 const typing = () => main.contains(document.activeElement) && document.activeElement.matches("input:not([type=checkbox]), textarea, select");
 function refresh() {
-  if (unsaved || grown || typing()) { stale = true; return; }
+  if (unsaved || grown || writing || typing()) { stale = true; return; }
   show({quiet: true});
 }
 main.addEventListener("focusout", () => setTimeout(() => { if (stale) refresh(); }, 200));
