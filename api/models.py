@@ -376,6 +376,7 @@ class RunOut(Out):
     origin: Json
     wake_at: Moment | None
     wait_reason: str | None
+    partial_text: str | None
     created_at: Moment
     started_at: Moment | None
     completed_at: Moment | None

@@ -77,6 +77,7 @@ def run(r: Run) -> dict[str, Any]:
         "origin": r.origin,
         "wakeAt": iso(r.wake_at),
         "waitReason": r.wait_reason,
+        "partialText": r.partial_text,
         "createdAt": iso(r.created_at),
         "startedAt": iso(r.started_at),
         "completedAt": iso(r.completed_at),

@@ -227,6 +227,7 @@ async def _build(
         ollama_base_url=settings.ollama_base_url,
         default_model=settings.pilot_llm_model,
         timeout=settings.pilot_llm_timeout,
+        stream=settings.pilot_llm_stream,
         unknown_price=PerMillion(settings.pilot_llm_unknown_price_in, settings.pilot_llm_unknown_price_out),
         guard=guard,
     )

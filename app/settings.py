@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     ollama_base_url: str = ""
     pilot_llm_model: str = ""
     pilot_llm_timeout: float = Field(default=90.0, gt=0, le=600)
+    pilot_llm_stream: bool = True
     # US dollars for a million tokens of a model the price list does not know
     pilot_llm_unknown_price_in: Decimal = Field(default=Decimal(3), ge=0, le=10_000)
     pilot_llm_unknown_price_out: Decimal = Field(default=Decimal(15), ge=0, le=10_000)

@@ -251,7 +251,7 @@ def run_progress(t: Texts, card: RunCard, links: Links, *, private: bool) -> Vie
             + (f": {line(s.error, 120)}" if s.error and s.state != StepState.DONE else "")
             for s in steps
         ),
-        t("progress-thinking") if card.run.thinking and not card.run.cancel_requested else None,
+        *(_thinking(t, card.run) if card.run.thinking and not card.run.cancel_requested else ()),
         t("progress-stopping") if running and card.run.cancel_requested else None,
         keyboard=(
             (
@@ -264,6 +264,11 @@ def run_progress(t: Texts, card: RunCard, links: Links, *, private: bool) -> Vie
             ),
         ),
     )
+
+
+def _thinking(t: Texts, run: Run) -> Sequence[Text | str]:
+    """That a model is asked, with the last words of what it has written so far."""
+    return (t("progress-thinking"), *([Italic(clip(run.partial_text, 400))] if run.partial_text else []))
 
 
 def _missed(t: Texts, run: Run) -> Text | None:

@@ -4,7 +4,7 @@ A port exists only where there are two real implementations, or where the call l
 Storage is not a port: there is one, and its tests run against the real thing.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -132,7 +132,7 @@ class PlanRequest:
     """Everything a planner may see. `history` is what its own earlier `PlanAnswer`s returned.
 
     `results` are the results of calls made since then: (call, text as data, ok). `allowance` is what this answer may
-    cost at most, in micros; None: nobody counts.
+    cost at most, in micros; None: nobody counts. `heard` is told what a model has written so far, as it grows.
     """
 
     task_title: str
@@ -142,6 +142,7 @@ class PlanRequest:
     history: Any
     results: Sequence[Mapping[str, Any]]
     allowance: int | None = None
+    heard: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
 
 
 # why a planner stopped, where it had no allowance to go on with

@@ -82,7 +82,7 @@ class RunCard:
     @property
     def mark(self) -> str:
         """Changes whenever the progress message would look different."""
-        return f"{self.run.state}:{self.run.cancel_requested}:{self.run.thinking}:" + ",".join(
+        return f"{self.run.state}:{self.run.cancel_requested}:{self.run.thinking}:{self.run.partial_text}:" + ",".join(
             f"{s.seq}{s.state}" for s in self.steps
         )
 

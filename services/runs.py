@@ -44,6 +44,7 @@ from services.approval_requests import ApprovalRequests, shown_args
 from services.governor import Allowance, Governor
 from services.ledger import Facts
 from services.notices import Notices
+from services.partial_answers import PartialAnswers
 from services.planners import Planners
 from services.recorder import Recorder
 from services.toolbox import Toolbox, Tools, failed
@@ -201,6 +202,7 @@ class RunService:
             root_run_id=run_id if parent is None else parent.root_run_id,
             budget_micros=budget_micros,
             reserved_micros=0,
+            partial_text=None,
             priority=task.priority,
             deadline_at=task.deadline_at,
             created_at=now,
@@ -580,7 +582,8 @@ class RunService:
         if isinstance(allowance, str):
             await self._end(view, RunState.BUDGET_EXHAUSTED, error=allowance, code=OVER_BUDGET)
             return False
-        answer = await planner.next(replace(request, allowance=allowance.micros))
+        async with PartialAnswers(lambda text: self._tell_partial(view.run, text)) as partial:
+            answer = await planner.next(replace(request, allowance=allowance.micros, heard=partial.heard))
         if answer.call is None:
             state, text, code = (
                 (RunState.COMPLETED, answer.finished or "", "")
@@ -623,6 +626,19 @@ class RunService:
             return found
 
         return await self._write(view, work)
+
+    async def _tell_partial(self, run: Run, text: str) -> None:
+        def work(tx: Tx) -> None:
+            current = self._mine(tx, run)
+            if current.thinking:
+                runs.change(tx, current, partial_text=text)
+                self._tell(tx, replace(current, partial_text=text), "run.thinking")
+
+        try:
+            await self.store.write(work, together=run.workspace_id)
+        except Superseded:
+            # the one who plans finds out by itself
+            return
 
     async def _propose(self, view: _View, answer: PlanAnswer, call: ToolCall) -> bool:
         tool = view.tools.get(call.tool)
@@ -1291,6 +1307,8 @@ class RunService:
 
     def _tell(self, tx: Tx, run: Run, kind: str, *, step: Step | None = None) -> None:
         payload: dict[str, Any] = {"taskId": run.task_id, "runId": run.id, "state": str(run.state)}
+        if kind == "run.thinking" and run.partial_text:
+            payload["partialText"] = run.partial_text
         if step is not None:
             payload |= {"stepId": step.id, "seq": step.seq, "tool": step.tool, "stepState": str(step.state)}
         self.recorder.event(tx, workspace_id=run.workspace_id, kind=kind, ref=run.id, payload=payload)
@@ -1304,7 +1322,7 @@ class RunService:
             self.notices.run_progressed(tx, run)
 
 
-_DONE_THINKING: dict[str, Any] = {"reserved_micros": 0, "wait_reason": None}
+_DONE_THINKING: dict[str, Any] = {"reserved_micros": 0, "wait_reason": None, "partial_text": None}
 _PARKED_BY = {
     StepState.AWAITING_APPROVAL: RunState.AWAITING_APPROVAL,
     StepState.UNCERTAIN: RunState.UNCERTAIN,

@@ -265,6 +265,8 @@ runs = Table(
     Column("budget_micros", BigInteger),
     # what a model call under way may cost at most: other runs must not count on it
     Column("reserved_micros", BigInteger, nullable=False, server_default="0"),
+    # the last words of an answer that a model is writing
+    Column("partial_text", Text),
     Column("priority", Integer, nullable=False, server_default="0"),
     Column("deadline_at", UtcDateTime),
     _created(),

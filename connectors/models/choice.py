@@ -1,6 +1,6 @@
 """The values that pass between the planner and the wire: which model, what it is asked, what it said."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,6 +66,10 @@ class WireCall:
     id: str
     wire: str
     args: Any
+
+
+# told what there is so far of an answer: its text, and its calls with arguments that may be half written
+Hearing = Callable[[str, Sequence[WireCall]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ import importlib
 from typing import Any, Protocol, cast
 
 from connectors.http import Guard
-from connectors.models.choice import Asked, ModelChoice, Reply
+from connectors.models.choice import Asked, Hearing, ModelChoice, Reply
 
 
 class _Wire(Protocol):
@@ -13,7 +13,7 @@ class _Wire(Protocol):
 
     def open_guarded_client(self, guard: Guard) -> Any: ...
 
-    async def ask(self, choice: ModelChoice, asked: Asked, http: Any) -> Reply: ...
+    async def ask(self, choice: ModelChoice, asked: Asked, http: Any, heard: Hearing | None) -> Reply: ...
 
 
 class Clients:
@@ -34,15 +34,15 @@ class Clients:
             await asyncio.to_thread(importlib.import_module, "pydantic_ai.models.anthropic")
             self._anthropic = True
 
-    async def ask(self, choice: ModelChoice, asked: Asked) -> Reply:
-        """One request to one model."""
+    async def ask(self, choice: ModelChoice, asked: Asked, heard: Hearing | None = None) -> Reply:
+        """One request to one model; with `heard` as a stream."""
         await self.warm(choice.provider)
         assert self._wire is not None
         if choice.guarded:
             self._guarded = self._guarded or self._wire.open_guarded_client(self._guard)
-            return await self._wire.ask(choice, asked, self._guarded)
+            return await self._wire.ask(choice, asked, self._guarded, heard)
         self._open = self._open or self._wire.open_client()
-        return await self._wire.ask(choice, asked, self._open)
+        return await self._wire.ask(choice, asked, self._open, heard)
 
     async def aclose(self) -> None:
         """Close both pools."""

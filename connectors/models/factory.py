@@ -18,7 +18,8 @@ class PlannerFactory:
     """Builds planners from the installation's keys and a workspace's model settings.
 
     `keys`: API keys of the installation by provider. `openai_base_url` and `ollama_base_url`: addresses the
-    installation trusts, which may be local. `unknown_price`: of models the price list does not have.
+    installation trusts, which may be local. `unknown_price`: of models the price list does not have. `stream`: whether
+    answers are asked for as streams.
     `default_model`: `provider:model`, tried after what the workspace names. A workspace's own address (`baseUrl`)
     must be public and never receives a key of the installation.
     """
@@ -31,6 +32,7 @@ class PlannerFactory:
         ollama_base_url: str = "",
         default_model: str = "",
         timeout: float = 90.0,
+        stream: bool = True,
         unknown_price: PerMillion = UNKNOWN,
         guard: Guard | None = None,
     ) -> None:
@@ -39,6 +41,7 @@ class PlannerFactory:
         self._ollama_base_url = _ollama_url(ollama_base_url)
         self._default_model = default_model
         self._timeout = timeout
+        self._stream = stream
         self._unknown_price = unknown_price
         self._clients = Clients(guard or Guard())
 
@@ -52,6 +55,7 @@ class PlannerFactory:
         options = ModelOptions(
             temperature=None if temperature is None else float(temperature),
             timeout=self._timeout,
+            stream=self._stream,
             unknown_price=self._unknown_price,
         )
         return PlaybooksFirst(ModelPlanner(chain, clients=self._clients, options=options))

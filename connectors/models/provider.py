@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from connectors.models.choice import Asked, ContextTooLong, ModelChoice, Reply, WireCall, WireTool
+from pydantic_core import from_json
+
+from connectors.models.choice import Asked, ContextTooLong, Hearing, ModelChoice, Reply, WireCall, WireTool
 from connectors.models.clients import Clients
 from connectors.models.memory import Memory, size, tool_return, user_message
 from connectors.models.prices import UNKNOWN, PerMillion, price
@@ -26,7 +28,8 @@ _NOT_CARRIED_OUT = frozenset({"denied", "rejected", "changes_requested", "cancel
 class ModelOptions:
     """`timeout` seconds per request; `history_chars` is how much conversation is sent before old parts shrink.
 
-    `unknown_price`: of models that the price list does not have.
+    `unknown_price`: of models that the price list does not have. `stream`: answers are taken as they are written,
+    where somebody listens.
     """
 
     temperature: float | None = None
@@ -34,6 +37,7 @@ class ModelOptions:
     timeout: float = 90.0
     history_chars: int = 160_000
     unknown_price: PerMillion = UNKNOWN
+    stream: bool = True
 
 
 class ModelPlanner:
@@ -185,7 +189,7 @@ class ModelPlanner:
             max_tokens=self._options.max_tokens,
             timeout=self._options.timeout,
         )
-        reply = await self._clients.ask(choice, asked)
+        reply = await self._clients.ask(choice, asked, self._hearing(request, tools))
         if not reply.measured:
             # No usage was reported: counted by length, so that a budget still sees something.
             guessed_in = (size(cast("list[dict[str, Any]]", list(asked.messages))) + len(asked.system)) // 3
@@ -203,6 +207,25 @@ class ModelPlanner:
         if reply.cost_micros is not None:
             usage = replace(usage, cost_micros=reply.cost_micros, guessed_micros=0)
         return reply, usage
+
+    def _hearing(self, request: PlanRequest, tools: Mapping[str, WireTool]) -> Hearing | None:
+        """Tells what a model writes in words: its text, the summary it ends with, and the tools it is about to call.
+
+        Arguments of other tools are not told before they are whole: only then it is known what in them is secret.
+        """
+        tell = request.heard
+        if tell is None or not self._options.stream:
+            return None
+
+        def heard(text: str, calls: Sequence[WireCall]) -> None:
+            names = [tools[c.wire].name if c.wire in tools else "" for c in calls]
+            told = [
+                text,
+                *(_half_summary(c.args) if n == FINISH else f"→ {n}" for n, c in zip(names, calls, strict=True) if n),
+            ]
+            tell("\n".join(line for line in told if line))
+
+        return heard
 
     def _priced(
         self,
@@ -232,6 +255,17 @@ class ModelPlanner:
             guessed_micros=0 if found.known else found.micros,
             calls=1,
         )
+
+
+def _half_summary(args: Any) -> str:
+    """What there is of a summary whose JSON is still being written."""
+    if isinstance(args, str):
+        try:
+            args = from_json(args, allow_partial="trailing-strings")
+        except ValueError:
+            return ""
+    found = args.get("summary") if isinstance(args, Mapping) else None
+    return found if isinstance(found, str) else ""
 
 
 def replace_memory(memory: Memory, budget: int) -> Memory:

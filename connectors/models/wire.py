@@ -5,15 +5,18 @@ Heavy (pydantic-ai and the SDKs cost two seconds of CPU): imported by `provider.
 
 import asyncio
 import math
+import time
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import httpx2
 from openai import AsyncOpenAI
 from pydantic import ValidationError
 from pydantic_ai import exceptions as ai
-from pydantic_ai.direct import model_request
+from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.messages import (
+    ModelMessage,
     ModelMessagesTypeAdapter,
     ModelResponse,
     TextPart,
@@ -31,12 +34,15 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
 from connectors.http import Guard
-from connectors.models.choice import Asked, ContextTooLong, ModelChoice, Reply, WireCall, WireTool
+from connectors.models.choice import Asked, ContextTooLong, Hearing, ModelChoice, Reply, WireCall, WireTool
 from domain.outside import OutsideError
 from domain.untrusted import clean_and_cap
 
 CONNECT_SECONDS = 10.0
 MAX_ANSWER = 4_000_000
+# of an answer that comes bit by bit, what is there is told this often at most, in seconds
+TOLD_EVERY = 0.25
+_streaming: ContextVar[bool] = ContextVar("streaming", default=False)
 
 
 def open_client() -> httpx2.AsyncClient:
@@ -60,6 +66,15 @@ async def _plain(request: httpx2.Request) -> None:
 
 
 async def _bounded(response: httpx2.Response) -> None:
+    if (
+        _streaming.get()
+        and response.is_success
+        and response.headers.get("content-type", "").startswith("application/json")
+    ):
+        raise OutsideError(
+            "the model's server answers as a whole where a stream was asked for: set PILOT_LLM_STREAM=false",
+            code="model_bad_answer",
+        )
     if response.headers.get("content-encoding", "identity") != "identity":
         raise OutsideError("the model's answer came packed, which was not asked for", code="model_bad_answer")
     response.stream = _Bounded(response.stream)
@@ -102,8 +117,11 @@ class _Pinned(httpx2.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-async def ask(choice: ModelChoice, asked: Asked, http: httpx2.AsyncClient) -> Reply:
-    """The model's answer. OutsideError when there is none; ContextTooLong when it was too much for it."""
+async def ask(choice: ModelChoice, asked: Asked, http: httpx2.AsyncClient, heard: Hearing | None = None) -> Reply:
+    """The model's answer. OutsideError when there is none; ContextTooLong when it was too much for it.
+
+    With `heard` the answer is asked for as a stream, and what there is of it is told as it grows.
+    """
     try:
         messages = ModelMessagesTypeAdapter.validate_python(asked.messages)
     except ValidationError as error:
@@ -114,16 +132,17 @@ async def ask(choice: ModelChoice, asked: Asked, http: httpx2.AsyncClient) -> Re
     settings = ModelSettings(max_tokens=asked.max_tokens, timeout=asked.timeout, max_retries=0)
     if asked.temperature is not None:
         settings["temperature"] = asked.temperature
+    parameters = ModelRequestParameters(
+        function_tools=[_definition(tool) for tool in asked.tools], allow_text_output=True
+    )
     try:
         async with asyncio.timeout(asked.timeout + 1):
-            response = await model_request(
-                _model(choice, http),
-                messages,
-                model_settings=settings,
-                model_request_parameters=ModelRequestParameters(
-                    function_tools=[_definition(tool) for tool in asked.tools], allow_text_output=True
-                ),
-            )
+            if heard is None:
+                response = await model_request(
+                    _model(choice, http), messages, model_settings=settings, model_request_parameters=parameters
+                )
+            else:
+                response = await _streamed(_model(choice, http), messages, settings, parameters, heard)
     except TimeoutError as error:
         raise OutsideError(
             f"{choice} did not answer within {asked.timeout:g} seconds", code="model_timeout", retryable=True
@@ -133,6 +152,34 @@ async def ask(choice: ModelChoice, asked: Asked, http: httpx2.AsyncClient) -> Re
     except ai.AgentRunError as error:
         raise _outside(error, choice) from error
     return _reply(response, choice)
+
+
+async def _streamed(
+    model: Model,
+    messages: Sequence[ModelMessage],
+    settings: ModelSettings,
+    parameters: ModelRequestParameters,
+    heard: Hearing,
+) -> ModelResponse:
+    told = 0.0
+    token = _streaming.set(True)
+    try:
+        async with model_request_stream(
+            model, messages, model_settings=settings, model_request_parameters=parameters
+        ) as stream:
+            async for _ in stream:
+                if time.monotonic() - told >= TOLD_EVERY:
+                    so_far = stream.get()
+                    heard(_text(so_far), _calls(so_far))
+                    told = time.monotonic()
+            response = stream.get()
+    finally:
+        _streaming.reset(token)
+    details: Mapping[str, Any] = response.provider_details or {}
+    if not details.get("finish_reason") and not details.get("refusal"):
+        # A proxy may end what broke off as if it were whole: half an answer must not be taken for one.
+        raise OutsideError("the model's answer broke off", code="model_unreachable", retryable=True)
+    return response
 
 
 def _model(choice: ModelChoice, http: httpx2.AsyncClient) -> Model:
@@ -173,12 +220,8 @@ def _reply(response: ModelResponse, choice: ModelChoice) -> Reply:
         refusal = "the provider's content filter stopped the answer"
     usage = response.usage
     return Reply(
-        text="\n".join(part.content for part in response.parts if isinstance(part, TextPart)),
-        calls=tuple(
-            WireCall(id=part.tool_call_id, wire=part.tool_name, args=part.args)
-            for part in response.parts
-            if isinstance(part, ToolCallPart)
-        ),
+        text=_text(response),
+        calls=_calls(response),
         refusal=clean_and_cap(refusal, 500)[0],
         cut_off=response.finish_reason == "length",
         model=response.model_name or choice.model,
@@ -189,6 +232,18 @@ def _reply(response: ModelResponse, choice: ModelChoice) -> Reply:
         cost_micros=_charged(details, choice),
         measured=not usage.unmeasured_requests and usage.input_tokens > 0,
         message=ModelMessagesTypeAdapter.dump_python([response], mode="json")[0],
+    )
+
+
+def _text(response: ModelResponse) -> str:
+    return "\n".join(part.content for part in response.parts if isinstance(part, TextPart))
+
+
+def _calls(response: ModelResponse) -> tuple[WireCall, ...]:
+    return tuple(
+        WireCall(id=part.tool_call_id, wire=part.tool_name, args=part.args)
+        for part in response.parts
+        if isinstance(part, ToolCallPart)
     )
 
 

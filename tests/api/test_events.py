@@ -12,6 +12,7 @@ import pytest
 
 from api import system
 from tests.api.house import House, Person, open_house
+from tests.connectors.openai_server import Turn, scripted_model
 
 
 @pytest.fixture
@@ -147,3 +148,35 @@ async def test_a_revoked_key_hears_no_more(house: House, owner: Person) -> None:
     async with listening(program) as stream:
         assert (await owner("DELETE", f"/api/auth/apikeys/{made['id']}")).status == 204
         assert await stream.next() is None
+
+
+async def test_what_a_model_writes_is_heard_while_it_writes(url: str, tmp_path: Path) -> None:
+    """Over a real stream of a model to the listener, on the page, and gone when the answer is there."""
+    words = "I read the numbers of the week. " * 12
+    turn = Turn(text=words, calls=[("finish", {"summary": "It went well."})], pause=0.1)
+    async with (
+        scripted_model([turn]) as model,
+        open_house(url, tmp_path, pilot_http_allow=("127.0.0.1",)) as house,
+    ):
+        ada = await house.person("ada@example.com")
+        config = {"provider": "openai", "model": "gpt-4o-mini", "baseUrl": model.base_url}
+        await ada("PUT", f"/api/workspace/{ada.workspace_id}/settings", {"modelConfig": config})
+        task = (await ada("POST", "/api/tasks", {"title": "Report", "description": "Report the week."})).data["id"]
+        async with listening(ada) as stream:
+            started = await ada("POST", f"/api/tasks/{task}/run")
+            said: list[str] = []
+            while len(said) < 2:
+                event = await stream.next()
+                assert event is not None
+                if "partialText" in event["data"]:
+                    assert event["event"] == "run.thinking"
+                    said.append(event["data"]["partialText"])
+            run = f"/api/runs/{started.data['run']['id']}"
+            assert (await ada("GET", run)).data["partialText"] == said[1]
+        assert len(said[0]) < len(said[1])
+        assert words.startswith(said[0])
+        assert words.startswith(said[1])
+        async with asyncio.timeout(20):
+            while (seen := (await ada("GET", run)).data)["status"] != "completed":
+                await asyncio.sleep(0.05)
+        assert (seen["summary"], seen["partialText"]) == ("It went well.", None)

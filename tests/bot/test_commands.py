@@ -159,6 +159,8 @@ async def test_the_progress_message_says_that_the_model_thinks(bot: BotKit):
 
     class Slow(Script):
         async def next(self, request: PlanRequest) -> PlanAnswer:
+            assert request.heard is not None
+            request.heard("I weigh <both> sides")
             await go_on.wait()
             return await super().next(request)
 
@@ -166,9 +168,10 @@ async def test_the_progress_message_says_that_the_model_thinks(bot: BotKit):
     async with bot.running():
         tg.say("Think")
         await tg.message("The model is thinking")
+        await tg.message("I weigh <both> sides")
         go_on.set()
         await tg.message("thought")
-        await tg.until(lambda: not any("is thinking" in m["text"] for m in tg.in_chat()))
+        await tg.until(lambda: not any("is thinking" in m["text"] or "I weigh" in m["text"] for m in tg.in_chat()))
 
 
 async def test_a_member_may_look_but_not_throw_the_switch(bot: BotKit):

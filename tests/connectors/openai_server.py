@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import gzip
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
 JSON = "application/json"
+EVENTS = "text/event-stream"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +20,8 @@ class Turn:
 
     `fault`: `cut` breaks the connection inside the body, `drop` before it, `hang` never answers, `garbage` is no JSON,
     `plain` is the answer under a content type that is none of JSON, `trickle` sends a byte now and then, `huge` never
-    stops, `packed` is gzip.
-    `usage` None leaves the tokens out.
+    stops, `packed` is gzip, `half` ends a stream in its middle as if it were whole, `whole` is no stream where one was
+    asked for. `usage` None leaves the tokens out. `pause`: seconds between the pieces of a stream.
     """
 
     text: str | None = None
@@ -33,6 +34,7 @@ class Turn:
     error: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     fault: str = ""
+    pause: float = 0
 
 
 def call(name: str, **args: Any) -> Turn:
@@ -82,26 +84,49 @@ class ScriptedModel:
         if turn.status != 200:
             error = turn.error if isinstance(turn.error, dict) else {"message": str(turn.error or "no"), "type": "test"}
             return web.json_response({"error": error}, status=turn.status, headers=turn.headers)
-        data = json.dumps(self._completion(body, turn)).encode()
+        completion = self._completion(body, turn)
+        if body.get("stream") and turn.fault in ("", "cut", "half", "plain"):
+            return await self._stream(request, completion, turn)
+        data = json.dumps(completion).encode()
         if turn.fault == "cut":
-            response = web.StreamResponse(
-                headers={"Content-Type": "application/json", "Content-Length": str(len(data))}
-            )
+            response = web.StreamResponse(headers={"Content-Type": JSON, "Content-Length": str(len(data))})
             await response.prepare(request)
             await response.write(data[: len(data) // 2])
             assert request.transport is not None
             request.transport.close()
             return response
         if turn.fault in ("trickle", "huge"):
-            return await self._drip(request, b" " if turn.fault == "trickle" else b" " * 1_000_000, turn.fault)
+            return await self._drip(request, bool(body.get("stream")), turn.fault)
         if turn.fault == "packed":
             return web.Response(body=gzip.compress(data), headers={"Content-Encoding": "gzip"}, content_type=JSON)
         return web.Response(
             body=data, content_type="text/plain" if turn.fault == "plain" else JSON, headers=turn.headers
         )
 
-    async def _drip(self, request: web.Request, piece: bytes, fault: str) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": JSON})
+    async def _stream(self, request: web.Request, completion: dict[str, Any], turn: Turn) -> web.StreamResponse:
+        content_type = "text/plain" if turn.fault == "plain" else EVENTS
+        response = web.StreamResponse(headers={"Content-Type": content_type, **turn.headers})
+        await response.prepare(request)
+        chunks = list(_chunks(completion))
+        if turn.fault:
+            chunks = chunks if turn.fault == "plain" else chunks[: len(chunks) // 2]
+        with contextlib.suppress(ConnectionError):
+            for chunk in chunks:
+                await response.write(f"data: {json.dumps(chunk)}\n\n".encode())
+                await asyncio.sleep(turn.pause)
+            if turn.fault == "cut":
+                assert request.transport is not None
+                request.transport.close()
+            else:
+                await response.write(b"data: [DONE]\n\n" if turn.fault != "half" else b"")
+        return response
+
+    async def _drip(self, request: web.Request, stream: bool, fault: str) -> web.StreamResponse:
+        piece = b" " if fault == "trickle" else b" " * 1_000_000
+        if stream:
+            # a comment, which is nothing of an answer
+            piece = b":" + piece + b"\n\n"
+        response = web.StreamResponse(headers={"Content-Type": EVENTS if stream else JSON})
         await response.prepare(request)
         with contextlib.suppress(ConnectionError):
             for _ in range(200):
@@ -146,6 +171,36 @@ class ScriptedModel:
         self.call_number += 1
         raw = args if isinstance(args, str) else json.dumps(args)
         return {"id": f"call_{self.call_number}", "type": "function", "function": {"name": name, "arguments": raw}}
+
+
+def _chunks(completion: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """A completion as a stream sends it: every text in pieces of ten letters, then why it ended, then what it took."""
+    frame = {key: completion[key] for key in ("id", "created", "model", "provider")} | {
+        "object": "chat.completion.chunk"
+    }
+    [whole] = completion["choices"]
+    message = whole["message"]
+
+    def chunk(delta: dict[str, Any], **more: Any) -> dict[str, Any]:
+        return frame | {"choices": [{"index": 0, "delta": delta, "finish_reason": None, **more}]}
+
+    yield chunk({"role": "assistant", "content": ""})
+    for key in ("content", "refusal"):
+        for piece in _pieces(message.get(key) or ""):
+            yield chunk({key: piece})
+    for index, made in enumerate(message.get("tool_calls", ())):
+        function = made["function"]
+        yield chunk({"tool_calls": [made | {"index": index, "function": function | {"arguments": ""}}]})
+        for piece in _pieces(function["arguments"]):
+            yield chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+    yield chunk({}, finish_reason=whole["finish_reason"], native_finish_reason=whole["native_finish_reason"])
+    if "usage" in completion:
+        yield frame | {"choices": [], "usage": completion["usage"]}
+
+
+def _pieces(text: str) -> Iterator[str]:
+    for start in range(0, len(text), 10):
+        yield text[start : start + 10]
 
 
 @contextlib.asynccontextmanager

@@ -18,8 +18,10 @@ from domain.tools import Outcome
 from services.approvals import Wish
 from services.runs import MAX_TRIES
 from services.toolbox import done
+from storage import events as stored_events
 from storage import tables
-from tests.kit import Deed, breaks_after_sending, failed, open_kit
+from storage.database import Tx
+from tests.kit import Deed, Script, breaks_after_sending, failed, open_kit
 
 YES = Wish(status=ApprovalStatus.APPROVED, via=Via.API)
 DEED = ToolCall(tool="deed", args={"what": "x"})
@@ -272,6 +274,61 @@ async def test_cancel_while_the_next_step_is_thought_of(url: str, effect: Effect
         assert (deed.done, list(steps)) == ([], [])
         # what the model cost is paid all the same
         assert (run.cost_micros, run.tokens_in, run.error) == (40, 7, "cancelled by a person")
+
+
+class Writing(Script):
+    """Writes when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__([DEED], expected=100)
+        self.requests: asyncio.Queue[PlanRequest] = asyncio.Queue()
+        self.go_on = asyncio.Event()
+
+    async def next(self, request: PlanRequest) -> PlanAnswer:
+        self.requests.put_nowait(request)
+        await self.go_on.wait()
+        return await super().next(request)
+
+
+async def test_what_a_model_writes_is_shown_while_it_writes(url: str) -> None:
+    async with open_kit(url, deeds=[Deed()]) as kit:
+        task = await kit.begin_later(writing := Writing())
+        await kit.runs.start(kit.owner, task.id)
+        async with asyncio.timeout(10):
+            heard = (await writing.requests.get()).heard
+            assert heard is not None
+            heard("I look at the site")
+            while (await kit.latest(task))[0].partial_text is None:
+                await asyncio.sleep(0.01)
+        run, _ = await kit.latest(task)
+        assert (run.partial_text, run.thinking) == ("I look at the site", True)
+        writing.go_on.set()
+        run, _ = await kit.until(task, "awaiting_approval")
+        # it has become a call
+        assert run.partial_text is None
+        events = await kit.store.read(lambda tx: stored_events.after(tx, task.workspace_id, 0))
+        said = [e.payload.get("partialText") for e in events if e.kind == "run.thinking"]
+        assert said == [None, "I look at the site"]
+
+
+async def test_what_a_model_of_a_run_that_is_over_writes_is_not_shown(url: str) -> None:
+    """Nothing may be written into a run that another one owns by now."""
+    async with open_kit(url) as kit:
+        task = await kit.begin_later(writing := Writing())
+        await kit.runs.start(kit.owner, task.id)
+        async with asyncio.timeout(10):
+            heard = (await writing.requests.get()).heard
+        run, _ = await kit.latest(task)
+
+        def taken(tx: Tx) -> None:
+            tx.execute(sa.update(tables.runs).where(tables.runs.c.id == run.id).values(epoch=run.epoch + 1))
+
+        await kit.store.write(taken)
+        assert heard is not None
+        heard("I look at the site")
+        writing.go_on.set()
+        await asyncio.sleep(0.3)
+        assert (await kit.latest(task))[0].partial_text is None
 
 
 async def test_cancel_while_a_step_is_done_that_leads_to_waiting(url: str) -> None:

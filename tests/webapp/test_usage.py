@@ -7,6 +7,7 @@ from xml.etree import ElementTree as ET
 import sqlalchemy as sa
 
 from domain.clock import utc_now
+from domain.runs import THINKING
 from storage import runs, tables
 from tests.webapp.conftest import House
 from webapp.parts.common import price
@@ -65,6 +66,28 @@ async def test_a_missed_time_is_told_and_what_failed_can_be_run_again(house: Hou
             await asyncio.sleep(0.1)
     assert f'data-api="POST /api/tasks/{task}/run"' in text
     assert "Run again" in text
+
+
+async def test_what_a_model_is_writing_is_on_the_page(house: House) -> None:
+    ada = await house.reader("ada@example.com")
+    _, made = await ada.send("POST", "/api/tasks", {"title": "Report", "description": "finish summary=ok"})
+    task = made["id"]  # type: ignore[index]
+    _, ran = await ada.send("POST", f"/api/tasks/{task}/run?wait=20")
+    run = ran["run"]["id"]  # type: ignore[index]
+
+    async def look(state: str, partial: str | None) -> str:
+        values = {"state": state, "wait_reason": THINKING, "partial_text": partial}
+        await house.services.store.write(
+            lambda tx: tx.execute(sa.update(tables.runs).where(tables.runs.c.id == run).values(**values))
+        )
+        return (await ada.part(f"task/{task}"))[1]
+
+    page = await look("running", "I <look> at it")
+    assert "The model is thinking since" in page
+    assert "I &lt;look&gt; at it" in page
+    assert "partial" not in await look("running", None)
+    # what was left of a run that ended is nothing to show
+    assert "partial" not in await look("failed", "I <look> at it")
 
 
 def test_bars_are_as_high_as_their_part() -> None:

@@ -2,11 +2,14 @@
 
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextvars import ContextVar
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from connectors.http import Guard
 from connectors.models.choice import ModelChoice
@@ -19,13 +22,25 @@ from domain.ports import OVER_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, U
 from tests.connectors.models.some_tools import TOOLS, tool
 from tests.connectors.openai_server import Script, ScriptedModel, Turn, call, scripted_model
 
+
+@pytest.fixture(autouse=True, params=["whole", "streamed"])
+def heard(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Every test twice: answers as a whole, and as streams to which somebody listens."""
+    told: list[str] = []
+    token = LISTENER.set(told.append if request.param == "streamed" else None)
+    yield told
+    LISTENER.reset(token)
+
+
+LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("listener", default=None)
 OPERATOR = {"name": "Ada", "role": "growth", "goal": "Find customers", "constraints": ["Be polite"]}
 
 
 def request(history: Any = None, *results: dict[str, Any], **more: Any) -> PlanRequest:
     given: dict[str, Any] = {"task_title": "Launch", "task_description": "Launch the site", "operator": OPERATOR}
     # The history goes through JSON each time, as it does in the store.
-    return PlanRequest(**(given | {"tools": TOOLS} | more), history=json.loads(json.dumps(history)), results=results)
+    given |= {"tools": TOOLS, "heard": LISTENER.get()} | more
+    return PlanRequest(**given, history=json.loads(json.dumps(history)), results=results)
 
 
 def done(output: Any = None, **more: Any) -> dict[str, Any]:
@@ -509,12 +524,38 @@ async def test_a_memory_that_is_none(history: Any) -> None:
     assert server.requests == []
 
 
-async def test_anthropic_over_its_own_protocol() -> None:
-    from aiohttp import web
+async def anthropic_stream(incoming: web.Request, message: dict[str, Any]) -> web.StreamResponse:
+    """A message in the events of Anthropic's Messages API."""
+    text, block = message["content"]
+    begun = {"content": [], "stop_reason": None, "usage": {"input_tokens": 1000, "output_tokens": 1}}
+    half = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])[:5]}
+    rest = {"type": "input_json_delta", "partial_json": json.dumps(block["input"])[5:]}
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(incoming)
+    for event in (
+        {"type": "message_start", "message": message | begun},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text["text"]}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "content_block_start", "index": 1, "content_block": block | {"input": {}}},
+        {"type": "content_block_delta", "index": 1, "delta": half},
+        {"type": "content_block_delta", "index": 1, "delta": rest},
+        {"type": "content_block_stop", "index": 1},
+        {
+            "type": "message_delta",
+            "delta": {"stop_reason": "tool_use", "stop_sequence": None},
+            "usage": {"output_tokens": 100},
+        },
+        {"type": "message_stop"},
+    ):
+        await response.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+    return response
 
+
+async def test_anthropic_over_its_own_protocol() -> None:
     asked: list[dict[str, Any]] = []
 
-    async def messages(incoming: web.Request) -> web.Response:
+    async def messages(incoming: web.Request) -> web.StreamResponse:
         body = await incoming.json()
         asked.append(body)
         if len(asked) == 3:
@@ -524,18 +565,17 @@ async def test_anthropic_over_its_own_protocol() -> None:
                 headers={"Retry-After": "4"},
             )
         block = {"type": "tool_use", "id": f"tu_{len(asked)}", "name": "http__get", "input": {"url": "u"}}
-        return web.json_response(
-            {
-                "id": "msg",
-                "type": "message",
-                "role": "assistant",
-                "model": body["model"],
-                "content": [{"type": "text", "text": "Looking."}, block],
-                "stop_reason": "tool_use",
-                "stop_sequence": None,
-                "usage": {"input_tokens": 1000, "output_tokens": 100},
-            }
-        )
+        message = {
+            "id": "msg",
+            "type": "message",
+            "role": "assistant",
+            "model": body["model"],
+            "content": [{"type": "text", "text": "Looking."}, block],
+            "stop_reason": "tool_use",
+            "stop_sequence": None,
+            "usage": {"input_tokens": 1000, "output_tokens": 100},
+        }
+        return await anthropic_stream(incoming, message) if body.get("stream") else web.json_response(message)
 
     app = web.Application()
     app.router.add_post("/v1/messages", messages)
@@ -558,3 +598,53 @@ async def test_anthropic_over_its_own_protocol() -> None:
     assert asked[1]["messages"][-1]["content"][0]["tool_use_id"] == "tu_1"
     await clients.aclose()
     await runner.cleanup()
+
+
+# --- answers that come bit by bit -------------------------------------------------------------------
+
+
+async def test_what_a_model_writes_is_told_as_it_grows(heard: list[str]) -> None:
+    turn = Turn(
+        text="First I look at the site. Then I write it down.",
+        calls=[("note__create", {"title": "a secret title"}), ("finish", {"summary": "Looked, and wrote it down."})],
+        pause=0.06,
+    )
+    async with planning([turn]) as (planner, server):
+        answer = await planner.next(request())
+    assert answer.call is not None
+    assert answer.call.args == {"title": "a secret title"}
+    assert server.requests[0].get("stream", False) is (LISTENER.get() is not None)
+    if LISTENER.get() is None:
+        assert heard == []
+        return
+    assert len(heard) >= 4
+    for before, after in pairwise(heard):
+        assert after.startswith(before)
+    assert "First I look".startswith(heard[0])
+    assert any("→ note.create\nLooked" in text for text in heard)
+    # what is in a call is told by the call itself, once it is known what of it may be shown
+    assert not any("secret" in text for text in heard)
+
+
+async def test_nothing_is_streamed_where_it_is_turned_off(heard: list[str]) -> None:
+    async with planning([call("finish", summary="x")], options=ModelOptions(stream=False)) as (planner, server):
+        await planner.next(request())
+    assert server.requests[0]["stream"] is False
+    assert heard == []
+
+
+@pytest.mark.parametrize("heard", ["streamed"], indirect=True)
+async def test_half_a_stream_is_no_answer(heard: list[str]) -> None:
+    """A proxy ended what had broken off as if it were whole: the first of two calls would have been made."""
+    calls = [("http__get", {"url": "https://example.com/a"}), ("http__post", {"url": "https://example.com/b"})]
+    async with planning([Turn(calls=calls, fault="half")]) as (planner, _):
+        error = await outside(planner)
+    assert (error.code, error.retryable) == ("model_unreachable", True)
+
+
+@pytest.mark.parametrize("heard", ["streamed"], indirect=True)
+async def test_a_server_that_cannot_stream_is_told_apart(heard: list[str]) -> None:
+    async with planning([Turn(text="x", fault="whole")]) as (planner, _):
+        error = await outside(planner)
+    assert (error.code, error.retryable) == ("model_bad_answer", False)
+    assert "PILOT_LLM_STREAM=false" in str(error)
