@@ -26,6 +26,8 @@ Handler = Callable[[str, int, str | None], Awaitable[None]]
 ENGINE_VERSION = "engine-1"
 QUEUE = "runs"
 WORKFLOW = "segment"
+# how long a cancelled segment may take to let go
+CANCEL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +74,12 @@ class JobEngine:
         self._client: DBOSClient | None = None
         self._working = False
         self._stopping = False
-        self._in_hand = 0
+        self._in_hand: set[asyncio.Task[Any]] = set()
 
     @property
     def in_hand(self) -> int:
         """Segments this process works on right now."""
-        return self._in_hand
+        return len(self._in_hand)
 
     @property
     def ready(self) -> bool:
@@ -98,13 +100,15 @@ class JobEngine:
 
             async def segment(run_id: str, segment: int, workspace_id: str | None = None) -> None:
                 if self._stopping:
-                    # taken from the queue while stopping: left unfinished, so that the next start takes it up
-                    await asyncio.Event().wait()
-                self._in_hand += 1
+                    # taken from the queue while stopping: a cancelled one is unfinished, and the next start takes it up
+                    raise asyncio.CancelledError
+                task = asyncio.current_task()
+                assert task is not None
+                self._in_hand.add(task)
                 try:
                     await handler(run_id, segment, workspace_id)
                 finally:
-                    self._in_hand -= 1
+                    self._in_hand.discard(task)
 
             dbos.DBOS(
                 config={
@@ -190,12 +194,20 @@ class JobEngine:
             await asyncio.to_thread(lambda: client.delete_workflows(ids))
 
     async def stop(self, *, grace_seconds: int = 8) -> None:
-        """Stop taking work, give what is in hand `grace_seconds`, close; the rest resumes at the next start."""
+        """Stop taking work, give what is in hand `grace_seconds`, close; the rest resumes at the next start.
+
+        What is not done by then is cancelled, as if the process had died there: it must not go on, and fail, while the
+        things it needs are closed one by one.
+        """
         self._stopping = True
         ends = time.monotonic() + grace_seconds
         # what is in hand ends by itself after its step
         while self._in_hand and time.monotonic() < ends:  # noqa: ASYNC110 - a counter, looked at for seconds at most
             await asyncio.sleep(0.02)
+        if unfinished := list(self._in_hand):
+            for task in unfinished:
+                task.cancel()
+            await asyncio.wait(unfinished, timeout=CANCEL_SECONDS)
         if self._client is not None:
             client, self._client = self._client, None
             await asyncio.to_thread(client.destroy)
