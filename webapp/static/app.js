@@ -161,7 +161,14 @@ async function show({quiet = false, again = false, gently = false} = {}) {
   const look = looking = quiet ? new AbortController() : null;
   let answer, text;
   try { answer = await call("GET", wanted.url, undefined, look && look.signal); text = await answer.text(); }
-  catch { clearTimeout(waiting); if (mine === number && !quiet) trouble(say("unreachable")); return; }
+  catch {
+    clearTimeout(waiting);
+    if (mine !== number) return;
+    if (!quiet) trouble(say("unreachable"));
+    // with the line of events down there is another look when it is back
+    else if (lineUp && !look.signal.aborted) setTimeout(() => { if (mine === number) refresh(); }, 1500);
+    return;
+  }
   if (looking === look) looking = null;
   clearTimeout(waiting);
   if (mine !== number || answer.status === 401) return;
