@@ -10,7 +10,7 @@ from tests.browser.conftest import phone
 from tests.processes import Program, call, free_ports, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
-TIMEOUT = 12_000
+TIMEOUT = 30_000
 
 
 async def test_a_browser_goes_to_telegram_and_comes_back(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ async def picture(page: Page, name: str) -> None:
 async def visit(page: Page, route: str, title: str | None) -> list[str]:
     """Go there; what is wrong with it."""
     await page.evaluate("route => { location.hash = '#/' + route }", route)
-    await expect(page.locator("main .mark")).to_have_attribute("data-title", title or "Ada's Workspace", timeout=10_000)
+    await expect(page.locator("main .mark")).to_have_attribute("data-title", title or "Ada's Workspace", timeout=30_000)
     await expect(page.locator("main[aria-busy]")).to_have_count(0)
     await page.evaluate("document.fonts.ready")
     return [f"{route}: {fault}" for fault in await page.evaluate(FAULTS)]
@@ -113,7 +113,7 @@ def world(server: Server) -> dict[str, Any]:
 async def test_every_page(server: Server, world: dict[str, Any], theme: str) -> None:
     async with phone(theme=theme) as page:
         await open_app(page, server.base, theme=theme)
-        await expect(page.get_by_role("heading", name="email.send")).to_be_visible(timeout=15_000)
+        await expect(page.get_by_role("heading", name="email.send")).to_be_visible(timeout=30_000)
         faults: list[str] = []
         for route, title in PAGES.items():
             faults += await visit(page, route, title)
@@ -128,7 +128,7 @@ async def test_every_page(server: Server, world: dict[str, Any], theme: str) -> 
         ):
             faults += await visit(page, route, title)
             if name == "receipt":
-                await expect(page.get_by_text("Checked in this browser")).to_be_visible(timeout=10_000)
+                await expect(page.get_by_text("Checked in this browser")).to_be_visible(timeout=30_000)
             await picture(page, f"{name}-{theme}")
             await picture(page, f"full-{name}-{theme}")
         assert faults == [], "\n".join(faults)
@@ -143,7 +143,7 @@ async def test_nothing_moves_while_a_page_loads(server: Server, world: dict[str,
     """Layout shifts the browser counts, skeleton to page, on a slow line."""
     async with phone() as page:
         await open_app(page, server.base)
-        await expect(page.get_by_role("heading", name="email.send")).to_be_visible(timeout=15_000)
+        await expect(page.get_by_role("heading", name="email.send")).to_be_visible(timeout=30_000)
 
         async def slowly(route: Any) -> None:
             await page.wait_for_timeout(400)
@@ -157,6 +157,6 @@ async def test_nothing_moves_while_a_page_loads(server: Server, world: dict[str,
         for route in ("tasks", "receipts", f"tasks/{world['done']}", "policy"):
             await page.evaluate("route => { location.hash = '#/' + route }", route)
             await expect(page.locator("main .skeleton")).to_be_visible()
-            await expect(page.locator("main .mark")).to_have_count(1, timeout=5000)
+            await expect(page.locator("main .mark")).to_have_count(1, timeout=30_000)
             await page.wait_for_timeout(100)
         assert await page.evaluate("window.__shift") < 0.05

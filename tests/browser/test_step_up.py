@@ -13,7 +13,7 @@ from tests.processes import call
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-TIMEOUT = 12_000
+TIMEOUT = 30_000
 USER = 7_440_001
 ADDRESS = "critical@example.com"
 
@@ -31,7 +31,7 @@ async def test_inside_telegram_the_app_is_opened_again(server: Server) -> None:
     for ago in (600, 0):
         async with phone(allow=("403",)) as page:
             await open_app(page, server.base, user_id=USER, start_param=f"apr_{found['id']}", ago=ago)
-            await expect(page.get_by_text("within five minutes of opening it")).to_be_visible(timeout=15_000)
+            await expect(page.get_by_text("within five minutes of opening it")).to_be_visible(timeout=30_000)
             await expect(page.get_by_text("Allow it for a while")).to_have_count(0)
             await press(page, "main_button_pressed")
             if ago:

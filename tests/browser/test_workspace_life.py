@@ -12,7 +12,7 @@ from tests.browser.webview import open_app
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
 
-TIMEOUT = 12_000
+TIMEOUT = 30_000
 
 
 def number(request: pytest.FixtureRequest, salt: str = "") -> int:
@@ -27,7 +27,7 @@ def mine(server: Server, request: pytest.FixtureRequest) -> Server:
 
 async def into(page: Page, server: Server, user: int, route: str) -> None:
     await open_app(page, server.base, user_id=user, route=f"/{route}")
-    await expect(page.locator("main .mark")).to_have_count(1, timeout=15_000)
+    await expect(page.locator("main .mark")).to_have_count(1, timeout=30_000)
 
 
 def policy(server: Server) -> dict[str, Any]:
