@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from playwright.async_api import Error, Page, Route, expect
 
-from tests.browser.conftest import Server, logged_in, phone
+from tests.browser.conftest import Server, logged_in, phone, saved
 from tests.browser.webview import open_app
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 TIMEOUT = 30_000
 
@@ -247,8 +247,7 @@ async def test_the_policy_page_holds_every_rule(mine: Server, request: pytest.Fi
         await deciding.get_by_role("button", name="Save").click()
         await expect(deciding.get_by_label("Time zone")).to_have_attribute("aria-invalid", "true", timeout=TIMEOUT)
         await deciding.get_by_label("Time zone").fill("Europe/Madrid")
-        await deciding.get_by_role("button", name="Save").click()
-        await expect(page.locator("#notice")).to_have_text("Saved", timeout=TIMEOUT)
+        await saved(deciding.get_by_role("button", name="Save"))
         await page.locator("#packs").get_by_text("growth").click()
         # two forms are changed, one is saved: what was typed in the other stays
         await page.locator("[name=contentBans]").fill("half a thought")
@@ -347,6 +346,5 @@ async def test_a_policy_is_tried_before_it_is_saved(mine: Server, request: pytes
         await expect(rules.get_by_label("Rules (JSON)")).to_have_attribute("aria-invalid", "true", timeout=TIMEOUT)
         assert policy(mine) == before
         # what was typed is still there to be saved
-        await tools.get_by_role("button", name="Save").click()
-        await expect(page.locator("#notice")).to_have_text("Saved", timeout=TIMEOUT)
+        await saved(tools.get_by_role("button", name="Save"))
     assert policy(mine)["toolBlocklist"] == ["note.create"]

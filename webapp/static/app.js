@@ -499,7 +499,7 @@ function live(on) { lineUp = on; $("live").textContent = say(on ? "live" : "offl
 const typing = () => main.contains(document.activeElement) && document.activeElement.matches("input:not([type=checkbox]), textarea, select");
 // A page that changes between the finger's coming down and its going up swallows the tap.
 let held = false;
-const inHand = () => unsaved || grown || writing || held || typing();
+const inHand = () => unsaved || grown || writing || held || typing() || main.querySelector(".once:not([hidden])");
 function refresh() {
   if (inHand()) { stale = true; return; }
   show({quiet: true});
