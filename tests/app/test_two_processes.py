@@ -19,7 +19,7 @@ from tests.app.test_story_http import Outside, Person, approve, pending, ready
 from tests.databases import fresh_url
 from tests.processes import ROOT, Program, call, free_ports, until
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 TASKS = 8
 MESSAGES = 6
 TOKEN = "7000000001:" + "A" * 35

@@ -423,9 +423,7 @@ async def test_what_reaches_little_is_answered_in_one_message(bot: BotKit):
         tg.tap(cards["One"], "Approve")
         await tg.until(lambda: len(tg.answers) == 4)
         assert tg.answers[1]["text"].startswith("Already approved by Ada in chat")
-        done = await tg.until(
-            lambda: (m := tg.messages[7, listed["message_id"]]) and "reply_markup" not in m and m, seconds=15
-        )
+        done = await tg.until(lambda: (m := tg.messages[7, listed["message_id"]]) and "reply_markup" not in m and m)
         assert done["text"].count("✅ Approved by Ada") == 2
         assert done["text"].count("Denied by Ada") == 1
         for text in ("One", "Two"):

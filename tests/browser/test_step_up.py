@@ -11,7 +11,7 @@ from tests.browser.conftest import Server, logged_in, phone
 from tests.browser.webview import open_app, press
 from tests.processes import call
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 TIMEOUT = 30_000
 USER = 7_440_001
@@ -68,7 +68,7 @@ async def test_in_a_browser_one_logs_in_again_and_is_back_at_the_question(server
         await log_in()
         approve = page.get_by_role("button", name="Approve", exact=True)
         await expect(approve).to_be_visible(timeout=TIMEOUT)
-        with sqlite3.connect(next(server_folder.glob("data/*.db")), timeout=10) as store:
+        with sqlite3.connect(next(server_folder.glob("data/*.db")), timeout=60) as store:
             store.execute("UPDATE sessions SET authenticated_at = '2020-01-01 00:00:00.000000'")
         store.close()
         # a revoked key empties what the process remembers of logins

@@ -12,7 +12,7 @@ from playwright.async_api import FrameLocator, Page, expect
 from tests.browser.browser import open_browser, watched
 from tests.processes import ROOT, Program, call, free_ports, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PICTURES = os.environ.get("PILOT_PICTURES")
 
@@ -120,7 +120,7 @@ def check_archive(archive: Path, folder: Path) -> None:
     """`pilot verify`, the archive's own verifier, and a changed byte."""
 
     def run(*command: str) -> int:
-        return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60).returncode
+        return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120).returncode
 
     assert run(sys.executable, "-m", "app", "verify", str(archive)) == 0
     subprocess.run(["tar", "-xzf", str(archive), "-C", str(folder)], check=True)

@@ -141,7 +141,7 @@ async def test_a_program_that_hangs_is_ended(tmp_path: Path) -> None:
     programs = McpConnector(Guard(), programs=parse_programs([f"world={command(tmp_path)}"]))
     async with asyncio.TaskGroup() as group:
         waiting = group.create_task(programs.call(McpEndpoint(program="world"), "slow", HI, key="k"))
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (tmp_path / "called").exists():
                 await asyncio.sleep(0.02)
         # as when the process is told to stop while a call is under way
@@ -159,7 +159,7 @@ async def test_a_program_nobody_allowed_is_not_started() -> None:
 
 async def _gone(folder: Path) -> None:
     pid = int((folder / "pid").read_text())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while True:
             try:
                 os.kill(pid, 0)

@@ -130,7 +130,7 @@ async def test_events_stream_the_view_of_one_person(sim: SimulatedTelegram, star
 
         async def event() -> Any:
             while True:
-                line = await asyncio.wait_for(stream.content.readline(), 5)
+                line = await asyncio.wait_for(stream.content.readline(), 60)
                 if line.startswith(b"data: "):
                     return json.loads(line[6:])
 

@@ -28,7 +28,7 @@ from simulator.simulated import SimulatedTelegram
 from tests.browser.browser import open_browser, watched
 from tests.simulator.conftest import ADA, GRACE
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PICTURES = os.environ.get("SIMULATOR_PICTURES")
 
