@@ -14,7 +14,7 @@ import pytest
 from tests.databases import fresh_url
 from tests.processes import Program, call, free_ports, until
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(900)
 
 
 class Outside:
