@@ -51,6 +51,8 @@ async def test_a_note_is_written_found_changed_and_removed(mine: Server, request
         await page.evaluate("location.hash = '#/knowledge'")
         await page.get_by_label("Search").fill("sales 50")
         await page.get_by_label("Search").press("Enter")
+        # the page with what was found is there, not still the one with everything
+        await expect(page.locator("h1")).to_be_focused()
         await expect(page.locator("#rows li")).to_have_count(1, timeout=TIMEOUT)
         await page.get_by_label("Search").fill("nowhere")
         await page.get_by_label("Search").press("Enter")
