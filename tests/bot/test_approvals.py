@@ -325,6 +325,7 @@ async def test_a_named_member_gets_the_card_and_decides(bot: BotKit):
         await tg.message("Approved by P member", chat=BOB)
         await tg.message("all done")
         named = "This approval names other people to decide."
+        await tg.until(lambda: len(tg.answers) == 3)
         assert [a["text"] for a in tg.answers] == [named, named, "Approved. The run goes on."]
         tg.say("/approvals", by=BOB)
         await tg.message("Nothing waits for approval.", chat=BOB)
