@@ -161,7 +161,7 @@ class Chaos:
                 return True
             return call("GET", f"{self.base}/health")[1]["checks"].get("jobs") is True
 
-        until(look, seconds=90, what="readiness")
+        until(look, seconds=120, what="readiness")
         return process.poll() is None
 
     # --- people -----------------------------------------------------------------------------------
@@ -341,7 +341,7 @@ class Chaos:
             if not self.headers:
                 self.login()
             request = urllib.request.Request(self.base + path, headers=self.headers)
-            with urllib.request.urlopen(request, timeout=15) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 found += json.loads(answer.read())
                 link = re.match(r"<([^>]+)>", answer.headers.get("Link", ""))
             path = None if link is None else urlsplit(link[1])._replace(scheme="", netloc="").geturl()

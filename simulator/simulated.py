@@ -130,7 +130,7 @@ class SimulatedTelegram:
         return [message_view(where, message) for _, message in sorted(where.messages.items())]
 
     async def message(
-        self, chat: int, containing: str, *, bot: str | int | None = None, seconds: float = 10.0
+        self, chat: int, containing: str, *, bot: str | int | None = None, seconds: float = 30.0
     ) -> Message:
         """The newest message of a bot that holds this text, as soon as there is one."""
 
@@ -151,7 +151,7 @@ class SimulatedTelegram:
                 raise AssertionError(f"no message with {containing!r} within {seconds} s, only {texts}")
             await self.telegram.bell.wait(ends - time.monotonic())
 
-    async def until(self, probe: Callable[[], T], *, seconds: float = 10.0) -> T:
+    async def until(self, probe: Callable[[], T], *, seconds: float = 30.0) -> T:
         """The first true value of `probe`, asked after every change. Raises AssertionError."""
         ends = time.monotonic() + seconds
         while True:

@@ -204,7 +204,7 @@ class Kit:
         """The newest run of a task with its steps."""
         return (await self.runs.steps_of_task(self.owner, task.id))[0]
 
-    async def until(self, task: Task, *states: str, seconds: float = 15) -> tuple[Run, Sequence[Step]]:
+    async def until(self, task: Task, *states: str, seconds: float = 60) -> tuple[Run, Sequence[Step]]:
         """The newest run once it is in one of the states."""
         ends = time.monotonic() + seconds
         while True:

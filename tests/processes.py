@@ -1,6 +1,7 @@
 """Starting the program as a person would, in a process of its own."""
 
 import contextlib
+import http.client
 import itertools
 import json
 import os
@@ -45,25 +46,31 @@ def call(method: str, url: str, body: Any = None, headers: dict[str, str] | None
         url, data=data, method=method, headers={"Content-Type": "application/json", **(headers or {})}
     )
     try:
-        with urllib.request.urlopen(request, timeout=15) as answer:
-            raw = answer.read()
-            return answer.status, json.loads(raw) if "json" in answer.headers.get("Content-Type", "") and raw else raw
-    except urllib.error.HTTPError as error:
-        return error.code, json.loads(error.read() or b"null")
+        try:
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                status, kind, raw = answer.status, answer.headers.get("Content-Type", ""), answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"null")
+    except http.client.HTTPException as error:
+        # an answer that breaks off, as that of a program that is killed while it speaks
+        raise ConnectionError(f"{method} {url}: {error!r}") from error
+    return status, json.loads(raw) if "json" in kind and raw else raw
 
 
-def until(probe: Callable[[], T], *, seconds: float = 25.0, what: str = "") -> T:
+def until(probe: Callable[[], T], *, seconds: float = 60.0, what: str = "") -> T:
     """The first true value of `probe`; OSError counts as not yet."""
     ends = time.monotonic() + seconds
     while True:
+        trouble: OSError | None = None
         try:
             found = probe()
-        except OSError:
+        except OSError as error:
             found = None  # type: ignore[assignment]
+            trouble = error
         if found:
             return found
         if time.monotonic() > ends:
-            raise AssertionError(f"waited {seconds} s in vain for {what or probe}")
+            raise AssertionError(f"waited {seconds} s in vain for {what or probe}; at last: {trouble or found!r}")
         time.sleep(0.1)
 
 
@@ -92,9 +99,9 @@ class Program:
 
     def kill(self) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(60)
 
     def stop(self) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(60)

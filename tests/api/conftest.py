@@ -110,7 +110,7 @@ async def open_installation(folder: Path, url: str, **settings: Any) -> AsyncIte
     )
     await process.start()
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             await process.ready.wait()
         assert process.failed is None
         async with aiohttp.ClientSession() as http:

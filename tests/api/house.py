@@ -17,7 +17,7 @@ from app.settings import load_settings
 from services.container import Services
 from tests.kit import decided_otherwise
 
-PATIENCE = aiohttp.ClientTimeout(total=30)
+PATIENCE = aiohttp.ClientTimeout(total=90)
 
 
 @dataclass(slots=True)

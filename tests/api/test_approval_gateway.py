@@ -139,17 +139,17 @@ async def test_a_question_is_asked_decided_and_heard_at_once(owner: Person, agen
     began = loop.time()
     waiting = asyncio.ensure_future(agent("GET", f"/api/approvals/{asked['id']}?wait=60"))
     # the answer is waited for before it is there
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while owner.workspace_id not in owner.house.services.bus.topics:
             await asyncio.sleep(0.01)
     assert not waiting.done()
     assert (await decide(owner, asked, "rejected", note="not on a Friday", digest=asked["actionHash"])).status == 200
     answer = await waiting
-    assert loop.time() - began < 10
+    assert loop.time() - began < 45
     assert (answer.status, answer.data["status"], answer.data["resolvedVia"]) == (200, "rejected", "api")
     assert answer.data["resolutionNote"] == "not on a Friday"
     # once decided there is nothing to wait for
-    again = await asyncio.wait_for(agent("GET", f"/api/approvals/{asked['id']}?wait=60"), 10)
+    again = await asyncio.wait_for(agent("GET", f"/api/approvals/{asked['id']}?wait=60"), 45)
     assert again.data["status"] == "rejected"
     later = await decide(owner, asked)
     assert (later.status, later.code, later.data["status"]) == (409, "approval_decided", "rejected")

@@ -33,11 +33,11 @@ async def test_the_page_is_followed(tmp_path: Path) -> None:
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "base": house.base, "key": agent.headers["X-API-Key"]},
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not (listed := (await owner("GET", "/api/audit/approvals?status=pending")).data):
                 await asyncio.sleep(0.05)
         assert (await decide(owner, listed[0])).status == 200
-        said, _ = await asyncio.wait_for(shell.communicate(), 30)
+        said, _ = await asyncio.wait_for(shell.communicate(), 60)
         assert json.loads(said)["status"] == "approved"
 
         receiver = await asyncio.create_subprocess_exec(
@@ -47,7 +47,7 @@ async def test_the_page_is_followed(tmp_path: Path) -> None:
         )  # fmt: skip
         assert receiver.stdout is not None
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while True:
                     try:
                         _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -62,7 +62,7 @@ async def test_the_page_is_followed(tmp_path: Path) -> None:
             for one in (forged, asked):
                 await decide(owner, one, "rejected")
                 assert await call_back(house) == 1
-            line = await asyncio.wait_for(receiver.stdout.readline(), 30)
+            line = await asyncio.wait_for(receiver.stdout.readline(), 60)
             assert line.decode().split() == ["deploy:production", "rejected", asked["actionHash"]]
             [failed] = (await owner("GET", "/api/audit?action=approval:callback_failed")).data
             assert (failed["target"], failed["reason"]) == (forged["id"], "status_401")

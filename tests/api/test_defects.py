@@ -184,7 +184,7 @@ async def test_36_work_that_waits_for_long_is_not_failed(house: House, owner: Pe
     assert (await owner("GET", f"/api/tasks/{task_id}")).data["status"] == "awaiting_approval"
     [approval] = (await owner("GET", "/api/audit/approvals?status=pending")).data
     assert (await owner("PUT", f"/api/audit/approvals/{approval['id']}", {"status": "rejected"})).status == 200
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         # a written step that a person rejected ends the playbook
         while (await owner("GET", f"/api/tasks/{task_id}")).data["status"] != "failed":
             await asyncio.sleep(0.05)

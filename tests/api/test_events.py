@@ -31,7 +31,7 @@ class Stream:
     async def next(self, *, pings: bool = False) -> dict[str, Any] | None:
         """The next event; None at the end of the stream."""
         event: dict[str, Any] = {}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 line = (await self.answer.content.readline()).decode()
                 if not line:

@@ -239,7 +239,7 @@ def test_generated_requests(
             # what nobody answers is not waited for here
             case.query["wait"] = min(float(case.query["wait"]), 0.2)
         outsider.cases += 1
-        answer = case.call(base_url=outsider.house.base, headers=headers, session=wire, timeout=30)
+        answer = case.call(base_url=outsider.house.base, headers=headers, session=wire, timeout=90)
         checks = list(CHECKS)
         # a body that is too large was refused before anybody looked into it; the checker does not count 413 as a refusal
         if mode is schemathesis.GenerationMode.NEGATIVE and name not in LENIENT and answer.status_code != 413:
@@ -264,7 +264,7 @@ def test_bodies_nobody_should_send(outsider: Outsider, wire: requests.Session, o
         outsider.cases += 1
         headers = {**credentials(person, operation), "Content-Type": "application/json"}
         answer = wire.request(
-            operation.method.upper(), outsider.house.base + path, data=body, headers=headers, timeout=30
+            operation.method.upper(), outsider.house.base + path, data=body, headers=headers, timeout=90
         )
         assert answer.status_code < 500, (path, body, answer.text)
         if answer.status_code >= 400:

@@ -43,7 +43,7 @@ async def question(owner: Person) -> dict[str, Any]:
 
 async def at_rest(owner: Person, task_id: str) -> None:
     """Until nothing of the task moves any more: what it writes would come between two looks at the log."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await owner("GET", f"/api/tasks/{task_id}")).data["status"] in (
             "queued",
             "running",

@@ -69,7 +69,7 @@ async def run(client: Client, playbook: str) -> dict[str, Any]:
 
 
 async def settled(client: Client, task_id: str) -> dict[str, Any]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             [found] = await client.get(f"/api/tasks/{task_id}/runs")
             if found["status"] not in ("queued", "running", "waiting"):

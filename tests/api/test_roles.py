@@ -14,7 +14,7 @@ from domain.ids import new_id
 from domain.permissions import TABLE
 from tests.api.house import House, Person, open_house
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 ENDPOINTS = [e for group in groups(HttpConfig(version="0", app_url="http://x")) for e in group.table]
 # what anybody may ask; a route that joins them is to be looked at here first
 PUBLIC = {

@@ -171,7 +171,7 @@ async def test_the_clock_writes_looks_down(tmp_path: Path) -> None:
         process = Process(await asyncio.to_thread(load_settings, _env_file=None, **given))
         await process.start()
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 await process.ready.wait()
                 assert process._clock is not None
                 assert process._clock._scheduler is not None

@@ -19,7 +19,7 @@ from tests.api.conftest import TOKEN, Client, Installation, open_installation
 from tests.databases import fresh_url
 from webapp.parts import PARTS
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(300)
 ENDPOINTS = [
     e
     for group in groups(HttpConfig(version="0", app_url="http://x"))
@@ -76,7 +76,7 @@ async def listening(pilot: Installation, client: Client) -> AsyncIterator[list[s
 
     task = asyncio.ensure_future(listen())
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await opened.wait()
         yield lines
     finally:
@@ -133,7 +133,7 @@ async def test_no_byte_of_one_reaches_the_other(pilot: Installation, telegram: S
     async with listening(pilot, ada) as heard:
         # something of her own to hear, whatever chance has her do; it may even end her session
         assert (await ada.send("POST", "/api/tasks", {"title": "zqadaqz heard"}))[0] == 201
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(line.startswith("data:") for line in heard):
                 await asyncio.sleep(0.05)
         for n in range(CALLS):

@@ -7,7 +7,7 @@ import pytest
 from bench.chaos import run
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_nothing_is_lost_or_silently_repeated(tmp_path: Path, kind: str) -> None:
     figures = run(kind, tmp_path, kills=6, seed=3)

@@ -22,7 +22,7 @@ def pilot(folder: Path, *words: str, **settings: str) -> tuple[int, str, str]:
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PILOT_DATA_DIR": str(folder / "data"), **settings},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     return done.returncode, done.stdout, done.stderr

@@ -55,7 +55,7 @@ def test_a_taken_port_is_one_line(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", port))
         taken.listen()
         program = Program(tmp_path, "serve", PORT=str(port), PILOT_DATA_DIR=str(tmp_path / "data"))
-        assert program.process.wait(30) == 1
+        assert program.process.wait(60) == 1
     said = program.log.read_text()
     assert f"Cannot listen at 127.0.0.1:{port}: " in said
     assert "Traceback" not in said

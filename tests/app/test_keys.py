@@ -80,7 +80,7 @@ def test_a_running_program_hands_over(tmp_path: Path) -> None:
     program = Program(tmp_path, "serve", **data, LOG_FORMAT="json")
 
     def ready() -> None:
-        until(lambda: call("GET", f"{base}/health")[1]["checks"].get("jobs") is True, seconds=40, what="readiness")
+        until(lambda: call("GET", f"{base}/health")[1]["checks"].get("jobs") is True, seconds=120, what="readiness")
 
     try:
         ready()

@@ -17,7 +17,7 @@ from tests.connectors.openai_server import ScriptedModel, Turn, scripted_model
 from tests.databases import fresh_url
 from tests.processes import until
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(1200)
 STEPS = 200
 POSTS = (50, 100, 150)
 KILLED_AT = 100
@@ -129,7 +129,7 @@ def test_two_hundred_steps_three_approvals_a_crash_and_a_deploy(tmp_path: Path, 
             [found] = person.get(f"/api/tasks/{task['id']}/runs")
             return dict(found)
 
-        until(lambda: run() and world.held.is_set(), seconds=150, what="the call in which it is killed")
+        until(lambda: run() and world.held.is_set(), seconds=300, what="the call in which it is killed")
         program.kill()
         program.start()
         ready(base)
@@ -138,12 +138,12 @@ def test_two_hundred_steps_three_approvals_a_crash_and_a_deploy(tmp_path: Path, 
         settled = person.send("POST", f"/api/runs/{uncertain['id']}/steps/{step['id']}/settle", {"choice": "mark_done"})
         assert settled[0] == 200
 
-        until(lambda: world.answered[-1][0] > DEPLOYED_AFTER, seconds=150, what="the moment of the deploy")
+        until(lambda: world.answered[-1][0] > DEPLOYED_AFTER, seconds=300, what="the moment of the deploy")
         assert program.stop() == 0
         assert len(approved) == 2
         program.start()
         ready(base)
-        ended = until(lambda: found if (found := run())["completedAt"] else None, seconds=150, what="the end")
+        ended = until(lambda: found if (found := run())["completedAt"] else None, seconds=300, what="the end")
 
         assert (ended["status"], ended["summary"]) == ("completed", "read it all")
         steps = person.get(f"/api/runs/{ended['id']}")["steps"]

@@ -21,7 +21,7 @@ from tests.api.conftest import TOKEN, Client, Installation, open_installation
 from tests.app.test_story_http import Outside
 from tests.databases import fresh_url
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(300)
 PEOPLE = {1001: "Ada", 1002: "Bob", 1003: "Cleo", 1004: "Dan", 1005: "Eve"}
 DECISIONS = 200
 PAST = {"approved": "approved", "rejected": "denied", "changes_requested": "sent back for changes"}
@@ -49,7 +49,7 @@ async def members(pilot: Installation, sim: SimulatedTelegram) -> dict[int, Clie
     for number, name in PEOPLE.items():
         await sim.add_user(number, name)
         await sim.send_text(number, "/start")
-        await sim.message(number, "/help", seconds=30)
+        await sim.message(number, "/help", seconds=60)
         found[number] = await pilot.by_telegram(number, name)
     ada, *others = found.values()
     settings = {"policyConfig": {"approverRole": "partner"}}
@@ -81,7 +81,7 @@ async def test_one_of_two_hundred_decides(tmp_path: Path, url: str, outside: Out
         text = f'http.post url=http://127.0.0.1:{outside.port}/hook json={{"n": 1}}\nfinish summary="done"'
         status, task = await ada.send("POST", "/api/tasks", {"title": "T", "description": text, "autoRun": True})
         assert status == 201, task
-        cards = {n: await sim.message(n, "Approval needed: http.post", seconds=30) for n in PEOPLE}
+        cards = {n: await sim.message(n, "Approval needed: http.post", seconds=60) for n in PEOPLE}
         [approval] = await ada.get("/api/audit/approvals?status=pending")
         shown = {"version": approval["version"], "digest": approval["actionHash"]}
         path = f"/api/audit/approvals/{approval['id']}"
@@ -128,7 +128,7 @@ async def test_one_of_two_hundred_decides(tmp_path: Path, url: str, outside: Out
             else:
                 assert (reply["status"], reply["resolvedBy"]) == (status, outcome["resolvedBy"])
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while (await ada.get(f"/api/tasks/{task['id']}"))["status"] in ("queued", "running", "awaiting_approval"):
                 await asyncio.sleep(0.05)
         assert len(outside.posts) == (1 if status == "approved" else 0)
@@ -136,7 +136,7 @@ async def test_one_of_two_hundred_decides(tmp_path: Path, url: str, outside: Out
 
         word = {"approved": "Approved by", "rejected": "Denied by", "changes_requested": "Changes asked for by"}[status]
         for number, card in cards.items():
-            decided = await sim.message(number, f"{word} {name}, {WHERE[where]}", seconds=30)
+            decided = await sim.message(number, f"{word} {name}, {WHERE[where]}", seconds=60)
             assert decided["message_id"] == card["message_id"]
             keys = decided.get("reply_markup", {}).get("inline_keyboard", [])
             assert not any("callback_data" in key for row in keys for key in row)

@@ -14,7 +14,7 @@ import pytest
 from tests.databases import fresh_url
 from tests.processes import Program, call, free_ports, until
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 
 class Outside:
@@ -94,7 +94,7 @@ def serve(folder: Path, url: str, *, allow: str, executor: str = "story-1") -> t
 
 
 def ready(base: str) -> None:
-    until(lambda: call("GET", f"{base}/health")[1]["checks"].get("jobs") is True, seconds=40, what="readiness")
+    until(lambda: call("GET", f"{base}/health")[1]["checks"].get("jobs") is True, seconds=120, what="readiness")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -183,7 +183,7 @@ def test_killed_at_any_moment_it_ends_the_same_or_asks(tmp_path: Path, url: str,
                         approve(person, approval)
             except (OSError, AssertionError, ValueError):
                 pass
-            program.process.wait(10)
+            program.process.wait(60)
             program.start()
             ready(base)
             asked += settle(person, tasks)

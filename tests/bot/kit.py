@@ -42,7 +42,7 @@ class BotKit:
                 yield runner
             finally:
                 runner.stop()
-                async with asyncio.timeout(15):
+                async with asyncio.timeout(60):
                     await asyncio.wait([work])
 
     @property

@@ -88,7 +88,7 @@ class Telegram:
     def in_chat(self, chat: int = ADA) -> list[dict[str, Any]]:
         return [m for (c, _), m in sorted(self.messages.items()) if c == chat]
 
-    async def until(self, found: Any, seconds: float = 10.0) -> Any:
+    async def until(self, found: Any, seconds: float = 30.0) -> Any:
         async with asyncio.timeout(seconds):
             while True:
                 result = found()
@@ -96,7 +96,7 @@ class Telegram:
                     return result
                 await asyncio.sleep(0.02)
 
-    async def until_async(self, found: Any, seconds: float = 10.0) -> Any:
+    async def until_async(self, found: Any, seconds: float = 30.0) -> Any:
         async with asyncio.timeout(seconds):
             while True:
                 result = await found()
@@ -104,7 +104,7 @@ class Telegram:
                     return result
                 await asyncio.sleep(0.02)
 
-    async def message(self, text: str, *, chat: int = ADA, seconds: float = 10.0) -> dict[str, Any]:
+    async def message(self, text: str, *, chat: int = ADA, seconds: float = 30.0) -> dict[str, Any]:
         try:
             return await self.until(
                 lambda: next((m for m in reversed(self.in_chat(chat)) if text in m["text"]), None), seconds

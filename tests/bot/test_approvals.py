@@ -325,6 +325,7 @@ async def test_a_named_member_gets_the_card_and_decides(bot: BotKit):
         await tg.message("Approved by P member", chat=BOB)
         await tg.message("all done")
         named = "This approval names other people to decide."
+        await tg.until(lambda: len(tg.answers) == 3)
         assert [a["text"] for a in tg.answers] == [named, named, "Approved. The run goes on."]
         tg.say("/approvals", by=BOB)
         await tg.message("Nothing waits for approval.", chat=BOB)
@@ -423,9 +424,7 @@ async def test_what_reaches_little_is_answered_in_one_message(bot: BotKit):
         tg.tap(cards["One"], "Approve")
         await tg.until(lambda: len(tg.answers) == 4)
         assert tg.answers[1]["text"].startswith("Already approved by Ada in chat")
-        done = await tg.until(
-            lambda: (m := tg.messages[7, listed["message_id"]]) and "reply_markup" not in m and m, seconds=15
-        )
+        done = await tg.until(lambda: (m := tg.messages[7, listed["message_id"]]) and "reply_markup" not in m and m)
         assert done["text"].count("✅ Approved by Ada") == 2
         assert done["text"].count("Denied by Ada") == 1
         for text in ("One", "Two"):

@@ -31,6 +31,7 @@ async def test_a_task_from_chat_reaches_a_card_and_the_press_finishes_it(bot: Bo
         assert not any("callback_data" in b for row in decided["reply_markup"]["inline_keyboard"] for b in row)
         progress = await tg.message("Completed: Post the news")
         assert progress
+        await tg.until(lambda: tg.answers)
     assert bot.deed.done
     assert len(bot.deed.done) == 1
     assert [a["text"] for a in tg.answers] == ["Approved. The run goes on."]

@@ -4,8 +4,12 @@ import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+
+# A busy machine may take long for what takes a blink on a free one; what is there at once is seen at once.
+expect.set_options(timeout=30_000)
 
 ARGUMENTS = [
     "--no-sandbox",
@@ -36,3 +40,24 @@ async def open_browser() -> AsyncIterator[Browser]:
             yield browser
         finally:
             await browser.close()
+
+
+class Problem(NamedTuple):
+    """What a page complained of, and what it was about."""
+
+    text: str
+    about: str
+
+
+def watched(page: Page) -> list[Problem]:
+    """Every complaint of the page from now on: scripts that break, the CSP, failed requests."""
+    problems: list[Problem] = []
+
+    def console(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            at = message.location
+            problems.append(Problem(message.text, f"{at['url']}:{at['lineNumber']} on {page.url}"))
+
+    page.on("pageerror", lambda error: problems.append(Problem(str(error), f"{error.stack} on {page.url}")))
+    page.on("console", console)
+    return problems

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page
+from playwright.async_api import Locator, Page, expect
 
-from tests.browser.browser import open_browser
+from tests.browser.browser import open_browser, watched
 from tests.browser.webview import TOKEN, init_data
 from tests.mcp_server import command
 from tests.processes import Program, call, free_ports, until
@@ -92,7 +92,7 @@ def server(server_folder: Path) -> Iterator[Server]:
     )
     base = f"http://127.0.0.1:{port}"
     try:
-        until(lambda: call("GET", f"{base}/health")[1]["checks"].get("jobs") is True, seconds=40, what="readiness")
+        until(lambda: call("GET", f"{base}/health")[1]["checks"].get("jobs") is True, seconds=120, what="readiness")
         yield logged_in(base, 1001, "Ada")
     finally:
         program.stop()
@@ -101,7 +101,6 @@ def server(server_folder: Path) -> Iterator[Server]:
 @asynccontextmanager
 async def phone(*, theme: str = "light", allow: tuple[str, ...] = ()) -> AsyncIterator[Page]:
     """A page of a phone's size. Every error in it (scripts, CSP, failed requests but `allow`) fails the test."""
-    problems: list[str] = []
     async with open_browser() as browser:
         context = await browser.new_context(
             viewport={"width": 390, "height": 844},
@@ -110,9 +109,16 @@ async def phone(*, theme: str = "light", allow: tuple[str, ...] = ()) -> AsyncIt
             reduced_motion="reduce",
         )
         page = await context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        problems = watched(page)
         yield page
         await context.close()
-    left = [p for p in problems if not any(word in p for word in allow)]
+    left = [p for p in problems if not any(word in p.text for word in allow)]
     assert left == [], json.dumps(left, indent=2)
+
+
+async def saved(button: Locator) -> None:
+    """Press it, and wait until this press is told to be saved: of an earlier one the words stay in the hidden box."""
+    notice = button.page.locator("#notice")
+    await notice.evaluate("box => { box.textContent = ''; }")
+    await button.click()
+    await expect(notice).to_have_text("Saved")

@@ -1,18 +1,22 @@
 """What people do in the Mini App really happens, inside Telegram and in a plain browser."""
 
+import asyncio
 import json
+import re
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.conftest import PLAYBOOK, Server, logged_in, phone
+from tests.browser.conftest import PLAYBOOK, Server, logged_in, phone, saved
 from tests.browser.webview import events, open_app, press
 from tests.processes import until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-TIMEOUT = 12_000
+TIMEOUT = 30_000
 
 
 @pytest.fixture
@@ -24,7 +28,7 @@ def mine(server: Server, request: pytest.FixtureRequest) -> Server:
 async def into(page: Page, server: Server, request: Any, route: str = "", **given: Any) -> None:
     user = abs(hash(request.node.name)) % 10**9
     await open_app(page, server.base, user_id=user, route=f"/{route}" if route else "", **given)
-    await expect(page.locator("main .mark")).to_have_count(1, timeout=15_000)
+    await expect(page.locator("main .mark")).to_have_count(1, timeout=30_000)
 
 
 def approval(server: Server, found: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +72,7 @@ async def test_a_task_typed_here_runs_live(mine: Server, request: pytest.Fixture
         assert (await events(page, "web_app_setup_closing_behavior"))[-1] == {"need_confirmation": False}
         await expect(page.locator("#live")).to_have_text("live")
         # somebody else approves: the page hears of it
-        [found] = mine.send("GET", "/api/audit/approvals?status=pending")
+        [found] = until(lambda: mine.send("GET", "/api/audit/approvals?status=pending"), what="an approval")
         mine.send("PUT", f"/api/audit/approvals/{found['id']}", {"status": "approved"})
         await expect(page.get_by_role("heading", name="Run 1 completed")).to_be_visible(timeout=TIMEOUT)
         await expect(page.get_by_text("The team has a mail.", exact=True)).to_be_visible()
@@ -151,12 +155,17 @@ async def test_allow_for_a_while_then_revoke(mine: Server, request: pytest.Fixtu
 
 
 async def test_undo_while_the_window_is_open(mine: Server, request: pytest.FixtureRequest) -> None:
-    mine.send("PUT", f"/api/workspace/{mine.workspace}/settings", {"policyConfig": {"undoSeconds": 60}}, expect=201)
+    mine.send("PUT", f"/api/workspace/{mine.workspace}/settings", {"policyConfig": {"undoSeconds": 300}}, expect=201)
     found = mine.pending(mine.task())
     async with phone() as page:
         await into(page, mine, request, f"approvals/{found['id']}")
         await press(page, "main_button_pressed")
-        await expect(page.locator("[data-countdown]")).to_have_text(r"59 s", timeout=TIMEOUT)
+        left = page.locator("[data-countdown]")
+        await expect(left).to_have_text(re.compile(r"^\d+ s$"), timeout=TIMEOUT)
+        first = int((await left.inner_text()).removesuffix(" s"))
+        assert 200 < first <= 300
+        await expect(left).not_to_have_text(f"{first} s", timeout=TIMEOUT)
+        assert int((await left.inner_text()).removesuffix(" s")) < first
         await page.get_by_role("button", name="Undo").click()
         await expect(page.get_by_role("heading", name="denied")).to_be_visible(timeout=TIMEOUT)
     assert approval(mine, found)["status"] == "rejected"
@@ -193,23 +202,20 @@ async def test_settings_name_the_field_that_is_wrong(mine: Server, request: pyte
         )
         await page.get_by_label("Tools that never run").fill("http.post")
         rule = [{"id": "r1", "when": "input.nonsense(", "verdict": "DENY"}]
-        await save.click()
-        await expect(page.locator("#notice")).to_have_text("Saved", timeout=TIMEOUT)
+        await saved(save)
         rules = page.locator("#custom-rules")
         await rules.get_by_label("Rules (JSON)").fill(json.dumps(rule))
         await rules.get_by_role("button", name="Save").click()
         await expect(rules.get_by_label("Rules (JSON)")).to_have_attribute("aria-invalid", "true", timeout=TIMEOUT)
         await rules.get_by_label("Rules (JSON)").fill("[]")
-        await rules.get_by_role("button", name="Save").click()
-        await expect(page.locator("#notice")).to_have_text("Saved", timeout=TIMEOUT)
+        await saved(rules.get_by_role("button", name="Save"))
         await turn_to(page, "budgets")
         await page.get_by_label("A task").fill("900")
         await page.get_by_role("button", name="Save").click()
         await expect(page.get_by_label("A task")).to_have_attribute("aria-invalid", "true", timeout=TIMEOUT)
         await page.get_by_label("A task").fill("7.5")
         await page.get_by_label("Models a month").fill("40")
-        await page.get_by_role("button", name="Save").click()
-        await expect(page.locator("#notice")).to_have_text("Saved", timeout=TIMEOUT)
+        await saved(page.get_by_role("button", name="Save"))
     settings = mine.send("GET", f"/api/workspace/{mine.workspace}/settings")
     assert settings["policyConfig"]["toolBlocklist"] == ["http.post"]
     assert (settings["budgetConfig"]["perTaskMax"], settings["budgetConfig"]["monthlyLlmBudget"]) == (7.5, 40)
@@ -318,9 +324,45 @@ async def test_a_changed_receipt_is_seen_and_who_checked_is_said(mine: Server, r
         await expect(page.get_by_text("Checked in this browser")).to_have_count(0)
 
 
+class Line:
+    """What lies between a browser and the server: it can be cut, and mended again."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._open: set[asyncio.StreamWriter] = set()
+        self._whole = True
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._whole:
+            writer.transport.abort()
+            return
+        there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self._open |= {writer, back}
+
+        async def one_way(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            with suppress(OSError):
+                while data := await source.read(65_536):
+                    target.write(data)
+                    await target.drain()
+            target.close()
+
+        await asyncio.gather(one_way(reader, back), one_way(there, writer))
+        self._open -= {writer, back}
+
+    def cut(self) -> None:
+        self._whole = False
+        for end in self._open:
+            end.transport.abort()
+
+    def mend(self) -> None:
+        self._whole = True
+
+
 async def test_a_broken_line_is_shown_and_resumed(mine: Server, request: pytest.FixtureRequest) -> None:
-    async with phone(allow=("ERR_INTERNET_DISCONNECTED", "ERR_FAILED", "network error")) as page:
-        await into(page, mine, request, "tasks")
+    line = Line(int(mine.base.rpartition(":")[2]))
+    async with await asyncio.start_server(line.carry, "127.0.0.1", 0) as between, phone(allow=("net::ERR_",)) as page:
+        away = replace(mine, base=f"http://127.0.0.1:{between.sockets[0].getsockname()[1]}")
+        await into(page, away, request, "tasks")
         await expect(page.locator("#live")).to_have_text("live", timeout=TIMEOUT)
         asked: list[str | None] = []
         page.on(
@@ -329,12 +371,55 @@ async def test_a_broken_line_is_shown_and_resumed(mine: Server, request: pytest.
         mine.task("First", 'note.create title="a"\nfinish summary="b"')
         await expect(page.get_by_role("link", name="First")).to_be_visible(timeout=TIMEOUT)
         # the stream ends, as a proxy or a phone would end it; what happens meanwhile is caught up with
-        await page.context.set_offline(True)
-        await page.evaluate("window.dispatchEvent(new Event('offline'))")
-        await page.wait_for_timeout(300)
+        line.cut()
+        await expect(page.locator("#live")).to_have_text("offline", timeout=TIMEOUT)
         mine.task("Second", 'note.create title="a"\nfinish summary="b"')
-        await page.context.set_offline(False)
-        await expect(page.get_by_role("link", name="Second")).to_be_visible(timeout=20_000)
+        line.mend()
+        await expect(page.get_by_role("link", name="Second")).to_be_visible(timeout=TIMEOUT)
+        await expect(page.locator("#live")).to_have_text("live", timeout=TIMEOUT)
+        assert asked
+        assert all(last and last.isdigit() for last in asked)
+        await page.goto("about:blank")
+
+
+async def test_what_is_shown_once_stays_when_the_line_comes_back(mine: Server, request: pytest.FixtureRequest) -> None:
+    """The page looked again after every break of its line, and took the new key away before anybody could copy it."""
+    line = Line(int(mine.base.rpartition(":")[2]))
+    async with await asyncio.start_server(line.carry, "127.0.0.1", 0) as between, phone(allow=("net::ERR_",)) as page:
+        away = replace(mine, base=f"http://127.0.0.1:{between.sockets[0].getsockname()[1]}")
+        await into(page, away, request, "keys")
+        await expect(page.locator("#live")).to_have_text("live", timeout=TIMEOUT)
+        await page.get_by_label("Name").fill("CI")
+        await page.get_by_role("button", name="Create key").click()
+        await expect(page.locator("output")).to_contain_text("hp_", timeout=TIMEOUT)
+        line.cut()
+        await expect(page.locator("#live")).to_have_text("offline", timeout=TIMEOUT)
+        line.mend()
+        await expect(page.locator("#live")).to_have_text("live", timeout=TIMEOUT)
+        await asyncio.sleep(1)
+        await expect(page.locator("output")).to_be_visible()
+        await expect(page.locator("output")).to_contain_text("hp_")
+        await page.goto("about:blank")
+
+
+async def test_a_look_that_fails_is_taken_again(mine: Server, request: pytest.FixtureRequest) -> None:
+    """The line of events held while another request broke: the page said "live" and showed what had been."""
+    broken: list[str] = []
+
+    async def breaks(route: Route) -> None:
+        if broken:
+            await route.continue_()
+        else:
+            broken.append(route.request.url)
+            await route.abort("internetdisconnected")
+
+    async with phone(allow=("ERR_INTERNET_DISCONNECTED",)) as page:
+        await into(page, mine, request, "tasks")
+        await expect(page.locator("#live")).to_have_text("live", timeout=TIMEOUT)
+        await page.route("**/app/parts/tasks", breaks)
+        mine.send("POST", "/api/tasks", {"title": "Meanwhile"}, expect=201)
+        await expect(page.get_by_role("link", name="Meanwhile")).to_be_visible(timeout=TIMEOUT)
+    assert len(broken) == 1
 
 
 async def test_a_plain_browser_logs_in_by_mail_and_stays(server: Server, request: pytest.FixtureRequest) -> None:

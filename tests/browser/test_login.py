@@ -9,8 +9,8 @@ from tests.api.issuer import CLIENT, SECRET, open_issuer
 from tests.browser.conftest import phone
 from tests.processes import Program, call, free_ports, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
-TIMEOUT = 12_000
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+TIMEOUT = 30_000
 
 
 async def test_a_browser_goes_to_telegram_and_comes_back(tmp_path: Path) -> None:
@@ -28,7 +28,7 @@ async def test_a_browser_goes_to_telegram_and_comes_back(tmp_path: Path) -> None
         )
         base = f"http://127.0.0.1:{port}"
         try:
-            until(lambda: call("GET", f"{base}/health")[1]["checks"].get("jobs") is True, seconds=40, what="readiness")
+            until(lambda: call("GET", f"{base}/health")[1]["checks"].get("jobs") is True, seconds=120, what="readiness")
             async with phone() as page:
                 issuer.denies = True
                 await page.goto(f"{base}/app/")

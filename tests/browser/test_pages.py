@@ -1,5 +1,6 @@
 """Every page of the Mini App on a phone: it has a title, fits, names its controls, and nothing is refused by the CSP."""
 
+import asyncio
 import os
 from typing import Any
 
@@ -9,7 +10,7 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import Server, phone
 from tests.browser.webview import events, open_app
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PICTURES = os.environ.get("PILOT_PICTURES")
 PAGES = {
@@ -66,7 +67,7 @@ async def picture(page: Page, name: str) -> None:
 async def visit(page: Page, route: str, title: str | None) -> list[str]:
     """Go there; what is wrong with it."""
     await page.evaluate("route => { location.hash = '#/' + route }", route)
-    await expect(page.locator("main .mark")).to_have_attribute("data-title", title or "Ada's Workspace", timeout=10_000)
+    await expect(page.locator("main .mark")).to_have_attribute("data-title", title or "Ada's Workspace", timeout=30_000)
     await expect(page.locator("main[aria-busy]")).to_have_count(0)
     await page.evaluate("document.fonts.ready")
     return [f"{route}: {fault}" for fault in await page.evaluate(FAULTS)]
@@ -113,7 +114,7 @@ def world(server: Server) -> dict[str, Any]:
 async def test_every_page(server: Server, world: dict[str, Any], theme: str) -> None:
     async with phone(theme=theme) as page:
         await open_app(page, server.base, theme=theme)
-        await expect(page.get_by_role("heading", name="email.send")).to_be_visible(timeout=15_000)
+        await expect(page.get_by_role("heading", name="email.send")).to_be_visible(timeout=30_000)
         faults: list[str] = []
         for route, title in PAGES.items():
             faults += await visit(page, route, title)
@@ -128,7 +129,7 @@ async def test_every_page(server: Server, world: dict[str, Any], theme: str) -> 
         ):
             faults += await visit(page, route, title)
             if name == "receipt":
-                await expect(page.get_by_text("Checked in this browser")).to_be_visible(timeout=10_000)
+                await expect(page.get_by_text("Checked in this browser")).to_be_visible(timeout=30_000)
             await picture(page, f"{name}-{theme}")
             await picture(page, f"full-{name}-{theme}")
         assert faults == [], "\n".join(faults)
@@ -141,12 +142,13 @@ async def test_every_page(server: Server, world: dict[str, Any], theme: str) -> 
 
 async def test_nothing_moves_while_a_page_loads(server: Server, world: dict[str, Any]) -> None:
     """Layout shifts the browser counts, skeleton to page, on a slow line."""
+    seen = asyncio.Event()
     async with phone() as page:
         await open_app(page, server.base)
-        await expect(page.get_by_role("heading", name="email.send")).to_be_visible(timeout=15_000)
+        await expect(page.get_by_role("heading", name="email.send")).to_be_visible(timeout=30_000)
 
         async def slowly(route: Any) -> None:
-            await page.wait_for_timeout(400)
+            await seen.wait()
             await route.continue_()
 
         await page.route("**/app/parts/**", slowly)
@@ -155,8 +157,10 @@ async def test_nothing_moves_while_a_page_loads(server: Server, world: dict[str,
             ".observe({type: 'layout-shift', buffered: false})"
         )
         for route in ("tasks", "receipts", f"tasks/{world['done']}", "policy"):
+            seen.clear()
             await page.evaluate("route => { location.hash = '#/' + route }", route)
             await expect(page.locator("main .skeleton")).to_be_visible()
-            await expect(page.locator("main .mark")).to_have_count(1, timeout=5000)
+            seen.set()
+            await expect(page.locator("main .mark")).to_have_count(1, timeout=30_000)
             await page.wait_for_timeout(100)
         assert await page.evaluate("window.__shift") < 0.05

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import FrameLocator, Page, expect
 
-from tests.browser.browser import open_browser
+from tests.browser.browser import open_browser, watched
 from tests.processes import ROOT, Program, call, free_ports, until
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PICTURES = os.environ.get("PILOT_PICTURES")
 
@@ -48,26 +48,24 @@ async def test_the_story_in_chat_and_mini_app(tmp_path: Path, theme: str) -> Non
                 viewport={"width": 390, "height": 844}, color_scheme=theme, accept_downloads=True
             )
             page = await context.new_page()
-            problems: list[str] = []
-            page.on("pageerror", lambda error: problems.append(str(error)))
-            page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+            problems = watched(page)
             await page.goto(f"{chat}/?theme={theme}")
             await page.get_by_role("button", name="START").click()
-            await expect(page.get_by_text("This is Pilot").first).to_be_visible(timeout=15_000)
+            await expect(page.get_by_text("This is Pilot").first).to_be_visible(timeout=30_000)
             await page.get_by_label("Message", exact=True).fill(playbook(f"{chat}/outside"))
             await page.get_by_role("button", name="Send").click()
             # the first card is decided in chat
             approve = page.get_by_role("button", name="Approve", exact=True)
-            await expect(approve.first).to_be_visible(timeout=15_000)
+            await expect(approve.first).to_be_visible(timeout=30_000)
             await picture(page, f"chat-card-{theme}")
             assert call("GET", f"{chat}/outside/count")[1] == {"posts": [], "mails": 0}
             await approve.first.click()
-            await expect(page.get_by_text("Approved by Ada").first).to_be_visible(timeout=15_000)
+            await expect(page.get_by_text("Approved by Ada").first).to_be_visible(timeout=30_000)
             # the second one in the Mini App
-            await expect(page.get_by_text("Approval needed: email.send")).to_be_visible(timeout=15_000)
+            await expect(page.get_by_text("Approval needed: email.send")).to_be_visible(timeout=30_000)
             await page.locator(".composer .menu").click()
             app = page.frame_locator("#frame")
-            await expect(app.get_by_role("heading", name="email.send")).to_be_visible(timeout=15_000)
+            await expect(app.get_by_role("heading", name="email.send")).to_be_visible(timeout=30_000)
             await expect(app.get_by_text("live", exact=True)).to_be_visible()
             await picture(page, f"app-home-{theme}")
             await app.get_by_role("heading", name="email.send").click()
@@ -75,7 +73,7 @@ async def test_the_story_in_chat_and_mini_app(tmp_path: Path, theme: str) -> Non
             await picture(page, f"app-approval-{theme}")
             # Telegram's own bottom button decides it
             await page.locator("#main-button").click()
-            await expect(app.locator(".outcome").get_by_role("heading", name="approved")).to_be_visible(timeout=15_000)
+            await expect(app.locator(".outcome").get_by_role("heading", name="approved")).to_be_visible(timeout=30_000)
             await task_page(page, app, theme)
             await receipt_page(page, app, theme)
             archive = await download(page, app, tmp_path)
@@ -95,7 +93,7 @@ async def test_the_story_in_chat_and_mini_app(tmp_path: Path, theme: str) -> Non
 async def task_page(page: Page, app: FrameLocator, theme: str) -> None:
     await app.get_by_role("link", name="Tasks").click()
     await app.get_by_role("link", name="Launch checklist").click()
-    await expect(app.get_by_role("heading", name="Run 1 completed")).to_be_visible(timeout=15_000)
+    await expect(app.get_by_role("heading", name="Run 1 completed")).to_be_visible(timeout=30_000)
     await expect(app.locator(".step", has_text="3. email.send").locator(".head .badge")).to_have_text("done")
     await expect(app.locator("svg.graph a")).not_to_have_count(0)
     await picture(page, f"app-task-{theme}")
@@ -103,7 +101,7 @@ async def task_page(page: Page, app: FrameLocator, theme: str) -> None:
 
 async def receipt_page(page: Page, app: FrameLocator, theme: str) -> None:
     await app.get_by_role("link", name="decision receipt").nth(1).click()
-    await expect(app.get_by_text("The signature fits (Ed25519)")).to_be_visible(timeout=15_000)
+    await expect(app.get_by_text("The signature fits (Ed25519)")).to_be_visible(timeout=30_000)
     await expect(app.locator("#checks li.bad, #checks li.ask")).to_have_count(0)
     await expect(app.get_by_text("Checked in this browser")).to_be_visible()
     await picture(page, f"app-receipt-{theme}")
@@ -122,7 +120,7 @@ def check_archive(archive: Path, folder: Path) -> None:
     """`pilot verify`, the archive's own verifier, and a changed byte."""
 
     def run(*command: str) -> int:
-        return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=60).returncode
+        return subprocess.run(command, cwd=ROOT, capture_output=True, timeout=120).returncode
 
     assert run(sys.executable, "-m", "app", "verify", str(archive)) == 0
     subprocess.run(["tar", "-xzf", str(archive), "-C", str(folder)], check=True)

@@ -7,7 +7,7 @@ from tests.browser.conftest import Server, phone
 from tests.browser.test_actions import TIMEOUT, into, mine
 from tests.browser.test_pages import FAULTS
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 __all__ = ["mine"]
 
 

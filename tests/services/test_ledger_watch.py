@@ -38,7 +38,9 @@ async def grow(kit: Kit, count: int) -> None:
 
 def other_leaf(tx: Tx) -> Any:
     leaf = bytes(tx.scalar(sa.select(receipts.c.leaf).where(receipts.c.idx == AT)))
-    return sa.update(receipts).where(receipts.c.idx == AT).values(leaf=leaf.replace(b"2026", b"2027", 1))
+    other = leaf.replace(b'"timestamp":"2', b'"timestamp":"3', 1)
+    assert other != leaf
+    return sa.update(receipts).where(receipts.c.idx == AT).values(leaf=other)
 
 
 DAMAGE = {

@@ -162,7 +162,7 @@ async def test_after_a_crash_the_tool_says_what_is_safe(
         task = await kit.begin(DEED)
         approval = await kit.pending(task)
         await kit.approvals.resolve(kit.owner, approval.id, YES)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await started.wait()
         run, _ = await kit.latest(task)
         # what the engine does for a segment that was given up for dead: it calls again
@@ -188,7 +188,7 @@ async def test_a_lookup_that_finds_the_deed_does_not_repeat_it(url: str) -> None
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED)
         await kit.approvals.resolve(kit.owner, (await kit.pending(task)).id, YES)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await started.wait()
         run, _ = await kit.latest(task)
         await kit.runs.advance(run.id, run.segment)
@@ -218,7 +218,7 @@ async def test_cancel_takes_effect_before_the_next_step(url: str) -> None:
     deed.behave = slow
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED, DEED, DEED)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await started.wait()
         await kit.runs.cancel(kit.owner, task.id)
         go_on.set()
@@ -266,7 +266,7 @@ async def test_cancel_while_the_next_step_is_thought_of(url: str, effect: Effect
         thinking = Thinking()
         task = await kit.begin_later(thinking)
         await kit.runs.start(kit.owner, task.id)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await thinking.asked.wait()
         await kit.runs.cancel(kit.owner, task.id)
         thinking.answer.set()
@@ -343,7 +343,7 @@ async def test_cancel_while_a_step_is_done_that_leads_to_waiting(url: str) -> No
     deed.behave = slow
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await started.wait()
         await kit.runs.cancel(kit.owner, task.id)
         go_on.set()
@@ -425,7 +425,7 @@ async def test_the_kill_switch_stops_running_work_before_its_next_step(url: str)
     deed.behave = slow
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED, DEED)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await started.wait()
         await kit.set_policy(killSwitch=True)
         go_on.set()

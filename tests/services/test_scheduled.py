@@ -168,7 +168,7 @@ async def test_what_matters_more_runs_first(url: str) -> None:
             kit.scripts[task.id] = Noting([])
             tasks.append(task)
             await kit.runs.start(kit.owner, task.id)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 while not order:
                     await asyncio.sleep(0.02)
         go_on.set()

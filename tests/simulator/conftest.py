@@ -50,3 +50,8 @@ async def started(sim: SimulatedTelegram, bot: Bot) -> Bot:
     [update] = await bot.get_updates()
     assert await bot.get_updates(offset=update.update_id + 1) == []
     return bot
+
+
+async def polled(sim: SimulatedTelegram) -> None:
+    """Until somebody waits for updates of the first bot."""
+    await sim.until(lambda: sim.telegram.which_bot().poller is not None)

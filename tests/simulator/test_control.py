@@ -15,7 +15,7 @@ from simulator.launch import TEST_PUBLIC_KEY
 from simulator.server import DEMO_USERS, create_simulator
 from simulator.simulated import SimulatedTelegram
 from simulator.telegram import Telegram
-from tests.simulator.conftest import ADA, GRACE, TOKEN
+from tests.simulator.conftest import ADA, GRACE, TOKEN, polled
 
 
 class Control:
@@ -130,7 +130,7 @@ async def test_events_stream_the_view_of_one_person(sim: SimulatedTelegram, star
 
         async def event() -> Any:
             while True:
-                line = await asyncio.wait_for(stream.content.readline(), 5)
+                line = await asyncio.wait_for(stream.content.readline(), 60)
                 if line.startswith(b"data: "):
                     return json.loads(line[6:])
 
@@ -144,8 +144,8 @@ async def test_events_stream_the_view_of_one_person(sim: SimulatedTelegram, star
 
 
 async def test_reset_forgets_all_but_the_bots(sim: SimulatedTelegram, started: Bot, control: Control) -> None:
-    waiting = asyncio.ensure_future(started.get_updates(timeout=10, request_timeout=15))
-    await asyncio.sleep(0.2)
+    waiting = asyncio.ensure_future(started.get_updates(timeout=30, request_timeout=60))
+    await polled(sim)
     await control.post("reset")
     with pytest.raises(Exception, match="Conflict"):
         await waiting

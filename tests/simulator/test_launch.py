@@ -61,7 +61,7 @@ async def test_launch_data_is_signed_both_ways(sim: SimulatedTelegram, with_app:
         "language_code": "en",
         "allows_write_to_pm": True,
     }
-    assert abs(int(fields["auth_date"]) - time.time()) < 5
+    assert abs(int(fields["auth_date"]) - time.time()) < 60
     assert fields["query_id"]
     # aiogram's own check agrees
     parsed = safe_parse_webapp_init_data(TOKEN, launch.init_data)

@@ -27,5 +27,5 @@ def test_it_serves_by_itself() -> None:
         assert (status, refused["description"]) == (401, "Unauthorized")
     finally:
         program.terminate()
-        _, errors = program.communicate(timeout=10)
+        _, errors = program.communicate(timeout=60)
     assert b"Traceback" not in errors

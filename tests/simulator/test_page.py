@@ -25,10 +25,10 @@ from aiohttp import web
 from playwright.async_api import Page, expect
 
 from simulator.simulated import SimulatedTelegram
-from tests.browser.browser import open_browser
+from tests.browser.browser import open_browser, watched
 from tests.simulator.conftest import ADA, GRACE
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PICTURES = os.environ.get("SIMULATOR_PICTURES")
 
@@ -151,12 +151,10 @@ async def polling(dispatcher: Dispatcher, bot: Bot) -> AsyncIterator[None]:
 @asynccontextmanager
 async def opened(address: str, *, theme: str, width: int = 390, height: int = 844) -> AsyncIterator[Page]:
     """A page without a single complaint on its console."""
-    problems: list[str] = []
     async with open_browser() as browser:
         context = await browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
         page = await context.new_page()
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.on("console", lambda m: problems.append(m.text) if m.type == "error" else None)
+        problems = watched(page)
         await page.goto(address)
         yield page
         await context.close()

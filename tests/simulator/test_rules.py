@@ -173,9 +173,9 @@ async def test_good_entities_are_kept_and_links_found(started: Bot) -> None:
 
 
 def test_a_million_characters_of_html_take_no_time() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     assert len(parse_html("<b>x</b>" * 40_000 + "& " * 40_000)[1]) == 40_000
-    assert time.monotonic() - began < 2
+    assert time.process_time() - began < 2
 
 
 # --- keyboards ------------------------------------------------------------------------------------

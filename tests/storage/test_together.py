@@ -153,7 +153,7 @@ async def test_a_server_that_dropped_its_connections_is_asked_again(tmp_path: Pa
         for number, work in enumerate((store.write, store.read)):
             with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as admin:
                 admin.execute(
-                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    "SELECT pg_terminate_backend(pid, 20000) FROM pg_stat_activity"
                     " WHERE datname = current_database() AND pid <> pg_backend_pid()"
                 )
             answers = await asyncio.gather(*(work(count) for _ in range(12)))

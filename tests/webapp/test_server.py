@@ -14,7 +14,7 @@ ONE = {"task", "approval", "receipt", "receipt-check", "operator", "note", "tool
 
 
 async def until_pending(reader: Reader) -> dict[str, Any]:
-    for _ in range(200):
+    for _ in range(1000):
         _, found = await reader.send("GET", "/api/audit/approvals?status=pending")
         if found:
             return dict(found[0])  # type: ignore[index]

@@ -59,7 +59,7 @@ async def test_a_missed_time_is_told_and_what_failed_can_be_run_again(house: Hou
     )
     # the clock of this installation may have been faster
     await house.services.tasks.sweep_scheduled()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while "Missed while Pilot was not running" not in (text := (await ada.part(f"task/{task}"))[1]):
             await asyncio.sleep(0.1)
         while "No model is configured" not in (text := (await ada.part(f"task/{task}"))[1]):

@@ -161,12 +161,21 @@ async function show({quiet = false, again = false, gently = false} = {}) {
   const look = looking = quiet ? new AbortController() : null;
   let answer, text;
   try { answer = await call("GET", wanted.url, undefined, look && look.signal); text = await answer.text(); }
-  catch { clearTimeout(waiting); if (mine === number && !quiet) trouble(say("unreachable")); return; }
+  catch {
+    clearTimeout(waiting);
+    if (mine !== number) return;
+    if (!quiet) trouble(say("unreachable"));
+    // with the line of events down there is another look when it is back
+    else if (lineUp && !look.signal.aborted) setTimeout(() => { if (mine === number) refresh(); }, 1500);
+    return;
+  }
   if (looking === look) looking = null;
   clearTimeout(waiting);
   if (mine !== number || answer.status === 401) return;
   // what is gone is shown as gone; any other trouble of a look nobody asked for is not shown
-  if (quiet && (text === shown || (answer.status >= 400 && answer.status !== 404) || unsaved)) return;
+  if (quiet && (text === shown || (answer.status >= 400 && answer.status !== 404))) return;
+  // somebody began to do something here while this was on its way
+  if (quiet && inHand()) { stale = true; return; }
   // what was typed while this was on its way is worth more than a fresh page
   if (gently && main.querySelector("form[data-dirty]")) { stale = true; return; }
   shown = text;
@@ -488,11 +497,17 @@ main.addEventListener("change", (event) => { const form = event.target.closest("
 let lineUp = false;
 function live(on) { lineUp = on; $("live").textContent = say(on ? "live" : "offline"); $("live").className = "live" + (on ? " on" : ""); }
 const typing = () => main.contains(document.activeElement) && document.activeElement.matches("input:not([type=checkbox]), textarea, select");
+// A page that changes between the finger's coming down and its going up swallows the tap.
+let held = false;
+const inHand = () => unsaved || grown || writing || held || typing() || main.querySelector(".once:not([hidden])");
 function refresh() {
-  if (unsaved || grown || writing || typing()) { stale = true; return; }
+  if (inHand()) { stale = true; return; }
   show({quiet: true});
 }
 main.addEventListener("focusout", () => setTimeout(() => { if (stale) refresh(); }, 200));
+addEventListener("pointerdown", () => { held = true; }, true);
+// the click itself comes after these
+for (const name of ["pointerup", "pointercancel"]) addEventListener(name, () => setTimeout(() => { held = false; if (stale) refresh(); }), true);
 function hear() {
   let timer = 0;
   listen({

@@ -409,7 +409,7 @@ def test_a_newer_checkpoint_needs_a_proof(log):
 
 
 def run(*arguments, cwd) -> subprocess.CompletedProcess:
-    return subprocess.run([*PYTHON, *arguments], cwd=cwd, capture_output=True, text=True, timeout=60)
+    return subprocess.run([*PYTHON, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120)
 
 
 def test_the_archives_own_verifier_needs_only_the_standard_library(log, whole, part, tmp_path):

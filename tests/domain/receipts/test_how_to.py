@@ -24,7 +24,7 @@ def follow(heading: str, folder: Path) -> subprocess.CompletedProcess[str]:
         env={"PATH": "/usr/local/bin:/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
 
