@@ -7,6 +7,7 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.browser.conftest import PLAYBOOK, Server, logged_in, phone
+from tests.browser.test_pages import FAULTS
 from tests.browser.webview import events, open_app, press
 from tests.processes import until
 
@@ -255,6 +256,27 @@ async def test_people_keys_operators_and_workspaces(mine: Server, request: pytes
     guest = logged_in(mine.base, 4711, "Grace")
     guest.send("POST", "/api/auth/invite/" + link.partition("#invite=")[2], {})
     assert [m["role"] for m in mine.send("GET", f"/api/workspace/{mine.workspace}")["members"]] == ["owner", "partner"]
+
+
+async def test_a_founder_brings_a_model_key(mine: Server, request: pytest.FixtureRequest) -> None:
+    """The page said that a model needs a key, and had no place to put one."""
+    async with phone() as page:
+        await into(page, mine, request, "model")
+        key = page.locator("#key-openrouter")
+        await expect(key.locator(".badge")).to_have_text("none")
+        await key.locator("summary").click()
+        await key.get_by_label("Key").fill("sk-or-of-the-founder")
+        await key.get_by_role("button", name="Save").click()
+        await expect(key.locator(".badge")).to_have_text("kept", timeout=TIMEOUT)
+        [kept] = mine.send("GET", "/api/workspace/secrets")["secrets"]
+        assert kept["kind"] == "openrouter"
+        assert "sk-or-of-the-founder" not in await page.content()
+        await key.locator("summary").click()
+        assert await page.evaluate(FAULTS) == []
+        await page.evaluate("window.__popup = 'yes'")
+        await key.get_by_role("button", name="Forget this key").click()
+        await expect(key.locator(".badge")).to_have_text("none", timeout=TIMEOUT)
+    assert mine.send("GET", "/api/workspace/secrets")["secrets"] == []
 
 
 async def test_every_language(server: Server) -> None:
