@@ -359,6 +359,22 @@ async def test_a_broken_line_is_shown_and_resumed(mine: Server, request: pytest.
         await expect(page.get_by_role("link", name="Second")).to_be_visible(timeout=20_000)
 
 
+async def test_what_is_sent_over_a_broken_line_says_so_in_the_language_of_the_page(
+    mine: Server, request: pytest.FixtureRequest
+) -> None:
+    """It showed the browser's own "Failed to fetch"."""
+    async with phone(allow=("ERR_FAILED",)) as page:
+        await into(page, mine, request)
+        await page.get_by_label("What is to be done").fill("Typed while the line is broken")
+        await page.route("**/api/tasks", lambda route: route.abort())
+        await page.get_by_role("button", name="Create task").click()
+        await expect(page.locator("main .problem")).to_have_text("Pilot cannot be reached right now.", timeout=TIMEOUT)
+        # nothing typed is lost
+        await page.unroute("**/api/tasks")
+        await page.get_by_role("button", name="Create task").click()
+        await expect(page.get_by_role("heading", name="Typed while the line is broken")).to_be_visible(timeout=TIMEOUT)
+
+
 async def test_a_plain_browser_logs_in_by_mail_and_stays(server: Server, request: pytest.FixtureRequest) -> None:
     async with phone() as page:
         await page.goto(f"{server.base}/app/")
