@@ -25,7 +25,7 @@ from connectors.tools.mail import EmailSend
 from domain.clock import utc_now
 from domain.initdata import key_of_token
 from domain.ports import Mailer
-from domain.receipts.signing import PublicKey, Signer, parse_seed
+from domain.receipts.signing import KeyRing, PublicKey, Signer, parse_seed
 from domain.settings_schema import load
 from services.approval_gateway import ApprovalGateway
 from services.approval_requests import ApprovalRequests
@@ -168,6 +168,23 @@ def make_sidecar(settings: Settings) -> HelmSidecar | None:
     )
 
 
+def wrong_key(settings: Settings, ledger: Ledger, known: KeyRing) -> str | None:
+    """What is wrong with the signing key, for a ledger that knows these; None when nothing is."""
+    mine = ledger.signer.key_id
+    if len(known) and mine not in known:
+        # a log signed by a key that nobody vouched for would not verify any more
+        signs = ", ".join(sorted(record.key_id for record in known if record.retired_at is None))
+        return (
+            f"EVIDENCE_SIGNING_KEY: is {mine}, and this ledger is signed with {signs}: set that one (after a rotation "
+            "the former one is in EVIDENCE_RETIRING_KEYS); only with it does pilot keys rotate lead to another"
+        )
+    if mine in known and (gone := known.record(mine).retired_at) is not None:
+        # a rotation may have broken off before anybody was told
+        where = f"the new one is in {settings.pilot_data_dir / NEXT_KEY}, or wherever it was put from there"
+        return f"EVIDENCE_SIGNING_KEY: retired by a rotation at {gone:%Y-%m-%dT%H:%M:%SZ}; {where}"
+    return None
+
+
 @asynccontextmanager
 async def open_services(settings: Settings) -> AsyncIterator[Parts]:
     """Everything built once, in order; closed in reverse. The engine is started by the process."""
@@ -182,15 +199,8 @@ async def open_services(settings: Settings) -> AsyncIterator[Parts]:
             await asyncio.to_thread(migrate, store)
         ledger = make_ledger(settings)
         known = await store.read(ledger.ring)
-        if len(known) and ledger.signer.key_id not in known:
-            # a log signed by a key that nobody vouched for would not verify any more
-            raise BadSettings(
-                ["EVIDENCE_SIGNING_KEY: not the key this ledger was signed with; rotate with pilot keys rotate"]
-            )
-        if ledger.signer.key_id in known and (gone := known.record(ledger.signer.key_id).retired_at) is not None:
-            # a rotation may have broken off before anybody was told
-            where = f"the new one is in {settings.pilot_data_dir / NEXT_KEY}, or wherever it was put from there"
-            raise BadSettings([f"EVIDENCE_SIGNING_KEY: retired by a rotation at {gone:%Y-%m-%dT%H:%M:%SZ}; {where}"])
+        if (wrong := wrong_key(settings, ledger, known)) is not None:
+            raise BadSettings([wrong])
         await store.write(ledger.register_key)
         damaged = await store.read(ledger.check_at_start)
         for workspace_id, why in damaged.items():

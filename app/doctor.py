@@ -48,6 +48,7 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _store(settings: Settings) -> list[Finding]:
+    from app.container import make_ledger, wrong_key
     from storage.database import Store
     from storage.migrate import current, newest
 
@@ -63,6 +64,10 @@ def _store(settings: Settings) -> list[Finding]:
             at = current(connection)
         said = "empty: the first start creates it" if at is None else f"schema {at}, expected {newest()}"
         findings.append(Finding("store", at in (None, newest()), said))
+        if at == newest():
+            ledger = make_ledger(settings)
+            wrong = wrong_key(settings, ledger, asyncio.run(store.read(ledger.ring)))
+            findings += [Finding("signing key", False, wrong)] if wrong is not None else []
     except Exception as error:  # noqa: BLE001 - whatever keeps it from opening is the finding
         findings.append(Finding("store", False, f"{type(error).__name__}: cannot be opened"))
     finally:

@@ -35,7 +35,7 @@ BUDGETS: Mapping[str, str] = {
 
 @router.message(Command("policy"))
 async def policy(_message: Message, command: CommandObject, ctx: Ctx) -> None:
-    """`/policy` shows it; `/policy block TOOL`, `unblock TOOL`, `ask E2`, `day 50` change it."""
+    """`/policy` shows it; `/policy block TOOL`, `unblock TOOL`, `ask E2`, `day 400` change it."""
     before = (await ctx.deps.settings(ctx.who)).settings
     words = (command.args or "").split()
     if words:

@@ -14,6 +14,7 @@ from domain.approvals import Approval, ApprovalStatus
 from domain.runs import Run, RunState, StepState
 from domain.tasks import Mode, Task
 from locales import Texts, Translator
+from locales.words import tool_does, why_asked
 from services.chat import ApprovalCard, BatchCard, Checked, CheckedReceipt, Overview, RunCard, UncertainCard
 from storage.approvals import Grant
 from storage.operators import Operator
@@ -81,7 +82,10 @@ def approval_card(
     shown, cut = pretty(a.action_input, 1400)
     live = a.pending and (a.expires_at is None or a.expires_at > now)
     title = t("card-title", tool=tool) if live else t("card-title-decided", tool=tool)
-    summary = line(context.get("toolSummary") or "", 300)
+    said = context.get("toolSummary") or ""
+    # what somebody outside asks for may be called like one of the tools here
+    summary = line(said if context.get("external") else tool_does(t, a.action, said), 300)
+    why = why_asked(t, rule=context.get("ruleId") or "", tool=tool, effect=a.effect, reason=a.reason)
     task_title = line(context.get("taskTitle") or "", 200)
     return view(
         Bold(title),
@@ -95,7 +99,7 @@ def approval_card(
         "",
         t("card-task", title=task_title) if task_title else None,
         t("card-asker", who=line(card.asker, 120)) if card.asker else None,
-        t("card-why", reason=line(a.reason, 400)),
+        t("card-why", reason=line(why, 400)),
         t("card-effect", effect=t(f"effect-{a.effect}"), level=a.effect),
         t("card-reversible", answer=t("yes" if context.get("reversible") else "no")),
         t("card-critical") if live and a.critical else None,

@@ -32,6 +32,7 @@ SCRIPT_KEYS: tuple[str, ...] = (
     "app-starting",
     "app-unreachable",
     "app-failed-request",
+    "app-again",
     "app-wait",
     "app-check-known-key",
     "app-check-signature",

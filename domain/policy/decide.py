@@ -13,6 +13,8 @@ from domain.policy.facts import CallFacts
 from domain.policy.rules import RuleEngine
 
 FINISH = "finish"
+# how far a call reaches, by its effect level
+_REACH = ("computes only", "reads", "writes inside Pilot", "acts outside", "is critical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,10 @@ def needs_approval(policy: EffectivePolicy, facts: CallFacts) -> Finding | None:
         )
     if facts.effect >= policy.approval_from:
         return Finding(
-            Verdict.ESCALATE, "APPROVAL_REQUIRED", "effect_level", f"{facts.tool} acts outside (E{facts.effect})"
+            Verdict.ESCALATE,
+            "APPROVAL_REQUIRED",
+            "effect_level",
+            f"{facts.tool} {_REACH[facts.effect]} (E{facts.effect})",
         )
     return None
 

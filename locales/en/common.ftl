@@ -57,3 +57,29 @@ via-system = by the system
 yes = yes
 no = no
 open-app = Open Pilot
+
+# what a tool does, by its name with - for the point
+tool-email-send = Send a plain text e-mail to one address.
+tool-finish = End the run and say what was achieved.
+tool-http-get = Read a public web address. Returns status, contentType, text, and json when the answer is JSON.
+tool-http-post = Send a POST request to a public web address, with JSON or a text body.
+tool-knowledge-search = Find notes whose title, text or tags hold all the given words.
+tool-message-send = Send a message to the founder in Telegram.
+tool-note-create = Write a note into the workspace's knowledge.
+tool-operator-delegate = Have another operator of this workspace do a part of the work, and wait for its result. It may use no more than you may, and spends a slice of your budget.
+tool-task-create = Create another task in this workspace. It does not run by itself.
+tool-wait-until = Pause the run until a time, or for a number of seconds. It costs nothing meanwhile.
+
+# why a person is asked
+why-effect-level = { $level ->
+    [4] { $tool } is critical (E4)
+   *[other] { $tool } { $reach } (E{ $level })
+}
+why-approval-list = { $tool } needs approval in this workspace
+
+# ready-made rules for a role
+pack-design = Looks and drafts. It has no reason to send anything to services or people outside.
+pack-engineering = Reads and drafts freely. What merges, deploys or removes is a person's to decide, and keys stay inside.
+pack-growth = Writes to people outside: every message is seen first, promises and figures are not made up.
+pack-ops = Money, contracts and accounts: what pays, signs or changes access is critical, and numbers of accounts stay inside.
+pack-product = Researches, plans and writes; nothing is published and no plan explodes into tasks unseen.

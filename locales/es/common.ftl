@@ -57,3 +57,29 @@ via-system = por el sistema
 yes = sí
 no = no
 open-app = Abrir Pilot
+
+# what a tool does, by its name with - for the point
+tool-email-send = Envía un correo de texto a una dirección.
+tool-finish = Termina la ejecución y dice qué se logró.
+tool-http-get = Lee una dirección web pública. Devuelve status, contentType, text y, si la respuesta es JSON, json.
+tool-http-post = Envía una solicitud POST a una dirección web pública, con JSON o con texto.
+tool-knowledge-search = Busca notas cuyo título, texto o etiquetas contengan todas las palabras.
+tool-message-send = Envía un mensaje al fundador en Telegram.
+tool-note-create = Escribe una nota en el conocimiento del espacio.
+tool-operator-delegate = Encarga una parte del trabajo a otro operador del espacio y espera su resultado. No puede usar más que quien delega, y gasta una parte de su presupuesto.
+tool-task-create = Crea otra tarea en este espacio. No se ejecuta sola.
+tool-wait-until = Pausa la ejecución hasta una hora o unos segundos. Mientras tanto no cuesta nada.
+
+# why a person is asked
+why-effect-level = { $level ->
+    [4] { $tool } es crítico (E4)
+   *[other] { $tool } { $reach } (E{ $level })
+}
+why-approval-list = { $tool } necesita aprobación en este espacio
+
+# ready-made rules for a role
+pack-design = Mira y hace borradores. No tiene motivo para enviar nada a servicios ni personas de fuera.
+pack-engineering = Lee y hace borradores libremente. Lo que fusiona, despliega o elimina lo decide una persona, y las claves no salen.
+pack-growth = Escribe a personas de fuera: cada mensaje se ve antes, y no se inventan promesas ni cifras.
+pack-ops = Dinero, contratos y cuentas: lo que paga, firma o cambia accesos es crítico, y los números de cuenta no salen.
+pack-product = Investiga, planea y escribe; nada se publica y ningún plan se multiplica en tareas sin que se vea.

@@ -57,3 +57,29 @@ via-system = pelo sistema
 yes = sim
 no = não
 open-app = Abrir o Pilot
+
+# what a tool does, by its name with - for the point
+tool-email-send = Envia um e-mail de texto a um endereço.
+tool-finish = Encerra a execução e diz o que foi alcançado.
+tool-http-get = Lê um endereço público da web. Devolve status, contentType, text e, se a resposta for JSON, json.
+tool-http-post = Envia uma requisição POST a um endereço público da web, com JSON ou texto.
+tool-knowledge-search = Encontra notas cujo título, texto ou etiquetas tenham todas as palavras.
+tool-message-send = Envia uma mensagem ao fundador no Telegram.
+tool-note-create = Escreve uma nota no conhecimento do espaço.
+tool-operator-delegate = Passa uma parte do trabalho a outro operador do espaço e espera o resultado. Ele não pode usar mais do que quem delega, e gasta uma parte do orçamento.
+tool-task-create = Cria outra tarefa neste espaço. Ela não é executada sozinha.
+tool-wait-until = Pausa a execução até um horário ou por alguns segundos. Enquanto isso não custa nada.
+
+# why a person is asked
+why-effect-level = { $level ->
+    [4] { $tool } é crítico (E4)
+   *[other] { $tool } { $reach } (E{ $level })
+}
+why-approval-list = { $tool } precisa de aprovação neste espaço
+
+# ready-made rules for a role
+pack-design = Olha e faz rascunhos. Não tem motivo para enviar nada a serviços ou pessoas de fora.
+pack-engineering = Lê e faz rascunhos livremente. O que mescla, implanta ou remove é decisão de uma pessoa, e as chaves não saem.
+pack-growth = Escreve a pessoas de fora: cada mensagem é vista antes, e promessas e números não são inventados.
+pack-ops = Dinheiro, contratos e contas: o que paga, assina ou muda acessos é crítico, e números de contas não saem.
+pack-product = Pesquisa, planeja e escreve; nada é publicado e nenhum plano vira uma enxurrada de tarefas sem ser visto.

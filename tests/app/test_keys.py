@@ -1,8 +1,10 @@
 """Handing over from one signing key to the next: nothing signed before is lost, and nobody signs with two at once."""
 
 import asyncio
+import base64
 import io
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -14,6 +16,7 @@ import pytest
 
 import app.keys
 from app.container import open_services
+from app.doctor import examine
 from app.keys import rotate_key
 from app.settings import BadSettings, Settings, kept_secrets, load_settings, write_private
 from domain.receipts.archive import standalone_source
@@ -256,6 +259,20 @@ async def test_a_key_that_was_set_is_left_to_who_set_it(tmp_path: Path) -> None:
     # the file nobody deleted does not stand in the way of the next rotation
     again = await asyncio.to_thread(rotate_key, after)
     assert again["keyId"] not in (done["keyId"], signer_of(seed).key_id)
+
+
+async def test_a_copy_from_before_a_rotation_says_which_key_it_takes(tmp_path: Path) -> None:
+    """It said only to rotate, and rotating said the same again; the doctor found nothing wrong."""
+    before = settings_of(tmp_path)
+    async with open_services(before):
+        pass
+    other = settings_of(tmp_path, evidence_signing_key=base64.b64encode(os.urandom(32)).decode())
+    said = await refusal(other)
+    assert f"signed with {signer_of(own_key(before)).key_id}" in said
+    assert "EVIDENCE_RETIRING_KEYS" in said
+    found = {one.what: one for one in await asyncio.to_thread(examine, other)}
+    assert (found["signing key"].ok, found["signing key"].bearable, found["signing key"].said) == (False, False, said)
+    assert "signing key" not in {one.what for one in await asyncio.to_thread(examine, before)}
 
 
 def test_secrets_are_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,11 @@
 """The policy in chat: what is shown is in force, and a button or a word changes it for those who may."""
 
+import re
 from typing import Any
 
 import pytest
 
+import locales
 from domain.actor import Role
 from domain.ports import ToolCall
 from tests.bot.kit import BotKit
@@ -79,6 +81,17 @@ async def test_what_cannot_be_is_said_and_nothing_changes(bot: BotKit, words: st
         bot.telegram.say(f"/policy {words}")
         await bot.telegram.message(answer)
     assert await stored(bot) == before
+
+
+async def test_the_examples_it_gives_work_as_they_stand(bot: BotKit):
+    """`/policy day 50` was the example, and is less than what one task may cost in a new workspace."""
+    tg = bot.telegram
+    usage = locales.load().of("en")("policy-usage")
+    async with bot.running():
+        for example in re.findall(r"/policy \w+ [\w.]+", usage):
+            tg.say(example)
+        await tg.message("day 400, emergency stop 1500")
+        assert not any("did not work" in str(m) for m in tg.in_chat())
 
 
 async def test_a_member_sees_it_without_buttons_and_changes_nothing(bot: BotKit):

@@ -11,6 +11,7 @@ import pytest
 from playwright.async_api import Page, Route, expect
 
 from tests.browser.conftest import PLAYBOOK, Server, logged_in, phone, saved
+from tests.browser.test_pages import FAULTS
 from tests.browser.webview import events, open_app, press
 from tests.processes import until
 
@@ -263,6 +264,27 @@ async def test_people_keys_operators_and_workspaces(mine: Server, request: pytes
     assert [m["role"] for m in mine.send("GET", f"/api/workspace/{mine.workspace}")["members"]] == ["owner", "partner"]
 
 
+async def test_a_founder_brings_a_model_key(mine: Server, request: pytest.FixtureRequest) -> None:
+    """The page said that a model needs a key, and had no place to put one."""
+    async with phone() as page:
+        await into(page, mine, request, "model")
+        key = page.locator("#key-openrouter")
+        await expect(key.locator(".badge")).to_have_text("none")
+        await key.locator("summary").click()
+        await key.get_by_label("Key").fill("sk-or-of-the-founder")
+        await key.get_by_role("button", name="Save").click()
+        await expect(key.locator(".badge")).to_have_text("kept", timeout=TIMEOUT)
+        [kept] = mine.send("GET", "/api/workspace/secrets")["secrets"]
+        assert kept["kind"] == "openrouter"
+        assert "sk-or-of-the-founder" not in await page.content()
+        await key.locator("summary").click()
+        assert await page.evaluate(FAULTS) == []
+        await page.evaluate("window.__popup = 'yes'")
+        await key.get_by_role("button", name="Forget this key").click()
+        await expect(key.locator(".badge")).to_have_text("none", timeout=TIMEOUT)
+    assert mine.send("GET", "/api/workspace/secrets")["secrets"] == []
+
+
 async def test_every_language(server: Server) -> None:
     async with phone() as page:
         await open_app(page, server.base, user_id=70_001, language="ru")
@@ -420,6 +442,22 @@ async def test_a_look_that_fails_is_taken_again(mine: Server, request: pytest.Fi
         mine.send("POST", "/api/tasks", {"title": "Meanwhile"}, expect=201)
         await expect(page.get_by_role("link", name="Meanwhile")).to_be_visible(timeout=TIMEOUT)
     assert len(broken) == 1
+
+
+async def test_what_is_sent_over_a_broken_line_says_so_in_the_language_of_the_page(
+    mine: Server, request: pytest.FixtureRequest
+) -> None:
+    """It showed the browser's own "Failed to fetch"."""
+    async with phone(allow=("ERR_FAILED",)) as page:
+        await into(page, mine, request)
+        await page.get_by_label("What is to be done").fill("Typed while the line is broken")
+        await page.route("**/api/tasks", lambda route: route.abort())
+        await page.get_by_role("button", name="Create task").click()
+        await expect(page.locator("main .problem")).to_have_text("Pilot cannot be reached right now.", timeout=TIMEOUT)
+        # nothing typed is lost
+        await page.unroute("**/api/tasks")
+        await page.get_by_role("button", name="Create task").click()
+        await expect(page.get_by_role("heading", name="Typed while the line is broken")).to_be_visible(timeout=TIMEOUT)
 
 
 async def test_a_plain_browser_logs_in_by_mail_and_stays(server: Server, request: pytest.FixtureRequest) -> None:

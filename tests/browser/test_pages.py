@@ -164,3 +164,22 @@ async def test_nothing_moves_while_a_page_loads(server: Server, world: dict[str,
             await expect(page.locator("main .mark")).to_have_count(1, timeout=30_000)
             await page.wait_for_timeout(100)
         assert await page.evaluate("window.__shift") < 0.05
+
+
+async def test_long_titles_leave_room_for_the_rest(server: Server) -> None:
+    """A title of 500 characters took two screens of every list, and long names of pages lost their end."""
+    waits = server.task("W" * 500)
+    server.pending(waits)
+    async with phone() as page:
+        await open_app(page, server.base)
+        heading = page.locator("article.approval").filter(has_text="WWW")
+        await expect(heading).to_be_visible(timeout=15_000)
+        assert (await heading.locator("p.hint").first.bounding_box() or {})["height"] < 160
+        for route, title in (("tasks", "Tasks"), ("approvals", "Approvals")):
+            assert await visit(page, route, title) == []
+            row = page.locator("#rows li").filter(has_text="WWW")
+            assert (await row.bounding_box() or {})["height"] < 160
+        await visit(page, "grants", "Standing permissions")
+        cut = "() => { const h = document.querySelector('#title'); return [h.scrollWidth > h.clientWidth, h.scrollHeight > h.clientHeight + 2]; }"
+        assert await page.evaluate(cut) == [False, False]
+    server.send("POST", f"/api/tasks/{waits}/cancel")

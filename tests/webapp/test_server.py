@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+import locales
+from domain.policy.packs import pack
+from domain.settings_schema import PACKS
 from tests.webapp.conftest import House, Reader
 from webapp.parts import PARTS
 
@@ -213,3 +216,29 @@ async def test_a_cookie_alone_cannot_change_anything(house: House) -> None:
     headers = {"Cookie": f"helm_session={ada.token}", "X-Workspace-Id": ada.workspace}
     async with house.http.post(f"{house.base}/app/language", json={"language": "ru"}, headers=headers) as answer:
         assert answer.status == 403
+
+
+async def test_what_comes_from_tools_policy_and_packs_is_said_in_the_readers_language(house: House) -> None:
+    """It was English on every card and page, in whatever language the rest was."""
+    ada = await house.reader("ada@example.com")
+    text = 'email.send to=a@example.com subject="x" body="x"'
+    await ada.send("POST", "/api/tasks", {"title": "Hola", "description": text, "autoRun": True})
+    approval = await until_pending(ada)
+    assert approval["reason"] == "email.send acts outside (E3)"
+    _, page = await ada.part(f"approval/{approval['id']}", language="es")
+    assert "email.send actúa fuera (E3)" in page
+    assert "Envía un correo de texto a una dirección." in page
+    assert "Send a plain text" not in page
+    _, english = await ada.part(f"approval/{approval['id']}")
+    assert "email.send acts outside (E3)" in english
+    # every tool and pack there is has its words, and the English ones are its own
+    _, tools = await ada.send("GET", "/api/tools")
+    _, listed = await ada.part("new-task", language="ru")
+    en = locales.load().of("en")
+    for tool in tools:  # type: ignore[attr-defined]
+        assert en("tool-" + tool["name"].replace(".", "-")) == tool["summary"]
+        assert tool["summary"] not in listed
+    _, policy = await ada.part("policy", language="pt-BR")
+    for name in PACKS:
+        assert en(f"pack-{name}") == pack(name).summary
+        assert pack(name).summary not in policy

@@ -13,6 +13,7 @@ from domain.policy.packs import pack
 from domain.settings_schema import PACKS
 from domain.tools import ToolSpec
 from services.container import Services
+from services.secrets import KINDS
 from services.workspaces import GRACE_DAYS
 from webapp.parts.common import Part, Query, names
 
@@ -68,9 +69,12 @@ async def budgets(services: Services, actor: Actor, _item: str, _query: Query) -
 
 
 async def model(services: Services, actor: Actor, _item: str, _query: Query) -> Part:
-    """Which model plans."""
+    """Which model plans, and with which keys of the workspace's own."""
     view = await services.workspaces.settings(actor)
+    kept = {s.kind: s for s in await services.secrets.list(actor)} if allows(actor, Action.SECRET_READ) else {}
     return "model.html", {
+        "keys": [(kind, kept.get(kind)) for kind in KINDS],
+        "may_keep": allows(actor, Action.SECRET_WRITE),
         "workspace_id": actor.in_workspace,
         "model": view.settings.model,
         "providers": sorted({*PROVIDERS, view.settings.model.provider}),

@@ -2,7 +2,7 @@
 // outside, the browser's HttpOnly cookie does the same work, with a CSRF token beside it.
 import {bridge} from "./bridge.js";
 
-export const session = {token: "", workspace: "", language: document.documentElement.lang, open: false};
+export const session = {token: "", workspace: "", language: document.documentElement.lang, unreachable: "", open: false};
 const lost = [];
 export const onLost = (listener) => lost.push(listener);
 
@@ -26,10 +26,16 @@ export function headers(extra = {}) {
 }
 export const credentials = bridge.inside ? "omit" : "same-origin";
 
+// What the browser says of a broken line is in its own words and language.
+async function reach(path, wish) {
+  try { return await fetch(path, wish); }
+  catch (error) { throw error.name === "AbortError" ? error : new Error(session.unreachable); }
+}
+
 export async function call(method, path, body, signal) {
   const extra = body === undefined ? {} : {"Content-Type": "application/json"};
   if (!bridge.inside && method !== "GET" && csrf()) extra["X-CSRF-Token"] = csrf();
-  const answer = await fetch(path, {method, headers: headers(extra), credentials, signal, body: body === undefined ? undefined : JSON.stringify(body)});
+  const answer = await reach(path, {method, headers: headers(extra), credentials, signal, body: body === undefined ? undefined : JSON.stringify(body)});
   const fresh = answer.headers.get("X-New-Token");
   if (fresh && session.token) session.token = fresh;
   if (answer.status === 401 && session.open) {

@@ -10,6 +10,7 @@ const $ = (id) => document.getElementById(id);
 const main = $("main"), root = document.documentElement;
 let texts = JSON.parse($("texts").textContent);
 const say = (key, given = {}) => (texts[key] || key).replace(/\{(\w+)\}/g, (all, name) => name in given ? given[name] : all);
+session.unreachable = say("unreachable");
 let happened = 0, mark = null, unsaved = false, stale = false, grown = false, depth = 0, shown = "", number = 0;
 // how many things this page is sending, and its look at the server that nobody asked for
 let writing = 0, looking = null;
@@ -56,7 +57,7 @@ async function learn() {
   const answer = await call("GET", "/app/me");
   if (!answer.ok) throw new Error(say("failed-request"));
   const me = await answer.json();
-  session.language = me.language; texts = me.texts; root.lang = me.language; root.dir = me.dir;
+  session.language = me.language; texts = me.texts; session.unreachable = say("unreachable"); root.lang = me.language; root.dir = me.dir;
   for (const link of document.querySelectorAll("[data-tab]")) link.querySelector("span").textContent = me.tabs[link.dataset.tab];
 }
 async function accept(invite) {
@@ -225,7 +226,7 @@ function trouble(text) {
   mark = null; shown = "";
   const box = document.createElement("div"), words = document.createElement("p"), button = document.createElement("button");
   box.className = "card trouble"; box.setAttribute("role", "alert");
-  words.textContent = text; button.type = "button"; button.className = "wide"; button.textContent = "↻"; button.setAttribute("aria-label", say("failed-request"));
+  words.textContent = text; button.type = "button"; button.className = "wide"; button.textContent = say("again");
   button.onclick = () => (session.open ? show() : location.reload());
   box.append(words, button); main.replaceChildren(box); main.removeAttribute("aria-busy");
 }

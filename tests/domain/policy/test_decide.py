@@ -49,6 +49,20 @@ def test_each_check(policy: dict[str, Any], facts: dict[str, Any], expected: Ver
     assert decision.reason_code or expected is Verdict.ALLOW
 
 
+@pytest.mark.parametrize(
+    ("effect", "said"),
+    [
+        (1, "note.create reads (E1)"),
+        (2, "note.create writes inside Pilot (E2)"),
+        (3, "note.create acts outside (E3)"),
+        (4, "note.create is critical (E4)"),
+    ],
+)
+def test_the_reason_says_how_far_the_call_reaches(effect: int, said: str) -> None:
+    """Where people are asked from E1 or E2 on, everything was said to act outside."""
+    assert verdict(replace(BASE, approval_from=1), replace(FACTS, effect=effect)).reason == said
+
+
 def test_finishing_is_always_possible_but_for_the_kill_switch() -> None:
     broke = replace(FACTS, tool="finish", effect=0, task_spent=10**12, operator_tools=("x",))
     assert verdict(BASE, broke).verdict is Verdict.ALLOW

@@ -1,0 +1,18 @@
+"""What is kept in English because receipts and models read it, said to people in their language."""
+
+from locales import Texts
+
+
+def tool_does(t: Texts, tool: str, summary: str) -> str:
+    """What a tool of Pilot's own does; of any other, what it says of itself."""
+    key = "tool-" + tool.replace(".", "-")
+    return t(key) if t.has(key) else summary
+
+
+def why_asked(t: Texts, *, rule: str, tool: str, effect: int, reason: str) -> str:
+    """Why a person is asked: in words of ours where a setting asks, and as it was written where a rule does."""
+    if rule == "effect_level":
+        return t("why-effect-level", tool=tool, reach=t(f"effect-{effect}"), level=effect)
+    if rule == "approval_list":
+        return t("why-approval-list", tool=tool)
+    return reason
