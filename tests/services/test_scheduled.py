@@ -175,3 +175,17 @@ async def test_what_matters_more_runs_first(url: str) -> None:
         for task in tasks:
             await kit.until(task, "completed")
         assert order == ["first", "usual", "high", "middle", "low"]
+
+
+async def test_a_task_of_a_closed_workspace_waits_until_it_is_open_again(url: str) -> None:
+    async with open_kit(url) as kit:
+        schedule = Schedule.from_json({"cron": "0 9 * * *"})
+        task = await kit.tasks.create(kit.owner, NewTask(title="Every day", description="x", schedule=schedule))
+        kit.scripts[task.id] = Script([])
+        await due(kit, task, timedelta(minutes=5))
+        place = sa.update(tables.workspaces).where(tables.workspaces.c.id == kit.owner.in_workspace)
+        await kit.store.write(lambda tx: tx.execute(place.values(deleted_at=utc_now())))
+        assert await kit.tasks.sweep_scheduled() == 0
+        await kit.store.write(lambda tx: tx.execute(place.values(deleted_at=None)))
+        assert await kit.tasks.sweep_scheduled() == 1
+        await kit.until(task, "completed")
