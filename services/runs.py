@@ -889,12 +889,17 @@ class RunService:
         tool = view.tools.get(step.tool)
         if tool is None:
             # nobody can say any more what repeating it would do
-            if step.effect >= Effect.E2:
-                await self._ask_uncertain(view, step)
-                return False
-            await self._settle(view, step, None, failed(f"the tool {step.tool} is gone"))
-            return True
+            return await self._not_repeated(view, step, f"the tool {step.tool} is gone")
         spec = tool.spec
+        # a run that waited for another one only hears what came of it
+        if not isinstance(tool, BeginsRuns):
+            against = await self.store.read(
+                lambda tx: self.governor.against_repeating(
+                    tx, task=view.task, run=view.run, spec=spec, args=step.args or {}
+                )
+            )
+            if against is not None:
+                return await self._not_repeated(view, step, against.reason)
         if spec.effect < Effect.E2 or spec.idempotent:
             return await self._act(view, step, tool)
         if spec.lookup:
@@ -903,6 +908,13 @@ class RunService:
                 return await self._act(view, step, tool)
             return await self._settle(view, step, tool, found)
         await self._ask_uncertain(view, step)
+        return False
+
+    async def _not_repeated(self, view: _View, step: Step, why: str) -> bool:
+        """An interrupted call that must not be made again: a failure where it is harmless, else a question."""
+        if step.effect < Effect.E2:
+            return await self._settle(view, step, None, failed(why))
+        await self._ask_uncertain(view, step, why=why)
         return False
 
     def _context(self, view: _View, step: Step) -> ToolContext:

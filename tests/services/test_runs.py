@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -426,3 +427,34 @@ async def test_a_segment_that_cannot_even_begin_is_tried_again_and_ends_as_faile
                 await kit.store.write(lambda tx: tx.execute(past))
                 assert await kit.runs.sweep_due() == 1
         assert (seen.state, seen.error_code) == ("failed", "dead_letter")
+
+
+@pytest.mark.parametrize(
+    "policy", [{"killSwitch": True}, {"toolBlocklist": ["deed"]}], ids=lambda policy: next(iter(policy))
+)
+async def test_what_is_forbidden_meanwhile_is_not_repeated(url: str, policy: dict[str, Any]) -> None:
+    deed = Deed(effect=Effect.E2, idempotent=True)
+
+    async def busy(times: int) -> None:
+        if times == 1:
+            raise OutsideError("busy", code="http_503", retryable=True, retry_after=0.1)
+
+    deed.behave = busy
+    async with open_kit(url, deeds=[deed], work=False) as kit:
+        task = await kit.begin(DEED)
+        run, _ = await kit.latest(task)
+        await kit.runs.advance(run.id, run.segment)
+        assert (await kit.latest(task))[0].state == "waiting"
+        await kit.set_policy(**policy)
+        await asyncio.sleep(0.15)
+        assert await kit.runs.sweep_due() == 1
+        run, _ = await kit.latest(task)
+        await kit.runs.advance(run.id, run.segment)
+        run, steps = await kit.latest(task)
+        assert (run.state, steps[0].state, len(deed.done)) == ("uncertain", "uncertain", 1)
+        # whoever says "retry" does not get around the policy either
+        await kit.runs.settle_uncertain(kit.owner, run.id, steps[0].id, UncertainChoice.RETRY, via="chat")
+        run, _ = await kit.latest(task)
+        await kit.runs.advance(run.id, run.segment)
+        _, steps = await kit.latest(task)
+        assert (steps[0].state, len(deed.done)) == ("denied", 1)
