@@ -940,7 +940,7 @@ class RunService:
                 outcome = failed(f"{step.tool}: {error}")
             elif harmless:
                 outcome = failed(f"{step.tool}: {error or 'timed out'}")
-            elif tool.spec.idempotent and view.run.attempts < MAX_TRIES:
+            elif tool.spec.idempotent and _may_help(error) and view.run.attempts + 1 < MAX_TRIES:
                 raise
             else:
                 await self._ask_uncertain(view, step, why=str(error) or "timed out")
@@ -1321,6 +1321,11 @@ _PARKED_BY = {
     StepState.AWAITING_APPROVAL: RunState.AWAITING_APPROVAL,
     StepState.UNCERTAIN: RunState.UNCERTAIN,
 }
+
+
+def _may_help(error: OutsideError | TimeoutError) -> bool:
+    """Whether repeating could help: a call that took too long may be quicker next time."""
+    return isinstance(error, TimeoutError) or error.retryable
 
 
 def _decision_columns(decision: Decision) -> dict[str, Any]:

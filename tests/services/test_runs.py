@@ -458,3 +458,25 @@ async def test_what_is_forbidden_meanwhile_is_not_repeated(url: str, policy: dic
         await kit.runs.advance(run.id, run.segment)
         _, steps = await kit.latest(task)
         assert (steps[0].state, len(deed.done)) == ("denied", 1)
+
+
+@pytest.mark.parametrize(("retryable", "times"), [(True, MAX_TRIES), (False, 1)])
+async def test_a_call_that_may_have_been_made_is_asked_about_when_repeating_did_not_help(
+    url: str, retryable: bool, times: int
+) -> None:
+    deed = Deed(effect=Effect.E2, idempotent=True)
+
+    async def down(_times: int) -> None:
+        raise OutsideError("down", code="http_503", retryable=retryable, retry_after=0.01)
+
+    deed.behave = down
+    async with open_kit(url, deeds=[deed], work=False) as kit:
+        task = await kit.begin(DEED)
+        for _ in range(MAX_TRIES):
+            run, steps = await kit.latest(task)
+            await kit.runs.advance(run.id, run.segment)
+            await asyncio.sleep(0.03)
+            await kit.runs.sweep_due()
+        run, steps = await kit.latest(task)
+        assert (run.state, steps[0].state, len(deed.done)) == ("uncertain", "uncertain", times)
+        assert "down" in (steps[0].error or "")
