@@ -858,7 +858,16 @@ class RunService:
                 )
             receipt_id = self._record_decision(tx, view, step, decision)
             now = self.now()
-            if decision.verdict is not Verdict.ALLOW:
+            if decision.verdict is Verdict.ESCALATE:
+                # what allowed the call the first time is spent or gone
+                moved = replace(
+                    step,
+                    state=StepState.AWAITING_APPROVAL,
+                    error=None,
+                    approval_id=new_id(),
+                    **_decision_columns(decision),
+                )
+            elif decision.verdict is Verdict.DENY:
                 moved = replace(
                     step, state=StepState.DENIED, error=decision.reason, completed_at=now, **_decision_columns(decision)
                 )
@@ -875,14 +884,23 @@ class RunService:
                 started_at=moved.started_at,
                 completed_at=moved.completed_at,
                 error=moved.error,
+                approval_id=moved.approval_id,
                 decision_receipt_id=receipt_id,
                 **_decision_columns(decision),
             )
-            self._tell(tx, view.run, f"step.{moved.state}", step=moved)
+            if moved.state == StepState.AWAITING_APPROVAL:
+                self.approval_requests.ask(
+                    tx, task=view.task, run=view.run, step=moved, spec=tool.spec, decision=decision
+                )
+                self._park(tx, self._mine(tx, view.run), RunState.AWAITING_APPROVAL)
+            else:
+                self._tell(tx, view.run, f"step.{moved.state}", step=moved)
             return moved
 
         moved = await self._write_step(view, work)
-        return True if moved.state == StepState.DENIED else await self._act(view, moved, tool)
+        if moved.state == StepState.INTENT:
+            return await self._act(view, moved, tool)
+        return moved.state == StepState.DENIED
 
     async def _recover(self, view: _View, step: Step) -> bool:
         """An intent without an outcome: the process died, or was replaced, while the call may have been under way."""

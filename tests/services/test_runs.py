@@ -16,7 +16,7 @@ from domain.outside import OutsideError
 from domain.ports import PlanAnswer, PlanRequest, ToolCall, Usage
 from domain.runs import UncertainChoice
 from domain.tools import Outcome
-from services.approvals import Wish
+from services.approvals import GrantWish, Wish
 from services.runs import MAX_TRIES
 from services.toolbox import done
 from storage import tables
@@ -480,3 +480,24 @@ async def test_a_call_that_may_have_been_made_is_asked_about_when_repeating_did_
         run, steps = await kit.latest(task)
         assert (run.state, steps[0].state, len(deed.done)) == ("uncertain", "uncertain", times)
         assert "down" in (steps[0].error or "")
+
+
+async def test_a_retried_call_whose_grant_is_used_up_is_asked_about(url: str) -> None:
+    deed = Deed()
+
+    async def second_breaks(times: int) -> None:
+        if times == 2:
+            raise breaks_after_sending()
+
+    deed.behave = second_breaks
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED, DEED)
+        once_more = replace(YES, grant=GrantWish(minutes=10, max_uses=1))
+        await kit.approvals.resolve(kit.owner, (await kit.pending(task)).id, once_more)
+        run, steps = await kit.until(task, "uncertain")
+        await kit.runs.settle_uncertain(kit.owner, run.id, steps[1].id, UncertainChoice.RETRY, via="chat")
+        asked = await kit.pending(task)
+        assert (asked.step_id, len(deed.done)) == (steps[1].id, 2)
+        await kit.approvals.resolve(kit.owner, asked.id, YES)
+        _, steps = await kit.until(task, "completed")
+        assert ([s.state for s in steps], len(deed.done)) == (["done", "done"], 3)
