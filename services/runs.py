@@ -133,7 +133,7 @@ class RunService:
         iteration_budget: int | None = None,
         origin: dict[str, Any] | None = None,
     ) -> Run:
-        """Queue a run of the task; Conflict when one is under way."""
+        """Queue a run of the task; Conflict when one is under way, or its operator is paused."""
         require(actor, Action.TASK_RUN)
         workspace_id = actor.in_workspace
 
@@ -169,6 +169,10 @@ class RunService:
         active = runs.active_of_task(tx, task.workspace_id, task.id)
         if active is not None:
             raise Conflict("a run of this task is under way", code="run_active", details={"runId": active.id})
+        if not operators.works(tx, task.workspace_id, task.operator_id):
+            raise Conflict(
+                "the operator of this task is paused", code="operator_paused", details={"operatorId": task.operator_id}
+            )
         now = self.now()
         run_id = new_id()
         run = Run(
