@@ -167,7 +167,7 @@ async def _tasks_page(call: Call, query: ListQuery) -> Any:
     status=201,
     rate="task",
     response=TaskOut,
-    errors=(Invalid, Forbidden),
+    errors=(Invalid, Forbidden, Conflict),
 )
 async def create_task(call: Call, body: TaskBody) -> Any:
     """Create a task; with `autoRun` it is queued to run at once."""

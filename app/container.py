@@ -299,7 +299,7 @@ async def _build(
     email_login = EmailLogin(
         store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url
     )
-    places = WorkspaceService(store, identity, recorder, rules, now, settings.public_url)
+    places = WorkspaceService(store, identity, runs, recorder, rules, now, settings.public_url)
     services = Services(
         store=store,
         engine=engine,

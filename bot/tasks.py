@@ -10,7 +10,7 @@ from aiogram.types import CallbackQuery, Message
 from bot import buttons, views
 from bot.context import Ctx
 from bot.text import line
-from domain.errors import Conflict, NotFound
+from domain.errors import NotFound
 from domain.tasks import ACTIVE, Task, TaskStatus
 from services.tasks import NewTask
 
@@ -114,11 +114,7 @@ async def tapped(tap: CallbackQuery, ctx: Ctx) -> None:
     if verb == "c":
         await ctx.answer(await _cancel(ctx, one))
     elif verb == "r":
-        try:
-            await ctx.deps.chat.run_task(ctx.who, one.id, update_id=ctx.update_id, origin=ctx.origin)
-        except Conflict:
-            await ctx.answer(ctx.t("error-run_active"), alert=True)
-            return
+        await ctx.deps.chat.run_task(ctx.who, one.id, update_id=ctx.update_id, origin=ctx.origin)
         await ctx.answer(ctx.t("state-queued"))
     else:
         raise NotFound("unknown button", code="old-button")

@@ -169,6 +169,18 @@ class Governor:
         facts = self.facts(tx, task=task, run=run, spec=spec, args=args, approved_by=approved_by, estimate=estimate)
         return self._decide(tx, task.workspace_id, facts, consulted)
 
+    def against_repeating(
+        self, tx: Tx, *, task: Task, run: Run, spec: ToolSpec, args: Mapping[str, Any]
+    ) -> Decision | None:
+        """Why the policy of now forbids to repeat a call that was allowed and interrupted; None where it does not.
+
+        Leave for the call was given: none is asked for again, nothing is written, and no grant is used up.
+        """
+        facts = replace(self.facts(tx, task=task, run=run, spec=spec, args=args), approved=True)
+        policy, name = self.policy(tx, task.workspace_id)
+        decision = decide(policy, facts, self.rules, policy_hash=name)
+        return decision if decision.verdict is Verdict.DENY else None
+
     def decide_outside(
         self,
         tx: Tx,

@@ -134,7 +134,7 @@ class RunService:
         iteration_budget: int | None = None,
         origin: dict[str, Any] | None = None,
     ) -> Run:
-        """Queue a run of the task; Conflict when one is under way."""
+        """Queue a run of the task; Conflict when one is under way, or its operator is paused."""
         require(actor, Action.TASK_RUN)
         workspace_id = actor.in_workspace
 
@@ -170,6 +170,10 @@ class RunService:
         active = runs.active_of_task(tx, task.workspace_id, task.id)
         if active is not None:
             raise Conflict("a run of this task is under way", code="run_active", details={"runId": active.id})
+        if not operators.works(tx, task.workspace_id, task.operator_id):
+            raise Conflict(
+                "the operator of this task is paused", code="operator_paused", details={"operatorId": task.operator_id}
+            )
         now = self.now()
         run_id = new_id()
         run = Run(
@@ -874,7 +878,16 @@ class RunService:
                 )
             receipt_id = self._record_decision(tx, view, step, decision)
             now = self.now()
-            if decision.verdict is not Verdict.ALLOW:
+            if decision.verdict is Verdict.ESCALATE:
+                # what allowed the call the first time is spent or gone
+                moved = replace(
+                    step,
+                    state=StepState.AWAITING_APPROVAL,
+                    error=None,
+                    approval_id=new_id(),
+                    **_decision_columns(decision),
+                )
+            elif decision.verdict is Verdict.DENY:
                 moved = replace(
                     step, state=StepState.DENIED, error=decision.reason, completed_at=now, **_decision_columns(decision)
                 )
@@ -891,26 +904,40 @@ class RunService:
                 started_at=moved.started_at,
                 completed_at=moved.completed_at,
                 error=moved.error,
+                approval_id=moved.approval_id,
                 decision_receipt_id=receipt_id,
                 **_decision_columns(decision),
             )
-            self._tell(tx, view.run, f"step.{moved.state}", step=moved)
+            if moved.state == StepState.AWAITING_APPROVAL:
+                self.approval_requests.ask(
+                    tx, task=view.task, run=view.run, step=moved, spec=tool.spec, decision=decision
+                )
+                self._park(tx, self._mine(tx, view.run), RunState.AWAITING_APPROVAL)
+            else:
+                self._tell(tx, view.run, f"step.{moved.state}", step=moved)
             return moved
 
         moved = await self._write_step(view, work)
-        return True if moved.state == StepState.DENIED else await self._act(view, moved, tool)
+        if moved.state == StepState.INTENT:
+            return await self._act(view, moved, tool)
+        return moved.state == StepState.DENIED
 
     async def _recover(self, view: _View, step: Step) -> bool:
         """An intent without an outcome: the process died, or was replaced, while the call may have been under way."""
         tool = view.tools.get(step.tool)
         if tool is None:
             # nobody can say any more what repeating it would do
-            if step.effect >= Effect.E2:
-                await self._ask_uncertain(view, step)
-                return False
-            await self._settle(view, step, None, failed(f"the tool {step.tool} is gone"))
-            return True
+            return await self._not_repeated(view, step, f"the tool {step.tool} is gone")
         spec = tool.spec
+        # a run that waited for another one only hears what came of it
+        if not isinstance(tool, BeginsRuns):
+            against = await self.store.read(
+                lambda tx: self.governor.against_repeating(
+                    tx, task=view.task, run=view.run, spec=spec, args=step.args or {}
+                )
+            )
+            if against is not None:
+                return await self._not_repeated(view, step, against.reason)
         if spec.effect < Effect.E2 or spec.idempotent:
             return await self._act(view, step, tool)
         if spec.lookup:
@@ -919,6 +946,13 @@ class RunService:
                 return await self._act(view, step, tool)
             return await self._settle(view, step, tool, found)
         await self._ask_uncertain(view, step)
+        return False
+
+    async def _not_repeated(self, view: _View, step: Step, why: str) -> bool:
+        """An interrupted call that must not be made again: a failure where it is harmless, else a question."""
+        if step.effect < Effect.E2:
+            return await self._settle(view, step, None, failed(why))
+        await self._ask_uncertain(view, step, why=why)
         return False
 
     def _context(self, view: _View, step: Step) -> ToolContext:
@@ -944,7 +978,7 @@ class RunService:
                 outcome = failed(f"{step.tool}: {error}")
             elif harmless:
                 outcome = failed(f"{step.tool}: {error or 'timed out'}")
-            elif tool.spec.idempotent and view.run.attempts < MAX_TRIES:
+            elif tool.spec.idempotent and _may_help(error) and view.run.attempts + 1 < MAX_TRIES:
                 raise
             else:
                 await self._ask_uncertain(view, step, why=str(error) or "timed out")
@@ -1327,6 +1361,11 @@ _PARKED_BY = {
     StepState.AWAITING_APPROVAL: RunState.AWAITING_APPROVAL,
     StepState.UNCERTAIN: RunState.UNCERTAIN,
 }
+
+
+def _may_help(error: OutsideError | TimeoutError) -> bool:
+    """Whether repeating could help: a call that took too long may be quicker next time."""
+    return isinstance(error, TimeoutError) or error.retryable
 
 
 def _decision_columns(decision: Decision) -> dict[str, Any]:

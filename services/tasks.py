@@ -307,6 +307,8 @@ class TaskService:
                 )
                 if runs.active_of_task(tx, task.workspace_id, task.id) is not None:
                     continue
+                if not operators.works(tx, task.workspace_id, task.operator_id):
+                    continue
                 assert task.next_run_at is not None
                 late = (now - task.next_run_at).total_seconds()
                 self.runs.begin(

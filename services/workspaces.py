@@ -22,6 +22,7 @@ from services.identity import KEY_PREFIX, IdentityService, Login
 from services.ledger import Facts
 from services.notices import Notices
 from services.recorder import Recorder
+from services.runs import RunService
 from storage import accounts, approvals, audit, chat, inbox, outbox, receipts, runs, settings, workspaces
 from storage.accounts import ApiKey, Invite, Session, User
 from storage.database import Store, Tx
@@ -52,6 +53,7 @@ class WorkspaceService:
 
     store: Store
     identity: IdentityService
+    runs: RunService
     recorder: Recorder
     rules: RuleEngine
     now: Now
@@ -243,6 +245,8 @@ class WorkspaceService:
             metadata={"graceDays": grace_days},
             facts=Facts(kind="membership"),
         )
+        for run in runs.active_in(tx, workspace.id):
+            self.runs.cancel_in(tx, run, principal=by, reason="the workspace was closed")
         self.identity.forget_after(tx)
         return gone, evidence
 

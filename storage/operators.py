@@ -59,6 +59,11 @@ def find(tx: Tx, workspace_id: str) -> Sequence[Operator]:
     return [to_value(Operator, row) for row in tx.all(query)]
 
 
+def works(tx: Tx, workspace_id: str, operator_id: str | None) -> bool:
+    """Whether the operator begins work: not while it is paused. The built-in one (None) always does."""
+    return operator_id is None or get(tx, workspace_id, operator_id).is_active
+
+
 def change(tx: Tx, workspace_id: str, operator_id: str, **values: Any) -> None:
     """Set columns of one operator."""
     tx.execute(

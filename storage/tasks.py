@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from domain.errors import NotFound
 from domain.tasks import Task
 from storage.database import Prepared, PreparedUpdate, Tx
-from storage.tables import tasks
+from storage.tables import tasks, workspaces
 from storage.values import columns_of, to_value
 
 COLUMNS = columns_of(tasks, Task)
@@ -94,10 +94,11 @@ def counts(tx: Tx, workspace_id: str) -> dict[str, int]:
 
 
 def due(tx: Tx, *, now: datetime, limit: int) -> Sequence[Task]:
-    """Tasks of all workspaces whose scheduled time has come (for the sweep; locked against other sweeps)."""
+    """Tasks of all open workspaces whose scheduled time has come (for the sweep; locked against other sweeps)."""
     query = (
         sa.select(*COLUMNS)
         .where(
+            tasks.c.workspace_id.in_(sa.select(workspaces.c.id).where(workspaces.c.deleted_at.is_(None))),
             tasks.c.next_run_at.is_not(None),
             tasks.c.next_run_at <= now,
             tasks.c.paused.is_(False),

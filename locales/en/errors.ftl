@@ -17,6 +17,7 @@ error-stale_digest = What was shown is not what would run. Look at the new card.
 error-approval_decided = This was decided already.
 error-approval_expired = This approval has expired; it was not done.
 error-run_active = A run of this task is under way already.
+error-operator_paused = The operator of this task is paused. Activate it, or give the task to another one.
 error-illegal_move = The task is in a state that does not allow this.
 error-undo_closed = There is nothing to undo any more.
 error-not_uncertain = This was settled already.

@@ -17,6 +17,7 @@ error-stale_digest = Lo mostrado no es lo que se ejecutaría. Mire la tarjeta nu
 error-approval_decided = Esto ya se decidió.
 error-approval_expired = Esta aprobación venció; no se hizo.
 error-run_active = Esta tarea ya está en curso.
+error-operator_paused = El operador de esta tarea está en pausa. Actívalo o asigna la tarea a otro.
 error-illegal_move = La tarea está en un estado que no permite esto.
 error-undo_closed = Ya no hay nada que deshacer.
 error-not_uncertain = Esto ya estaba resuelto.

@@ -17,6 +17,7 @@ error-stale_digest = O que foi mostrado não é o que seria executado. Veja o no
 error-approval_decided = Isto já foi decidido.
 error-approval_expired = Esta aprovação venceu; não foi feito.
 error-run_active = Esta tarefa já está em andamento.
+error-operator_paused = O operador desta tarefa está em pausa. Ative-o ou passe a tarefa para outro.
 error-illegal_move = A tarefa está em um estado que não permite isso.
 error-undo_closed = Não há mais nada para desfazer.
 error-not_uncertain = Isto já estava resolvido.

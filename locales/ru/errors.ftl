@@ -17,6 +17,7 @@ error-stale_digest = Показано было не то, что выполни�
 error-approval_decided = Это уже решено.
 error-approval_expired = Срок этого решения истёк; действия не было.
 error-run_active = Эта задача уже выполняется.
+error-operator_paused = Оператор этой задачи на паузе. Включите его или передайте задачу другому.
 error-illegal_move = В этом состоянии задачи так нельзя.
 error-undo_closed = Возвращать уже нечего.
 error-not_uncertain = Это уже решено.

@@ -173,3 +173,19 @@ async def test_operators_have_known_roles_and_tools(house: House, owner: Person)
     refused = await foreign("POST", "/api/tasks", {"title": "x", "operatorId": operator["id"]})
     assert refused.status == 403
     assert refused.data["error"] == "operatorId does not belong to authenticated workspace"
+
+
+async def test_a_paused_operator_begins_no_work(owner: Person) -> None:
+    operator = (await owner("POST", "/api/operators", {"name": "Nora", "role": "ops"})).data["id"]
+    task = await made(owner, description=NOTE, operatorId=operator)
+    assert (await owner("PUT", f"/api/operators/{operator}", {"isActive": False})).status == 200
+    for method, path, body in (
+        ("POST", f"/api/tasks/{task['id']}/run", {}),
+        ("PUT", f"/api/tasks/{task['id']}/status", {"status": "queued"}),
+        ("POST", "/api/tasks", {"title": "T", "operatorId": operator, "autoRun": True}),
+    ):
+        refused = await owner(method, path, body)
+        assert (refused.status, refused.code, refused.data["operatorId"]) == (409, "operator_paused", operator)
+    assert (await owner("GET", f"/api/tasks/{task['id']}")).data["status"] == "pending"
+    assert (await owner("PUT", f"/api/operators/{operator}", {"isActive": True})).status == 200
+    assert (await owner("POST", f"/api/tasks/{task['id']}/run?wait=20")).data["run"]["status"] == "completed"

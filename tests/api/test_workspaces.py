@@ -73,3 +73,15 @@ async def test_a_closed_workspace_opens_again_for_its_owner_only(house: House, o
     assert await house.services.workspaces.purge_due() == 1
     assert (await owner("POST", f"{place}/restore")).status == 404
     assert await house.services.store.write(house.services.ledger.check_at_start) == {}
+
+
+async def test_closing_a_workspace_ends_the_work_in_it(house: House, owner: Person) -> None:
+    task = (await owner("POST", "/api/tasks", {"title": "Long", "description": "wait.until seconds=5"})).data["id"]
+    run = (await owner("POST", f"/api/tasks/{task}/run")).data["run"]["id"]
+    place = place_of(owner)
+    assert (await owner("DELETE", place)).status == 200
+    assert (await owner("POST", f"{place}/restore")).status == 200
+    ended = (await owner("GET", f"/api/runs/{run}")).data
+    assert (ended["status"], ended["error"]) == ("cancelled", "the workspace was closed")
+    assert (await owner("GET", f"/api/tasks/{task}")).data["status"] == "cancelled"
+    assert (await owner("POST", f"/api/tasks/{task}/run")).status == 202

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -15,7 +16,7 @@ from domain.outside import OutsideError
 from domain.ports import PlanAnswer, PlanRequest, ToolCall, Usage
 from domain.runs import UncertainChoice
 from domain.tools import Outcome
-from services.approvals import Wish
+from services.approvals import GrantWish, Wish
 from services.runs import MAX_TRIES
 from services.toolbox import done
 from storage import events as stored_events
@@ -483,3 +484,77 @@ async def test_a_segment_that_cannot_even_begin_is_tried_again_and_ends_as_faile
                 await kit.store.write(lambda tx: tx.execute(past))
                 assert await kit.runs.sweep_due() == 1
         assert (seen.state, seen.error_code) == ("failed", "dead_letter")
+
+
+@pytest.mark.parametrize(
+    "policy", [{"killSwitch": True}, {"toolBlocklist": ["deed"]}], ids=lambda policy: next(iter(policy))
+)
+async def test_what_is_forbidden_meanwhile_is_not_repeated(url: str, policy: dict[str, Any]) -> None:
+    deed = Deed(effect=Effect.E2, idempotent=True)
+
+    async def busy(times: int) -> None:
+        if times == 1:
+            raise OutsideError("busy", code="http_503", retryable=True, retry_after=0.1)
+
+    deed.behave = busy
+    async with open_kit(url, deeds=[deed], work=False) as kit:
+        task = await kit.begin(DEED)
+        run, _ = await kit.latest(task)
+        await kit.runs.advance(run.id, run.segment)
+        assert (await kit.latest(task))[0].state == "waiting"
+        await kit.set_policy(**policy)
+        await asyncio.sleep(0.15)
+        assert await kit.runs.sweep_due() == 1
+        run, _ = await kit.latest(task)
+        await kit.runs.advance(run.id, run.segment)
+        run, steps = await kit.latest(task)
+        assert (run.state, steps[0].state, len(deed.done)) == ("uncertain", "uncertain", 1)
+        # whoever says "retry" does not get around the policy either
+        await kit.runs.settle_uncertain(kit.owner, run.id, steps[0].id, UncertainChoice.RETRY, via="chat")
+        run, _ = await kit.latest(task)
+        await kit.runs.advance(run.id, run.segment)
+        _, steps = await kit.latest(task)
+        assert (steps[0].state, len(deed.done)) == ("denied", 1)
+
+
+@pytest.mark.parametrize(("retryable", "times"), [(True, MAX_TRIES), (False, 1)])
+async def test_a_call_that_may_have_been_made_is_asked_about_when_repeating_did_not_help(
+    url: str, retryable: bool, times: int
+) -> None:
+    deed = Deed(effect=Effect.E2, idempotent=True)
+
+    async def down(_times: int) -> None:
+        raise OutsideError("down", code="http_503", retryable=retryable, retry_after=0.01)
+
+    deed.behave = down
+    async with open_kit(url, deeds=[deed], work=False) as kit:
+        task = await kit.begin(DEED)
+        for _ in range(MAX_TRIES):
+            run, steps = await kit.latest(task)
+            await kit.runs.advance(run.id, run.segment)
+            await asyncio.sleep(0.03)
+            await kit.runs.sweep_due()
+        run, steps = await kit.latest(task)
+        assert (run.state, steps[0].state, len(deed.done)) == ("uncertain", "uncertain", times)
+        assert "down" in (steps[0].error or "")
+
+
+async def test_a_retried_call_whose_grant_is_used_up_is_asked_about(url: str) -> None:
+    deed = Deed()
+
+    async def second_breaks(times: int) -> None:
+        if times == 2:
+            raise breaks_after_sending()
+
+    deed.behave = second_breaks
+    async with open_kit(url, deeds=[deed]) as kit:
+        task = await kit.begin(DEED, DEED)
+        once_more = replace(YES, grant=GrantWish(minutes=10, max_uses=1))
+        await kit.approvals.resolve(kit.owner, (await kit.pending(task)).id, once_more)
+        run, steps = await kit.until(task, "uncertain")
+        await kit.runs.settle_uncertain(kit.owner, run.id, steps[1].id, UncertainChoice.RETRY, via="chat")
+        asked = await kit.pending(task)
+        assert (asked.step_id, len(deed.done)) == (steps[1].id, 2)
+        await kit.approvals.resolve(kit.owner, asked.id, YES)
+        _, steps = await kit.until(task, "completed")
+        assert ([s.state for s in steps], len(deed.done)) == (["done", "done"], 3)

@@ -8,13 +8,15 @@ import pytest
 import sqlalchemy as sa
 
 from domain.clock import utc_now
+from domain.ids import new_id
 from domain.outside import OutsideError
 from domain.ports import PlanAnswer, PlanRequest, ToolCall
 from domain.schedules import Schedule
 from domain.tasks import Task
 from services.runs import MAX_TRIES
 from services.tasks import NewTask
-from storage import tables
+from storage import operators, tables
+from storage.operators import Operator
 from tests.kit import Kit, Script, open_kit
 
 
@@ -175,3 +177,46 @@ async def test_what_matters_more_runs_first(url: str) -> None:
         for task in tasks:
             await kit.until(task, "completed")
         assert order == ["first", "usual", "high", "middle", "low"]
+
+
+async def test_a_task_of_a_closed_workspace_waits_until_it_is_open_again(url: str) -> None:
+    async with open_kit(url) as kit:
+        schedule = Schedule.from_json({"cron": "0 9 * * *"})
+        task = await kit.tasks.create(kit.owner, NewTask(title="Every day", description="x", schedule=schedule))
+        kit.scripts[task.id] = Script([])
+        await due(kit, task, timedelta(minutes=5))
+        place = sa.update(tables.workspaces).where(tables.workspaces.c.id == kit.owner.in_workspace)
+        await kit.store.write(lambda tx: tx.execute(place.values(deleted_at=utc_now())))
+        assert await kit.tasks.sweep_scheduled() == 0
+        await kit.store.write(lambda tx: tx.execute(place.values(deleted_at=None)))
+        assert await kit.tasks.sweep_scheduled() == 1
+        await kit.until(task, "completed")
+
+
+async def test_a_time_that_comes_while_the_operator_is_paused_passes(url: str) -> None:
+    async with open_kit(url) as kit:
+        nora = Operator(
+            id=new_id(),
+            workspace_id=kit.owner.in_workspace,
+            name="Nora",
+            role="ops",
+            goal="",
+            constraints=[],
+            tools=[],
+            is_active=False,
+            max_iterations=50,
+            budget_micros=None,
+            created_at=utc_now(),
+            updated_at=utc_now(),
+        )
+        await kit.store.write(lambda tx: operators.add(tx, nora))
+        mine, other = await scheduled(kit, cron="0 9 * * *"), await scheduled(kit, cron="0 9 * * *")
+        await kit.tasks.update(kit.owner, mine.id, {"operator_id": nora.id})
+        for task in (mine, other):
+            await due(kit, task, timedelta(minutes=5))
+        assert await kit.tasks.sweep_scheduled() == 1
+        await kit.until(other, "completed")
+        passed = await kit.tasks.get(kit.owner, mine.id)
+        assert passed.status == "pending"
+        assert passed.next_run_at is not None
+        assert passed.next_run_at > utc_now()
