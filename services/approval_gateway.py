@@ -13,7 +13,7 @@ from domain.clock import Now
 from domain.errors import Conflict, Invalid, NotFound
 from domain.ids import new_id
 from domain.permissions import Action, allows, require
-from domain.receipts.canonical import canonical
+from domain.receipts.canonical import canonical_payload
 from services.approval_requests import ApprovalRequests, Question
 from services.approvals import already_decided
 from services.bus import Bus
@@ -72,7 +72,7 @@ class ApprovalGateway:
         too many questions of this kind are open already.
         """
         require(actor, Action.APPROVAL_REQUEST)
-        if len(canonical(question.args)) > MAX_INPUT:
+        if len(canonical_payload(question.args)) > MAX_INPUT:
             raise Invalid.field("input", f"must be at most {MAX_INPUT} bytes of JSON")
         if lasts is not None and not SHORTEST <= lasts <= LONGEST:
             raise Invalid.field("expiresInSeconds", "must be between 60 and 604800")

@@ -135,6 +135,8 @@ class ApprovalRequests:
         It has no undo window: what is approved is out of our hands at once.
         """
         rules = self.governor.approval_rules(tx, workspace_id, tool=question.action)
+        # who may say yes, and with how fresh a login, follows from the level: theirs is only the least of it
+        effect = self.governor.effect_outside(tx, workspace_id, tool=question.action, effect=question.effect)
         now = self.now()
         approval = Approval(
             id=approval_id,
@@ -145,12 +147,12 @@ class ApprovalRequests:
             action=question.action,
             action_input=question.args,
             action_hash=digest_of_call(question.action, question.args),
-            effect=question.effect,
+            effect=effect,
             policy_version=self.governor.policy(tx, workspace_id)[1],
             approval_context={
                 "external": True,
                 "toolSummary": question.title,
-                "reversible": question.effect < 3,
+                "reversible": effect < 3,
                 "reasonCode": "APPROVAL_REQUIRED",
                 "approverRole": rules.role,
             },

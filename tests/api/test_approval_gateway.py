@@ -158,6 +158,13 @@ async def test_a_question_is_asked_decided_and_heard_at_once(owner: Person, agen
         assert (await agent("GET", f"/api/approvals/{asked['id']}?{field_}={value}")).status == 400
 
 
+async def test_a_payload_may_hold_fractions(owner: Person, agent: Agent) -> None:
+    given = {"sum": 12.5, "parts": [0.1, 1e-7, -3]}
+    asked = await agent.ask(input=given)
+    assert (asked["actionHash"], asked["actionInput"]) == (digest_of_call(ASKED["action"], given), given)
+    assert (await decide(owner, asked)).data["status"] == "approved"
+
+
 async def test_the_outcome_is_posted_and_signed(house: House, owner: Person, agent: Agent, receiver: Receiver) -> None:
     secrets = {SECRET: "", "plain text is a key too": ""}
     for secret in secrets:

@@ -88,3 +88,20 @@ async def test_launch_data_is_as_old_as_its_signature(house: House) -> None:
     assert refused(await bare("PUT", path_of(approval), {"status": "approved"}))
     opened_again = await entered(launched(1))
     assert (await opened_again("PUT", path_of(approval), {"status": "approved"})).status == 200
+
+
+async def test_what_the_owner_calls_critical_is_so_for_agents_of_others_too(house: House, owner: Person) -> None:
+    policy = {"toolEffects": {"pay.*": "E4"}, "approverRole": "partner"}
+    await owner("PUT", f"/api/workspace/{owner.workspace_id}/settings", {"policyConfig": policy})
+    partner = await house.member(owner, "paula@example.com", "partner")
+    call = {"tool": "pay.send", "effect_level": "E1", "session_id": "s", "args": {"sum": 1}}
+    asked = await owner("POST", "/api/v1/evaluate", call)
+    assert asked.data["verdict"] == "ESCALATE"
+    question = {"action": "pay.send", "reason": "it is due", "effectLevel": "E1"}
+    put = await owner("POST", "/api/approvals", question)
+    await grow_old(house, timedelta(minutes=6))
+    for approval_id in (asked.data["approval_id"], put.data["id"]):
+        path = f"/api/audit/approvals/{approval_id}"
+        assert (await owner("GET", path)).data["effectLevel"] == "E4"
+        assert (await partner("PUT", path, {"status": "approved"})).code == "insufficient_role"
+        assert refused(await owner("PUT", path, {"status": "approved"}))
