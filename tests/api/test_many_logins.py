@@ -11,7 +11,7 @@ from storage import tables
 from storage.database import Tx
 from tests.api.conftest import TOKEN, Installation, init_data
 
-pytestmark = pytest.mark.timeout(280)
+pytestmark = pytest.mark.timeout(900)
 # the same launch data five times each, all in flight together
 COPIES = 5
 AT_ONCE = 64

@@ -32,7 +32,7 @@ def client_of(kernel: Kernel, **given: Any) -> HelmSidecar:
             "tenant_id": kernel.tenant,
             "principal_id": kernel.principal,
             "root": PublicKey(bytes.fromhex(kernel.public)),
-            "seconds": 5.0,
+            "seconds": 60.0,
             **given,
         }
     )
