@@ -19,7 +19,7 @@ from services.approvals import Wish
 from services.runs import MAX_TRIES
 from services.toolbox import done
 from storage import tables
-from tests.kit import Deed, breaks_after_sending, failed, open_kit
+from tests.kit import Deed, Script, breaks_after_sending, failed, open_kit
 
 YES = Wish(status=ApprovalStatus.APPROVED, via=Via.API)
 DEED = ToolCall(tool="deed", args={"what": "x"})
@@ -375,6 +375,34 @@ async def test_the_kill_switch_stops_running_work_before_its_next_step(url: str)
         _, steps = await kit.until(task, "completed")
         assert [s.state for s in steps] == ["done", "denied"]
         assert steps[1].reason_code == "SYSTEM_FROZEN"
+
+
+async def test_the_kill_switch_stops_paid_thinking(url: str) -> None:
+    deed = Deed(effect=Effect.E1)
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_count: int) -> None:
+        started.set()
+        await go_on.wait()
+
+    deed.behave = slow
+    paid = PlanAnswer(call=DEED, usage=Usage(model="m", cost_micros=500, calls=1))
+    async with open_kit(url, deeds=[deed]) as kit:
+        script = Script([paid, paid, paid], expected=500)
+        task = await kit.begin_later(script)
+        await kit.runs.start(kit.owner, task.id)
+        async with asyncio.timeout(10):
+            await started.wait()
+        await kit.set_policy(killSwitch=True)
+        go_on.set()
+        run, steps = await kit.until(task, "blocked", "completed")
+        assert (run.state, run.error_code, run.error) == ("blocked", "kill_switch", "the kill switch is on")
+        assert (len(script.heard), run.cost_micros, [s.state for s in steps]) == (1, 500, ["done"])
+        # and it can be run again when the switch is off
+        await kit.set_policy(killSwitch=False)
+        kit.scripts[task.id] = Script([paid], expected=500)
+        await kit.runs.start(kit.owner, task.id)
+        await kit.until(task, "completed")
 
 
 async def test_a_failing_tool_is_heard(url: str) -> None:
