@@ -347,7 +347,7 @@ async def resolve_batch(call: Call, body: BatchBody) -> Any:
     "PUT",
     "/api/audit/approvals/{approval_id}/input",
     action=Action.APPROVAL_RESOLVE,
-    errors=(NotFound, Invalid, Conflict),
+    errors=(NotFound, Invalid, Conflict, Gone),
     response=ApprovalOut,
 )
 async def edit_approval(call: Call, approval_id: str, body: EditBody) -> Any:

@@ -199,9 +199,7 @@ class ApprovalService:
         approval = self._entitled(tx, actor, approval_id)
         now = self.now()
         if _expired(approval, now):
-            return already_expired(
-                tx, self._settle(tx, approval, ApprovalStatus.EXPIRED, principal="system", via=Via.SYSTEM, note=None)
-            )
+            return self._too_late(tx, approval)
         if wish.version is not None and wish.version != approval.version:
             raise Conflict(
                 "this approval was changed meanwhile", code="stale_version", details={"version": approval.version}
@@ -228,6 +226,11 @@ class ApprovalService:
             tx, approval, wish.status, principal=actor.principal, via=wish.via, note=wish.note, grant_id=grant_id
         )
         return Resolution(approval=settled, counted=True, approved_by=_ids(approvals.voters(tx, approval)))
+
+    def _too_late(self, tx: Tx, approval: Approval) -> Gone:
+        """Settle what expired and was not swept yet."""
+        settled = self._settle(tx, approval, ApprovalStatus.EXPIRED, principal="system", via=Via.SYSTEM, note=None)
+        return already_expired(tx, settled)
 
     @staticmethod
     def _entitled(tx: Tx, actor: Actor, approval_id: str) -> Approval:
@@ -389,9 +392,11 @@ class ApprovalService:
         """
         require(actor, Action.APPROVAL_RESOLVE)
 
-        def work(tx: Tx) -> Approval:
+        def work(tx: Tx) -> Approval | Gone:
             self.recorder.serialize(tx, actor.in_workspace)
             approval = self._entitled(tx, actor, approval_id)
+            if _expired(approval, self.now()):
+                return self._too_late(tx, approval)
             if version != approval.version:
                 raise Conflict(
                     "this approval was changed meanwhile", code="stale_version", details={"version": approval.version}
@@ -443,7 +448,10 @@ class ApprovalService:
             self.notices.approval_changed(tx, edited)
             return edited
 
-        return await self.store.write(work, together=actor.in_workspace)
+        edited = await self.store.write(work, together=actor.in_workspace)
+        if isinstance(edited, Gone):
+            raise edited
+        return edited
 
     async def undo(self, actor: Actor, approval_id: str, *, via: Via = Via.API) -> Approval:
         """Take an approval back while its undo window is open: the call is not made."""

@@ -116,13 +116,13 @@ class Governor:
         return effect_in_force(policy, tool=spec.name, effect=int(spec.effect), role=role)
 
     def effect_outside(self, tx: Tx, workspace_id: str, *, tool: str, effect: int) -> int:
-        """The effect level of what an agent that is not ours asks about: its own word, or what the policy raises it to."""
+        """The effect level of what an agent of others asks about: its own word, or what the policy raises it to."""
         policy, _ = self.policy(tx, workspace_id)
         role = operators.facts(tx, workspace_id, None)["role"] if policy.packs else ""
         return effect_in_force(policy, tool=tool, effect=effect, role=role)
 
     def check_not_frozen(self, tx: Tx, workspace_id: str) -> None:
-        """Forbidden while the kill switch is on: for what no run of ours stands behind, where no decision follows."""
+        """Forbidden while the kill switch is on: for what is not decided on, questions of others and to models."""
         if self.settings(tx, workspace_id)[0].policy.killSwitch:
             raise Forbidden("the kill switch is on", code="kill_switch")
 

@@ -20,7 +20,7 @@ from domain.approvals import digest_of_call
 from domain.audit import AuditAction
 from domain.clock import Now
 from domain.delegation import WAITS, narrowed
-from domain.errors import Conflict, PilotError
+from domain.errors import Conflict, Forbidden, PilotError
 from domain.governance import Decision, Effect, Verdict
 from domain.ids import new_id
 from domain.outside import OutsideError
@@ -582,7 +582,11 @@ class RunService:
             history=run.history,
             results=[_result(s) for s in view.steps],
         )
-        allowance = await self._allowance(view, planner.estimate(request))
+        try:
+            allowance = await self._allowance(view, planner.estimate(request))
+        except Forbidden as frozen:
+            await self._end(view, RunState.BLOCKED, error=str(frozen), code=frozen.code)
+            return False
         if isinstance(allowance, str):
             await self._end(view, RunState.BUDGET_EXHAUSTED, error=allowance, code=OVER_BUDGET)
             return False
@@ -611,13 +615,14 @@ class RunService:
         """What the next answer may cost, held back in the books, or why no model may be asked any more.
 
         Where a model will be asked, whoever watches the run is told that it thinks: once a request, however long it
-        takes.
+        takes. Forbidden while the kill switch is on: each call that a model thought of would be denied, and paid for.
         """
         if not estimate.calls and view.unpriced is not None:
             return view.unpriced
 
         def work(tx: Tx) -> Allowance | str:
             run = self._mine(tx, view.run)
+            self.governor.check_not_frozen(tx, run.workspace_id)
             found = self.governor.before_model_call(tx, view.task, run, estimate=estimate.cost_micros)
             if isinstance(found, Allowance):
                 thinking: dict[str, Any] = {

@@ -107,6 +107,15 @@ async def test_an_expired_question_is_gone(house: House, owner: Person) -> None:
     assert late.status == 410
 
 
+async def test_an_expired_question_is_not_edited(house: House, owner: Person) -> None:
+    approval = await question(owner)
+    then = utc_now() - timedelta(seconds=1)
+    await house.services.store.write(lambda tx: tx.execute(sa.update(approval_rows).values(expires_at=then)))
+    late = await owner("PUT", path_of(approval) + "/input", {"input": approval["actionInput"], "version": 1})
+    assert (late.status, late.code, late.data.get("status")) == (410, "approval_expired", "expired")
+    assert (await owner("GET", path_of(approval))).data["status"] == "expired"
+
+
 @pytest.mark.parametrize("status", ["pending", "expired", "yes", None, 1, [], {}])
 async def test_a_decision_is_one_of_three(owner: Person, status: Any) -> None:
     reply = await owner("PUT", f"/api/audit/approvals/{new_id()}", {"status": status})

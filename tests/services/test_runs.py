@@ -435,6 +435,34 @@ async def test_the_kill_switch_stops_running_work_before_its_next_step(url: str)
         assert steps[1].reason_code == "SYSTEM_FROZEN"
 
 
+async def test_the_kill_switch_stops_paid_thinking(url: str) -> None:
+    deed = Deed(effect=Effect.E1)
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(_count: int) -> None:
+        started.set()
+        await go_on.wait()
+
+    deed.behave = slow
+    paid = PlanAnswer(call=DEED, usage=Usage(model="m", cost_micros=500, calls=1))
+    async with open_kit(url, deeds=[deed]) as kit:
+        script = Script([paid, paid, paid], expected=500)
+        task = await kit.begin_later(script)
+        await kit.runs.start(kit.owner, task.id)
+        async with asyncio.timeout(10):
+            await started.wait()
+        await kit.set_policy(killSwitch=True)
+        go_on.set()
+        run, steps = await kit.until(task, "blocked", "completed")
+        assert (run.state, run.error_code, run.error) == ("blocked", "kill_switch", "the kill switch is on")
+        assert (len(script.heard), run.cost_micros, [s.state for s in steps]) == (1, 500, ["done"])
+        # and it can be run again when the switch is off
+        await kit.set_policy(killSwitch=False)
+        kit.scripts[task.id] = Script([paid], expected=500)
+        await kit.runs.start(kit.owner, task.id)
+        await kit.until(task, "completed")
+
+
 async def test_a_failing_tool_is_heard(url: str) -> None:
     deed = Deed(effect=Effect.E1)
 
