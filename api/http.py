@@ -21,6 +21,7 @@ from domain.actor import Actor
 from domain.errors import Invalid, PilotError, Unavailable
 from domain.ids import parse_id
 from domain.permissions import Action, require
+from domain.untrusted import clean
 from services.container import Services
 
 SERVICES = web.AppKey("services", dict)
@@ -337,12 +338,16 @@ def text_ok(value: str) -> str:
     return value
 
 
+def visible(value: str) -> str:
+    """The text as it is; something of it must be seen."""
+    if not clean(value).strip():
+        raise ValueError("must not be blank")
+    return value
+
+
 def said(value: str) -> str:
     """A text without the blanks around it; something must be left."""
-    value = value.strip()
-    if not value:
-        raise ValueError("must not be blank")
-    return text_ok(value)
+    return text_ok(visible(value.strip()))
 
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]|$)")
@@ -366,8 +371,16 @@ def in_utc(moment: datetime) -> datetime:
         raise ValueError("lies outside of the calendar") from None
 
 
+def _zoned(moment: datetime) -> datetime:
+    if moment.tzinfo is None:
+        raise ValueError("must name its time zone")
+    return moment
+
+
 # A time of the wire: RFC 3339, or a date alone.
 GivenTime = Annotated[datetime, BeforeValidator(_written), AfterValidator(in_utc)]
+# One that things are to happen by: without its zone it would be hours off.
+ZonedTime = Annotated[datetime, BeforeValidator(_written), AfterValidator(_zoned), AfterValidator(in_utc)]
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,13 +1,25 @@
 """Routes about tasks, their runs, and operators."""
 
 import asyncio
-from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 
 from api import wire
-from api.http import Answer, Body, Call, Endpoints, LooseBody, Needs, cursor_of, page, read_cursor, text_ok
+from api.http import (
+    Answer,
+    Body,
+    Call,
+    Endpoints,
+    LooseBody,
+    Needs,
+    ZonedTime,
+    cursor_of,
+    page,
+    read_cursor,
+    text_ok,
+    visible,
+)
 from api.lists import remembered
 from api.models import (
     MaybeRun,
@@ -33,7 +45,7 @@ from services.tasks import NewTask
 
 tasks = Endpoints("tasks")
 route = tasks.route
-Title = Annotated[str, StringConstraints(min_length=1, max_length=500)]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(visible)]
 Long = Annotated[str, StringConstraints(max_length=10_000)]
 WAIT_LIMIT = 60.0
 
@@ -57,21 +69,7 @@ class TaskBody(Texts):
     iterationBudget: Annotated[int, Field(ge=1, le=1000, strict=True)] = 50  # noqa: N815
     priority: Annotated[int, Field(ge=0, le=1000, strict=True)] = 0
     schedule: dict[str, Any] | None = None
-    deadlineAt: datetime | None = None  # noqa: N815
-
-    @field_validator("title")
-    @classmethod
-    def _said(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError("must not be blank")
-        return value
-
-    @field_validator("deadlineAt")
-    @classmethod
-    def _aware(cls, value: datetime | None) -> datetime | None:
-        if value is not None and value.tzinfo is None:
-            raise ValueError("must name its time zone")
-        return value
+    deadlineAt: ZonedTime | None = None  # noqa: N815
 
 
 class TaskChange(Texts):
@@ -82,6 +80,7 @@ class TaskChange(Texts):
     schedule: dict[str, Any] | None = None
     paused: Annotated[bool, Field(strict=True)] | None = None
     metadata: dict[str, Any] | None = None
+    deadlineAt: ZonedTime | None = None  # noqa: N815
 
 
 class StatusBody(LooseBody):
@@ -110,7 +109,7 @@ class ChoiceBody(Body):
 
 
 class OperatorBody(Texts):
-    name: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    name: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(visible)]
     role: str
     goal: Annotated[str, StringConstraints(max_length=2000)] = ""
     constraints: Annotated[list[Annotated[str, StringConstraints(max_length=500)]], Field(max_length=20)] = Field(
@@ -197,9 +196,9 @@ async def get_task(call: Call, task_id: str) -> Any:
 
 @route("PUT", "/api/tasks/{task_id}", action=Action.TASK_UPDATE, errors=(NotFound, Invalid), response=TaskInFull)
 async def update_task(call: Call, task_id: str, body: TaskChange) -> Any:
-    """Change title, description, priority, operator, schedule, pause or metadata."""
+    """Change title, description, priority, operator, schedule, pause, deadline or metadata."""
     given = body.model_dump(exclude_unset=True)
-    names = {"operatorId": "operator_id"}
+    names = {"operatorId": "operator_id", "deadlineAt": "deadline_at"}
     changes: dict[str, Any] = {names.get(k, k): v for k, v in given.items()}
     for name in ("title", "description", "priority", "paused", "metadata"):
         if name in changes and changes[name] is None:

@@ -144,11 +144,14 @@ def _text(value: Any, name: str) -> str:
 def _moment(value: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if moment is not None and moment.tzinfo is not None:
+            return moment.astimezone(UTC)
     except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise Invalid.field("schedule.at", "must be an RFC 3339 time with its zone")
-    return moment.astimezone(UTC)
+        pass
+    except OverflowError:
+        # the first and the last hours of the calendar exist in some zones only
+        raise Invalid.field("schedule.at", "lies outside of the calendar") from None
+    raise Invalid.field("schedule.at", "must be an RFC 3339 time with its zone")
 
 
 def _zone(name: str) -> ZoneInfo:

@@ -232,8 +232,14 @@ class TaskService:
         )
 
     async def update(self, actor: Actor, task_id: str, changes: dict[str, Any]) -> Task:
-        """Change title, description, priority, metadata, schedule, paused or deadline of a task."""
+        """Change title, description, priority, metadata, schedule, paused or deadline of a task.
+
+        A deadline holds for the run under way, too.
+        """
         require(actor, Action.TASK_UPDATE)
+        if "description" in changes:
+            tools = await self.runs.toolbox.of(self.store, actor.in_workspace)
+            parse(changes["description"], tools.specs)
 
         def work(tx: Tx) -> Task:
             self.recorder.serialize(tx, actor.in_workspace)
@@ -249,6 +255,9 @@ class TaskService:
             ):
                 raise NotFound("Operator not found")
             tasks.change(tx, task.workspace_id, task.id, **values, updated_at=now)
+            active = runs.active_of_task(tx, task.workspace_id, task.id) if "deadline_at" in values else None
+            if active is not None:
+                runs.change(tx, active, deadline_at=values["deadline_at"])
             self.recorder.record(
                 tx,
                 workspace_id=task.workspace_id,

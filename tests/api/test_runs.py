@@ -189,3 +189,48 @@ async def test_a_paused_operator_begins_no_work(owner: Person) -> None:
     assert (await owner("GET", f"/api/tasks/{task['id']}")).data["status"] == "pending"
     assert (await owner("PUT", f"/api/operators/{operator}", {"isActive": True})).status == 200
     assert (await owner("POST", f"/api/tasks/{task['id']}/run?wait=20")).data["run"]["status"] == "completed"
+
+
+@pytest.mark.parametrize(
+    ("field", "wrong"),
+    [
+        ("title", "\u200b\u2060"),
+        ("title", " \ufeff "),
+        ("deadlineAt", "0001-01-01T00:00:00+14:00"),
+        ("deadlineAt", "9999-12-31T23:59:59-14:00"),
+        ("deadlineAt", "2030-01-01T00:00:00"),
+        ("deadlineAt", 1_900_000_000),
+        ("schedule.at", {"at": "0001-01-01T00:00:00+14:00"}),
+        ("schedule.at", {"at": "9999-12-31T23:59:59-14:00"}),
+    ],
+)
+async def test_titles_nobody_sees_and_times_outside_of_the_calendar(owner: Person, field: str, wrong: Any) -> None:
+    task = await made(owner)
+    body = {field.partition(".")[0]: wrong}
+    for reply in (
+        await owner("POST", "/api/tasks", {"title": "T", **body}),
+        await owner("PUT", f"/api/tasks/{task['id']}", body),
+    ):
+        assert (reply.status, list(reply.data["details"]["fieldErrors"])) == (400, [field])
+    if field == "title":
+        assert (await owner("POST", "/api/operators", {"name": wrong, "role": "ops"})).status == 400
+
+
+async def test_a_deadline_can_be_changed_while_the_run_is_under_way(owner: Person) -> None:
+    task = await made(owner, description="wait.until seconds=600", deadlineAt="2100-01-01T00:00:00Z")
+    path = f"/api/tasks/{task['id']}"
+    run = (await owner("POST", f"{path}/run?wait=20")).data["run"]
+    assert run["status"] == "waiting"
+    assert (await owner("PUT", path, {"deadlineAt": None})).data["deadlineAt"] is None
+    changed = await owner("PUT", path, {"deadlineAt": "2020-01-01T01:00:00+01:00"})
+    assert changed.data["deadlineAt"] == "2020-01-01T00:00:00.000Z"
+    assert await owner.house.services.runs.sweep_due() == 1
+    assert (await owner("GET", f"{path}/runs")).data[0]["error"] == "the deadline has passed"
+
+
+async def test_a_playbook_that_cannot_run_is_refused_when_a_task_is_changed(owner: Person) -> None:
+    task = await made(owner, description=NOTE)
+    path = f"/api/tasks/{task['id']}"
+    refused = await owner("PUT", path, {"description": 'note.create titel="Plan"'})
+    assert (refused.status, refused.code, refused.data["line"]) == (400, "playbook_invalid", 1)
+    assert (await owner("GET", path)).data["description"] == NOTE
