@@ -5,6 +5,7 @@ import secrets
 import shutil
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,7 +112,8 @@ def run_demo(*, port: int, data: Path, fresh: bool) -> int:
 
 
 async def _demo(settings: Settings, *, simulator: int) -> int:
-    telegram = Telegram()
+    # Pilot remembers the updates and messages of the last demo, this Telegram does not: none may come a second time
+    telegram = Telegram(first_number=int(time.time()))
     telegram.add_person(1001, "Ada", last_name="Byron", username="ada", language_code="en")
     telegram.add_person(1002, "Grace", username="grace", language_code="en")
     page = create_simulator(telegram)

@@ -14,7 +14,7 @@ from domain.approvals import Approval, ApprovalStatus
 from domain.runs import Run, RunState, StepState
 from domain.tasks import Mode, Task
 from locales import Texts, Translator
-from locales.words import tool_does, why_asked
+from locales.words import tool_does, why_asked, why_ended
 from services.chat import ApprovalCard, BatchCard, Checked, CheckedReceipt, Overview, RunCard, UncertainCard
 from storage.approvals import Grant
 from storage.operators import Operator
@@ -287,7 +287,7 @@ def run_result(t: Texts, card: RunCard, links: Links, *, private: bool) -> View:
     state = RunState(card.run.state)
     hash_ = None if card.receipt is None else card.receipt.leaf_hash.hex()[:12]
     summary = clip((card.run.summary or "").strip(), 2800)
-    error = clip((card.run.error or "").strip(), 600)
+    error = clip(why_ended(t, (card.run.error or "").strip()), 600)
     return view(
         Bold(f"{ICONS[state]} ", t("progress-title", state=t(f"state-{state}"), title=line(card.task.title, 300))),
         _missed(t, card.run),

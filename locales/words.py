@@ -1,6 +1,6 @@
 """What is kept in English because receipts and models read it, said to people in their language."""
 
-from locales import Texts
+from locales import BASE, Texts, load
 
 
 def tool_does(t: Texts, tool: str, summary: str) -> str:
@@ -16,3 +16,8 @@ def why_asked(t: Texts, *, rule: str, tool: str, effect: int, reason: str) -> st
     if rule == "approval_list":
         return t("why-approval-list", tool=tool)
     return reason
+
+
+def why_ended(t: Texts, error: str) -> str:
+    """Why a run ended: in the reader's language what a newcomer meets first, all else as it was written."""
+    return t("ended-no-model") if error == load().of(BASE)("ended-no-model") else error

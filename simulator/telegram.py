@@ -45,8 +45,15 @@ class Telegram:
     """
 
     def __init__(
-        self, *, auto_register: bool = True, flood: bool = False, query_seconds: float = QUERY_SECONDS
+        self,
+        *,
+        auto_register: bool = True,
+        flood: bool = False,
+        query_seconds: float = QUERY_SECONDS,
+        first_number: int = 1,
     ) -> None:
+        # where updates and messages begin to be counted: never again where a bot remembers another run's
+        self.first_number = first_number
         self.auto_register = auto_register
         self.flood = flood
         self.query_seconds = query_seconds
@@ -63,7 +70,10 @@ class Telegram:
             bot.poller = None
             bot.poller_gone = "Conflict: terminated by a reset of the simulator"
             bot.bell.ring()
-        self.bots: dict[str, Bot] = {token: Bot(token, user) for token, user in tokens}
+        self.bots: dict[str, Bot] = {
+            token: Bot(token, user, next_update=self.first_number, next_message=self.first_number)
+            for token, user in tokens
+        }
         self.people: dict[int, User] = {}
         self.private: dict[tuple[int, int], Chat] = {}
         self.groups: dict[int, Chat] = {}
@@ -140,7 +150,8 @@ class Telegram:
             known.user, known.app_url = user, app_url
             self.changed()
             return known
-        bot = self.bots[token] = Bot(token, user, app_url=app_url)
+        first = self.first_number
+        bot = self.bots[token] = Bot(token, user, app_url=app_url, next_update=first, next_message=first)
         for group in self.groups.values():
             if group.takes_all_bots:
                 self.join(group.id, bot.id)

@@ -14,7 +14,7 @@ import locales
 from domain.actor import Actor
 from domain.errors import Invalid, PilotError
 from locales import Texts, Translator
-from locales.words import tool_does, why_asked
+from locales.words import tool_does, why_asked, why_ended
 from services.container import Services
 from webapp.parts import PARTS
 from webapp.parts.common import filters
@@ -55,7 +55,7 @@ def mount_webapp(
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(filters())
-    environment.globals.update(tool_does=tool_does, why_asked=why_asked)
+    environment.globals.update(tool_does=tool_does, why_asked=why_asked, why_ended=why_ended)
     pages = _Pages(held, environment, content_security_policy(frame_ancestors), actor_of)
     app.router.add_get("/app", pages.bare)
     app.router.add_get("/app/", pages.shell)

@@ -77,6 +77,9 @@ why-effect-level = { $level ->
 }
 why-approval-list = { $tool } needs approval in this workspace
 
+# why a run ended
+ended-no-model = No model is configured, and the task is not a playbook, so nobody can plan it. Add a model in the settings, or write the task as steps, for example: 1. http.get url=https://example.com
+
 # ready-made rules for a role
 pack-design = Looks and drafts. It has no reason to send anything to services or people outside.
 pack-engineering = Reads and drafts freely. What merges, deploys or removes is a person's to decide, and keys stay inside.

@@ -77,6 +77,9 @@ why-effect-level = { $level ->
 }
 why-approval-list = { $tool } necesita aprobación en este espacio
 
+# why a run ended
+ended-no-model = No hay ningún modelo configurado y la tarea no está escrita en pasos, así que nadie puede planearla. Añade un modelo en los ajustes o escribe la tarea en pasos, por ejemplo: 1. http.get url=https://example.com
+
 # ready-made rules for a role
 pack-design = Mira y hace borradores. No tiene motivo para enviar nada a servicios ni personas de fuera.
 pack-engineering = Lee y hace borradores libremente. Lo que fusiona, despliega o elimina lo decide una persona, y las claves no salen.

@@ -77,6 +77,9 @@ why-effect-level = { $level ->
 }
 why-approval-list = { $tool } precisa de aprovação neste espaço
 
+# why a run ended
+ended-no-model = Nenhum modelo está configurado e a tarefa não está escrita em passos, então ninguém pode planejá-la. Adicione um modelo nos ajustes ou escreva a tarefa em passos, por exemplo: 1. http.get url=https://example.com
+
 # ready-made rules for a role
 pack-design = Olha e faz rascunhos. Não tem motivo para enviar nada a serviços ou pessoas de fora.
 pack-engineering = Lê e faz rascunhos livremente. O que mescla, implanta ou remove é decisão de uma pessoa, e as chaves não saem.

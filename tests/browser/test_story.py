@@ -90,6 +90,44 @@ async def test_the_story_in_chat_and_mini_app(tmp_path: Path, theme: str) -> Non
     assert "Traceback" not in program.log.read_text()
 
 
+async def test_the_demo_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    """The new Telegram counted from 1 again, and Pilot took every message for one it had answered before."""
+    port = free_ports(2)
+    chat = f"http://127.0.0.1:{port + 1}"
+    program = Program(tmp_path, "demo", "--keep", "--port", str(port), "--data", str(tmp_path / "data"))
+
+    async def ready(times: int) -> None:
+        def said() -> bool:
+            return program.log.read_text().count("Pilot is ready") == times
+
+        await asyncio.to_thread(until, said, seconds=120, what="the demo")
+
+    try:
+        async with open_browser() as browser:
+            page = await browser.new_page()
+            await ready(1)
+            await page.goto(chat)
+            await page.get_by_role("button", name="START").click()
+            await expect(page.get_by_text("This is Pilot").first).to_be_visible(timeout=15_000)
+            await page.get_by_role("button", name="Try an example task").click()
+            await expect(page.get_by_text("Approval needed: http.post", exact=True)).to_be_visible(timeout=15_000)
+            program.kill()
+            program.start()
+            await ready(2)
+            await page.goto(chat)
+            await page.get_by_role("button", name="START").click()
+            await expect(page.get_by_text("Welcome back").first).to_be_visible(timeout=15_000)
+            # what waited still waits, and pressed it goes on to the next one
+            await page.get_by_label("Message", exact=True).fill("/approvals")
+            await page.get_by_role("button", name="Send").click()
+            await expect(page.get_by_text("Approval needed: http.post", exact=True)).to_be_visible(timeout=15_000)
+            await page.get_by_role("button", name="Approve", exact=True).click()
+            await expect(page.get_by_text("Approval needed: email.send", exact=True)).to_be_visible(timeout=15_000)
+        assert len(call("GET", f"{chat}/outside/count")[1]["posts"]) == 1
+    finally:
+        program.stop()
+
+
 async def task_page(page: Page, app: FrameLocator, theme: str) -> None:
     await app.get_by_role("link", name="Tasks").click()
     await app.get_by_role("link", name="Launch checklist").click()

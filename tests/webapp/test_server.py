@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import locales
+from connectors.models.offline import NO_MODEL
 from domain.policy.packs import pack
 from domain.settings_schema import PACKS
 from tests.webapp.conftest import House, Reader
@@ -242,3 +243,16 @@ async def test_what_comes_from_tools_policy_and_packs_is_said_in_the_readers_lan
     for name in PACKS:
         assert en(f"pack-{name}") == pack(name).summary
         assert pack(name).summary not in policy
+
+
+async def test_a_task_nobody_can_plan_says_so_in_the_readers_language(house: House) -> None:
+    """The first thing somebody without a model meets."""
+    ada = await house.reader("ada@example.com")
+    _, task = await ada.send("POST", "/api/tasks", {"title": "Escribe un plan", "autoRun": True})
+    path = f"task/{task['id']}"  # type: ignore[call-overload, index]
+    for _ in range(200):
+        if NO_MODEL in (await ada.part(path))[1]:
+            break
+        await asyncio.sleep(0.05)
+    assert "No hay ningún modelo configurado" in (await ada.part(path, language="es"))[1]
+    assert locales.load().of("en")("ended-no-model") == NO_MODEL
