@@ -238,7 +238,7 @@ class ReceiptService:
     async def archive(self, actor: Actor, part: Part | None = None) -> BinaryIO:
         """An archive of the whole log, or of a part of it, as an open temporary file.
 
-        NotFound when there is no receipt in a range.
+        NotFound when there is no receipt in it.
         """
         require(actor, Action.RECEIPT_EXPORT)
         workspace_id = actor.in_workspace
@@ -282,7 +282,7 @@ class ReceiptService:
     def _places(tx: Tx, workspace_id: str, part: Part, *, size: int) -> Sequence[int]:
         """The places in the log of what belongs to a part of it, in their order."""
         if part.task_id is not None:
-            return [row.idx for row in receipts.of_task(tx, workspace_id, part.task_id) if row.idx < size]
+            return [row.idx for row in _rows_of_task(tx, workspace_id, part.task_id) if row.idx < size]
         found = receipts.places(
             tx,
             workspace_id,
@@ -336,12 +336,12 @@ class ReceiptService:
         return results
 
     async def proof_graph(self, actor: Actor, task_id: str) -> dict[str, Any]:
-        """Request, decisions, approvals, effects and outcome of a task as nodes and edges."""
+        """Request, decisions, approvals, effects and outcome of a task as nodes and edges; NotFound without any."""
         require(actor, Action.RECEIPT_READ)
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> dict[str, Any]:
-            rows = receipts.of_task(tx, workspace_id, task_id)
+            rows = _rows_of_task(tx, workspace_id, task_id)
             steps = {
                 s.id: s
                 for run in runs.of_task(tx, workspace_id, task_id)
@@ -377,6 +377,14 @@ class ReceiptService:
             return {"taskId": task_id, "nodes": nodes, "edges": edges}
 
         return await self.store.read(work)
+
+
+def _rows_of_task(tx: Tx, workspace_id: str, task_id: str) -> Sequence[ReceiptRow]:
+    """A task leaves a receipt when it is made: what has none is no task of this workspace."""
+    found = receipts.of_task(tx, workspace_id, task_id)
+    if not found:
+        raise NotFound("the log knows no such task")
+    return found
 
 
 def _subject(part: Part | None, wanted: Sequence[int] | None) -> str:
