@@ -1,8 +1,10 @@
 """Tasks: creating, listing, changing, ending. Their runs are in services.runs."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from domain.actor import Actor
@@ -19,6 +21,8 @@ from services.recorder import Recorder
 from services.runs import RunService
 from storage import operators, runs, tasks
 from storage.database import Store, Tx
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,40 +302,49 @@ class TaskService:
         await self.store.write(work, together=actor.in_workspace)
 
     async def sweep_scheduled(self, *, limit: int = 100) -> int:
-        """Start runs of tasks whose time has come; missed times run once. How many were started."""
+        """Start runs of tasks whose time has come; missed times run once. How many were started.
 
-        def work(tx: Tx) -> int:
-            now = self.now()
-            started = 0
-            for task in tasks.due(tx, now=now, limit=limit):
-                schedule = Schedule.from_json(task.schedule)
-                following = None if schedule is None else next_time(schedule, after=now)
-                tasks.change(tx, task.workspace_id, task.id, next_run_at=following)
-                self.recorder.event(
-                    tx,
-                    workspace_id=task.workspace_id,
-                    kind="task.scheduled",
-                    ref=task.id,
-                    payload={"status": task.status},
-                )
-                if runs.active_of_task(tx, task.workspace_id, task.id) is not None:
-                    continue
-                if not operators.works(tx, task.workspace_id, task.operator_id):
-                    continue
-                assert task.next_run_at is not None
-                late = (now - task.next_run_at).total_seconds()
-                self.runs.begin(
-                    tx,
-                    task,
-                    started_by=task.created_by,
-                    principal="system",
-                    origin={
-                        "channel": "schedule",
-                        "scheduledFor": iso(task.next_run_at),
-                        **({"missedBySeconds": int(late)} if late > 60 else {}),
-                    },
-                )
-                started += 1
-            return started
+        Each in a transaction of its own: what cannot be started does not hold up the others.
+        """
+        started = 0
+        for task in await self.store.read(lambda tx: tasks.due(tx, now=self.now(), limit=limit)):
+            try:
+                started += await self.store.write(partial(self._start_due, seen=task))
+            except Exception:
+                log.exception("task_not_started", extra={"task": task.id})
+        return started
 
-        return await self.store.write(work)
+    def _start_due(self, tx: Tx, *, seen: Task) -> bool:
+        """Whether a run was begun: not when another process did, or there is something in the way of it."""
+        self.recorder.serialize(tx, seen.workspace_id)
+        task = tasks.get(tx, seen.workspace_id, seen.id, lock=True, deleted=True)
+        now = self.now()
+        if task.deleted_at is not None or task.paused or task.next_run_at is None or task.next_run_at > now:
+            return False
+        schedule = Schedule.from_json(task.schedule)
+        following = None if schedule is None else next_time(schedule, after=now)
+        tasks.change(tx, task.workspace_id, task.id, next_run_at=following)
+        self.recorder.event(
+            tx,
+            workspace_id=task.workspace_id,
+            kind="task.scheduled",
+            ref=task.id,
+            payload={"status": task.status},
+        )
+        if runs.active_of_task(tx, task.workspace_id, task.id) is not None:
+            return False
+        if not operators.works(tx, task.workspace_id, task.operator_id):
+            return False
+        late = (now - task.next_run_at).total_seconds()
+        self.runs.begin(
+            tx,
+            task,
+            started_by=task.created_by,
+            principal="system",
+            origin={
+                "channel": "schedule",
+                "scheduledFor": iso(task.next_run_at),
+                **({"missedBySeconds": int(late)} if late > 60 else {}),
+            },
+        )
+        return True

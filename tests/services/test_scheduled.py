@@ -15,7 +15,7 @@ from domain.schedules import Schedule
 from domain.tasks import Task
 from services.runs import MAX_TRIES
 from services.tasks import NewTask
-from storage import operators, tables
+from storage import operators, settings, tables, tasks
 from storage.operators import Operator
 from tests.kit import Kit, Script, open_kit
 
@@ -220,3 +220,43 @@ async def test_a_time_that_comes_while_the_operator_is_paused_passes(url: str) -
         assert passed.status == "pending"
         assert passed.next_run_at is not None
         assert passed.next_run_at > utc_now()
+
+
+async def test_a_task_that_cannot_be_started_does_not_hold_up_the_others(url: str) -> None:
+    async with open_kit(url) as kit:
+        mine = await scheduled(kit, cron="0 9 * * *")
+        broken = await in_broken_workspace(kit)
+        await due(kit, broken, timedelta(minutes=9))
+        await due(kit, mine, timedelta(minutes=5))
+        assert await kit.tasks.sweep_scheduled() == 1
+        await kit.until(mine, "completed")
+        # nothing of it is lost: it begins once it can
+        left = await kit.store.read(lambda tx: tasks.get(tx, broken.workspace_id, broken.id))
+        assert left.next_run_at is not None
+        assert left.next_run_at < utc_now()
+
+
+async def in_broken_workspace(kit: Kit) -> Task:
+    """A task of a workspace whose settings cannot be read."""
+    place, now = new_id(), utc_now()
+
+    def work(tx: Any) -> Task:
+        tx.execute(
+            sa.insert(tables.workspaces).values(
+                id=place,
+                name="B",
+                owner_id=kit.owner.user_id,
+                current_mode="build",
+                compliance_frameworks=[],
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        new = NewTask(title="B", schedule=Schedule.from_json({"cron": "0 9 * * *"}))
+        made = kit.tasks.create_in(tx, place, new, principal="system", user_id=None, channel="api")
+        assert isinstance(made, Task)
+        policy = {"maxIterationBudget": "of another version"}
+        settings.put(tx, workspace_id=place, policy=policy, budget={}, model={}, version=1, now=now)
+        return made
+
+    return await kit.store.write(work)
