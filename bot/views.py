@@ -272,7 +272,7 @@ def run_progress(t: Texts, card: RunCard, links: Links, *, private: bool) -> Vie
 
 def _thinking(t: Texts, run: Run) -> Sequence[Text | str]:
     """That a model is asked, with the last words of what it has written so far."""
-    return (t("progress-thinking"), *([Italic(clip(run.partial_text, 400))] if run.partial_text else []))
+    return (t("progress-thinking"), *([Italic(run.partial_text)] if run.partial_text else []))
 
 
 def _missed(t: Texts, run: Run) -> Text | None:

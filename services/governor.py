@@ -111,14 +111,15 @@ class Governor:
 
     def effect_of(self, tx: Tx, task: Task, spec: ToolSpec) -> int:
         """The effect level of a tool in a task, as the policy of now has it."""
-        policy, _ = self.policy(tx, task.workspace_id)
-        role = operators.facts(tx, task.workspace_id, task.operator_id)["role"] if policy.packs else ""
-        return effect_in_force(policy, tool=spec.name, effect=int(spec.effect), role=role)
+        return self._effect(tx, task.workspace_id, task.operator_id, tool=spec.name, effect=int(spec.effect))
 
     def effect_outside(self, tx: Tx, workspace_id: str, *, tool: str, effect: int) -> int:
         """The effect level of what an agent of others asks about: its own word, or what the policy raises it to."""
+        return self._effect(tx, workspace_id, None, tool=tool, effect=effect)
+
+    def _effect(self, tx: Tx, workspace_id: str, operator_id: str | None, *, tool: str, effect: int) -> int:
         policy, _ = self.policy(tx, workspace_id)
-        role = operators.facts(tx, workspace_id, None)["role"] if policy.packs else ""
+        role = operators.facts(tx, workspace_id, operator_id)["role"] if policy.packs else ""
         return effect_in_force(policy, tool=tool, effect=effect, role=role)
 
     def check_not_frozen(self, tx: Tx, workspace_id: str) -> None:

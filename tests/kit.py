@@ -110,6 +110,21 @@ class Deed:
         return self.found
 
 
+class HeldDeed(Deed):
+    """A harmless deed that is under way from `started` until `go_on`, and then comes to `then`."""
+
+    def __init__(self, *, then: Outcome | None = None) -> None:
+        super().__init__(effect=Effect.E1)
+        self.started, self.go_on = asyncio.Event(), asyncio.Event()
+        self._then = then
+        self.behave = self._hold
+
+    async def _hold(self, _count: int) -> Outcome | None:
+        self.started.set()
+        await self.go_on.wait()
+        return self._then
+
+
 def breaks_after_sending() -> OutsideError:
     return OutsideError("the connection broke off", code="protocol_error", sent=True)
 

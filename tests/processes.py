@@ -74,6 +74,11 @@ def until(probe: Callable[[], T], *, seconds: float = 60.0, what: str = "") -> T
         time.sleep(0.1)
 
 
+def ready(base: str) -> None:
+    """Until the server works on runs, too."""
+    until(lambda: call("GET", f"{base}/health")[1]["checks"].get("jobs") is True, seconds=120, what="readiness")
+
+
 class Program:
     """A `pilot ...` process with its log in a file."""
 

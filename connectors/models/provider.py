@@ -218,12 +218,8 @@ class ModelPlanner:
             return None
 
         def heard(text: str, calls: Sequence[WireCall]) -> None:
-            names = [tools[c.wire].name if c.wire in tools else "" for c in calls]
-            told = [
-                text,
-                *(_half_summary(c.args) if n == FINISH else f"→ {n}" for n, c in zip(names, calls, strict=True) if n),
-            ]
-            tell("\n".join(line for line in told if line))
+            lines = [text, *(_in_words(tools[call.wire].name, call.args) for call in calls if call.wire in tools)]
+            tell("\n".join(line for line in lines if line))
 
         return heard
 
@@ -257,8 +253,10 @@ class ModelPlanner:
         )
 
 
-def _half_summary(args: Any) -> str:
-    """What there is of a summary whose JSON is still being written."""
+def _in_words(tool: str, args: Any) -> str:
+    """A call that is still being written: of the end of a run its summary so far, of any other its name."""
+    if tool != FINISH:
+        return f"→ {tool}"
     if isinstance(args, str):
         try:
             args = from_json(args, allow_partial="trailing-strings")

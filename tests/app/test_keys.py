@@ -27,7 +27,7 @@ from domain.receipts.verify import verify_archive
 from tests.api.house import House, open_house
 from tests.app.test_evals import pilot
 from tests.databases import fresh_url
-from tests.processes import Program, call, free_ports, until
+from tests.processes import Program, call, free_ports, ready
 
 
 def settings_of(folder: Path, url: str = "", **more: Any) -> Settings:
@@ -82,11 +82,8 @@ def test_a_running_program_hands_over(tmp_path: Path) -> None:
     data = {"PILOT_DATA_DIR": str(tmp_path / "data"), "PORT": str(port), "RATE_LIMITS_ENABLED": "false"}
     program = Program(tmp_path, "serve", **data, LOG_FORMAT="json")
 
-    def ready() -> None:
-        until(lambda: call("GET", f"{base}/health")[1]["checks"].get("jobs") is True, seconds=120, what="readiness")
-
     try:
-        ready()
+        ready(base)
         person = Person(base)
         assert person.note("before")[0] == 201
         _, early = person.ask("GET", "/api/governance/log/checkpoint")
@@ -103,7 +100,7 @@ def test_a_running_program_hands_over(tmp_path: Path) -> None:
         assert (status, refused["code"]) == (503, "signing_key_retired")
         assert program.stop() == 0
         program.start()
-        ready()
+        ready(base)
         assert person.note("after")[0] == 201
         _, keys = call("GET", f"{base}/.well-known/pilot-keys.json")
         [first, second] = keys["keys"]
@@ -127,7 +124,7 @@ def test_a_running_program_hands_over(tmp_path: Path) -> None:
         path = tmp_path / "data" / "secrets.env"
         path.write_text("".join(li for li in path.read_text().splitlines(True) if "RETIRING" not in li))
         program.start()
-        ready()
+        ready(base)
         assert person.note("alone")[0] == 201
         _, alone = person.ask("GET", "/api/governance/log/checkpoint")
         with pytest.raises(BadNote):

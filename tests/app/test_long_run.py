@@ -12,10 +12,10 @@ import pytest
 from aiohttp import web
 
 from connectors.models.prices import price
-from tests.app.test_story_http import Person, approve, pending, ready, serve
+from tests.app.test_story_http import Person, approve, pending, serve
 from tests.connectors.openai_server import ScriptedModel, Turn, scripted_model
 from tests.databases import fresh_url
-from tests.processes import until
+from tests.processes import ready, until
 
 pytestmark = pytest.mark.timeout(1200)
 STEPS = 200

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from tests.app.test_story_http import Person, ready
+from tests.app.test_story_http import Person
 from tests.app.test_two_processes import Ear, rows
 from tests.databases import fresh_url
-from tests.processes import Program, call, free_ports, until
+from tests.processes import Program, call, free_ports, ready, until
 
 
 def process(folder: Path, role: str, url: str) -> tuple[Program, str]:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.app.test_story_http import Person, ready, serve
+from tests.app.test_story_http import Person, serve
 from tests.connectors.openai_server import Turn, call, scripted_model
 from tests.databases import fresh_url
-from tests.processes import until
+from tests.processes import ready, until
 
 
 def complaints(log: Path) -> list[str]:

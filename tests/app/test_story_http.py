@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.databases import fresh_url
-from tests.processes import Program, call, free_ports, until
+from tests.processes import Program, call, free_ports, ready, until
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -91,10 +91,6 @@ def serve(folder: Path, url: str, *, allow: str, executor: str = "story-1") -> t
     base = f"http://127.0.0.1:{port}"
     ready(base)
     return program, base
-
-
-def ready(base: str) -> None:
-    until(lambda: call("GET", f"{base}/health")[1]["checks"].get("jobs") is True, seconds=120, what="readiness")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -15,9 +15,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.app.test_story_http import Outside, Person, approve, pending, ready
+from tests.app.test_story_http import Outside, Person, approve, pending
 from tests.databases import fresh_url
-from tests.processes import ROOT, Program, call, free_ports, until
+from tests.processes import ROOT, Program, call, free_ports, ready, until
 
 pytestmark = pytest.mark.timeout(600)
 TASKS = 8

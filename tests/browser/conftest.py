@@ -13,7 +13,7 @@ from playwright.async_api import Locator, Page, expect
 from tests.browser.browser import open_browser, watched
 from tests.browser.webview import TOKEN, init_data
 from tests.mcp_server import command
-from tests.processes import Program, call, free_ports, until
+from tests.processes import Program, call, free_ports, ready, until
 
 PLAYBOOK = (
     '1. note.create title="Launch plan" body="Announce on Monday"\n'
@@ -92,7 +92,7 @@ def server(server_folder: Path) -> Iterator[Server]:
     )
     base = f"http://127.0.0.1:{port}"
     try:
-        until(lambda: call("GET", f"{base}/health")[1]["checks"].get("jobs") is True, seconds=120, what="readiness")
+        ready(base)
         yield logged_in(base, 1001, "Ada")
     finally:
         program.stop()

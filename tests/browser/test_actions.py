@@ -3,7 +3,8 @@
 import asyncio
 import json
 import re
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -380,10 +381,16 @@ class Line:
         self._whole = True
 
 
+@asynccontextmanager
+async def over_a_line(server: Server) -> AsyncIterator[tuple[Line, Server]]:
+    """A line to the server, and the server as it is reached over it."""
+    line = Line(int(server.base.rpartition(":")[2]))
+    async with await asyncio.start_server(line.carry, "127.0.0.1", 0) as between:
+        yield line, replace(server, base=f"http://127.0.0.1:{between.sockets[0].getsockname()[1]}")
+
+
 async def test_a_broken_line_is_shown_and_resumed(mine: Server, request: pytest.FixtureRequest) -> None:
-    line = Line(int(mine.base.rpartition(":")[2]))
-    async with await asyncio.start_server(line.carry, "127.0.0.1", 0) as between, phone(allow=("net::ERR_",)) as page:
-        away = replace(mine, base=f"http://127.0.0.1:{between.sockets[0].getsockname()[1]}")
+    async with over_a_line(mine) as (line, away), phone(allow=("net::ERR_",)) as page:
         await into(page, away, request, "tasks")
         await expect(page.locator("#live")).to_have_text("live", timeout=TIMEOUT)
         asked: list[str | None] = []
@@ -406,9 +413,7 @@ async def test_a_broken_line_is_shown_and_resumed(mine: Server, request: pytest.
 
 async def test_what_is_shown_once_stays_when_the_line_comes_back(mine: Server, request: pytest.FixtureRequest) -> None:
     """The page looked again after every break of its line, and took the new key away before anybody could copy it."""
-    line = Line(int(mine.base.rpartition(":")[2]))
-    async with await asyncio.start_server(line.carry, "127.0.0.1", 0) as between, phone(allow=("net::ERR_",)) as page:
-        away = replace(mine, base=f"http://127.0.0.1:{between.sockets[0].getsockname()[1]}")
+    async with over_a_line(mine) as (line, away), phone(allow=("net::ERR_",)) as page:
         await into(page, away, request, "keys")
         await expect(page.locator("#live")).to_have_text("live", timeout=TIMEOUT)
         await page.get_by_label("Name").fill("CI")

@@ -7,7 +7,7 @@ from playwright.async_api import expect
 
 from tests.api.issuer import CLIENT, SECRET, open_issuer
 from tests.browser.conftest import phone
-from tests.processes import Program, call, free_ports, until
+from tests.processes import Program, free_ports, ready
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 TIMEOUT = 30_000
@@ -28,7 +28,7 @@ async def test_a_browser_goes_to_telegram_and_comes_back(tmp_path: Path) -> None
         )
         base = f"http://127.0.0.1:{port}"
         try:
-            until(lambda: call("GET", f"{base}/health")[1]["checks"].get("jobs") is True, seconds=120, what="readiness")
+            ready(base)
             async with phone() as page:
                 issuer.denies = True
                 await page.goto(f"{base}/app/")

@@ -30,6 +30,13 @@ async def into(page: Page, server: Server, user: int, route: str) -> None:
     await expect(page.locator("main .mark")).to_have_count(1, timeout=30_000)
 
 
+async def looked(looks: list[str]) -> None:
+    """Until the page has begun to look again by itself."""
+    async with asyncio.timeout(TIMEOUT / 1000):
+        while not looks:
+            await asyncio.sleep(0.02)
+
+
 def policy(server: Server) -> dict[str, Any]:
     return dict(server.send("GET", f"/api/workspace/{server.workspace}/settings")["policyConfig"])
 
@@ -136,9 +143,7 @@ async def test_what_is_being_deleted_is_not_asked_for_again(mine: Server, reques
         await expect(page.get_by_role("heading", name="Second")).to_be_visible(timeout=TIMEOUT)
         await page.route("**/app/parts/task/*", late_look)
         mine.send("PUT", f"/api/tasks/{two}", {"title": "Second, changed"})
-        async with asyncio.timeout(TIMEOUT / 1000):
-            while not looks:
-                await asyncio.sleep(0.02)
+        await looked(looks)
         await page.get_by_role("button", name="Delete this task").click()
         await expect(page.locator("main .mark")).to_have_attribute("data-title", "Tasks", timeout=TIMEOUT)
         await asyncio.sleep(1.2)
@@ -179,9 +184,7 @@ async def test_a_tap_is_not_lost_when_the_page_changes_under_it(mine: Server, re
         await expect(page.get_by_role("heading", name="Second")).to_be_visible(timeout=TIMEOUT)
         await page.route("**/app/parts/task/*", late_look)
         mine.send("PUT", f"/api/tasks/{two}", {"title": "Second, changed"})
-        async with asyncio.timeout(TIMEOUT / 1000):
-            while not looks:
-                await asyncio.sleep(0.02)
+        await looked(looks)
         await finger_on(page, "Delete this task")
         await asyncio.sleep(1)
         await page.mouse.up()
@@ -203,9 +206,7 @@ async def test_a_search_begins_when_all_of_it_is_typed(mine: Server, request: py
         await expect(page.locator("#live")).to_have_text("live", timeout=TIMEOUT)
         await page.route("**/app/parts/tasks", late_look)
         mine.send("POST", "/api/tasks", {"title": "Needle"}, expect=201)
-        async with asyncio.timeout(TIMEOUT / 1000):
-            while not looks:
-                await asyncio.sleep(0.02)
+        await looked(looks)
         await page.get_by_label("Search").fill("Need")
         await asyncio.sleep(1)
         await expect(page.get_by_label("Search")).to_have_value("Need")

@@ -15,14 +15,13 @@ from domain.governance import Effect
 from domain.outside import OutsideError
 from domain.ports import PlanAnswer, PlanRequest, ToolCall, Usage
 from domain.runs import UncertainChoice
-from domain.tools import Outcome
 from services.approvals import GrantWish, Wish
 from services.runs import MAX_TRIES
 from services.toolbox import done
 from storage import events as stored_events
 from storage import tables
 from storage.database import Tx
-from tests.kit import Deed, Script, breaks_after_sending, failed, open_kit
+from tests.kit import Deed, HeldDeed, Script, breaks_after_sending, failed, open_kit
 
 YES = Wish(status=ApprovalStatus.APPROVED, via=Via.API)
 DEED = ToolCall(tool="deed", args={"what": "x"})
@@ -208,21 +207,13 @@ async def test_a_segment_called_again_finds_its_work_done(url: str) -> None:
 
 
 async def test_cancel_takes_effect_before_the_next_step(url: str) -> None:
-    deed = Deed(effect=Effect.E1)
-    started = asyncio.Event()
-    go_on = asyncio.Event()
-
-    async def slow(_count: int) -> None:
-        started.set()
-        await go_on.wait()
-
-    deed.behave = slow
+    deed = HeldDeed()
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED, DEED, DEED)
         async with asyncio.timeout(60):
-            await started.wait()
+            await deed.started.wait()
         await kit.runs.cancel(kit.owner, task.id)
-        go_on.set()
+        deed.go_on.set()
         _, steps = await kit.until(task, "cancelled")
         assert len(steps) == 1
         assert (await kit.tasks.get(kit.owner, task.id)).status == "cancelled"
@@ -333,21 +324,13 @@ async def test_what_a_model_of_a_run_that_is_over_writes_is_not_shown(url: str) 
 
 
 async def test_cancel_while_a_step_is_done_that_leads_to_waiting(url: str) -> None:
-    deed = Deed(effect=Effect.E1)
-    go_on, started = asyncio.Event(), asyncio.Event()
-
-    async def slow(_count: int) -> Outcome:
-        started.set()
-        await go_on.wait()
-        return replace(done({}), park_until="2999-01-01T00:00:00+00:00")
-
-    deed.behave = slow
+    deed = HeldDeed(then=replace(done({}), park_until="2999-01-01T00:00:00+00:00"))
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED)
         async with asyncio.timeout(60):
-            await started.wait()
+            await deed.started.wait()
         await kit.runs.cancel(kit.owner, task.id)
-        go_on.set()
+        deed.go_on.set()
         _, steps = await kit.until(task, "cancelled")
         assert [s.state for s in steps] == ["done"]
 
@@ -416,43 +399,29 @@ async def test_the_same_call_twice_runs_twice(url: str) -> None:
 
 
 async def test_the_kill_switch_stops_running_work_before_its_next_step(url: str) -> None:
-    deed = Deed(effect=Effect.E1)
-    started, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slow(_count: int) -> None:
-        started.set()
-        await go_on.wait()
-
-    deed.behave = slow
+    deed = HeldDeed()
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED, DEED)
         async with asyncio.timeout(60):
-            await started.wait()
+            await deed.started.wait()
         await kit.set_policy(killSwitch=True)
-        go_on.set()
+        deed.go_on.set()
         _, steps = await kit.until(task, "completed")
         assert [s.state for s in steps] == ["done", "denied"]
         assert steps[1].reason_code == "SYSTEM_FROZEN"
 
 
 async def test_the_kill_switch_stops_paid_thinking(url: str) -> None:
-    deed = Deed(effect=Effect.E1)
-    started, go_on = asyncio.Event(), asyncio.Event()
-
-    async def slow(_count: int) -> None:
-        started.set()
-        await go_on.wait()
-
-    deed.behave = slow
+    deed = HeldDeed()
     paid = PlanAnswer(call=DEED, usage=Usage(model="m", cost_micros=500, calls=1))
     async with open_kit(url, deeds=[deed]) as kit:
         script = Script([paid, paid, paid], expected=500)
         task = await kit.begin_later(script)
         await kit.runs.start(kit.owner, task.id)
         async with asyncio.timeout(10):
-            await started.wait()
+            await deed.started.wait()
         await kit.set_policy(killSwitch=True)
-        go_on.set()
+        deed.go_on.set()
         run, steps = await kit.until(task, "blocked", "completed")
         assert (run.state, run.error_code, run.error) == ("blocked", "kill_switch", "the kill switch is on")
         assert (len(script.heard), run.cost_micros, [s.state for s in steps]) == (1, 500, ["done"])
