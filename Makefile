@@ -38,6 +38,10 @@ browser: $(DEV_STAMP) # a Chromium: the system's, or Playwright's own
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	  || $(BIN)/python -m playwright install chromium
 
+format: $(DEV_STAMP) ## Write Python, scripts and styles in the house's form
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/oxfmt webapp/static simulator/static
+
 check: $(DEV_STAMP) browser ## The full gate: format, lint, types, rooms, tests with coverage, migrations, API fuzz, secrets
 	@bash tools/check.sh
 
@@ -50,4 +54,4 @@ chaos: $(DEV_STAMP) ## 500 times kill -9 over both stores while it works; prints
 clean: ## Remove the environment and caches (never ./data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build ./*.egg-info
 
-.PHONY: help demo serve test browser check bench chaos clean
+.PHONY: help demo serve test browser format check bench chaos clean

@@ -8,6 +8,9 @@ stage "format"
 $bin/ruff format --check --quiet .
 stage "lint"
 $bin/ruff check --quiet .
+stage "scripts and styles"
+$bin/oxfmt --check webapp/static simulator/static
+$bin/oxlint --deny-warnings webapp/static simulator/static
 stage "types"
 $bin/mypy
 stage "rooms"

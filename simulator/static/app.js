@@ -127,7 +127,7 @@ const events = {
     const found = color(d.color) || (themes[host.theme()] || {})[d.color_key] || "";
     $("app-bar").style.background = found;
     if (found) {
-      const [r, g, b] = [1, 3, 5].map((i) => parseInt(found.slice(i, i + 2), 16));
+      const [r, g, b] = [1, 3, 5].map((i) => Number.parseInt(found.slice(i, i + 2), 16));
       $("app-bar").style.color = 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#0f1620" : "#fff";
     }
   },

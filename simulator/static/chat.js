@@ -11,8 +11,8 @@ const make = (tag, text, name) => {
   return node;
 };
 const query = new URLSearchParams(location.search);
-let me = Number(query.get("user")) || 0,
-  wantedBot = query.get("bot") || "",
+let me = Number(query.get("user")) || 0;
+const wantedBot = query.get("bot") || "",
   wantedChat = query.get("chat") || "";
 let state = null,
   source = null,
@@ -235,7 +235,7 @@ function drawMessages(c, bot) {
     nodes.set(key, {mark, node, old: known?.node});
     return node;
   }
-  for (const key of [...nodes.keys()]) if (!seen.has(key)) nodes.delete(key);
+  for (const key of nodes.keys()) if (!seen.has(key)) nodes.delete(key);
   place($("messages"), items);
   if (atEnd) scroll.scrollTop = scroll.scrollHeight;
   showDown();

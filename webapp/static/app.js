@@ -362,7 +362,7 @@ function pathTo(element) {
 }
 function tell(time) {
   const moment = new Date(time.dateTime);
-  if (isNaN(moment)) return;
+  if (Number.isNaN(moment.valueOf())) return;
   const today = new Date().toDateString() === moment.toDateString();
   time.textContent = moment.toLocaleString(
     session.language,
@@ -392,9 +392,9 @@ function tick() {
   let over = false;
   const clocks = main.querySelectorAll("[data-countdown]");
   for (const clock of clocks) {
-    const left = Math.ceil((new Date(clock.dataset.countdown) - Date.now()) / 1000);
-    clock.textContent = say("wait", {seconds: Math.max(0, left)});
-    over ||= left <= 0;
+    const rest = Math.ceil((new Date(clock.dataset.countdown) - Date.now()) / 1000);
+    clock.textContent = say("wait", {seconds: Math.max(0, rest)});
+    over ||= rest <= 0;
   }
   if (over) tick.timer = setTimeout(() => show({quiet: true}), 1200);
   else if (clocks.length) tick.timer = setTimeout(tick, 500);

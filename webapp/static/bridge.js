@@ -58,7 +58,7 @@ function setTheme(params) {
     root.style.setProperty("--tg-theme-" + name.replaceAll("_", "-"), value);
   }
   if (!theme.bg_color) return;
-  const [r, g, b] = [1, 3, 5].map((i) => parseInt(theme.bg_color.slice(i, i + 2), 16));
+  const [r, g, b] = [1, 3, 5].map((i) => Number.parseInt(theme.bg_color.slice(i, i + 2), 16));
   root.dataset.scheme = 0.299 * r + 0.587 * g + 0.114 * b < 128 ? "dark" : "light";
   post("web_app_set_header_color", {color_key: "secondary_bg_color"});
   post("web_app_set_background_color", {color: theme.secondary_bg_color || theme.bg_color});
@@ -129,15 +129,15 @@ export const bridge = {
       position: "left",
     });
   },
-  busy(on, text, other) {
+  busy(working, text, other) {
     button("web_app_setup_main_button", text, {
-      is_active: !on,
-      is_progress_visible: on,
+      is_active: !working,
+      is_progress_visible: working,
       color: theme.button_color || "#2481cc",
       text_color: theme.button_text_color || "#ffffff",
     });
     button("web_app_setup_secondary_button", other, {
-      is_active: !on,
+      is_active: !working,
       color: theme.bg_color || "#ffffff",
       text_color: theme.destructive_text_color || "#cc2929",
       position: "left",
@@ -149,9 +149,9 @@ export const bridge = {
       kind === "select" ? {type: "selection_change"} : {type: "notification", notification_type: kind},
     );
   },
-  unsaved(on) {
-    post("web_app_setup_closing_behavior", {need_confirmation: on});
-    post("web_app_setup_swipe_behavior", {allow_vertical_swipe: !on});
+  unsaved(there) {
+    post("web_app_setup_closing_behavior", {need_confirmation: there});
+    post("web_app_setup_swipe_behavior", {allow_vertical_swipe: !there});
   },
   telegramLink(path) {
     post("web_app_open_tg_link", {path_full: path});

@@ -69,8 +69,8 @@ function problem(text, id) {
 
 // Puts every complaint at its field; what belongs to none stands above the button.
 export function showProblems(form, error) {
-  let first = null,
-    rest = Object.keys(error.fields || {}).length ? [] : [error.message];
+  let first = null;
+  const rest = Object.keys(error.fields || {}).length ? [] : [error.message];
   for (const [path, texts] of Object.entries(error.fields || {})) {
     const parts = path.split(".");
     const field = parts.map((part) => form.elements.namedItem(part)).find((found) => found instanceof Element);

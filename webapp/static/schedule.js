@@ -13,7 +13,8 @@ export function prepare(form, language) {
     option.textContent = new Date(2023, 0, 1 + Number(option.value)).toLocaleDateString(language, {weekday: "long"});
   if (at.dataset.now) {
     const moment = new Date(at.dataset.now);
-    at.value = `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}T${two(moment.getHours())}:${two(moment.getMinutes())}`;
+    const day = `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
+    at.value = `${day}T${two(moment.getHours())}:${two(moment.getMinutes())}`;
     every.value = "at";
   } else if (cron) every.value = "cron";
   const change = () => {
@@ -30,7 +31,7 @@ export function schedule(form, missing) {
   if (every.value === "never") return null;
   if (every.value === "at") {
     const moment = new Date(at.value);
-    if (!at.value || isNaN(moment)) throw new BadField("at", missing);
+    if (!at.value || Number.isNaN(moment.valueOf())) throw new BadField("at", missing);
     return {at: moment.toISOString()};
   }
   const zone = timezone.value.trim() || own();

@@ -1,7 +1,7 @@
 // Checks a receipt in the browser: signature, place in the log, signature of the checkpoint.
 // Nothing here trusts what the server says about the receipt, only its keys.
 
-const bytes = (hex) => Uint8Array.from(hex.match(/../g) || [], (pair) => parseInt(pair, 16));
+const bytes = (hex) => Uint8Array.from(hex.match(/../g) || [], (pair) => Number.parseInt(pair, 16));
 const hex = (data) => Array.from(data, (byte) => byte.toString(16).padStart(2, "0")).join("");
 const utf8 = (text) => new TextEncoder().encode(text);
 const from64 = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
