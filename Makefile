@@ -38,8 +38,9 @@ browser: $(DEV_STAMP) # a Chromium: the system's, or Playwright's own
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	  || $(BIN)/python -m playwright install chromium
 
-format: $(DEV_STAMP) ## Write Python, scripts and styles in the house's form
+format: $(DEV_STAMP) ## Write Python, templates, scripts and styles in the house's form
 	@$(BIN)/ruff format --quiet .
+	@$(BIN)/djlint --reformat --quiet webapp/templates || true # 1 says that it changed something
 	@$(BIN)/oxfmt webapp/static simulator/static
 
 check: $(DEV_STAMP) browser ## The full gate: format, lint, types, rooms, tests with coverage, migrations, API fuzz, secrets

@@ -8,7 +8,8 @@ stage "format"
 $bin/ruff format --check --quiet .
 stage "lint"
 $bin/ruff check --quiet .
-stage "scripts and styles"
+stage "templates, scripts and styles"
+$bin/djlint --check --lint --quiet webapp/templates
 $bin/oxfmt --check webapp/static simulator/static
 $bin/oxlint --deny-warnings webapp/static simulator/static
 stage "types"

@@ -2,12 +2,14 @@
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp_jinja2
 import jinja2
+import jinja2.ext
 from aiohttp import web
 
 import locales
@@ -42,6 +44,14 @@ def content_security_policy(frame_ancestors: Sequence[str]) -> str:
     )
 
 
+class WithoutIndents(jinja2.ext.Extension):
+    """Leave out the indents of templates: they are for whoever reads the template, not for the reader's line."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        del name, filename
+        return re.sub(r"\n[ \t]+", "\n", source)
+
+
 def mount_webapp(
     app: web.Application, held: dict[str, Any], *, frame_ancestors: Sequence[str], actor_of: ActorOf
 ) -> None:
@@ -53,6 +63,7 @@ def mount_webapp(
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        extensions=[WithoutIndents],
     )
     environment.filters.update(filters())
     environment.globals.update(tool_does=tool_does, why_asked=why_asked, why_ended=why_ended)
@@ -75,6 +86,7 @@ class _Pages:
         self._actor_of = actor_of
         self._version = _version()
         self._translator: Translator | None = None
+        self._macros: dict[str, jinja2.environment.TemplateModule] = {}
 
     async def bare(self, _request: web.Request) -> web.Response:
         raise web.HTTPFound("/app/")
@@ -82,8 +94,9 @@ class _Pages:
     async def shell(self, request: web.Request) -> web.Response:
         """The empty page. It holds no data, so it is the same for everybody who reads its language."""
         t = await self._texts(request)
-        text = self._environment.get_template("shell.html").render(
-            t=t,
+        text = self._render(
+            "shell.html",
+            t,
             version=self._version,
             tabs=TABS,
             texts=script_texts(t),
@@ -156,8 +169,13 @@ class _Pages:
         except PilotError as error:
             known = f"app-error-{error.code}"
             return self._trouble(t, t(known) if t.has(known) else str(error), error.status)
-        text = self._environment.get_template(template).render(t=t, me=actor, **context)
-        return self._html(text, 200)
+        return self._html(self._render(template, t, me=actor, **context), 200)
+
+    def _render(self, template: str, t: Texts, **context: Any) -> str:
+        """A template in a language. The macros (`ui`) are made once for each, since they speak it too."""
+        if t.code not in self._macros:
+            self._macros[t.code] = self._environment.get_template("macros.html").make_module({"t": t})
+        return self._environment.get_template(template).render(t=t, ui=self._macros[t.code], **context)
 
     def _services(self) -> Services:
         services: Services = self._held["services"]
@@ -175,4 +193,4 @@ class _Pages:
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
     def _trouble(self, t: Texts, text: str, status: int) -> web.Response:
-        return self._html(self._environment.get_template("trouble.html").render(t=t, text=text, status=status), status)
+        return self._html(self._render("trouble.html", t, text=text, status=status), status)
