@@ -1,8 +1,6 @@
 """The Mini App's routes: a static shell, HTML parts for whoever is logged in, and static files."""
 
 import asyncio
-import hashlib
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,22 +16,14 @@ from domain.errors import Invalid, PilotError
 from locales import Texts, Translator
 from locales.words import tool_does, why_asked, why_ended
 from services.container import Services
+from webapp.assets import load_assets, without_indents
 from webapp.parts import PARTS
 from webapp.parts.common import filters
 from webapp.texts import TABS, script_texts, tab_texts, wanted
 
 HERE = Path(__file__).parent
-STATIC = HERE / "static"
-KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 FOREVER = "public, max-age=31536000, immutable"
 ActorOf = Callable[[web.Request], Awaitable[Actor]]
-
-
-def _version() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(STATIC.rglob("*.*")):
-        digest.update(path.relative_to(STATIC).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def content_security_policy(frame_ancestors: Sequence[str]) -> str:
@@ -49,7 +39,7 @@ class WithoutIndents(jinja2.ext.Extension):
 
     def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
         del name, filename
-        return re.sub(r"\n[ \t]+", "\n", source)
+        return without_indents(source)
 
 
 def mount_webapp(
@@ -84,7 +74,7 @@ class _Pages:
         self._environment = environment
         self._csp = csp
         self._actor_of = actor_of
-        self._version = _version()
+        self._assets = load_assets()
         self._translator: Translator | None = None
         self._macros: dict[str, jinja2.environment.TemplateModule] = {}
 
@@ -97,7 +87,8 @@ class _Pages:
         text = self._render(
             "shell.html",
             t,
-            version=self._version,
+            version=self._assets.version,
+            scripts=self._assets.scripts,
             tabs=TABS,
             texts=script_texts(t),
             telegram_login=self._offers_telegram_login(),
@@ -111,13 +102,13 @@ class _Pages:
 
     async def static(self, request: web.Request) -> web.Response:
         """A file of ours; kept for a year under the version its content gives it."""
-        path = (STATIC / request.match_info["path"]).resolve()
-        if not path.is_relative_to(STATIC) or path.suffix not in KINDS or not path.is_file():
+        asset = self._assets.files.get(request.match_info["path"])
+        if asset is None:
             raise web.HTTPNotFound
-        current = request.match_info["version"] == self._version
+        current = request.match_info["version"] == self._assets.version
         return web.Response(
-            body=await asyncio.to_thread(path.read_bytes),
-            content_type=KINDS[path.suffix],
+            body=asset.body,
+            content_type=asset.content_type,
             charset="utf-8",
             headers={"Cache-Control": FOREVER if current else "no-cache", "Content-Security-Policy": self._csp},
         )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from webapp.assets import load_assets, smaller_script, smaller_style
+
 WEBAPP = Path("webapp")
 TEMPLATES = sorted((WEBAPP / "templates").glob("*.html"))
 SCRIPTS = sorted((WEBAPP / "static").glob("*.js"))
@@ -42,3 +44,41 @@ def test_every_style_has_something_to_style() -> None:
     pages = "".join(p.read_text() for p in chain(TEMPLATES, SCRIPTS, WEBAPP.rglob("*.py")))
     words = set(re.findall(r"[a-z][\w-]*", pages))
     assert named - words == set()
+
+
+def test_the_page_keeps_its_state_in_one_object() -> None:
+    """Only the bridge to Telegram keeps something beside it: nobody else reads that."""
+    variables = {p.name: re.findall(r"^(?:let|var) .*", p.read_text(), re.MULTILINE) for p in SCRIPTS}
+    assert {name for name, found in variables.items() if found} <= {"bridge.js"}
+
+
+def test_what_is_sent_is_what_is_written_without_indents_and_comments() -> None:
+    sent = load_assets().files
+    assert set(sent) == {p.name for p in (*SCRIPTS, *STYLES)}
+    for file in (*SCRIPTS, *STYLES):
+        text = file.read_text()
+        # a string over several lines would lose its indents
+        assert [line for line in text.splitlines() if line.count("`") % 2] == [], file
+        if file in SCRIPTS:
+            kept = [line.strip() for line in text.splitlines() if not line.strip().startswith("//")]
+            assert sent[file.name].body.decode().splitlines() == kept
+        else:
+            assert re.sub(r"\s+", "", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)) == re.sub(
+                r"\s+", "", sent[file.name].body.decode()
+            )
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("a();\n  // why\n  b();\n", "a();\nb();\n"),
+        ('open("https://x"); // here\n', 'open("https://x"); // here\n'),
+        ("  x = 1;\n\n", "x = 1;\n\n"),
+    ],
+)
+def test_a_smaller_script(written: str, sent: str) -> None:
+    assert smaller_script(written) == sent
+
+
+def test_a_smaller_style() -> None:
+    assert smaller_style("/* a\n b */\na {\n  color: red; /* c */\n}\n") == "a {\ncolor: red; }\n"
