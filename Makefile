@@ -46,6 +46,12 @@ format: $(DEV_STAMP) ## Write Python, templates, scripts and styles in the house
 check: $(DEV_STAMP) browser ## The full gate: format, lint, types, rooms, tests with coverage, migrations, API fuzz, secrets
 	@bash tools/check.sh
 
+migration: $(DEV_STAMP) ## Write the next migration from a change of the tables: make migration name=task_labels
+	@$(BIN)/python -m tools.migration "$(name)"
+
+hooks: $(DEV_STAMP) ## Check the fast stages of the gate before each commit
+	@$(BIN)/pre-commit install
+
 bench: $(DEV_STAMP) ## Measure it against bare baselines in the same run
 	@$(BIN)/python -m bench
 
@@ -55,4 +61,4 @@ chaos: $(DEV_STAMP) ## 500 times kill -9 over both stores while it works; prints
 clean: ## Remove the environment and caches (never ./data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build ./*.egg-info
 
-.PHONY: help demo serve test browser format check bench chaos clean
+.PHONY: help demo serve test browser format check migration hooks bench chaos clean
