@@ -8,7 +8,7 @@ from alembic import command
 
 from domain.clock import utc_now
 from storage.database import Store
-from storage.migrate import migration_config, migrate
+from storage.migrate import migrate, migration_config
 from tests.databases import fresh_url
 
 
