@@ -149,3 +149,13 @@ def test_secrets_are_compared_in_constant_time() -> None:
                 if any(secret.search(name) for name in names):
                     found.append(f"{file.relative_to(ROOT)}:{node.lineno}")
     assert found == []
+
+
+def test_every_recipe_names_files_that_exist() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    recipes = re.split(r"^### ", page, flags=re.MULTILINE)[1:]
+    assert len(recipes) == 7
+    for recipe in recipes:
+        named = [n for n in re.findall(r"`([\w./-]+/[\w./-]*)`", recipe) if not n.startswith(("/", ".venv"))]
+        assert named, recipe.splitlines()[0]
+        assert [name for name in named if not (ROOT / name).exists()] == []
