@@ -1,0 +1,79 @@
+"""What the ledger, the audit log, the events and the outbox say today is what they said from the first release on."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.audit import AuditAction
+from domain.receipts.canonical import canonical
+from domain.receipts.receipt import parse, verify
+from domain.receipts.signing import KeyRing, Signer, parse_seed
+from tests.recorded import BEGAN, KEY, NEXT_KEY, Chapter, chapters
+
+KEPT = Path(__file__).resolve().parent.parent / "vectors" / "recorded" / "991c235.jsonl"
+# texts for people, which may be put in better words
+WORDS = frozenset({"reason", "error", "text", "note"})
+
+
+@pytest.fixture(scope="module")
+def kept() -> list[Chapter]:
+    return [Chapter(**json.loads(line)) for line in KEPT.read_text().splitlines()]
+
+
+def worded(value: Any) -> Any:
+    """`value` with nothing but whether there is a text in the places of texts for people."""
+    if isinstance(value, dict):
+        return {k: bool(v) if k in WORDS and isinstance(v, str) else worded(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [worded(one) for one in value]
+    return value
+
+
+def payloads_of(receipt: dict[str, Any]) -> list[Any]:
+    def opened(kind: str, body: str | None) -> Any:
+        return body if body is None or kind not in ("args", "output") else worded(json.loads(body))
+
+    return [[kind, salt, opened(kind, body)] for kind, salt, body in receipt["payloads"]]
+
+
+def leaf_of(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """The old leaf, in its place in the new log: after another one, and around texts put in other words."""
+    body, now = json.loads(old["leaf"]), json.loads(new["leaf"])
+    moved = {"prev_hash", "signature"}
+    if old["payloads"] != new["payloads"]:
+        moved |= {"args_hash", "output_hash"}
+    return canonical(body | {name: now[name] for name in moved}).decode()
+
+
+async def test_what_is_recorded_is_what_it_was(kept: list[Chapter], tmp_path: Path) -> None:
+    # as it is read back: without tuples, and times as texts
+    told = [Chapter(**json.loads(chapter.line())) for chapter in await chapters(tmp_path)]
+    assert [c.title for c in told] == [c.title for c in kept]
+    for new, old in zip(told, kept, strict=True):
+        assert [worded(one) for one in new.audit] == [worded(one) for one in old.audit], new.title
+        assert [worded(one) for one in new.events] == [worded(one) for one in old.events], new.title
+        assert [worded(one) for one in new.messages] == [worded(one) for one in old.messages], new.title
+        assert [payloads_of(one) for one in new.receipts] == [payloads_of(one) for one in old.receipts], new.title
+        assert [r["leaf"] for r in new.receipts] == [
+            leaf_of(was, now) for was, now in zip(old.receipts, new.receipts, strict=True)
+        ], new.title
+
+
+def test_what_was_recorded_verifies(kept: list[Chapter]) -> None:
+    """The code of today reads and checks the receipts of then, each after the one it names."""
+    ring = KeyRing(Signer(key).record(not_before=BEGAN) for key in (parse_seed(KEY), NEXT_KEY))
+    last: dict[str, str] = {}
+    for chapter in kept:
+        for one in chapter.receipts:
+            receipt = parse(one["leaf"].encode())
+            verify(receipt, ring=ring)
+            assert receipt.prev_hash == last.get(receipt.session_id, "")
+            last[receipt.session_id] = receipt.chain_hash
+    assert len(last) == 4
+
+
+def test_everything_the_audit_log_can_say_is_said(kept: list[Chapter]) -> None:
+    said = {line["action"] for chapter in kept for line in chapter.audit}
+    assert said == {action.value for action in AuditAction}
