@@ -32,7 +32,6 @@ ICONS = {
     RunState.COMPLETED: "✅",
     RunState.BLOCKED: "⛔",
     RunState.BUDGET_EXHAUSTED: "⛔",
-    RunState.STALLED: "⚠️",
     RunState.FAILED: "❌",
     RunState.CANCELLED: "⚪",
 }

@@ -12,6 +12,7 @@ from domain.governance import Effect
 from domain.permissions import Action, roles_for
 from domain.receipts.canonical import payload_hash
 from domain.settings_schema import PolicyConfig
+from domain.states import StateTable
 
 
 def digest_of_call(tool: str, args: Any) -> str:
@@ -27,6 +28,25 @@ class ApprovalStatus(StrEnum):
     EXPIRED = "expired"
     CANCELLED = "cancelled"
 
+
+APPROVALS = StateTable(
+    of="an approval",
+    begins={ApprovalStatus.PENDING: "asked"},
+    moves={
+        ApprovalStatus.PENDING: {
+            ApprovalStatus.APPROVED: "approved by as many people as it takes",
+            ApprovalStatus.REJECTED: "rejected",
+            ApprovalStatus.CHANGES_REQUESTED: "a person asked for changes",
+            ApprovalStatus.EXPIRED: "nobody decided in time, which means no",
+            ApprovalStatus.CANCELLED: "withdrawn: nobody needs the answer any more",
+        },
+        ApprovalStatus.APPROVED: {ApprovalStatus.REJECTED: "taken back while its undo window was open"},
+        ApprovalStatus.REJECTED: {},
+        ApprovalStatus.CHANGES_REQUESTED: {},
+        ApprovalStatus.EXPIRED: {},
+        ApprovalStatus.CANCELLED: {},
+    },
+)
 
 # Saying yes to a critical call takes a proof of who says it that is no older than this: a phone left
 # on a table, a key, or a tap in chat is not enough.
@@ -146,7 +166,7 @@ class Approval:
     policy_version: str
     approval_context: dict[str, Any]
     reason: str
-    status: str
+    status: ApprovalStatus
     version: int
     quorum: int
     deciders: list[str] | None
@@ -165,7 +185,7 @@ class Approval:
 
     @property
     def pending(self) -> bool:
-        return self.status == ApprovalStatus.PENDING
+        return self.status is ApprovalStatus.PENDING
 
     def rung(self, now: datetime) -> int:
         """How many of the rungs have been reached; 0 for a question that does not expire."""

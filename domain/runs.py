@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from domain.delegation import DELEGATE
-from domain.errors import Conflict
+from domain.states import StateTable
 from domain.tasks import TaskStatus
 
 
@@ -22,7 +22,6 @@ class RunState(StrEnum):
     COMPLETED = "completed"
     BLOCKED = "blocked"
     BUDGET_EXHAUSTED = "budget_exhausted"
-    STALLED = "stalled"
     FAILED = "failed"
     CANCELLED = "cancelled"
 
@@ -30,26 +29,51 @@ class RunState(StrEnum):
 # what a run that is at work waits for while a model is asked
 THINKING = "model"
 
-RUN_ENDED = frozenset(
-    {
-        RunState.COMPLETED,
-        RunState.BLOCKED,
-        RunState.BUDGET_EXHAUSTED,
-        RunState.STALLED,
-        RunState.FAILED,
-        RunState.CANCELLED,
-    }
+RUNS = StateTable(
+    of="a run",
+    begins={RunState.QUEUED: "begun"},
+    moves={
+        RunState.QUEUED: {
+            RunState.RUNNING: "claimed by a segment",
+            RunState.QUEUED: "queued again: the engine had lost its segment",
+            RunState.WAITING: "could not be claimed, and is tried again later",
+            RunState.FAILED: "could not be claimed, and is not tried again",
+            RunState.CANCELLED: "cancelled, or past its deadline",
+        },
+        RunState.RUNNING: {
+            RunState.RUNNING: "claimed again: the process that worked on it is gone",
+            RunState.QUEUED: "handed over to the next segment, or lost by the engine and queued again",
+            RunState.AWAITING_APPROVAL: "asked a person about its next call",
+            RunState.WAITING: "waits for a time, for a sub-run, or for the next try",
+            RunState.UNCERTAIN: "was interrupted in a call that may have happened",
+            RunState.COMPLETED: "finished its work",
+            RunState.BLOCKED: "cannot go on",
+            RunState.BUDGET_EXHAUSTED: "used up its steps or its money",
+            RunState.FAILED: "failed, and is not tried again",
+            RunState.CANCELLED: "cancelled while it was at work",
+        },
+        RunState.AWAITING_APPROVAL: {
+            RunState.QUEUED: "the question was answered, or nobody answered it in time",
+            RunState.WAITING: "approved, and the approval can still be taken back",
+            RunState.CANCELLED: "cancelled, or past its deadline",
+        },
+        RunState.WAITING: {
+            RunState.QUEUED: "its time has come, its sub-run has ended, or the approval was taken back",
+            RunState.CANCELLED: "cancelled, or past its deadline",
+        },
+        RunState.UNCERTAIN: {
+            RunState.QUEUED: "a person said what became of the call",
+            RunState.CANCELLED: "cancelled, or past its deadline",
+        },
+        RunState.COMPLETED: {},
+        RunState.BLOCKED: {},
+        RunState.BUDGET_EXHAUSTED: {},
+        RunState.FAILED: {},
+        RunState.CANCELLED: {},
+    },
 )
+RUN_ENDED = RUNS.ended
 RUN_PARKED = frozenset({RunState.AWAITING_APPROVAL, RunState.WAITING, RunState.UNCERTAIN})
-
-RUN_MOVES: dict[RunState, frozenset[RunState]] = {
-    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.STALLED, RunState.FAILED}),
-    RunState.RUNNING: frozenset(RunState),
-    RunState.AWAITING_APPROVAL: frozenset({RunState.QUEUED, RunState.CANCELLED, RunState.STALLED}),
-    RunState.WAITING: frozenset({RunState.QUEUED, RunState.CANCELLED, RunState.STALLED}),
-    RunState.UNCERTAIN: frozenset({RunState.QUEUED, RunState.CANCELLED, RunState.STALLED}),
-    **{state: frozenset[RunState]() for state in RUN_ENDED},
-}
 
 TASK_STATUS_OF: dict[RunState, TaskStatus] = {
     RunState.QUEUED: TaskStatus.QUEUED,
@@ -60,7 +84,6 @@ TASK_STATUS_OF: dict[RunState, TaskStatus] = {
     RunState.COMPLETED: TaskStatus.COMPLETED,
     RunState.BLOCKED: TaskStatus.FAILED,
     RunState.BUDGET_EXHAUSTED: TaskStatus.FAILED,
-    RunState.STALLED: TaskStatus.FAILED,
     RunState.FAILED: TaskStatus.FAILED,
     RunState.CANCELLED: TaskStatus.CANCELLED,
 }
@@ -82,31 +105,81 @@ class StepState(StrEnum):
     CANCELLED = "cancelled"
 
 
-STEP_ENDED = frozenset(
-    {
-        StepState.DENIED,
-        StepState.REJECTED,
-        StepState.CHANGES_REQUESTED,
-        StepState.DONE,
-        StepState.FAILED,
-        StepState.SKIPPED,
-        StepState.CANCELLED,
-    }
+STEPS = StateTable(
+    of="a step",
+    begins={
+        StepState.INTENT: "allowed",
+        StepState.AWAITING_APPROVAL: "a person has to be asked",
+        StepState.DENIED: "denied by the policy",
+        StepState.FAILED: "not a call that can be made",
+    },
+    moves={
+        StepState.AWAITING_APPROVAL: {
+            StepState.APPROVED: "approved",
+            StepState.REJECTED: "rejected, or nobody answered in time",
+            StepState.CHANGES_REQUESTED: "a person asked for changes",
+            StepState.CANCELLED: "its run has ended",
+        },
+        StepState.APPROVED: {
+            StepState.INTENT: "allowed by the policy of now, too",
+            StepState.DENIED: "denied by the policy of now",
+            StepState.AWAITING_APPROVAL: "what had allowed it is used up or gone, and a person has to be asked",
+            StepState.REJECTED: "the approval was taken back",
+            StepState.FAILED: "its tool is gone",
+            StepState.CANCELLED: "its run has ended",
+        },
+        StepState.INTENT: {
+            StepState.DONE: "the call succeeded",
+            StepState.FAILED: "the call failed",
+            StepState.UNCERTAIN: "interrupted, and the call may have happened",
+            StepState.CANCELLED: "its run has ended",
+        },
+        StepState.UNCERTAIN: {
+            StepState.APPROVED: "a person said to make the call again",
+            StepState.DONE: "a person said that it happened",
+            StepState.SKIPPED: "a person said to go on without it",
+            StepState.CANCELLED: "its run has ended",
+        },
+        StepState.DENIED: {},
+        StepState.REJECTED: {},
+        StepState.CHANGES_REQUESTED: {},
+        StepState.DONE: {},
+        StepState.FAILED: {},
+        StepState.SKIPPED: {},
+        StepState.CANCELLED: {},
+    },
 )
+STEP_ENDED = STEPS.ended
 
-STEP_MOVES: dict[StepState, frozenset[StepState]] = {
-    StepState.AWAITING_APPROVAL: frozenset(
-        {StepState.APPROVED, StepState.REJECTED, StepState.CHANGES_REQUESTED, StepState.CANCELLED}
-    ),
-    StepState.APPROVED: frozenset(
-        {StepState.INTENT, StepState.DENIED, StepState.CANCELLED, StepState.AWAITING_APPROVAL}
-    ),
-    StepState.INTENT: frozenset({StepState.DONE, StepState.FAILED, StepState.UNCERTAIN, StepState.CANCELLED}),
-    StepState.UNCERTAIN: frozenset(
-        {StepState.INTENT, StepState.APPROVED, StepState.DONE, StepState.SKIPPED, StepState.CANCELLED}
-    ),
-    **{state: frozenset[StepState]() for state in STEP_ENDED},
-}
+
+class EffectState(StrEnum):
+    """What is known of a call that left the process."""
+
+    INTENT = "intent"
+    DONE = "done"
+    FAILED = "failed"
+    UNCERTAIN = "uncertain"
+    SETTLED = "settled"
+
+
+EFFECTS = StateTable(
+    of="a call",
+    begins={EffectState.INTENT: "about to be made"},
+    moves={
+        EffectState.INTENT: {
+            EffectState.DONE: "it succeeded",
+            EffectState.FAILED: "it failed",
+            EffectState.UNCERTAIN: "interrupted, and it may have happened",
+        },
+        EffectState.UNCERTAIN: {EffectState.SETTLED: "a person said what became of it"},
+        EffectState.SETTLED: {
+            EffectState.INTENT: "about to be made again",
+            EffectState.FAILED: "to be made again, and its tool is gone",
+        },
+        EffectState.DONE: {},
+        EffectState.FAILED: {},
+    },
+)
 
 
 class UncertainChoice(StrEnum):
@@ -117,19 +190,13 @@ class UncertainChoice(StrEnum):
     MARK_DONE = "mark_done"
 
 
-def check_run_move(current: str, to: RunState) -> None:
-    """Conflict when the table forbids the move."""
-    if to not in RUN_MOVES[RunState(current)]:
-        raise Conflict(f"a run that is {current} cannot become {to}", code="illegal_move")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     id: str
     workspace_id: str
     task_id: str
     number: int
-    state: str
+    state: RunState
     segment: int
     epoch: int
     wake_at: datetime | None
@@ -164,7 +231,7 @@ class Run:
 
     @property
     def ended(self) -> bool:
-        return RunState(self.state) in RUN_ENDED
+        return self.state in RUN_ENDED
 
     @property
     def bounds(self) -> Sequence[str] | None:
@@ -181,7 +248,23 @@ class Run:
     @property
     def thinking(self) -> bool:
         """Whether a model is being asked at this moment."""
-        return self.state == RunState.RUNNING and self.wait_reason == THINKING
+        return self.state is RunState.RUNNING and self.wait_reason == THINKING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEffect:
+    """A call that left the process, by the key that is the same however often it is made."""
+
+    id: str
+    workspace_id: str
+    run_id: str
+    step_id: str
+    idempotency_key: str
+    tool: str
+    state: EffectState
+    attempts: int
+    created_at: datetime
+    finished_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +280,7 @@ class Step:
     args: dict[str, Any] | None
     args_hash: str
     version: int
-    state: str
+    state: StepState
     verdict: str | None
     reason_code: str | None
     rule_id: str | None
@@ -219,7 +302,7 @@ class Step:
 
     @property
     def ended(self) -> bool:
-        return StepState(self.state) in STEP_ENDED
+        return self.state in STEP_ENDED
 
     @property
     def child_run_id(self) -> str | None:

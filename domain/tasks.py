@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 from domain.errors import Conflict
+from domain.states import StateTable
 
 
 class Mode(StrEnum):
@@ -31,6 +32,49 @@ class TaskStatus(StrEnum):
 ENDED = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED})
 ACTIVE = frozenset({TaskStatus.QUEUED, TaskStatus.RUNNING, TaskStatus.AWAITING_APPROVAL})
 
+TASKS = StateTable(
+    of="a task",
+    begins={TaskStatus.PENDING: "made"},
+    moves={
+        TaskStatus.PENDING: {
+            TaskStatus.QUEUED: "its run began",
+            TaskStatus.COMPLETED: "set by hand",
+            TaskStatus.FAILED: "set by hand",
+            TaskStatus.CANCELLED: "set by hand",
+        },
+        TaskStatus.QUEUED: {
+            TaskStatus.RUNNING: "its run is worked on, or waits for the next try",
+            TaskStatus.FAILED: "its run has failed",
+            TaskStatus.CANCELLED: "its run was cancelled, or set by hand",
+            TaskStatus.PENDING: "set by hand",
+        },
+        TaskStatus.RUNNING: {
+            TaskStatus.QUEUED: "its run waits for the next segment",
+            TaskStatus.AWAITING_APPROVAL: "its run waits for a person",
+            TaskStatus.COMPLETED: "its run is completed",
+            TaskStatus.FAILED: "its run has failed, is blocked or has used up its budget",
+            TaskStatus.CANCELLED: "its run was cancelled, or set by hand",
+        },
+        TaskStatus.AWAITING_APPROVAL: {
+            TaskStatus.QUEUED: "its run goes on",
+            TaskStatus.CANCELLED: "its run was cancelled, or set by hand",
+        },
+        TaskStatus.COMPLETED: {
+            TaskStatus.QUEUED: "its next run began",
+            TaskStatus.PENDING: "set by hand",
+        },
+        TaskStatus.FAILED: {
+            TaskStatus.QUEUED: "its next run began",
+            TaskStatus.PENDING: "set by hand",
+            TaskStatus.CANCELLED: "set by hand",
+        },
+        TaskStatus.CANCELLED: {
+            TaskStatus.QUEUED: "its next run began",
+            TaskStatus.PENDING: "set by hand",
+        },
+    },
+)
+
 # What a person may set. While a run is under way only cancelling is theirs: the rest follows the run.
 MANUAL_MOVES: dict[TaskStatus, frozenset[TaskStatus]] = {
     TaskStatus.PENDING: frozenset(TaskStatus) - {TaskStatus.RUNNING, TaskStatus.AWAITING_APPROVAL},
@@ -52,7 +96,7 @@ class Task:
     title: str
     description: str
     mode: str
-    status: str
+    status: TaskStatus
     priority: int
     metadata: dict[str, Any]
     created_by: str | None
@@ -69,7 +113,7 @@ class Task:
 
     def check_manual_move(self, status: TaskStatus) -> None:
         """Conflict when a person may not set `status` now."""
-        current = TaskStatus(self.status)
+        current = self.status
         if status != current and status not in MANUAL_MOVES[current]:
             raise Conflict(
                 f"a task that is {current} cannot become {status}",

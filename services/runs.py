@@ -29,14 +29,16 @@ from domain.ports import OVER_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, T
 from domain.runs import (
     RUN_ENDED,
     RUN_PARKED,
+    RUNS,
     TASK_STATUS_OF,
     THINKING,
+    CallEffect,
+    EffectState,
     Run,
     RunState,
     Step,
     StepState,
     UncertainChoice,
-    check_run_move,
 )
 from domain.tasks import Task
 from domain.tools import Outcome, OutcomeStatus, Tool, ToolContext
@@ -51,7 +53,6 @@ from services.toolbox import Toolbox, Tools, failed
 from storage import operators, runs, tasks
 from storage.database import Store, Tx, is_conflict
 from storage.engine import JobEngine
-from storage.runs import Effect as EffectRow
 
 log = logging.getLogger(__name__)
 
@@ -376,14 +377,14 @@ class RunService:
         With `not_before` it waits until then, and the due sweep queues it.
         """
         if not_before is not None:
-            check_run_move(run.state, RunState.QUEUED)
+            RUNS.check(run.state, RunState.WAITING)
             runs.change(
                 tx, run, state=RunState.WAITING.value, wake_at=not_before, wait_reason="undo", updated_at=self.now()
             )
             changed = replace(run, state=RunState.WAITING, wake_at=not_before)
             self._tell(tx, changed, "run.waiting")
             return changed
-        check_run_move(run.state, RunState.QUEUED)
+        RUNS.check(run.state, RunState.QUEUED)
         now = self.now()
         resumed = replace(
             run, state=RunState.QUEUED, segment=run.segment + 1, wake_at=None, wait_reason=None, updated_at=now
@@ -796,14 +797,14 @@ class RunService:
             return
         runs.add_effect(
             tx,
-            EffectRow(
+            CallEffect(
                 id=new_id(),
                 workspace_id=step.workspace_id,
                 run_id=step.run_id,
                 step_id=step.id,
                 idempotency_key=step.id,
                 tool=step.tool,
-                state="intent",
+                state=EffectState.INTENT,
                 attempts=1,
                 created_at=now,
                 finished_at=None,
@@ -1225,7 +1226,7 @@ class RunService:
 
         `learned` are more columns that changed with the last answer of its planner.
         """
-        check_run_move(run.state, state)
+        RUNS.check(run.state, state)
         assert state in RUN_ENDED
         now = self.now()
         changed = {

@@ -108,7 +108,7 @@ class TaskService:
             title=new.title,
             description=new.description,
             mode=(new.mode or Mode(self.runs.governor.settings(tx, workspace_id)[1])).value,
-            status=TaskStatus.PENDING.value,
+            status=TaskStatus.PENDING,
             priority=new.priority,
             metadata=new.metadata or {},
             created_by=user_id,
@@ -144,7 +144,7 @@ class TaskService:
                 principal=principal,
                 origin=new.origin or {"channel": channel},
             )
-            return replace(task, status=TaskStatus.QUEUED.value)
+            return replace(task, status=TaskStatus.QUEUED)
         return task
 
     async def list(

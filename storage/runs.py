@@ -1,14 +1,13 @@
 """All SQL about runs, their steps, and the effects that left the process."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from domain.errors import NotFound
-from domain.runs import RUN_ENDED, STEP_ENDED, Run, RunState, Step, StepState
+from domain.runs import RUN_ENDED, STEP_ENDED, CallEffect, Run, RunState, Step, StepState
 from storage.database import Prepared, PreparedUpdate, Tx
 from storage.tables import effects, runs, spend, steps, task_spend, tasks
 from storage.values import columns_of, to_value
@@ -75,23 +74,7 @@ _open_steps = Prepared(
 _insert_step = Prepared(sa.insert(steps).values({c.name: sa.bindparam(c.name) for c in STEP_COLUMNS}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Effect:
-    """A call that left the process. `state` is intent, done, failed, uncertain or settled."""
-
-    id: str
-    workspace_id: str
-    run_id: str
-    step_id: str
-    idempotency_key: str
-    tool: str
-    state: str
-    attempts: int
-    created_at: datetime
-    finished_at: datetime | None
-
-
-EFFECT_COLUMNS = columns_of(effects, Effect)
+EFFECT_COLUMNS = columns_of(effects, CallEffect)
 
 
 # --- runs -----------------------------------------------------------------------------------------
@@ -238,19 +221,19 @@ def change_step(tx: Tx, workspace_id: str, step_id: str, *, expected: str | None
 # --- effects --------------------------------------------------------------------------------------
 
 
-def add_effect(tx: Tx, effect: Effect) -> None:
+def add_effect(tx: Tx, effect: CallEffect) -> None:
     """Commit to a call before making it; the key is unique for ever."""
     tx.execute(sa.insert(effects).values({c.name: getattr(effect, c.name) for c in EFFECT_COLUMNS}))
 
 
-def effect_of_step(tx: Tx, workspace_id: str, step_id: str) -> Effect | None:
+def effect_of_step(tx: Tx, workspace_id: str, step_id: str) -> CallEffect | None:
     """The newest effect of a step."""
     row = tx.one(
         sa.select(*EFFECT_COLUMNS)
         .where(effects.c.workspace_id == workspace_id, effects.c.step_id == step_id)
         .order_by(effects.c.created_at.desc(), effects.c.id.desc())
     )
-    return None if row is None else to_value(Effect, row)
+    return None if row is None else to_value(CallEffect, row)
 
 
 def change_effect(tx: Tx, effect_id: str, **values: Any) -> None:

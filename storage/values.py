@@ -1,7 +1,9 @@
 """From rows to frozen values: a value's fields are its table's columns."""
 
 from dataclasses import fields
-from typing import Any, TypeVar
+from enum import Enum
+from functools import cache
+from typing import Any, TypeVar, get_type_hints
 
 import sqlalchemy as sa
 
@@ -13,16 +15,21 @@ def columns_of(table: sa.Table, value: type[Any]) -> list[sa.Column[Any]]:
     return [table.c[f.name] for f in fields(value)]
 
 
-_NAMES: dict[type[Any], tuple[str, ...]] = {}
-
-
-def _names(value: type[Any]) -> tuple[str, ...]:
-    found = _NAMES.get(value)
-    if found is None:
-        found = _NAMES[value] = tuple(f.name for f in fields(value))
-    return found
+@cache
+def _plan(value: Any) -> tuple[tuple[str, ...], tuple[tuple[int, type[Enum]], ...]]:
+    """The names of the fields, and which of them, by place, are states: a column holds their text."""
+    kinds = get_type_hints(value)
+    names = tuple(f.name for f in fields(value))
+    states = [(at, kinds[name]) for at, name in enumerate(names)]
+    return names, tuple((at, kind) for at, kind in states if isinstance(kind, type) and issubclass(kind, Enum))
 
 
 def to_value(value: type[V], row: Any) -> V:
     """The value a row of `columns_of` holds: columns and fields are in the same order."""
-    return value(**dict(zip(_names(value), row, strict=True)))
+    wanted: Any = value
+    names, states = _plan(wanted)
+    if states:
+        row = list(row)
+        for at, kind in states:
+            row[at] = kind(row[at])
+    return value(**dict(zip(names, row, strict=True)))

@@ -16,7 +16,6 @@ state-uncertain = Interrupted, waiting for your word
 state-completed = Completed
 state-blocked = Blocked
 state-budget_exhausted = Budget used up
-state-stalled = Stalled
 state-failed = Failed
 state-cancelled = Cancelled
 

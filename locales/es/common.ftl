@@ -16,7 +16,6 @@ state-uncertain = Interrumpido, espera tu palabra
 state-completed = Terminado
 state-blocked = Bloqueado
 state-budget_exhausted = Presupuesto agotado
-state-stalled = Atascado
 state-failed = Fallido
 state-cancelled = Cancelado
 

@@ -16,7 +16,6 @@ state-uncertain = Interrompido, aguarda sua palavra
 state-completed = Concluído
 state-blocked = Bloqueado
 state-budget_exhausted = Orçamento esgotado
-state-stalled = Travado
 state-failed = Falhou
 state-cancelled = Cancelado
 

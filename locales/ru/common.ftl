@@ -16,7 +16,6 @@ state-uncertain = Прервано, нужен ваш ответ
 state-completed = Готово
 state-blocked = Остановлено
 state-budget_exhausted = Бюджет исчерпан
-state-stalled = Застряло
 state-failed = Не удалось
 state-cancelled = Отменено
 
