@@ -72,7 +72,7 @@ class ApprovalRequests:
 
     def ask(self, tx: Tx, *, task: Task, run: Run, step: Step, spec: ToolSpec, decision: Decision) -> Approval:
         """The question about one step: what was shown is bound by its digest."""
-        rules = self.governor.approval_rules(tx, task.workspace_id, tool=step.tool)
+        rules = self.governor.approval_rules(tx, task.workspace_id)
         effect = self.governor.effect_of(tx, task, spec)
         now = self.now()
         assert step.approval_id is not None
@@ -134,7 +134,7 @@ class ApprovalRequests:
 
         It has no undo window: what is approved is out of our hands at once.
         """
-        rules = self.governor.approval_rules(tx, workspace_id, tool=question.action)
+        rules = self.governor.approval_rules(tx, workspace_id)
         # who may say yes, and with how fresh a login, follows from the level: theirs is only the least of it
         effect = self.governor.effect_outside(tx, workspace_id, tool=question.action, effect=question.effect)
         now = self.now()

@@ -19,7 +19,7 @@ from domain.receipts.receipt import parse
 from domain.tools import ToolSpec
 from services.approval_gateway import MAX_INPUT, check_room
 from services.approval_requests import ApprovalRequests, Question, shown_args
-from services.governor import Governor
+from services.governor import Decided, Governor
 from services.ledger import Facts, Ledger
 from services.recorder import Recorder
 from services.toolbox import Toolbox
@@ -151,10 +151,10 @@ class DecisionPoint:
         digest = call.digest(actor.principal)
         open_question = evaluations.asked_before(tx, workspace_id, digest)
         answer = None if open_question is None else self._answer(tx, workspace_id, open_question)
-        decision = self.governor.decide_outside(
+        decided = self.governor.decide_outside(
             tx, workspace_id=workspace_id, spec=spec, args=call.args, consulted=consulted, asked_before=answer
         )
-        approval_id = None
+        decision, approval_id = decided.decision, None
         if decision.verdict is Verdict.ESCALATE:
             still_open = open_question is not None and approvals.get(tx, workspace_id, open_question).pending
             approval_id = open_question if still_open else self._ask(tx, actor, call, spec, decision)
@@ -165,7 +165,7 @@ class DecisionPoint:
         elif decision.verdict is Verdict.DENY:
             named = {"session": call.session, "principal": call.principal}
             self.governor.refused(tx, workspace_id, tool=call.tool, decision=decision, metadata=named)
-        return self._record(tx, actor, call, spec, decision=decision, digest=digest, approval_id=approval_id)
+        return self._record(tx, actor, call, spec, decided=decided, digest=digest, approval_id=approval_id)
 
     def _answer(self, tx: Tx, workspace_id: str, approval_id: str) -> Opinion | None:
         """What people said about this call; None while they think, and when their answer no longer counts."""
@@ -208,11 +208,11 @@ class DecisionPoint:
         call: OutsideCall,
         spec: ToolSpec,
         *,
-        decision: Decision,
+        decided: Decided,
         digest: str,
         approval_id: str | None,
     ) -> Evaluated:
-        workspace_id = actor.in_workspace
+        workspace_id, decision = actor.in_workspace, decided.decision
         decision_id = approval_id or new_id()
         signed = sign_decision(
             self.ledger.signer,
@@ -226,8 +226,7 @@ class DecisionPoint:
             action=call.tool,
             resource=call.effect_level,
         )
-        heard = self.governor.last_opinion(tx)
-        given = {"tool": call.tool, "input": dict(call.args), "facts": self.governor.last_facts(tx)}
+        given = {"tool": call.tool, "input": dict(call.args), "facts": decided.input}
         receipt_id = self.recorder.record(
             tx,
             workspace_id=workspace_id,
@@ -255,9 +254,9 @@ class DecisionPoint:
                     "agent_session": call.session,
                     "agent_principal": call.principal,
                     "agent_effect_level": call.effect_level,
-                    **heard.metadata,
+                    **decided.external.metadata,
                 },
-                attached=heard.attached,
+                attached=decided.external.attached,
             ),
         )
         assert receipt_id is not None

@@ -39,6 +39,19 @@ class SecondOpinion(Protocol):
     ) -> Opinion: ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A decision with what its receipt has to keep.
+
+    `input` are the facts it was made from, for replay; None where the call was refused without asking the policy.
+    `external` is the word of the decision point outside this process, which says nothing where there is none.
+    """
+
+    decision: Decision
+    input: Mapping[str, Any] | None = None
+    external: Opinion = UNHEARD
+
+
 @dataclass(frozen=True, slots=True)
 class ApprovalRules:
     """How a workspace wants to be asked."""
@@ -97,9 +110,8 @@ class Governor:
         )
         return name
 
-    def approval_rules(self, tx: Tx, workspace_id: str, *, tool: str) -> ApprovalRules:
-        """How approvals about a tool are asked for."""
-        del tool
+    def approval_rules(self, tx: Tx, workspace_id: str) -> ApprovalRules:
+        """How approvals are asked for."""
         policy = self.settings(tx, workspace_id)[0].policy
         return ApprovalRules(
             ttl_minutes=policy.approval_ttl_minutes,
@@ -168,7 +180,7 @@ class Governor:
         consulted: Opinion | None,
         approved_by: Approval | None = None,
         estimate: int = 0,
-    ) -> Decision:
+    ) -> Decided:
         """The strictest of our own decision and the second opinion.
 
         `estimate` (micros) is what was spent on this very step and is not in the books yet.
@@ -197,7 +209,7 @@ class Governor:
         args: Mapping[str, Any],
         consulted: Opinion | None,
         asked_before: Opinion | None,
-    ) -> Decision:
+    ) -> Decided:
         """The decision about a call that an agent which is not ours wants to make.
 
         `asked_before` is what people said about this very call. Grants are given to our own operators: none counts.
@@ -210,7 +222,7 @@ class Governor:
         )
         return self._decide(tx, workspace_id, facts, consulted, asked_before)
 
-    def _decide(self, tx: Tx, workspace_id: str, facts: CallFacts, *heard: Opinion | None) -> Decision:
+    def _decide(self, tx: Tx, workspace_id: str, facts: CallFacts, *heard: Opinion | None) -> Decided:
         policy, _ = self.policy(tx, workspace_id)
         name = self.policy_hash(tx, workspace_id)
         facts = replace(
@@ -223,17 +235,13 @@ class Governor:
                 if one is not None
             ),
         )
-        tx.cache["facts"], tx.cache["opinion"] = facts.as_json(), heard[0]
         own = decide(policy, facts, self.rules, policy_hash=name)
-        if own.verdict is Verdict.ALLOW and own.rule_id.startswith("grant:") and not self._use_grant(tx, own):
+        grant, by_grant = own.rule_id.removeprefix("grant:"), own.rule_id.startswith("grant:")
+        if own.verdict is Verdict.ALLOW and by_grant and not approvals.use_grant(tx, grant, now=self.now()):
             # somebody else used it up: what is kept for replay must not hold it either
             facts = _without_grants(facts)
-            tx.cache["facts"] = facts.as_json()
             own = decide(policy, facts, self.rules, policy_hash=name)
-        return own
-
-    def _use_grant(self, tx: Tx, decision: Decision) -> bool:
-        return approvals.use_grant(tx, decision.rule_id.removeprefix("grant:"), now=self.now())
+        return Decided(decision=own, input=facts.as_json(), external=heard[0] or UNHEARD)
 
     def facts(
         self,
@@ -365,16 +373,6 @@ class Governor:
             month=day.replace(day=1).isoformat(),
         )
         return {"operator_spent": by_operator, "day_spent": today, "month_spent": month}
-
-    @staticmethod
-    def last_facts(tx: Tx) -> Any:
-        """The facts of the last decision in this transaction, for its receipt; None when the call was malformed."""
-        return tx.cache.get("facts")
-
-    @staticmethod
-    def last_opinion(tx: Tx) -> Opinion:
-        """The second opinion on the last decision in this transaction; one that says nothing where there was none."""
-        return tx.cache.get("opinion") or UNHEARD
 
     def before_model_call(self, tx: Tx, task: Task, run: Run, *, estimate: int = 0) -> Allowance | str:
         """What the next answer of a model may cost, or why none may be asked any more.

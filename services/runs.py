@@ -43,7 +43,7 @@ from domain.runs import (
 from domain.tasks import Task
 from domain.tools import Outcome, OutcomeStatus, Tool, ToolContext
 from services.approval_requests import ApprovalRequests, shown_args
-from services.governor import Allowance, Governor
+from services.governor import Allowance, Decided, Governor
 from services.ledger import Facts
 from services.notices import Notices
 from services.partial_answers import PartialAnswers
@@ -668,7 +668,7 @@ class RunService:
         def work(tx: Tx) -> Step:
             self._check_wanted(tx, view.run)
             self._check_tool(tx, view.run, tool)
-            decision = self.governor.decide(
+            decided = self.governor.decide(
                 tx,
                 task=view.task,
                 run=view.run,
@@ -677,7 +677,7 @@ class RunService:
                 consulted=consulted,
                 estimate=answer.usage.cost_micros,
             )
-            return self._decided(tx, view, step=step, answer=answer, tool=tool, decision=decision)
+            return self._decided(tx, view, step=step, answer=answer, tool=tool, decided=decided)
 
         try:
             decided = await self._write_step(view, work)
@@ -748,7 +748,7 @@ class RunService:
             reason=problem,
             policy_hash=self.governor.policy_hash(tx, view.run.workspace_id),
         )
-        receipt_id = self._record_decision(tx, view, step, decision)
+        receipt_id = self._record_decision(tx, view, step, Decided(decision=decision))
         now = self.now()
         runs.add_step(
             tx,
@@ -764,8 +764,9 @@ class RunService:
         self._count(tx, view.run, step, answer)
         self._tell(tx, view.run, "step.failed", step=step)
 
-    def _decided(self, tx: Tx, view: _View, *, step: Step, answer: PlanAnswer, tool: Tool, decision: Decision) -> Step:
-        receipt_id = self._record_decision(tx, view, step, decision)
+    def _decided(self, tx: Tx, view: _View, *, step: Step, answer: PlanAnswer, tool: Tool, decided: Decided) -> Step:
+        decision = decided.decision
+        receipt_id = self._record_decision(tx, view, step, decided)
         now = self.now()
         step = replace(step, decision_receipt_id=receipt_id, **_decision_columns(decision))
         if decision.verdict is Verdict.DENY:
@@ -811,8 +812,8 @@ class RunService:
             ),
         )
 
-    def _record_decision(self, tx: Tx, view: _View, step: Step, decision: Decision) -> str:
-        heard = self.governor.last_opinion(tx)
+    def _record_decision(self, tx: Tx, view: _View, step: Step, decided: Decided) -> str:
+        decision = decided.decision
         receipt_id = self.recorder.record(
             tx,
             workspace_id=view.run.workspace_id,
@@ -833,16 +834,16 @@ class RunService:
                 step_id=step.id,
                 approval_id=step.approval_id,
                 policy_hash=decision.policy_hash,
-                args={"tool": step.tool, "input": step.args, "facts": self.governor.last_facts(tx)},
+                args={"tool": step.tool, "input": step.args, "facts": decided.input},
                 status="decided",
                 metadata={
                     "rule_id": decision.rule_id,
                     "tool": step.tool,
                     "call_digest": step.args_hash,
-                    **heard.metadata,
+                    **decided.external.metadata,
                     **view.run.lineage,
                 },
-                attached=heard.attached,
+                attached=decided.external.attached,
             ),
         )
         assert receipt_id is not None
@@ -872,8 +873,9 @@ class RunService:
                     reason="what would run is not what was approved",
                     policy_hash=self.governor.policy_hash(tx, view.run.workspace_id),
                 )
+                decided = Decided(decision=decision)
             else:
-                decision = self.governor.decide(
+                decided = self.governor.decide(
                     tx,
                     task=view.task,
                     run=view.run,
@@ -882,7 +884,8 @@ class RunService:
                     consulted=consulted,
                     approved_by=approval,
                 )
-            receipt_id = self._record_decision(tx, view, step, decision)
+            decision = decided.decision
+            receipt_id = self._record_decision(tx, view, step, decided)
             now = self.now()
             if decision.verdict is Verdict.ESCALATE:
                 # what allowed the call the first time is spent or gone
