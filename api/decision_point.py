@@ -14,7 +14,7 @@ from domain.clock import iso
 from domain.errors import Conflict, Invalid, NotFound
 from domain.permissions import Action
 from domain.receipts.signing import rfc3339
-from services.decision_point import Leaf, OutsideCall, Which
+from services.approvals.decision_point import Leaf, OutsideCall, Which
 
 decision_point = Endpoints("decision point")
 route = decision_point.route

@@ -50,10 +50,11 @@ from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from domain.ids import parse_id
 from domain.permissions import Action
 from domain.tasks import Mode
-from services.approval_gateway import LONGEST_WAIT, Callback
-from services.approval_requests import Question
-from services.approvals import GrantWish, Resolution, Wish
+from services.approvals.external import LONGEST_WAIT, Callback
+from services.approvals.grants import GrantWish
+from services.approvals.service import Resolution, Wish
 from services.audit import AuditFilter
+from services.lifecycle.requests import Question
 from services.receipts import Part
 
 governance = Endpoints("governance")
@@ -371,13 +372,13 @@ async def undo_approval(call: Call, approval_id: str) -> Any:
 @route("GET", "/api/grants", action=Action.GRANT_LIST, response=list[GrantOut])
 async def list_grants(call: Call) -> Any:
     """Standing permissions that are live."""
-    return [wire.grant(g) for g in await call.services.approvals.grants(call.actor)]
+    return [wire.grant(g) for g in await call.services.approvals.grants.list(call.actor)]
 
 
 @route("DELETE", "/api/grants/{grant_id}", action=Action.GRANT_REVOKE, errors=(NotFound,), response=GrantOut)
 async def revoke_grant(call: Call, grant_id: str) -> Any:
     """End a standing permission."""
-    return wire.grant(await call.services.approvals.revoke_grant(call.actor, grant_id))
+    return wire.grant(await call.services.approvals.grants.revoke(call.actor, grant_id))
 
 
 # --- audit ----------------------------------------------------------------------------------------

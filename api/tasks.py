@@ -41,7 +41,7 @@ from domain.runs import Run, Step, UncertainChoice
 from domain.schedules import Schedule
 from domain.tasks import Mode, TaskStatus
 from services.operators import ROLES
-from services.tasks import NewTask
+from services.runs.tasks import NewTask
 
 tasks = Endpoints("tasks")
 route = tasks.route

@@ -27,18 +27,17 @@ from domain.initdata import key_of_token
 from domain.ports import Mailer
 from domain.receipts.signing import KeyRing, PublicKey, Signer, parse_seed
 from domain.settings_schema import load
-from services.approval_gateway import ApprovalGateway
-from services.approval_requests import ApprovalRequests
-from services.approvals import ApprovalService
+from services.approvals.callbacks import Callbacks
+from services.approvals.decision_point import DecisionPoint
+from services.approvals.external import ApprovalGateway
+from services.approvals.grants import GrantService
+from services.approvals.service import ApprovalService
 from services.audit import AuditService
 from services.browser_login import BrowserLogin
 from services.bus import Bus
-from services.callbacks import Callbacks
 from services.chat import ChatService
 from services.container import Services
 from services.daily import DailyWord
-from services.decision_point import DecisionPoint
-from services.delegation import Delegate
 from services.delivery import Delivery
 from services.email_login import EmailLogin
 from services.governor import Governor
@@ -49,21 +48,24 @@ from services.inbox import InboxService
 from services.knowledge import KnowledgeService
 from services.ledger import Ledger
 from services.ledger_watch import LedgerWatch
+from services.lifecycle.container import make_lifecycle
 from services.limits import Limits
 from services.live import LiveService
 from services.mail_queue import mail_queue
 from services.mcp_servers import McpServerService, McpTools
 from services.notices import Notices
 from services.operators import OperatorService
-from services.planners import Planners
 from services.receipts import ReceiptService
 from services.recorder import Recorder
 from services.rehearsal import RehearsalService
-from services.runs import RunService, Stopping
+from services.runs.delegation import Delegate
+from services.runs.planners import Planners
+from services.runs.segment import Stopping
+from services.runs.task_tools import TaskCreate
+from services.runs.tasks import TaskService
+from services.runs.wiring import make_runs
 from services.secrets import SecretService
 from services.sidecar import SidecarWatch
-from services.task_tools import TaskCreate
-from services.tasks import TaskService
 from services.tenants import TenantService
 from services.toolbox import Finish, KnowledgeSearch, MessageSend, NoteCreate, Toolbox, WaitUntil
 from services.usage import UsageService
@@ -245,7 +247,6 @@ async def _build(
     sidecar = make_sidecar(settings)
     watched = None if sidecar is None else SidecarWatch(store, sidecar, now, fail_closed=settings.helm_fail_closed)
     governor = Governor(rules, now, sidecar)
-    requests = ApprovalRequests(governor, recorder, notices, now)
     vault = Vault(_secret(settings.encryption_key))
     mcp = McpServerService(
         store, recorder, vault, McpConnector(guard, programs=parse_programs(settings.pilot_mcp_stdio)), now
@@ -270,6 +271,7 @@ async def _build(
         per_workspace=settings.pilot_runs_per_workspace,
     )
     stopping = Stopping()
+    lifecycle = make_lifecycle(engine=engine, governor=governor, recorder=recorder, notices=notices, now=now)
 
     secrets = SecretService(store, recorder, vault, now)
 
@@ -281,12 +283,22 @@ async def _build(
 
         return await store.read(work)
 
-    planners = Planners(factory, model_settings)
-    runs = RunService(store, engine, planners, toolbox, governor, requests, recorder, notices, now, stopping)
-    tasks = TaskService(store, runs, recorder, now)
+    runs = make_runs(
+        store=store,
+        engine=engine,
+        lifecycle=lifecycle,
+        planners=Planners(factory, model_settings),
+        toolbox=toolbox,
+        governor=governor,
+        recorder=recorder,
+        now=now,
+        stopping=stopping,
+    )
+    tasks = TaskService(store, lifecycle, toolbox, governor, recorder, now)
     toolbox.add(TaskCreate(store, now, tasks))
-    toolbox.add(Delegate(tasks, runs, governor))
-    approvals = ApprovalService(store, runs, requests, governor, toolbox, recorder, notices, now)
+    toolbox.add(Delegate(tasks, lifecycle, toolbox, governor))
+    grants = GrantService(store, recorder, now)
+    approvals = ApprovalService(store, lifecycle, grants, governor, toolbox, recorder, notices, now)
     identity = IdentityService(
         store,
         recorder,
@@ -299,7 +311,7 @@ async def _build(
     email_login = EmailLogin(
         store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url
     )
-    places = WorkspaceService(store, identity, runs, recorder, rules, now, settings.public_url)
+    places = WorkspaceService(store, identity, lifecycle, recorder, rules, now, settings.public_url)
     services = Services(
         store=store,
         engine=engine,
@@ -329,8 +341,8 @@ async def _build(
         runs=runs,
         usage=UsageService(store, now),
         approvals=approvals,
-        gateway=ApprovalGateway(store, requests, governor, recorder, vault, bus, now),
-        decision_point=DecisionPoint(store, governor, toolbox, requests, recorder, ledger, now),
+        gateway=ApprovalGateway(store, lifecycle.requests, governor, recorder, vault, bus, now),
+        decision_point=DecisionPoint(store, governor, toolbox, lifecycle.requests, recorder, ledger, now),
         operators=OperatorService(store, toolbox, recorder, now),
         knowledge=KnowledgeService(store, recorder, now),
         receipts=ReceiptService(store, ledger, recorder, rules, now),
@@ -342,7 +354,9 @@ async def _build(
         health=Health(store, engine, damaged_logs=ledger.damaged, helm=None if watched is None else watched.look),
         idempotency=IdempotencyService(store, now),
         inbox=InboxService(store, bus, now),
-        chat=ChatService(store=store, tasks=tasks, runs=runs, toolbox=toolbox, notices=notices, ledger=ledger, now=now),
+        chat=ChatService(
+            store=store, tasks=tasks, lifecycle=lifecycle, toolbox=toolbox, notices=notices, ledger=ledger, now=now
+        ),
     )
     return Parts(
         services=services,

@@ -15,7 +15,7 @@ from domain.clock import utc_now
 from domain.ids import new_id
 from domain.ports import ToolCall
 from domain.receipts.signing import Signer
-from services.approvals import Wish
+from services.approvals.service import Wish
 from services.ledger import Facts, Ledger
 from storage.database import Store, Tx
 from tests.databases import fresh_url

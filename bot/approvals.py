@@ -22,7 +22,8 @@ from domain.clock import iso
 from domain.errors import Invalid, NotFound
 from domain.permissions import Action, require
 from domain.runs import UncertainChoice
-from services.approvals import GrantWish, Resolution, Wish
+from services.approvals.grants import GrantWish
+from services.approvals.service import Resolution, Wish
 
 router = Router(name="approvals")
 
@@ -249,7 +250,7 @@ async def settle(tap: CallbackQuery, ctx: Ctx) -> None:
 @router.message(Command("grants"))
 async def grants(_message: Message, ctx: Ctx) -> None:
     """Standing permissions with one-tap revoke."""
-    await ctx.say(views.grants(ctx.t, await ctx.deps.approvals.grants(ctx.who)))
+    await ctx.say(views.grants(ctx.t, await ctx.deps.approvals.grants.list(ctx.who)))
 
 
 @router.callback_query(F.data.startswith("g:"))
@@ -260,7 +261,7 @@ async def revoke(tap: CallbackQuery, ctx: Ctx) -> None:
     except ValueError:
         await ctx.answer(ctx.t("error-old-button"), alert=True)
         return
-    await ctx.deps.approvals.revoke_grant(ctx.who, grant_id)
+    await ctx.deps.approvals.grants.revoke(ctx.who, grant_id)
     await ctx.answer(ctx.t("answer-revoked"))
-    left = await ctx.deps.approvals.grants(ctx.who)
+    left = await ctx.deps.approvals.grants.list(ctx.who)
     await ctx.say(views.grants(ctx.t, left), edit=ctx.message_id)

@@ -9,12 +9,12 @@ from domain.actor import Actor
 from domain.clock import Now
 from domain.tasks import Mode
 from locales import Translator
-from services.approvals import ApprovalService
+from services.approvals.service import ApprovalService
 from services.bus import Bus
 from services.chat import ChatService
 from services.inbox import InboxService
-from services.runs import RunService
-from services.tasks import TaskService
+from services.runs.service import RunService
+from services.runs.tasks import TaskService
 from services.workspaces import SettingsView
 
 EXAMPLE = """\

@@ -12,7 +12,7 @@ from bot.tasks import title_of
 from bot.text import line
 from domain.errors import PilotError
 from domain.ids import parse_id
-from services.tasks import NewTask
+from services.runs.tasks import NewTask
 
 router = Router(name="start")
 

@@ -12,7 +12,7 @@ from bot.context import Ctx
 from bot.text import line
 from domain.errors import NotFound
 from domain.tasks import ACTIVE, Task, TaskStatus
-from services.tasks import NewTask
+from services.runs.tasks import NewTask
 
 router = Router(name="tasks")
 

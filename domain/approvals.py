@@ -187,6 +187,10 @@ class Approval:
     def pending(self) -> bool:
         return self.status is ApprovalStatus.PENDING
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether its time is up."""
+        return self.expires_at is not None and self.expires_at <= now
+
     def rung(self, now: datetime) -> int:
         """How many of the rungs have been reached; 0 for a question that does not expire."""
         if self.expires_at is None:

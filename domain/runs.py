@@ -233,6 +233,15 @@ class Run:
     def ended(self) -> bool:
         return self.state in RUN_ENDED
 
+    def is_due(self, now: datetime) -> bool:
+        """Whether it waits for a time that has come."""
+        return self.state is RunState.WAITING and self.wake_at is not None and self.wake_at <= now
+
+    def is_late(self, now: datetime) -> bool:
+        """Whether its deadline has passed and nobody has ended it yet."""
+        open_still = not self.ended and not self.cancel_requested
+        return open_still and self.deadline_at is not None and self.deadline_at <= now
+
     @property
     def bounds(self) -> Sequence[str] | None:
         """The only tools a sub-run may use, as its parent said; None for all."""
@@ -263,6 +272,8 @@ class CallEffect:
     tool: str
     state: EffectState
     attempts: int
+    resolved_by: str | None
+    resolution: str | None
     created_at: datetime
     finished_at: datetime | None
 

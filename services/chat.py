@@ -15,12 +15,12 @@ from domain.receipts import merkle
 from domain.receipts.receipt import parse, verify
 from domain.runs import Run, Step, StepState, UncertainChoice
 from domain.tasks import Task
-from services.approval_requests import shown_args
-from services.approvals import left_out
+from services.approvals.deciders import left_out
 from services.ledger import DamagedLog, Ledger
+from services.lifecycle.container import Lifecycle
+from services.lifecycle.requests import shown_args
 from services.notices import TELEGRAM, Notices, batch_of, deciders_of
-from services.runs import RunService
-from services.tasks import NewTask, TaskService
+from services.runs.tasks import NewTask, TaskService
 from services.toolbox import Toolbox
 from storage import (
     approvals,
@@ -99,7 +99,7 @@ class UncertainCard:
     @property
     def choice(self) -> str:
         """What was said of it: retry, skip, mark_done or cancelled; "" while it is open."""
-        state = StepState(self.step.state)
+        state = self.step.state
         if state is StepState.UNCERTAIN:
             return ""
         if state is StepState.DONE and isinstance(self.step.output, dict) and self.step.output.get("markedDone"):
@@ -177,7 +177,7 @@ class ChatService:
 
     store: Store
     tasks: TaskService
-    runs: RunService
+    lifecycle: Lifecycle
     toolbox: Toolbox
     notices: Notices
     ledger: Ledger
@@ -222,7 +222,9 @@ class ChatService:
             task = tasks.get(tx, workspace_id, task_id, lock=True)
             if inbox.effect_of(tx, update_id) is not None:
                 return task, False
-            run = self.runs.begin(tx, task, started_by=actor.user_id, principal=actor.principal, origin=origin)
+            run = self.lifecycle.runs.begin(
+                tx, task, started_by=actor.user_id, principal=actor.principal, origin=origin
+            )
             inbox.remember_effect(tx, update_id, run.id, now=self.now())
             self._progress(tx, task)
             return task, True

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from services.approval_gateway import ApprovalGateway
-from services.approvals import ApprovalService
+from services.approvals.decision_point import DecisionPoint
+from services.approvals.external import ApprovalGateway
+from services.approvals.service import ApprovalService
 from services.audit import AuditService
 from services.browser_login import BrowserLogin
 from services.bus import Bus
 from services.chat import ChatService
-from services.decision_point import DecisionPoint
 from services.email_login import EmailLogin
 from services.governor import Governor
 from services.health import Health
@@ -24,9 +24,9 @@ from services.operators import OperatorService
 from services.receipts import ReceiptService
 from services.recorder import Recorder
 from services.rehearsal import RehearsalService
-from services.runs import RunService
+from services.runs.service import RunService
+from services.runs.tasks import TaskService
 from services.secrets import SecretService
-from services.tasks import TaskService
 from services.tenants import TenantService
 from services.toolbox import Toolbox
 from services.usage import UsageService

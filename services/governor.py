@@ -11,19 +11,16 @@ from domain.clock import Now, iso
 from domain.delegation import narrowed
 from domain.errors import Forbidden
 from domain.governance import Decision, Opinion, Verdict
-from domain.ids import new_id
 from domain.policy.decide import FINISH, Finding, decide, effect_in_force, explain
 from domain.policy.effective import EffectivePolicy, effective
 from domain.policy.facts import CallFacts, GrantFacts, OpinionFacts
 from domain.policy.rules import RuleEngine
-from domain.runs import Run, Step
+from domain.runs import Run
 from domain.settings_schema import WorkspaceSettings, load
 from domain.tasks import Task
 from domain.tools import ToolSpec
 from storage import approvals, operators, receipts, runs, settings
 from storage.database import Tx
-from storage.violations import Violation
-from storage.violations import add as add_violation
 
 log = logging.getLogger(__name__)
 
@@ -271,7 +268,7 @@ class Governor:
             task_id=task.id,
             estimate=estimate,
             iteration=run.iterations_used,
-            approved=approved_by is not None and approved_by.status == ApprovalStatus.APPROVED,
+            approved=approved_by is not None and approved_by.status is ApprovalStatus.APPROVED,
         )
 
     def rehearse(
@@ -415,33 +412,6 @@ class Governor:
         if run.budget_micros is not None:
             found.append(("run", run.budget_micros, run.cost_micros))
         return found
-
-    def violation(self, tx: Tx, task: Task, step: Step, decision: Decision) -> None:
-        """Write down a refusal by policy of one step."""
-        named = {"taskId": task.id, "runId": step.run_id, "stepId": step.id}
-        self.refused(tx, task.workspace_id, tool=step.tool, decision=decision, metadata=named)
-
-    def refused(self, tx: Tx, workspace_id: str, *, tool: str, decision: Decision, metadata: Mapping[str, str]) -> None:
-        """Write down a refusal by policy; `metadata` says what it belongs to."""
-        severe = decision.reason_code in ("SYSTEM_FROZEN", "DATA_EGRESS_BLOCKED", "TAINTED_APPROVAL", "PDP_ERROR")
-        add_violation(
-            tx,
-            Violation(
-                id=new_id(),
-                workspace_id=workspace_id,
-                policy_rule=decision.rule_id,
-                violation=decision.reason,
-                severity="critical" if severe else "warning",
-                action=tool,
-                blocked=True,
-                metadata={
-                    **metadata,
-                    "reasonCode": decision.reason_code,
-                    "policyHash": decision.policy_hash,
-                },
-                created_at=self.now(),
-            ),
-        )
 
 
 def _with_spent(facts: CallFacts, spent: Mapping[str, int]) -> CallFacts:

@@ -20,9 +20,9 @@ from domain.tasks import Mode
 from services.email_login import normal_address
 from services.identity import KEY_PREFIX, IdentityService, Login
 from services.ledger import Facts
+from services.lifecycle.container import Lifecycle
 from services.notices import Notices
 from services.recorder import Recorder
-from services.runs import RunService
 from storage import accounts, approvals, audit, chat, inbox, outbox, receipts, runs, settings, workspaces
 from storage.accounts import ApiKey, Invite, Session, User
 from storage.database import Store, Tx
@@ -53,7 +53,7 @@ class WorkspaceService:
 
     store: Store
     identity: IdentityService
-    runs: RunService
+    lifecycle: Lifecycle
     recorder: Recorder
     rules: RuleEngine
     now: Now
@@ -246,7 +246,7 @@ class WorkspaceService:
             facts=Facts(kind="membership"),
         )
         for run in runs.active_in(tx, workspace.id):
-            self.runs.cancel_in(tx, run, principal=by, reason="the workspace was closed")
+            self.lifecycle.runs.cancel(tx, run, principal=by, reason="the workspace was closed")
         self.identity.forget_after(tx)
         return gone, evidence
 

@@ -10,11 +10,14 @@ import sqlalchemy as sa
 from domain.actor import Role
 from domain.approvals import LAST_CALL, Approval, ApprovalStatus, Decider
 from domain.errors import NotFound
-from storage.database import Tx
+from storage.database import PreparedUpdate, Tx
 from storage.tables import approval_votes, approvals, grants, workspace_members
-from storage.values import columns_of, to_value
+from storage.values import columns_of, to_value, without
 
 COLUMNS = columns_of(approvals, Approval)
+
+_change = PreparedUpdate(approvals, "workspace_id", "id", "status", "version")
+_move = PreparedUpdate(approvals, "workspace_id", "id", "status", "version", "action_hash")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,35 +100,18 @@ def count_pending(tx: Tx, workspace_id: str, *, external: bool = False) -> int:
     return int(tx.scalar(query.where(approvals.c.run_id.is_(None)) if external else query))
 
 
-def decide(tx: Tx, approval: Approval, *, status: ApprovalStatus, **values: Any) -> bool:
+def move(tx: Tx, approval: Approval, to: ApprovalStatus, **values: Any) -> bool:
     """The one compare-and-set all deciders race for: on status, version and digest. True for the winner."""
-    result = tx.execute(
-        sa.update(approvals)
-        .where(
-            approvals.c.workspace_id == approval.workspace_id,
-            approvals.c.id == approval.id,
-            approvals.c.status == ApprovalStatus.PENDING.value,
-            approvals.c.version == approval.version,
-            approvals.c.action_hash == approval.action_hash,
-        )
-        .values(status=status.value, **values)
-    )
-    return result.rowcount == 1
+    return _move(tx, *_read(approval), approval.action_hash, **values, status=to) == 1
 
 
 def change(tx: Tx, approval: Approval, **values: Any) -> bool:
     """Set columns while the approval is still the one that was read (status and version)."""
-    result = tx.execute(
-        sa.update(approvals)
-        .where(
-            approvals.c.workspace_id == approval.workspace_id,
-            approvals.c.id == approval.id,
-            approvals.c.status == approval.status,
-            approvals.c.version == approval.version,
-        )
-        .values(**values)
-    )
-    return result.rowcount == 1
+    return _change(tx, *_read(approval), **without(values, "status")) == 1
+
+
+def _read(approval: Approval) -> tuple[str, str, str, int]:
+    return approval.workspace_id, approval.id, approval.status, approval.version
 
 
 def to_sweep(tx: Tx, *, now: datetime, limit: int) -> Sequence[Approval]:

@@ -7,10 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.errors import NotFound
-from domain.runs import RUN_ENDED, STEP_ENDED, CallEffect, Run, RunState, Step, StepState
+from domain.runs import RUN_ENDED, STEP_ENDED, CallEffect, EffectState, Run, RunState, Step, StepState
 from storage.database import Prepared, PreparedUpdate, Tx
 from storage.tables import effects, runs, spend, steps, task_spend, tasks
-from storage.values import columns_of, to_value
+from storage.values import columns_of, to_value, without
 
 RUN_COLUMNS = columns_of(runs, Run)
 STEP_COLUMNS = columns_of(steps, Step)
@@ -51,8 +51,9 @@ _task_spent = Prepared(
     )
 )
 _change_run = PreparedUpdate(runs, "id", "workspace_id", "epoch")
-_change_step = PreparedUpdate(steps, "workspace_id", "id")
-_change_expected_step = PreparedUpdate(steps, "workspace_id", "id", "state")
+_move_run = PreparedUpdate(runs, "id", "workspace_id", "epoch", "state")
+_change_step = PreparedUpdate(steps, "workspace_id", "id", "state")
+_change_effect = PreparedUpdate(effects, "workspace_id", "id", "state")
 _steps_after = Prepared(
     sa.select(*STEP_COLUMNS)
     .where(
@@ -135,7 +136,12 @@ def next_number(tx: Tx, task_id: str) -> int:
 
 def change(tx: Tx, run: Run, **values: Any) -> bool:
     """Set columns of the run if nobody else has taken it over since `run` was read; whether that was so."""
-    return _change_run(tx, run.id, run.workspace_id, run.epoch, **values) == 1
+    return _change_run(tx, run.id, run.workspace_id, run.epoch, **without(values, "state")) == 1
+
+
+def move(tx: Tx, run: Run, to: RunState, **values: Any) -> bool:
+    """Set the state, and columns with it, if nobody took the run over or moved it since it was read; whether so."""
+    return _move_run(tx, run.id, run.workspace_id, run.epoch, run.state, **values, state=to) == 1
 
 
 def due(tx: Tx, *, now: datetime, limit: int) -> Sequence[Run]:
@@ -146,7 +152,7 @@ def due(tx: Tx, *, now: datetime, limit: int) -> Sequence[Run]:
         .order_by(runs.c.wake_at)
         .limit(limit)
     )
-    return [to_value(Run, row) for row in tx.all(tx.lock_due(query))]
+    return [to_value(Run, row) for row in tx.all(query)]
 
 
 def past_deadline(tx: Tx, *, now: datetime, limit: int) -> Sequence[Run]:
@@ -161,7 +167,7 @@ def past_deadline(tx: Tx, *, now: datetime, limit: int) -> Sequence[Run]:
         )
         .limit(limit)
     )
-    return [to_value(Run, row) for row in tx.all(tx.lock_due(query))]
+    return [to_value(Run, row) for row in tx.all(query)]
 
 
 def queued_since(tx: Tx, *, before: datetime, limit: int) -> Sequence[Run]:
@@ -211,11 +217,14 @@ def open_steps_of(tx: Tx, workspace_id: str, run_id: str) -> Sequence[Step]:
     return [to_value(Step, row) for row in _open_steps.rows(tx, ws=workspace_id, run_id=run_id)]
 
 
-def change_step(tx: Tx, workspace_id: str, step_id: str, *, expected: str | None = None, **values: Any) -> bool:
-    """Set columns of a step if it is still in state `expected` (any, when None); whether that was so."""
-    if expected is None:
-        return _change_step(tx, workspace_id, step_id, **values) == 1
-    return _change_expected_step(tx, workspace_id, step_id, expected, **values) == 1
+def change_step(tx: Tx, step: Step, **values: Any) -> bool:
+    """Set columns of a step if it is still in the state it was read in; whether that was so."""
+    return _change_step(tx, step.workspace_id, step.id, step.state, **without(values, "state")) == 1
+
+
+def move_step(tx: Tx, step: Step, to: StepState, **values: Any) -> bool:
+    """Set the state, and columns with it, if the step is still in the state it was read in; whether that was so."""
+    return _change_step(tx, step.workspace_id, step.id, step.state, **values, state=to) == 1
 
 
 # --- effects --------------------------------------------------------------------------------------
@@ -236,9 +245,9 @@ def effect_of_step(tx: Tx, workspace_id: str, step_id: str) -> CallEffect | None
     return None if row is None else to_value(CallEffect, row)
 
 
-def change_effect(tx: Tx, effect_id: str, **values: Any) -> None:
-    """Set columns of an effect."""
-    tx.execute(sa.update(effects).where(effects.c.id == effect_id).values(**values))
+def move_effect(tx: Tx, effect: CallEffect, to: EffectState, **values: Any) -> bool:
+    """Set the state, and columns with it, if the effect is still in the state it was read in; whether that was so."""
+    return _change_effect(tx, effect.workspace_id, effect.id, effect.state, **values, state=to) == 1
 
 
 # --- spend ----------------------------------------------------------------------------------------

@@ -7,10 +7,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.errors import NotFound
-from domain.tasks import Task
+from domain.tasks import Task, TaskStatus
 from storage.database import Prepared, PreparedUpdate, Tx
 from storage.tables import tasks, workspaces
-from storage.values import columns_of, to_value
+from storage.values import columns_of, to_value, without
 
 COLUMNS = columns_of(tasks, Task)
 
@@ -19,6 +19,7 @@ _select_one = sa.select(*COLUMNS).where(tasks.c.workspace_id == sa.bindparam("ws
 _get = Prepared(_select_one)
 _get_locked = Prepared(_select_one.with_for_update())
 _change = PreparedUpdate(tasks, "workspace_id", "id")
+_move = PreparedUpdate(tasks, "workspace_id", "id", "status")
 _first_page = Prepared(
     sa.select(*COLUMNS)
     .where(tasks.c.workspace_id == sa.bindparam("ws"), tasks.c.deleted_at.is_(None))
@@ -80,7 +81,12 @@ def find(
 
 def change(tx: Tx, workspace_id: str, task_id: str, **values: Any) -> None:
     """Set columns of one task."""
-    _change(tx, workspace_id, task_id, **values)
+    _change(tx, workspace_id, task_id, **without(values, "status"))
+
+
+def move(tx: Tx, task: Task, to: TaskStatus, **values: Any) -> bool:
+    """Set the status, and columns with it, if the task still has the one it was read with; whether that was so."""
+    return _move(tx, task.workspace_id, task.id, task.status, **values, status=to) == 1
 
 
 def counts(tx: Tx, workspace_id: str) -> dict[str, int]:

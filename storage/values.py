@@ -33,3 +33,10 @@ def to_value(value: type[V], row: Any) -> V:
         for at, kind in states:
             row[at] = kind(row[at])
     return value(**dict(zip(names, row, strict=True)))
+
+
+def without(values: dict[str, Any], state: str) -> dict[str, Any]:
+    """The columns to set, which do not hold the one of the state: a state is moved, not set."""
+    if state in values:
+        raise ValueError(f"{state} is moved, not set")
+    return values

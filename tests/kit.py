@@ -21,18 +21,21 @@ from domain.receipts.signing import Signer
 from domain.runs import Run, Step
 from domain.tasks import Task
 from domain.tools import Outcome, ToolContext, ToolSpec
-from services.approval_requests import ApprovalRequests
-from services.approvals import ApprovalService
+from services.approvals.grants import GrantService
+from services.approvals.service import ApprovalService
 from services.bus import Bus
-from services.delegation import Delegate
 from services.governor import Governor
 from services.ledger import Ledger
+from services.lifecycle.container import Lifecycle, make_lifecycle
 from services.notices import Notices
-from services.planners import Planners
 from services.receipts import ReceiptService
 from services.recorder import Recorder
-from services.runs import RunService, Stopping
-from services.tasks import NewTask, TaskService
+from services.runs.delegation import Delegate
+from services.runs.planners import Planners
+from services.runs.segment import Stopping
+from services.runs.service import RunService
+from services.runs.tasks import NewTask, TaskService
+from services.runs.wiring import make_runs
 from services.toolbox import (
     Finish,
     KnowledgeSearch,
@@ -135,6 +138,7 @@ class Kit:
 
     store: Store
     engine: JobEngine
+    lifecycle: Lifecycle
     runs: RunService
     tasks: TaskService
     approvals: ApprovalService
@@ -279,7 +283,6 @@ async def open_kit(
     recorder = Recorder(ledger, bus, utc_now)
     notices = Notices(bus, utc_now)
     governor = Governor(CelRules(), utc_now)
-    requests = ApprovalRequests(governor, recorder, notices, utc_now)
     toolbox = Toolbox(
         [
             NoteCreate(store, utc_now),
@@ -297,21 +300,23 @@ async def open_kit(
 
     planner = _PlannerOfTask(scripts)
     engine = JobEngine(store, executor_id=executor, poll_seconds=0.05, per_workspace=per_workspace)
-    runs = RunService(
-        store,
-        engine,
-        Planners(lambda *_: planner, model_settings),
-        toolbox,
-        governor,
-        requests,
-        recorder,
-        notices,
-        utc_now,
-        Stopping(),
+    lifecycle = make_lifecycle(engine=engine, governor=governor, recorder=recorder, notices=notices, now=utc_now)
+    stopping = Stopping()
+    runs = make_runs(
+        store=store,
+        engine=engine,
+        lifecycle=lifecycle,
+        planners=Planners(lambda *_: planner, model_settings),
+        toolbox=toolbox,
+        governor=governor,
+        recorder=recorder,
+        now=utc_now,
+        stopping=stopping,
     )
-    tasks = _TasksByScript(store, runs, recorder, utc_now)
-    toolbox.add(Delegate(tasks, runs, governor))
-    approvals = ApprovalService(store, runs, requests, governor, toolbox, recorder, notices, utc_now)
+    tasks = _TasksByScript(store, lifecycle, toolbox, governor, recorder, utc_now)
+    toolbox.add(Delegate(tasks, lifecycle, toolbox, governor))
+    grants = GrantService(store, recorder, utc_now)
+    approvals = ApprovalService(store, lifecycle, grants, governor, toolbox, recorder, notices, utc_now)
     user_id, workspace_id = new_id(), new_id()
 
     def seed(tx: Any) -> None:
@@ -346,6 +351,7 @@ async def open_kit(
         yield Kit(
             store=store,
             engine=engine,
+            lifecycle=lifecycle,
             runs=runs,
             tasks=tasks,
             approvals=approvals,
@@ -369,7 +375,7 @@ async def open_kit(
         ledger_of = ReceiptService(store, ledger, recorder, CelRules(), utc_now)
         assert await store.read(lambda tx: decided_otherwise(ledger_of, tx)) == []
     finally:
-        runs.stopping.event.set()
+        stopping.event.set()
         await engine.stop(grace_seconds=3)
         await store.close()
 

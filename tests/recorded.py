@@ -40,16 +40,17 @@ from domain.runs import Run, Step, UncertainChoice
 from domain.schedules import Schedule
 from domain.tasks import Mode, Task, TaskStatus
 from domain.tools import Outcome, OutcomeStatus
-from services.approval_gateway import Callback
-from services.approval_requests import Question
-from services.approvals import GrantWish, Wish
+from services.approvals.decision_point import OutsideCall
+from services.approvals.external import Callback
+from services.approvals.grants import GrantWish
+from services.approvals.service import Wish
 from services.audit import AuditFilter
 from services.capabilities import CapabilityService
 from services.container import Services
-from services.decision_point import OutsideCall
+from services.lifecycle.requests import Question
 from services.mcp_servers import NewServer
 from services.receipts import Part
-from services.tasks import NewTask
+from services.runs.tasks import NewTask
 from simulator.launch import signed, user_field
 from storage import tables
 from tests.databases import fresh_url
@@ -553,8 +554,8 @@ async def _allowed_from_now_on(story: Story) -> None:
     story.told("a yes from now on")
     await story.go(task)
     story.told("a call under a grant")
-    [grant] = await services.approvals.grants(story.ada, live=False)
-    await services.approvals.revoke_grant(story.ada, grant.id)
+    [grant] = await services.approvals.grants.list(story.ada, live=False)
+    await services.approvals.grants.revoke(story.ada, grant.id)
     story.told("a grant revoked")
     # what would run is not what was approved
     task = await story.begin(SEND)
@@ -623,8 +624,8 @@ async def _died(story: Story) -> None:
     _, [step] = await story.run_of(run.task_id)
     story.told("a call under a grant that a death of the process interrupted")
     await story.services.runs.settle_uncertain(story.ada, run.id, step.id, UncertainChoice.RETRY, via="chat")
-    [grant] = await story.services.approvals.grants(story.ada)
-    await story.services.approvals.revoke_grant(story.ada, grant.id)
+    [grant] = await story.services.approvals.grants.list(story.ada)
+    await story.services.approvals.grants.revoke(story.ada, grant.id)
     await story.go(run.task_id)
     story.told("a call to be made again, which has to be asked for")
     await story.decide(ApprovalStatus.REJECTED)

@@ -19,7 +19,7 @@ from aiohttp import web
 from domain.approvals import digest_of_call
 from domain.clock import utc_now
 from domain.ids import new_id
-from services.callbacks import TRIES, signature
+from services.approvals.callbacks import TRIES, signature
 from storage.tables import approvals as approval_rows
 from storage.tables import receipts as receipt_rows
 from tests.api.house import House, Person, Reply, open_house

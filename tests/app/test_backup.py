@@ -11,7 +11,7 @@ from app.container import open_services
 from app.settings import load_settings
 from domain.actor import Actor, Channel, Role
 from services.container import Services
-from services.tasks import NewTask
+from services.runs.tasks import NewTask
 from storage.database import Tx
 from tests.app.test_cli import pilot, told
 from tests.databases import fresh_url

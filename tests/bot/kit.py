@@ -56,13 +56,13 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
     async with open_kit(fresh_url(database, folder), deeds=[deed]) as kit, serve() as telegram:
         identity = IdentityService(kit.store, kit.recorder, utc_now, None)
         workspaces = WorkspaceService(
-            kit.store, identity, kit.runs, kit.recorder, CelRules(), utc_now, "http://127.0.0.1:3100"
+            kit.store, identity, kit.lifecycle, kit.recorder, CelRules(), utc_now, "http://127.0.0.1:3100"
         )
         translator = await asyncio.to_thread(locales.load)
         chat = ChatService(
             store=kit.store,
             tasks=kit.tasks,
-            runs=kit.runs,
+            lifecycle=kit.lifecycle,
             toolbox=kit.toolbox,
             notices=kit.approvals.notices,
             ledger=kit.ledger,

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 from bot import buttons
 from domain.actor import Channel, Role
 from domain.ports import ToolCall
-from services.approval_gateway import ApprovalGateway
-from services.approval_requests import Question
+from services.approvals.external import ApprovalGateway
+from services.lifecycle.requests import Question
 from storage import tables
 from storage.vault import Vault
 from tests.bot.kit import BotKit
@@ -148,7 +148,7 @@ async def test_a_grant_from_the_card_lets_the_next_call_through_and_is_revoked(b
         tg.tap(listed, "Revoke 1")
         edited = await tg.message("No standing permissions.")
         assert edited["message_id"] == listed["message_id"]
-    assert await bot.kit.approvals.grants(bot.kit.owner) == []
+    assert await bot.kit.approvals.grants.list(bot.kit.owner) == []
 
 
 async def test_an_interrupted_call_is_settled_from_chat(bot: BotKit):
@@ -182,7 +182,7 @@ async def test_a_card_decided_before_it_is_sent_has_no_live_buttons(bot: BotKit)
         tg.say("Do it")
         approval = await tg.until_async(lambda: bot.kit.approvals.list(bot.kit.owner, status="pending"))
         from domain.approvals import ApprovalStatus, Via
-        from services.approvals import Wish
+        from services.approvals.service import Wish
 
         await bot.kit.approvals.resolve(
             bot.kit.owner, approval[0].id, Wish(status=ApprovalStatus.REJECTED, via=Via.API)
@@ -269,7 +269,7 @@ async def test_a_card_says_which_outside_agent_asks(bot: BotKit):
     )
     asker = replace(kit.owner, api_key_id=key.id, scopes=frozenset({"approvals:request"}), channel=Channel.API_KEY)
     gateway = ApprovalGateway(
-        kit.store, kit.approvals.requests, kit.governor, kit.recorder, Vault("x"), kit.bus, bot.deps.now
+        kit.store, kit.lifecycle.requests, kit.governor, kit.recorder, Vault("x"), kit.bus, bot.deps.now
     )
     question = Question(action="deploy:production", args={"commit": "abc123"}, reason="tagged and tested")
     async with bot.running():

@@ -14,7 +14,7 @@ from bot.workspace import _until
 from domain.actor import Role
 from domain.ports import PlanAnswer, PlanRequest, ToolCall, Usage
 from domain.schedules import Schedule
-from services.tasks import NewTask
+from services.runs.tasks import NewTask
 from storage import outbox, settings
 from storage import tasks as stored_tasks
 from tests.bot.kit import BotKit

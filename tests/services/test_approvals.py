@@ -14,7 +14,8 @@ from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from domain.governance import Effect
 from domain.ids import new_id
 from domain.ports import ToolCall
-from services.approvals import GrantWish, Resolution, Wish
+from services.approvals.grants import GrantWish
+from services.approvals.service import Resolution, Wish
 from storage import tables
 from storage.database import Tx
 from tests.kit import Deed, Kit, Script, open_kit
@@ -183,9 +184,9 @@ async def test_a_grant_opens_the_next_call_and_can_be_revoked(url: str) -> None:
         await kit.approvals.resolve(kit.owner, third.id, replace(YES, grant=GrantWish(minutes=60)))
         _, steps = await kit.until(task, "completed")
         assert [s.rule_id for s in steps][1].startswith("grant:")
-        [grant] = await kit.approvals.grants(kit.owner)
-        assert (await kit.approvals.revoke_grant(kit.owner, grant.id)).revoked_at is not None
-        assert await kit.approvals.grants(kit.owner) == []
+        [grant] = await kit.approvals.grants.list(kit.owner)
+        assert (await kit.approvals.grants.revoke(kit.owner, grant.id)).revoked_at is not None
+        assert await kit.approvals.grants.list(kit.owner) == []
         with pytest.raises(Invalid):
             await kit.approvals.resolve(
                 kit.owner, (await kit.pending(await kit.begin(DEED))).id, replace(YES, grant=GrantWish(minutes=0))

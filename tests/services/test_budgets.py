@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from domain.clock import utc_now
 from domain.outside import OutsideError
 from domain.ports import OVER_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, ToolCall, Usage
-from services.tasks import NewTask
+from services.runs.tasks import NewTask
 from storage import runs, settings, tables
 from tests.kit import Kit, Script, open_kit
 

@@ -14,7 +14,7 @@ from domain.governance import Effect
 from domain.ports import PlanAnswer, ToolCall, Usage
 from domain.runs import Run, Step
 from domain.tasks import Task
-from services.approvals import Wish
+from services.approvals.service import Wish
 from services.operators import OperatorService
 from storage import runs, tables, tasks
 from tests.databases import fresh_url
@@ -59,6 +59,12 @@ async def begun(kit: Kit, task: Task) -> tuple[Run, Run]:
     """Parent and child, once the parent waits."""
     run, steps = await kit.until(task, "waiting")
     return run, await child_of(kit, run, steps)
+
+
+async def at_work_again(kit: Kit, run: Run) -> None:
+    """As if the transaction that parked it had not happened."""
+    query = sa.update(tables.runs).where(tables.runs.c.id == run.id).values(state="running")
+    await kit.store.write(lambda tx: tx.execute(query))
 
 
 async def receipts_of(kit: Kit, run: Run) -> list[dict[str, Any]]:
@@ -273,7 +279,7 @@ async def test_a_park_that_died_half_way_is_taken_up_with_the_same_child(url: st
         await kit.runs.advance(run.id, run.segment)
         parent, child = await begun(kit, task)
         # the same segment is called again, as after a crash of the engine: nothing is begun twice
-        await kit.store.write(lambda tx: runs.change(tx, parent, state="running"))
+        await at_work_again(kit, parent)
         await kit.runs.advance(run.id, run.segment)
         again, same = await begun(kit, task)
         assert (again.state, same.id) == ("waiting", child.id)
@@ -289,7 +295,7 @@ async def test_a_child_that_ends_while_its_parent_is_under_way_is_not_missed(url
         run, _ = await kit.latest(task)
         await kit.runs.advance(run.id, run.segment)
         parent, child = await begun(kit, task)
-        await kit.store.write(lambda tx: runs.change(tx, parent, state="running"))
+        await at_work_again(kit, parent)
         await asyncio.gather(kit.runs.advance(child.id, child.segment), kit.runs.advance(run.id, run.segment))
         for _ in range(3):
             current, _ = await kit.latest(task)

@@ -12,7 +12,7 @@ from domain.clock import utc_now
 from domain.errors import Conflict, NotFound
 from domain.governance import Effect
 from domain.ports import ToolCall
-from services.approvals import ApprovalService
+from services.approvals.service import ApprovalService
 from storage import tables
 from storage.database import Tx
 from tests.kit import Deed, Kit, open_kit

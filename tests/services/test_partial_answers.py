@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from services.partial_answers import TAIL, PartialAnswers, tail
+from services.runs.partial_answers import TAIL, PartialAnswers, tail
 
 
 async def until_told(told: list[str], count: int) -> None:

@@ -17,7 +17,7 @@ KEPT = Path(__file__).resolve().parent.parent / "vectors" / "recorded" / "991c23
 WORDS = frozenset({"reason", "error", "text", "note"})
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def kept() -> list[Chapter]:
     return [Chapter(**json.loads(line)) for line in KEPT.read_text().splitlines()]
 
@@ -47,11 +47,33 @@ def leaf_of(old: dict[str, Any], new: dict[str, Any]) -> str:
     return canonical(body | {name: now[name] for name in moved}).decode()
 
 
+def mended(kept: list[Chapter]) -> list[Chapter]:
+    """What was kept, without the two things that the code of then said wrongly.
+
+    A refusal of what is no call was told as one of a step that is denied, not failed; and what came of a call that a
+    person had approved named the decision to ask them, not the one that let the call through.
+    """
+    decided: dict[str, str] = {}
+    for chapter in kept:
+        for event in chapter.events:
+            if event["kind"] == "step.failed" and event["payload"]["stepState"] == "denied":
+                event["payload"]["stepState"] = "failed"
+        for one in chapter.receipts:
+            body = json.loads(one["leaf"])
+            said = body["metadata"]
+            if said["action"] == AuditAction.TOOL_DECIDED:
+                decided[said["step_id"]] = body["receipt_id"]
+            elif "decision_receipt" in said:
+                said["decision_receipt"] = decided[said["step_id"]]
+                one["leaf"] = canonical(body).decode()
+    return kept
+
+
 async def test_what_is_recorded_is_what_it_was(kept: list[Chapter], tmp_path: Path) -> None:
     # as it is read back: without tuples, and times as texts
     told = [Chapter(**json.loads(chapter.line())) for chapter in await chapters(tmp_path)]
     assert [c.title for c in told] == [c.title for c in kept]
-    for new, old in zip(told, kept, strict=True):
+    for new, old in zip(told, mended(kept), strict=True):
         assert [worded(one) for one in new.audit] == [worded(one) for one in old.audit], new.title
         assert [worded(one) for one in new.events] == [worded(one) for one in old.events], new.title
         assert [worded(one) for one in new.messages] == [worded(one) for one in old.messages], new.title

@@ -15,8 +15,9 @@ from domain.governance import Effect
 from domain.outside import OutsideError
 from domain.ports import PlanAnswer, PlanRequest, ToolCall, Usage
 from domain.runs import UncertainChoice
-from services.approvals import GrantWish, Wish
-from services.runs import MAX_TRIES
+from services.approvals.grants import GrantWish
+from services.approvals.service import Wish
+from services.runs.view import MAX_TRIES
 from services.toolbox import done
 from storage import events as stored_events
 from storage import tables

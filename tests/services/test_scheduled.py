@@ -13,8 +13,8 @@ from domain.outside import OutsideError
 from domain.ports import PlanAnswer, PlanRequest, ToolCall
 from domain.schedules import Schedule
 from domain.tasks import Task
-from services.runs import MAX_TRIES
-from services.tasks import NewTask
+from services.runs.tasks import NewTask
+from services.runs.view import MAX_TRIES
 from storage import operators, settings, tables, tasks
 from storage.operators import Operator
 from tests.kit import Kit, Script, open_kit
@@ -144,7 +144,7 @@ async def test_a_model_that_is_busy_is_asked_less_and_less_often_and_then_given_
             assert run.wake_at is not None
             pauses.append((run.wake_at - run.updated_at).total_seconds())
             waiting = run
-            await kit.store.write(lambda tx, waiting=waiting: kit.runs.resume(tx, waiting))
+            await kit.store.write(lambda tx, waiting=waiting: kit.lifecycle.runs.resume(tx, waiting))
         assert pauses == pytest.approx([2, 4, 8, 16, 32], abs=0.5)
         run, _ = await kit.latest(task)
         await kit.runs.advance(run.id, run.segment)

@@ -118,7 +118,7 @@ async def sessions(services: Services, actor: Actor, _item: str, _query: Query) 
 async def grants(services: Services, actor: Actor, _item: str, _query: Query) -> Part:
     """Standing permissions that are live."""
     return "grants.html", {
-        "grants": await services.approvals.grants(actor),
+        "grants": await services.approvals.grants.list(actor),
         "names": await names(services, actor),
         "may_revoke": allows(actor, Action.GRANT_REVOKE),
     }

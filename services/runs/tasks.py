@@ -1,4 +1,4 @@
-"""Tasks: creating, listing, changing, ending. Their runs are in services.runs."""
+"""Tasks: creating, listing, changing, ending."""
 
 import logging
 from collections.abc import Sequence
@@ -16,9 +16,11 @@ from domain.permissions import Action, require
 from domain.playbooks import parse
 from domain.schedules import Schedule, next_time
 from domain.tasks import Mode, Task, TaskStatus
+from services.governor import Governor
 from services.ledger import Facts
+from services.lifecycle.container import Lifecycle
 from services.recorder import Recorder
-from services.runs import RunService
+from services.toolbox import Toolbox
 from storage import operators, runs, tasks
 from storage.database import Store, Tx
 
@@ -50,7 +52,9 @@ class TaskService:
     """Use cases about tasks."""
 
     store: Store
-    runs: RunService
+    lifecycle: Lifecycle
+    toolbox: Toolbox
+    governor: Governor
     recorder: Recorder
     now: Now
 
@@ -60,7 +64,7 @@ class TaskService:
         if new.auto_run:
             require(actor, Action.TASK_RUN)
         # a playbook that cannot run is refused here, with line and reason, not when it is due
-        tools = await self.runs.toolbox.of(self.store, actor.in_workspace)
+        tools = await self.toolbox.of(self.store, actor.in_workspace)
         parse(new.description, tools.specs)
         made = await self.store.write(
             lambda tx: self.create_in(
@@ -107,7 +111,7 @@ class TaskService:
             parent_task_id=new.parent_task_id,
             title=new.title,
             description=new.description,
-            mode=(new.mode or Mode(self.runs.governor.settings(tx, workspace_id)[1])).value,
+            mode=(new.mode or Mode(self.governor.settings(tx, workspace_id)[1])).value,
             status=TaskStatus.PENDING,
             priority=new.priority,
             metadata=new.metadata or {},
@@ -123,7 +127,7 @@ class TaskService:
             completed_at=None,
             deleted_at=None,
         )
-        tasks.add(tx, task)
+        self.lifecycle.tasks.make(tx, task)
         self.recorder.record(
             tx,
             workspace_id=workspace_id,
@@ -137,7 +141,7 @@ class TaskService:
             tx, workspace_id=workspace_id, kind="task.created", ref=task.id, payload={"status": task.status}
         )
         if new.auto_run:
-            self.runs.begin(
+            self.lifecycle.runs.begin(
                 tx,
                 task,
                 started_by=user_id,
@@ -195,12 +199,12 @@ class TaskService:
             self._record_status(tx, actor, task, status)
             if active is not None:
                 # the table lets only cancelling and un-queueing through while a run is under way
-                self.runs.cancel_in(tx, active, principal=actor.principal)
+                self.lifecycle.runs.cancel(tx, active, principal=actor.principal)
                 if status is TaskStatus.CANCELLED:
                     return tasks.get(tx, task.workspace_id, task.id)
             if status is TaskStatus.QUEUED:
                 require(actor, Action.TASK_RUN)
-                self.runs.begin(
+                self.lifecycle.runs.begin(
                     tx,
                     task,
                     started_by=actor.user_id,
@@ -208,19 +212,9 @@ class TaskService:
                     origin={"channel": actor.channel.value},
                 )
                 return tasks.get(tx, task.workspace_id, task.id)
-            now = self.now()
-            tasks.change(
-                tx,
-                task.workspace_id,
-                task.id,
-                status=status.value,
-                updated_at=now,
-                completed_at=now if status is TaskStatus.COMPLETED else None,
-            )
-            self.recorder.event(
-                tx, workspace_id=task.workspace_id, kind="task.updated", ref=task.id, payload={"status": status.value}
-            )
-            return tasks.get(tx, task.workspace_id, task.id)
+            # its run may just have ended
+            current = tasks.get(tx, task.workspace_id, task.id)
+            return self.lifecycle.tasks.set_by_hand(tx, current, status)
 
         return await self.store.write(work, together=actor.in_workspace)
 
@@ -242,7 +236,7 @@ class TaskService:
         """
         require(actor, Action.TASK_UPDATE)
         if "description" in changes:
-            tools = await self.runs.toolbox.of(self.store, actor.in_workspace)
+            tools = await self.toolbox.of(self.store, actor.in_workspace)
             parse(changes["description"], tools.specs)
 
         def work(tx: Tx) -> Task:
@@ -287,7 +281,7 @@ class TaskService:
             task = tasks.get(tx, actor.in_workspace, task_id, lock=True)
             active = runs.active_of_task(tx, task.workspace_id, task.id)
             if active is not None:
-                self.runs.cancel_in(tx, active, principal=actor.principal, reason="the task was deleted")
+                self.lifecycle.runs.cancel(tx, active, principal=actor.principal, reason="the task was deleted")
             tasks.change(tx, task.workspace_id, task.id, deleted_at=self.now(), next_run_at=None)
             self.recorder.record(
                 tx,
@@ -336,7 +330,7 @@ class TaskService:
         if not operators.works(tx, task.workspace_id, task.operator_id):
             return False
         late = (now - task.next_run_at).total_seconds()
-        self.runs.begin(
+        self.lifecycle.runs.begin(
             tx,
             task,
             started_by=task.created_by,

@@ -7,7 +7,7 @@ from typing import Any
 from domain.governance import Effect
 from domain.tasks import Mode
 from domain.tools import ACTING_MODES, Outcome, ToolContext, ToolSpec
-from services.tasks import NewTask, TaskService
+from services.runs.tasks import NewTask, TaskService
 from services.toolbox import Inside, done, failed, object_schema, text_schema
 from storage import tasks
 from storage.database import Tx

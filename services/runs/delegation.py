@@ -12,9 +12,9 @@ from domain.tasks import Mode, Task
 from domain.tools import Outcome, ToolContext, ToolSpec
 from domain.untrusted import clean_and_cap
 from services.governor import Governor
-from services.runs import RunService
-from services.tasks import NewTask, TaskService
-from services.toolbox import done, failed, object_schema, text_schema
+from services.lifecycle.container import Lifecycle
+from services.runs.tasks import NewTask, TaskService
+from services.toolbox import Toolbox, done, failed, object_schema, text_schema
 from storage import operators, runs
 from storage.database import Tx
 from storage.operators import Operator
@@ -32,8 +32,9 @@ class _Slice:
 class Delegate:
     """A sub-task is a task of ours with a run that knows its parent; the run that asked waits for it as a row."""
 
-    service: TaskService
-    runs: RunService
+    tasks: TaskService
+    lifecycle: Lifecycle
+    toolbox: Toolbox
     governor: Governor
 
     spec = ToolSpec(
@@ -83,7 +84,7 @@ class Delegate:
         operator = _operator(tx, run.workspace_id, str(args["operator"]))
         if operator is None:
             return failed("operator: there is no active operator of that name here")
-        specs = self.runs.toolbox.within(tx, run.workspace_id).specs
+        specs = self.toolbox.within(tx, run.workspace_id).specs
         stranger = unknown(args.get("tools", ()), specs)
         if stranger is not None:
             return failed(f"tools: there is no tool called {stranger}")
@@ -99,7 +100,7 @@ class Delegate:
         made = self._task(tx, run, task, step, _Slice(operator, iterations))
         own = operators.facts(tx, run.workspace_id, task.operator_id)["tools"]
         bounds = narrowed(narrowed(own, run.bounds), args.get("tools"))
-        child = self.runs.begin(
+        child = self.lifecycle.runs.begin(
             tx,
             made,
             started_by=run.started_by,
@@ -109,7 +110,7 @@ class Delegate:
             parent=run,
             budget_micros=micros,
         )
-        runs.change_step(tx, step.workspace_id, step.id, output={"taskId": made.id, "runId": child.id})
+        runs.change_step(tx, step, output={"taskId": made.id, "runId": child.id})
         return None
 
     def _refusal(self, tx: Tx, run: Run) -> str | None:
@@ -125,7 +126,7 @@ class Delegate:
     def _task(self, tx: Tx, run: Run, task: Task, step: Step, part: _Slice) -> Task:
         args = step.args or {}
         title = args.get("title") or args["goal"].strip().partition("\n")[0][:100] or task.title
-        made = self.service.create_in(
+        made = self.tasks.create_in(
             tx,
             run.workspace_id,
             NewTask(
@@ -170,12 +171,12 @@ def _outcome(child: Run) -> Outcome:
     output = {
         "taskId": child.task_id,
         "runId": child.id,
-        "state": str(child.state),
+        "state": child.state.value,
         "summary": clean_and_cap(child.summary or "", SUMMARY_CHARS)[0],
         "costUsd": f"{child.cost_micros / 1e6:.6f}",
         "iterations": child.iterations_used,
     }
-    if child.state == RunState.COMPLETED:
+    if child.state is RunState.COMPLETED:
         return done(output)
     why = clean_and_cap(child.error or "it says no reason", 500)[0]
     return failed(f"the sub-task ended as {child.state}: {why}", output)

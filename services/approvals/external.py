@@ -14,10 +14,10 @@ from domain.errors import Conflict, Invalid, NotFound
 from domain.ids import new_id
 from domain.permissions import Action, allows, require
 from domain.receipts.canonical import canonical_payload
-from services.approval_requests import ApprovalRequests, Question
-from services.approvals import already_decided
+from services.approvals.outcome import already_decided
 from services.bus import Bus
 from services.governor import Governor
+from services.lifecycle.requests import ApprovalRequests, Question
 from services.recorder import Recorder
 from storage import approvals
 from storage.database import Store, Tx

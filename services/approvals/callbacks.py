@@ -12,16 +12,16 @@ from datetime import datetime, timedelta
 
 import orjson
 
-from domain.approvals import Approval
+from domain.approvals import Approval, ApprovalStatus
 from domain.audit import AuditAction
 from domain.clock import Now, iso
 from domain.errors import NotFound
 from domain.outside import OutsideError
 from domain.ports import Http
-from services.approval_gateway import callback_place, webhook_key
-from services.approvals import CALLBACK_TOPIC
+from services.approvals.external import callback_place, webhook_key
 from services.bus import Bus
 from services.delivery import Delivery
+from services.lifecycle.approvals import CALLBACK_TOPIC
 from services.recorder import Recorder
 from storage import approvals, recipients
 from storage.database import Store, Tx
@@ -138,8 +138,8 @@ def _body(approval: Approval, name: str | None) -> Mapping[str, object]:
             "workspaceId": approval.workspace_id,
             "action": approval.action,
             "actionHash": approval.action_hash,
-            "status": str(approval.status),
-            "approved": approval.status == "approved",
+            "status": approval.status.value,
+            "approved": approval.status is ApprovalStatus.APPROVED,
             "note": approval.resolution_note,
             "resolvedBy": approval.resolved_by,
             "resolvedByName": name,

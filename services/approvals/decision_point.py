@@ -17,12 +17,13 @@ from domain.receipts.canonical import canonical_payload, payload_hash
 from domain.receipts.decision import SignedDecision, sign_decision
 from domain.receipts.receipt import parse
 from domain.tools import ToolSpec
-from services.approval_gateway import MAX_INPUT, check_room
-from services.approval_requests import ApprovalRequests, Question, shown_args
+from services.approvals.external import MAX_INPUT, check_room
 from services.governor import Decided, Governor
 from services.ledger import Facts, Ledger
+from services.lifecycle.requests import ApprovalRequests, Question, shown_args
 from services.recorder import Recorder
 from services.toolbox import Toolbox
+from services.violations import note_refusal
 from storage import approvals, evaluations, receipts
 from storage.database import Store, Tx
 from storage.evaluations import Evaluation, SessionRow
@@ -164,7 +165,7 @@ class DecisionPoint:
             self.requests.cancel(tx, approvals.get(tx, workspace_id, open_question), by="system")
         elif decision.verdict is Verdict.DENY:
             named = {"session": call.session, "principal": call.principal}
-            self.governor.refused(tx, workspace_id, tool=call.tool, decision=decision, metadata=named)
+            note_refusal(tx, workspace_id, tool=call.tool, decision=decision, metadata=named, now=self.now())
         return self._record(tx, actor, call, spec, decided=decided, digest=digest, approval_id=approval_id)
 
     def _answer(self, tx: Tx, workspace_id: str, approval_id: str) -> Opinion | None:
@@ -173,10 +174,10 @@ class DecisionPoint:
         if approval.pending:
             return None
         age = self.now() - (approval.resolved_at or approval.requested_at)
-        if approval.status == ApprovalStatus.APPROVED and age < YES_LASTS:
+        if approval.status is ApprovalStatus.APPROVED and age < YES_LASTS:
             return Opinion(source=SOURCE, verdict=Verdict.ALLOW)
         if approval.status in _NO and age < NO_LASTS:
-            code, words = _NO[ApprovalStatus(approval.status)]
+            code, words = _NO[approval.status]
             reason = f"{words}: {approval.resolution_note}" if approval.resolution_note else words
             return Opinion(source=SOURCE, verdict=Verdict.DENY, reason_code=code, reason=reason)
         evaluations.use(tx, workspace_id, approval_id)

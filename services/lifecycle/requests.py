@@ -1,10 +1,10 @@
-"""Asking for approval: the half of approvals that runs need. Deciding is in services.approvals."""
+"""Asking for approval, and taking the question back. How it is answered is in `approvals`."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from domain.approvals import Approval, ApprovalStatus, digest_of_call
+from domain.approvals import Approval, ApprovalStatus, Via, digest_of_call
 from domain.audit import AuditAction
 from domain.clock import Now
 from domain.governance import Decision
@@ -13,6 +13,7 @@ from domain.tasks import Task
 from domain.tools import ToolSpec
 from services.governor import Governor
 from services.ledger import Facts
+from services.lifecycle.moves import Superseded, enter, move
 from services.notices import Notices
 from services.recorder import Recorder
 from storage import approvals
@@ -178,7 +179,7 @@ class ApprovalRequests:
 
     def put(self, tx: Tx, approval: Approval) -> Approval:
         """Store a question, remember it, and hand out its cards."""
-        approvals.add(tx, approval)
+        enter(tx, approval)
         self.recorder.record(
             tx,
             workspace_id=approval.workspace_id,
@@ -219,12 +220,19 @@ class ApprovalRequests:
 
     def cancel(self, tx: Tx, approval: Approval, *, by: str) -> bool:
         """Nobody needs the answer any more; False when there is one already."""
-        now = self.now()
-        if not approval.pending or not approvals.decide(
-            tx, approval, status=ApprovalStatus.CANCELLED, resolved_by=by, resolved_via="system", resolved_at=now
-        ):
+        if not approval.pending:
             return False
-        moved = replace(approval, status=ApprovalStatus.CANCELLED, resolved_by=by, resolved_at=now)
+        try:
+            moved = move(
+                tx,
+                approval,
+                ApprovalStatus.CANCELLED,
+                resolved_by=by,
+                resolved_via=Via.SYSTEM.value,
+                resolved_at=self.now(),
+            )
+        except Superseded:
+            return False
         self.recorder.record(
             tx,
             workspace_id=approval.workspace_id,

@@ -1,0 +1,99 @@
+"""Standing permissions: given from a card together with a yes, listed, and ended."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from domain.actor import Actor
+from domain.approvals import Approval
+from domain.audit import AuditAction
+from domain.clock import Now, iso
+from domain.errors import Invalid
+from domain.ids import new_id
+from domain.permissions import Action, require
+from services.ledger import Facts
+from services.recorder import Recorder
+from storage import approvals
+from storage.approvals import Grant
+from storage.database import Store, Tx
+
+MAX_GRANT = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantWish:
+    """What "and from now on" means: how long, how often, and whether for this task only."""
+
+    minutes: int
+    max_uses: int | None = None
+    this_task_only: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class GrantService:
+    """Use cases about grants."""
+
+    store: Store
+    recorder: Recorder
+    now: Now
+
+    async def list(self, actor: Actor, *, live: bool = True) -> Sequence[Grant]:
+        """Standing permissions of the workspace."""
+        require(actor, Action.GRANT_LIST)
+        return await self.store.read(
+            lambda tx: approvals.grants_of(tx, actor.in_workspace, live_at=self.now() if live else None)
+        )
+
+    async def revoke(self, actor: Actor, grant_id: str) -> Grant:
+        """End a standing permission now."""
+        require(actor, Action.GRANT_REVOKE)
+
+        def work(tx: Tx) -> Grant:
+            grant = approvals.revoke_grant(tx, actor.in_workspace, grant_id, by=actor.user_id, now=self.now())
+            self.recorder.record(
+                tx,
+                workspace_id=grant.workspace_id,
+                actor=actor.principal,
+                action=AuditAction.GRANT_REVOKED,
+                target=grant.id,
+                metadata={"tool": grant.tool},
+            )
+            return grant
+
+        return await self.store.write(work)
+
+    def give(self, tx: Tx, actor: Actor, approval: Approval, wish: GrantWish) -> str:
+        """Let the call of an approval be made without asking from now on; the grant's id."""
+        require(actor, Action.GRANT_CREATE)
+        if not 1 <= wish.minutes <= MAX_GRANT.total_seconds() / 60:
+            raise Invalid.field("grant.minutes", "must be between 1 and 43200")
+        if wish.max_uses is not None and not 1 <= wish.max_uses <= 10_000:
+            raise Invalid.field("grant.maxUses", "must be between 1 and 10000")
+        now = self.now()
+        grant = Grant(
+            id=new_id(),
+            workspace_id=approval.workspace_id,
+            tool=approval.action,
+            scope={"taskOnly": wish.this_task_only},
+            task_id=approval.task_id if wish.this_task_only else None,
+            max_uses=wish.max_uses,
+            uses=0,
+            max_effect=approval.effect,
+            created_by=actor.user_id,
+            approval_id=approval.id,
+            created_at=now,
+            expires_at=now + timedelta(minutes=wish.minutes),
+            revoked_at=None,
+            revoked_by=None,
+        )
+        approvals.add_grant(tx, grant)
+        self.recorder.record(
+            tx,
+            workspace_id=approval.workspace_id,
+            actor=actor.principal,
+            action=AuditAction.GRANT_CREATED,
+            target=grant.id,
+            metadata={"tool": grant.tool, "expiresAt": iso(grant.expires_at), "maxUses": grant.max_uses},
+            facts=Facts(approval_id=approval.id, task_id=grant.task_id),
+        )
+        return grant.id

@@ -1,0 +1,36 @@
+"""What the policy refused, written down for whoever looks after the workspace."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from domain.governance import Decision
+from domain.ids import new_id
+from storage import violations
+from storage.database import Tx
+from storage.violations import Violation
+
+SEVERE = frozenset({"SYSTEM_FROZEN", "DATA_EGRESS_BLOCKED", "TAINTED_APPROVAL", "PDP_ERROR"})
+
+
+def note_refusal(
+    tx: Tx, workspace_id: str, *, tool: str, decision: Decision, metadata: Mapping[str, str], now: datetime
+) -> None:
+    """Write down one refusal; `metadata` says what it belongs to."""
+    violations.add(
+        tx,
+        Violation(
+            id=new_id(),
+            workspace_id=workspace_id,
+            policy_rule=decision.rule_id,
+            violation=decision.reason,
+            severity="critical" if decision.reason_code in SEVERE else "warning",
+            action=tool,
+            blocked=True,
+            metadata={
+                **metadata,
+                "reasonCode": decision.reason_code,
+                "policyHash": decision.policy_hash,
+            },
+            created_at=now,
+        ),
+    )
