@@ -10,12 +10,13 @@ import sqlalchemy as sa
 from domain.actor import Role
 from domain.approvals import LAST_CALL, Approval, ApprovalStatus, Decider
 from domain.errors import NotFound
-from storage.database import PreparedUpdate, Tx
+from storage.database import Prepared, PreparedUpdate, Tx
 from storage.tables import approval_votes, approvals, grants, workspace_members
 from storage.values import columns_of, to_value, without
 
 COLUMNS = columns_of(approvals, Approval)
 
+_insert = Prepared(sa.insert(approvals).values({c.name: sa.bindparam(c.name) for c in COLUMNS}))
 _change = PreparedUpdate(approvals, "workspace_id", "id", "status", "version")
 _move = PreparedUpdate(approvals, "workspace_id", "id", "status", "version", "action_hash")
 
@@ -45,7 +46,7 @@ GRANT_COLUMNS = columns_of(grants, Grant)
 
 def add(tx: Tx, approval: Approval) -> None:
     """Insert a new approval."""
-    tx.execute(sa.insert(approvals).values({c.name: getattr(approval, c.name) for c in COLUMNS}))
+    _insert(tx, **{c.name: getattr(approval, c.name) for c in COLUMNS})
 
 
 def get(tx: Tx, workspace_id: str, approval_id: str, *, lock: bool = False) -> Approval:

@@ -76,6 +76,7 @@ _insert_step = Prepared(sa.insert(steps).values({c.name: sa.bindparam(c.name) fo
 
 
 EFFECT_COLUMNS = columns_of(effects, CallEffect)
+_insert_effect = Prepared(sa.insert(effects).values({c.name: sa.bindparam(c.name) for c in EFFECT_COLUMNS}))
 
 
 # --- runs -----------------------------------------------------------------------------------------
@@ -232,7 +233,7 @@ def move_step(tx: Tx, step: Step, to: StepState, **values: Any) -> bool:
 
 def add_effect(tx: Tx, effect: CallEffect) -> None:
     """Commit to a call before making it; the key is unique for ever."""
-    tx.execute(sa.insert(effects).values({c.name: getattr(effect, c.name) for c in EFFECT_COLUMNS}))
+    _insert_effect(tx, **{c.name: getattr(effect, c.name) for c in EFFECT_COLUMNS})
 
 
 def effect_of_step(tx: Tx, workspace_id: str, step_id: str) -> CallEffect | None:

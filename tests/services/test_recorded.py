@@ -10,11 +10,34 @@ from domain.audit import AuditAction
 from domain.receipts.canonical import canonical
 from domain.receipts.receipt import parse, verify
 from domain.receipts.signing import KeyRing, Signer, parse_seed
+from tests.conftest import STATES, Move, Moves
 from tests.recorded import BEGAN, KEY, NEXT_KEY, Chapter, chapters
 
 KEPT = Path(__file__).resolve().parent.parent / "vectors" / "recorded" / "991c235.jsonl"
 # texts for people, which may be put in better words
 WORDS = frozenset({"reason", "error", "text", "note"})
+
+
+# moves of the tables that the story leaves out: tests of runs, tasks, delegation and the states over HTTP make them
+ELSEWHERE: set[Move] = {
+    ("effects", "intent", "failed"),
+    ("effects", "settled", "failed"),
+    ("runs", "queued", "failed"),
+    ("runs", "queued", "waiting"),
+    ("runs", "running", "cancelled"),
+    ("runs", "running", "queued"),
+    ("steps", "approved", "cancelled"),
+    ("tasks", "cancelled", "queued"),
+    ("tasks", "completed", "pending"),
+    ("tasks", "completed", "queued"),
+    ("tasks", "failed", "cancelled"),
+    ("tasks", "failed", "pending"),
+    ("tasks", "failed", "queued"),
+    ("tasks", "pending", "cancelled"),
+    ("tasks", "pending", "failed"),
+    ("tasks", "queued", "failed"),
+    ("tasks", "queued", "pending"),
+}
 
 
 @pytest.fixture
@@ -47,6 +70,17 @@ def leaf_of(old: dict[str, Any], new: dict[str, Any]) -> str:
     return canonical(body | {name: now[name] for name in moved}).decode()
 
 
+def moves_left_out(moves: Moves) -> set[Move]:
+    """The moves of the tables that nothing has made so far."""
+    wanted: set[Move] = {
+        (name, None if current is None else current.value, to.value)
+        for name, (_, table) in STATES.items()
+        for current, found in ((None, table.begins), *table.moves.items())
+        for to in found
+    }
+    return wanted - moves.made
+
+
 def mended(kept: list[Chapter]) -> list[Chapter]:
     """What was kept, without the two things that the code of then said wrongly.
 
@@ -69,10 +103,11 @@ def mended(kept: list[Chapter]) -> list[Chapter]:
     return kept
 
 
-async def test_what_is_recorded_is_what_it_was(kept: list[Chapter], tmp_path: Path) -> None:
+async def test_what_is_recorded_is_what_it_was(kept: list[Chapter], tmp_path: Path, state_moves: Moves) -> None:
     # as it is read back: without tuples, and times as texts
     told = [Chapter(**json.loads(chapter.line())) for chapter in await chapters(tmp_path)]
     assert [c.title for c in told] == [c.title for c in kept]
+    assert moves_left_out(state_moves) <= ELSEWHERE
     for new, old in zip(told, mended(kept), strict=True):
         assert [worded(one) for one in new.audit] == [worded(one) for one in old.audit], new.title
         assert [worded(one) for one in new.events] == [worded(one) for one in old.events], new.title
