@@ -1,14 +1,18 @@
 """Writes the generated pages of docs/reference from the code: `python tools/reference.py`."""
 
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
 from api.middlewares import HttpConfig
 from api.server import groups
 from app.settings import Settings
+from domain.approvals import APPROVALS
 from domain.permissions import TABLE, as_markdown
+from domain.runs import EFFECTS, RUNS, STEPS
+from domain.states import StateTable
+from domain.tasks import TASKS
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -38,6 +42,35 @@ not set. When some are wrong, `pilot serve` names all of them at once and exits 
 [.env.example](../../.env.example) is the same list to copy.
 
 """
+
+
+STATES = """# States
+
+Where a thing begins, the moves it may make, and what makes each. These tables are the code's own (`domain/runs.py`,
+`domain/tasks.py`, `domain/approvals.py`): every write of a state asks them, in `services/lifecycle/`. A state that nothing leads
+out of is an end. A run may also be shown as `stalled` by the wire contract; Pilot never ends one so.
+
+"""
+
+
+def states_page() -> str:
+    """Each table of states, a move a line."""
+    tables: tuple[tuple[str, StateTable[Any]], ...] = (
+        ("A task", TASKS),
+        ("A run", RUNS),
+        ("A step: one call of a tool", STEPS),
+        ("A call that left the process", EFFECTS),
+        ("An approval", APPROVALS),
+    )
+    return STATES + "\n".join(f"## {title}\n\n{_moves(table)}" for title, table in tables)
+
+
+def _moves(table: StateTable[Any]) -> str:
+    lines = ["| from | to | what makes it |\n| --- | --- | --- |\n"]
+    for current, moves in ((None, table.begins), *table.moves.items()):
+        start = "new" if current is None else f"`{current}`"
+        lines += [f"| {start} | `{to}` | {event} |\n" for to, event in moves.items()]
+    return "".join(lines)
 
 
 def settings_page() -> str:
@@ -113,6 +146,7 @@ def pages() -> dict[str, str]:
     return {
         "settings.md": settings_page(),
         "permissions.md": PERMISSIONS + as_markdown(),
+        "states.md": states_page(),
         "api.md": API + "".join(lines) + plain,
     }
 
