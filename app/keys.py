@@ -9,11 +9,10 @@ from typing import Any
 from app.container import Parts
 from app.settings import NEXT_KEY, Settings, keep_secrets, kept_secrets, write_private
 from app.tools import with_parts
-from domain.audit import AuditAction
 from domain.clock import utc_now
+from domain.journal.workspace import KeyRotated
 from domain.receipts.receipt import rotation_metadata
 from domain.receipts.signing import Signer, parse_seed
-from services.ledger import Facts
 from storage import receipts
 from storage.database import Store, Tx
 from storage.receipts import KeyRow
@@ -77,12 +76,7 @@ async def _hand_over(parts: Parts, fresh: Signer) -> int:
         logs = receipts.logs(tx)
         for workspace_id in logs:
             services.recorder.record(
-                tx,
-                workspace_id=workspace_id,
-                actor="system",
-                action=AuditAction.KEY_ROTATED,
-                target=fresh.key_id,
-                facts=Facts(kind="key_rotation", metadata=dict(rotation_metadata(fresh))),
+                tx, KeyRotated(workspace_id=workspace_id, key_id=fresh.key_id, metadata=rotation_metadata(fresh))
             )
         now = utc_now()
         receipts.retire_key(tx, services.ledger.signer.key_id, at_time=now)

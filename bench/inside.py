@@ -11,12 +11,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.approvals import ApprovalStatus, Via
+from domain.audit import AuditAction
 from domain.clock import utc_now
 from domain.ids import new_id
+from domain.journal.entry import ReceiptFields
 from domain.ports import ToolCall
+from domain.receipts.receipt import Kind
 from domain.receipts.signing import Signer
 from services.approvals.service import Wish
-from services.ledger import Facts, Ledger
+from services.ledger import Ledger
 from storage.database import Store, Tx
 from tests.databases import fresh_url
 from tests.kit import Deed, Kit, Script, open_kit
@@ -75,9 +78,10 @@ async def _storage(kind: str, url: str, seconds: float) -> list[Row]:
             workspace_id=workspace_id,
             receipt_id=new_id(),
             principal="user:bench",
-            action="tool:decided",
+            action=AuditAction.TOOL_DECIDED,
             resource="note.create",
-            facts=Facts(kind="decision", verdict="ALLOW", args={"title": "bench"}),
+            kind=Kind.DECISION,
+            fields=ReceiptFields(args={"title": "bench"}),
             now=utc_now(),
         )
 

@@ -6,8 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from domain.actor import Actor
-from domain.audit import AuditAction, AuditEntry
+from domain.audit import AuditEntry
 from domain.clock import Now
+from domain.journal.people import RequestRefused
+from domain.journal.workspace import LedgerExported
 from domain.permissions import Action, require
 from services.recorder import Recorder
 from storage import audit, violations
@@ -56,11 +58,8 @@ class AuditService:
     async def export(self, actor: Actor, which: AuditFilter) -> AsyncIterator[AuditEntry]:
         """Every line that fits, newest first, a few at a time."""
         require(actor, Action.AUDIT_EXPORT)
-        await self.store.write(
-            lambda tx: self.recorder.record(
-                tx, workspace_id=actor.in_workspace, actor=actor.principal, action=AuditAction.LEDGER_EXPORTED
-            )
-        )
+        exported = LedgerExported(workspace_id=actor.in_workspace, actor=actor.principal)
+        await self.store.write(lambda tx: self.recorder.record(tx, exported))
         query = audit.select_entries(actor.in_workspace, **which.as_arguments())
         async for row in self.store.stream(query):
             yield audit.entry_of(row)
@@ -76,15 +75,5 @@ class AuditService:
 
     async def refused(self, *, workspace_id: str | None, actor: str, route: str, code: str) -> None:
         """A request was refused at the door."""
-        await self.store.write(
-            lambda tx: self.recorder.record(
-                tx,
-                workspace_id=workspace_id,
-                actor=actor,
-                action=AuditAction.REQUEST_REFUSED,
-                target=route,
-                verdict="deny",
-                reason=code,
-                facts=None,
-            )
-        )
+        entry = RequestRefused(workspace_id=workspace_id, actor=actor, route=route, code=code)
+        await self.store.write(lambda tx: self.recorder.record(tx, entry))

@@ -8,15 +8,15 @@ import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Unauthorized, Unavailable
+from domain.journal.people import BrowserLoginRefused
 from domain.outside import OutsideError
 from domain.ports import LoginProvider
 from services.identity import IdentityService, Login
 from services.recorder import Recorder
 from storage import accounts
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.vault import hash_token, open_under, seal_under
 
 ATTEMPT_LIFE = timedelta(minutes=10)
@@ -77,18 +77,7 @@ class BrowserLogin:
         except Unauthorized as error:
             why = error.code
 
-            def note(tx: Tx) -> None:
-                self.recorder.record(
-                    tx,
-                    workspace_id=None,
-                    actor="system",
-                    action=AuditAction.AUTH_REFUSED,
-                    verdict="deny",
-                    reason=why,
-                    facts=None,
-                )
-
-            await self.store.write(note)
+            await self.store.write(lambda tx: self.recorder.record(tx, BrowserLoginRefused(why=why)))
             raise
 
     async def _finish(self, *, code: str, state: str, binding: str | None, ip: str, agent: str) -> Login:

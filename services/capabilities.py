@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import NotFound
 from domain.ids import new_id
+from domain.journal.workspace import EvaluationRecorded
 from services.health import Health
 from services.recorder import Recorder
 from storage import evals
@@ -199,15 +199,7 @@ class CapabilityService:
 
         def work(tx: Any) -> None:
             evals.add(tx, run)
-            recorder.record(
-                tx,
-                workspace_id=None,
-                actor="system",
-                action=AuditAction.EVAL_RECORDED,
-                target=run.id,
-                metadata={"name": name, "passed": passed, "version": version},
-                facts=None,
-            )
+            recorder.record(tx, EvaluationRecorded(run_id=run.id, name=name, passed=passed, version=version))
 
         await self.store.write(work)
         return run

@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.actor import Channel
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Invalid, RateLimited, Unauthorized
 from domain.ids import new_id
+from domain.journal.people import CodeRefused, CodeRequested, LoggedInByMail
 from services.bus import Bus
 from services.identity import IdentityService, Login
 from services.recorder import Recorder
@@ -109,13 +109,7 @@ class EmailLogin:
                 ),
             )
             # no look at who has the address: the same statements run for everybody
-            self.recorder.record(
-                tx,
-                workspace_id=None,
-                actor=principal_of_address(email),
-                action=AuditAction.AUTH_EMAIL_REQUESTED,
-                facts=None,
-            )
+            self.recorder.record(tx, CodeRequested(actor=principal_of_address(email)))
             message_id = new_id()
             outbox.put(
                 tx,
@@ -157,15 +151,7 @@ class EmailLogin:
                 accounts.change_code(
                     tx, live.id, attempts=live.attempts + 1, first_attempt_at=live.first_attempt_at or now
                 )
-            self.recorder.record(
-                tx,
-                workspace_id=None,
-                actor=principal_of_address(email),
-                action=AuditAction.AUTH_EMAIL_REFUSED,
-                verdict="deny",
-                reason="wrong, used or expired code",
-                facts=None,
-            )
+            self.recorder.record(tx, CodeRefused(actor=principal_of_address(email)))
             return None
         return self._redeem(tx, live, ip=ip, agent=agent)
 
@@ -196,7 +182,7 @@ class EmailLogin:
             workspace,
             role,
             channel=Channel.EMAIL,
-            action=AuditAction.AUTH_EMAIL_VERIFIED,
+            entry=LoggedInByMail,
             ip=ip,
             agent=agent,
             new_workspace=fresh,

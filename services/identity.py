@@ -13,14 +13,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from domain.actor import Actor, Channel, Role
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Forbidden, NotFound, Unauthorized, Unavailable
 from domain.ids import new_id
 from domain.initdata import BadInitData, InitData, verify
+from domain.journal.people import (
+    LaunchDataRefused,
+    LoggedInByMail,
+    LoggedInByProvider,
+    LoggedInByTelegram,
+    LoggedOut,
+    WorkspaceCreated,
+)
 from domain.ports import ProvenPerson
 from domain.tasks import Mode
-from services.ledger import Facts
 from services.recorder import Recorder
 from storage import accounts, workspaces
 from storage.accounts import Session, User
@@ -376,19 +382,8 @@ class IdentityService:
             return await self.store.write(lambda tx: self._login_telegram(tx, data, ip=ip, agent=agent))
         except BadInitData as error:
             why = error.reason
-            await self.store.write(lambda tx: self._note_refused(tx, why))
+            await self.store.write(lambda tx: self.recorder.record(tx, LaunchDataRefused(why=why)))
             raise
-
-    def _note_refused(self, tx: Tx, why: str) -> None:
-        self.recorder.record(
-            tx,
-            workspace_id=None,
-            actor="anonymous",
-            action=AuditAction.AUTH_TELEGRAM_REFUSED,
-            verdict="deny",
-            reason=why,
-            facts=None,
-        )
 
     def _login_telegram(self, tx: Tx, data: InitData, *, ip: str, agent: str) -> Login:
         now = self.now()
@@ -421,7 +416,7 @@ class IdentityService:
             workspace,
             role,
             channel=Channel.TELEGRAM,
-            action=AuditAction.AUTH_TELEGRAM_VERIFIED,
+            entry=LoggedInByTelegram,
             family_id=family_id,
             ip=ip,
             agent=agent,
@@ -442,7 +437,7 @@ class IdentityService:
                 workspace,
                 role,
                 channel=Channel.OIDC,
-                action=AuditAction.AUTH_OIDC_VERIFIED,
+                entry=LoggedInByProvider,
                 ip=ip,
                 agent=agent,
                 new_workspace=fresh,
@@ -557,12 +552,7 @@ class IdentityService:
             tx, member_id=new_id(), workspace_id=workspace.id, user_id=user.id, role=Role.OWNER.value, now=now
         )
         evidence = self.recorder.record(
-            tx,
-            workspace_id=workspace.id,
-            actor=by or f"user:{user.id}",
-            action=AuditAction.WORKSPACE_CREATED,
-            target=workspace.id,
-            facts=Facts(kind="membership", args={"name": name}),
+            tx, WorkspaceCreated(workspace_id=workspace.id, actor=by or f"user:{user.id}", name=name)
         )
         return workspace, evidence
 
@@ -574,7 +564,7 @@ class IdentityService:
         role: str,
         *,
         channel: Channel,
-        action: AuditAction,
+        entry: type[LoggedInByMail | LoggedInByTelegram | LoggedInByProvider],
         ip: str,
         agent: str,
         family_id: str | None = None,
@@ -607,13 +597,7 @@ class IdentityService:
             ),
         )
         evidence = self.recorder.record(
-            tx,
-            workspace_id=workspace.id,
-            actor=f"user:{user.id}",
-            action=action,
-            target=user.id,
-            metadata={"channel": channel.value, **({"firstLogin": True} if new_workspace else {})},
-            facts=Facts(kind="login"),
+            tx, entry(workspace_id=workspace.id, user_id=user.id, channel=channel, first=new_workspace)
         )
         return Login(
             token=token,
@@ -637,14 +621,8 @@ class IdentityService:
             accounts.revoke_sessions(tx, family_id=session.family_id, now=self.now())
             self.forget_after(tx)
             place = self._home(tx, session.user_id)
-            return self.recorder.record(
-                tx,
-                workspace_id=None if place is None else place[0].id,
-                actor=f"user:{session.user_id}",
-                action=AuditAction.AUTH_SESSION_DELETED,
-                target=session.user_id,
-                facts=Facts(kind="login"),
-            )
+            home = None if place is None else place[0].id
+            return self.recorder.record(tx, LoggedOut(workspace_id=home, user_id=session.user_id))
 
         return await self.store.write(work)
 

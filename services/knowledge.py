@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from domain.actor import Actor
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import NotFound
 from domain.ids import new_id
+from domain.journal.workspace import KnowledgeWritten
 from domain.permissions import Action, require
-from services.ledger import Facts
 from services.recorder import Recorder
 from storage import notes
 from storage.database import Store, Tx
@@ -106,15 +105,10 @@ class KnowledgeService:
     def _recorded(
         self, tx: Tx, actor: Actor, note_id: str, what: str, *, args: dict[str, object] | None = None
     ) -> str | None:
-        return self.recorder.record(
-            tx,
-            workspace_id=actor.in_workspace,
-            actor=actor.principal,
-            action=AuditAction.KNOWLEDGE_WRITTEN,
-            target=note_id,
-            metadata={"change": what},
-            facts=Facts(args=args),
+        entry = KnowledgeWritten(
+            workspace_id=actor.in_workspace, actor=actor.principal, note_id=note_id, what=what, hashes=args
         )
+        return self.recorder.record(tx, entry)
 
 
 def _found(tx: Tx, actor: Actor, note_id: str) -> Note:

@@ -2,47 +2,23 @@
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from domain.audit import AuditAction
 from domain.clock import Now
+from domain.journal.entry import ReceiptFields
 from domain.receipts import merkle
 from domain.receipts.canonical import canonical_payload, payload_hash
 from domain.receipts.checkpoint import Checkpoint, sign_checkpoint
 from domain.receipts.errors import LedgerError
-from domain.receipts.receipt import Receipt, build
+from domain.receipts.receipt import Kind, Receipt, build
 from domain.receipts.signing import KeyRecord, KeyRing, Signer
 from storage import receipts
 from storage.database import Tx
 from storage.receipts import CheckpointRow, KeyRow, LogHead, Payload, ReceiptRow
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What a receipt says beyond the audit line. Defaults fit a change of state made by a person.
-
-    `args` and `output` are stored outside the signed bytes, which hold only salted hashes of them. `attached` are
-    texts by their kind, kept as they are beside the receipt; a hash in `metadata` binds them to it.
-    """
-
-    kind: str = "change"
-    verdict: str = "ALLOW"
-    reason_code: str = ""
-    decision_id: str = ""
-    effect: int = 0
-    task_id: str | None = None
-    run_id: str | None = None
-    step_id: str | None = None
-    approval_id: str | None = None
-    policy_hash: str = ""
-    args: Any = None
-    output: Any = None
-    status: str = "recorded"
-    metadata: dict[str, Any] = field(default_factory=dict)
-    attached: Mapping[str, str] = field(default_factory=dict)
 
 
 class DamagedLog(LedgerError):
@@ -90,108 +66,77 @@ class Ledger:
         *,
         workspace_id: str,
         receipt_id: str,
+        kind: Kind,
         principal: str,
-        action: str,
+        action: AuditAction,
         resource: str,
-        facts: Facts,
+        fields: ReceiptFields,
         now: datetime,
     ) -> Receipt:
         """Append one receipt to the workspace's log. It commits, or not, with what it is about."""
         if workspace_id in self._damaged:
             raise DamagedLog(self._damaged[workspace_id])
         head = receipts.head(tx, workspace_id, lock=True)
-        hashed: list[Payload] = []
-        args_hash = self._payload(hashed, workspace_id, receipt_id, "args", facts.args)
-        output_hash = self._payload(hashed, workspace_id, receipt_id, "output", facts.output)
-        for kind, body in facts.attached.items():
-            hashed.append(
-                Payload(workspace_id=workspace_id, receipt_id=receipt_id, kind=kind, salt="", body=body, erased_at=None)
-            )
+        hashed, hashes = _payloads(fields, workspace_id, receipt_id)
+        found_by: dict[str, Any] = {
+            "action": action.value,
+            "resource": resource[:200],
+            "principal": principal,
+            "task_id": fields.task_id,
+            "run_id": fields.run_id,
+            "step_id": fields.step_id,
+            "approval_id": fields.approval_id,
+        }
+        decision_id = fields.decision_id or receipt_id
         receipt = build(
             signer=self.signer,
             workspace_id=workspace_id,
-            kind=facts.kind,
+            kind=kind,
             receipt_id=receipt_id,
             session_id=workspace_id,
             prev_hash=head.chain_hash,
             lamport_clock=head.lamport + 1,
             timestamp=now,
             executor_id=principal,
-            status=facts.status,
-            decision_id=facts.decision_id or receipt_id,
-            effect_id=f"E{facts.effect}",
-            verdict=facts.verdict,
-            reason_code=facts.reason_code,
-            args_hash=args_hash,
-            output_hash=output_hash,
-            policy_hash=facts.policy_hash,
-            metadata={
-                **facts.metadata,
-                "action": action,
-                "resource": resource[:200],
-                "principal": principal,
-                "task_id": facts.task_id,
-                "run_id": facts.run_id,
-                "step_id": facts.step_id,
-                "approval_id": facts.approval_id,
-            },
+            status=fields.status,
+            decision_id=decision_id,
+            effect_id=f"E{fields.effect}",
+            verdict=fields.verdict,
+            reason_code=fields.reason_code,
+            args_hash=hashes["args"],
+            output_hash=hashes["output"],
+            policy_hash=fields.policy_hash,
+            metadata={**fields.metadata, **found_by},
         )
-        leaf_hash = receipt.leaf_hash
-        frontier, nodes = merkle.Frontier.from_bytes(head.size, head.frontier).append(leaf_hash)
-        appended = receipts.append(
-            tx,
-            ReceiptRow(
-                workspace_id=workspace_id,
-                idx=head.size,
-                id=receipt_id,
-                decision_id=facts.decision_id or receipt_id,
-                kind=facts.kind,
-                verdict=facts.verdict,
-                reason_code=facts.reason_code,
-                action=action,
-                resource=resource[:200],
-                principal=principal,
-                task_id=facts.task_id,
-                run_id=facts.run_id,
-                step_id=facts.step_id,
-                approval_id=facts.approval_id,
-                policy_hash=facts.policy_hash,
-                leaf=receipt.leaf,
-                leaf_hash=leaf_hash,
-                created_at=now,
-            ),
-            old=head,
-            new=LogHead(
-                workspace_id=workspace_id,
-                size=head.size + 1,
-                chain_hash=receipt.chain_hash,
-                lamport=head.lamport + 1,
-                frontier=frontier.to_bytes(),
-            ),
-            nodes=nodes,
-            hashed=hashed,
-            key_id=self.signer.key_id,
+        row = ReceiptRow(
+            workspace_id=workspace_id,
+            idx=head.size,
+            id=receipt_id,
+            decision_id=decision_id,
+            kind=kind.value,
+            verdict=fields.verdict,
+            reason_code=fields.reason_code,
+            policy_hash=fields.policy_hash,
+            leaf=receipt.leaf,
+            leaf_hash=receipt.leaf_hash,
+            created_at=now,
+            **found_by,
         )
-        if not appended:
-            raise RetiredKey
+        self._append(tx, head, row, receipt, hashed)
         return receipt
 
-    @staticmethod
-    def _payload(hashed: list[Payload], workspace_id: str, receipt_id: str, kind: str, value: Any) -> str:
-        if value is None:
-            return ""
-        salt = secrets.token_bytes(16)
-        hashed.append(
-            Payload(
-                workspace_id=workspace_id,
-                receipt_id=receipt_id,
-                kind=kind,
-                salt=salt.hex(),
-                body=canonical_payload(value).decode(),
-                erased_at=None,
-            )
+    def _append(self, tx: Tx, head: LogHead, row: ReceiptRow, receipt: Receipt, hashed: Sequence[Payload]) -> None:
+        """The row with its place in the tree; RetiredKey when this process may not sign any more."""
+        frontier, nodes = merkle.Frontier.from_bytes(head.size, head.frontier).append(row.leaf_hash)
+        new = LogHead(
+            workspace_id=row.workspace_id,
+            size=head.size + 1,
+            chain_hash=receipt.chain_hash,
+            lamport=head.lamport + 1,
+            frontier=frontier.to_bytes(),
         )
-        return payload_hash(value, salt=salt)
+        if not receipts.append(tx, row, old=head, new=new, nodes=nodes, hashed=hashed, key_id=self.signer.key_id):
+            raise RetiredKey
 
     # --- checkpoints ------------------------------------------------------------------------------
 
@@ -288,3 +233,23 @@ class Ledger:
             )
             for row in receipts.keys(tx)
         )
+
+
+def _payloads(fields: ReceiptFields, workspace_id: str, receipt_id: str) -> tuple[Sequence[Payload], Mapping[str, str]]:
+    """What is kept beside a receipt, and by kind the salted hashes of it that the receipt holds; "" for nothing."""
+    kept: list[Payload] = []
+    hashes = {"args": "", "output": ""}
+
+    def keep(kind: str, body: str, salt: str) -> None:
+        kept.append(
+            Payload(workspace_id=workspace_id, receipt_id=receipt_id, kind=kind, salt=salt, body=body, erased_at=None)
+        )
+
+    for kind, value in (("args", fields.args), ("output", fields.output)):
+        if value is not None:
+            salt = secrets.token_bytes(16)
+            keep(kind, canonical_payload(value).decode(), salt.hex())
+            hashes[kind] = payload_hash(value, salt=salt)
+    for kind, body in fields.attached.items():
+        keep(kind, body, "")
+    return kept, hashes

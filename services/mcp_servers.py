@@ -6,16 +6,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from domain.actor import Actor
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Conflict, Invalid, NotFound
 from domain.ids import new_id
+from domain.journal.workspace import ToolServerChanged
 from domain.mcp import MAX_SERVERS, MAX_TOOLS, SERVER_NAME, McpServer, OfferedTool, OwnersWord, Transport, offered
 from domain.outside import OutsideError
 from domain.permissions import Action, require
 from domain.ports import McpClient, McpEndpoint
 from domain.tools import Outcome, Tool, ToolContext, ToolSpec
-from services.ledger import Facts
 from services.recorder import Recorder
 from services.toolbox import Tools, done, failed
 from storage import mcp_servers
@@ -245,16 +244,18 @@ class McpServerService:
         return await self.store.write(work)
 
     def _record(self, tx: Tx, actor: Actor, server: McpServer, word: str, **details: Any) -> None:
-        said = {"change": word, "name": server.name, **details}
         self.recorder.record(
             tx,
-            workspace_id=server.workspace_id,
-            actor=actor.principal,
-            action=AuditAction.MCP_CHANGED,
-            target=server.id,
-            reason=server.error if word in ("added", "refreshed") else None,
-            metadata=said,
-            facts=Facts(args={**said, "kind": server.transport.kind}),
+            ToolServerChanged(
+                workspace_id=server.workspace_id,
+                actor=actor.principal,
+                server_id=server.id,
+                name=server.name,
+                transport=server.transport.kind,
+                what=word,
+                error=server.error if word in ("added", "refreshed") else None,
+                details=details,
+            ),
         )
 
     def _check_room(self, tx: Tx, server: McpServer) -> None:

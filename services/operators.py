@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.actor import Actor
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Invalid
 from domain.ids import new_id
+from domain.journal.workspace import OperatorCreated, OperatorUpdated
 from domain.permissions import Action, require
-from services.ledger import Facts
 from services.recorder import Recorder
 from services.toolbox import Toolbox
 from storage import operators
@@ -86,12 +85,15 @@ class OperatorService:
             operators.add(tx, operator)
             self.recorder.record(
                 tx,
-                workspace_id=operator.workspace_id,
-                actor=actor.principal,
-                action=AuditAction.OPERATOR_CREATED,
-                target=operator.id,
-                metadata={"role": role},
-                facts=Facts(args={"name": name, "goal": goal, "tools": list(tools)}),
+                OperatorCreated(
+                    workspace_id=operator.workspace_id,
+                    actor=actor.principal,
+                    operator_id=operator.id,
+                    name=name,
+                    role=role,
+                    goal=goal,
+                    tools=list(tools),
+                ),
             )
             return operator
 
@@ -107,12 +109,12 @@ class OperatorService:
             operators.change(tx, actor.in_workspace, operator_id, **changes, updated_at=self.now())
             self.recorder.record(
                 tx,
-                workspace_id=actor.in_workspace,
-                actor=actor.principal,
-                action=AuditAction.OPERATOR_UPDATED,
-                target=operator_id,
-                metadata={"changed": sorted(changes)},
-                facts=Facts(args={"changed": sorted(changes)}),
+                OperatorUpdated(
+                    workspace_id=actor.in_workspace,
+                    actor=actor.principal,
+                    operator_id=operator_id,
+                    changed=list(changes),
+                ),
             )
             return operators.get(tx, actor.in_workspace, operator_id)
 

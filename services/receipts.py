@@ -10,10 +10,10 @@ from typing import Any, BinaryIO, cast
 import orjson
 
 from domain.actor import Actor
-from domain.audit import AuditAction
 from domain.clock import Now, iso
 from domain.errors import NotFound
 from domain.ids import new_id
+from domain.journal.workspace import LedgerExported
 from domain.permissions import Action, require
 from domain.policy.replay import replay
 from domain.policy.rules import RuleEngine
@@ -246,11 +246,12 @@ class ReceiptService:
         def note(tx: Tx) -> CheckpointRow:
             self.recorder.record(
                 tx,
-                workspace_id=workspace_id,
-                actor=actor.principal,
-                action=AuditAction.LEDGER_EXPORTED,
-                target=None if part is None else part.task_id,
-                metadata={} if part is None else part.as_json(),
+                LedgerExported(
+                    workspace_id=workspace_id,
+                    actor=actor.principal,
+                    task_id=None if part is None else part.task_id,
+                    details={} if part is None else part.as_json(),
+                ),
             )
             return self.ledger.checkpoint(tx, workspace_id)
 

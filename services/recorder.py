@@ -1,17 +1,15 @@
 """One door for what is remembered: an audit line, a signed receipt and a live event, in the caller's transaction."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from domain.audit import AuditAction
 from domain.clock import Now
+from domain.events import Event
 from domain.ids import new_id
+from domain.journal.entry import Entry
 from services.bus import Bus
-from services.ledger import Facts, Ledger
+from services.ledger import Ledger
 from storage import audit, events, receipts
 from storage.database import Tx
-
-CHANGE = Facts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,53 +20,45 @@ class Recorder:
     bus: Bus
     now: Now
 
-    def record(
-        self,
-        tx: Tx,
-        *,
-        workspace_id: str | None,
-        actor: str,
-        action: AuditAction,
-        target: str | None = None,
-        verdict: str = "allow",
-        reason: str | None = None,
-        metadata: dict[str, Any] | None = None,
-        facts: Facts | None = CHANGE,
-    ) -> str | None:
-        """Write the audit line and, in a workspace, the receipt; the receipt's id (`evidenceItemId`).
+    def record(self, tx: Tx, entry: Entry) -> str | None:
+        """Write an entry of the journal: its audit line, and in a workspace its receipt and its event.
 
-        `actor` is a principal (`user:<id>`, `api_key:<id>`, `email_hash:<sha256>`, `system`).
-        `facts=None` writes no receipt (events before a workspace exists do so by having none).
+        The receipt's id (`evidenceItemId`); None for what has none.
         """
-        now = self.now()
-        receipt_id = new_id() if workspace_id is not None and facts is not None else None
-        details = dict(metadata or {})
+        now, workspace_id = self.now(), entry.workspace_id
+        written = entry.written()
+        receipt_id = new_id() if workspace_id is not None and entry.kind is not None else None
+        details = dict(written.details)
         if receipt_id is not None:
             details["evidenceItemId"] = receipt_id
         audit.append(
             tx,
             workspace_id=workspace_id,
-            action=action.value,
-            actor=actor,
-            target=target,
-            verdict=verdict,
-            reason=reason,
+            action=entry.action.value,
+            actor=entry.actor,
+            target=written.target,
+            verdict=written.verdict,
+            reason=written.reason,
             metadata=details,
             now=now,
         )
-        if workspace_id is not None:
-            tx.on_commit(lambda: self.bus.touched(workspace_id))
-        if receipt_id is not None and workspace_id is not None and facts is not None:
+        if workspace_id is None:
+            return None
+        tx.on_commit(lambda: self.bus.touched(workspace_id))
+        if receipt_id is not None and entry.kind is not None:
             self.ledger.append(
                 tx,
                 workspace_id=workspace_id,
                 receipt_id=receipt_id,
-                principal=actor,
-                action=action.value,
-                resource=target or "",
-                facts=facts,
+                kind=entry.kind,
+                principal=entry.actor,
+                action=entry.action,
+                resource=written.target or "",
+                fields=written.receipt,
                 now=now,
             )
+        if written.event is not None:
+            self.event(tx, workspace_id=workspace_id, event=written.event)
         return receipt_id
 
     def serialize(self, tx: Tx, workspace_id: str) -> None:
@@ -81,10 +71,17 @@ class Recorder:
         if tx.postgres:
             receipts.head(tx, workspace_id, lock=True)
 
-    def event(self, tx: Tx, *, workspace_id: str, kind: str, ref: str, payload: dict[str, Any] | None = None) -> None:
+    def event(self, tx: Tx, *, workspace_id: str, event: Event) -> None:
         """Tell whoever watches the workspace, once this transaction is committed."""
         self.serialize(tx, workspace_id)
-        events.append(tx, workspace_id=workspace_id, kind=kind, ref=ref, payload=payload or {}, now=self.now())
+        events.append(
+            tx,
+            workspace_id=workspace_id,
+            kind=event.kind.value,
+            ref=event.ref,
+            payload=dict(event.payload),
+            now=self.now(),
+        )
         tx.on_commit(lambda: self._woke(workspace_id))
 
     def _woke(self, workspace_id: str) -> None:

@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from domain.actor import Actor
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Invalid, NotFound
 from domain.ids import new_id
+from domain.journal.workspace import SecretDeleted, SecretStored
 from domain.permissions import Action, require
-from services.ledger import Facts
 from services.recorder import Recorder
 from storage import secrets
 from storage.database import Store, Tx
@@ -57,7 +56,7 @@ class SecretService:
         def work(tx: Tx) -> Secret:
             self.recorder.serialize(tx, workspace_id)
             secrets.put(tx, kept)
-            self._record(tx, actor, AuditAction.SECRET_STORED, kind)
+            self.recorder.record(tx, SecretStored(workspace_id=workspace_id, actor=actor.principal, of=kind))
             return kept
 
         return await self.store.write(work)
@@ -71,7 +70,7 @@ class SecretService:
             self.recorder.serialize(tx, actor.in_workspace)
             if not secrets.remove(tx, actor.in_workspace, kind):
                 raise NotFound("Secret not found")
-            self._record(tx, actor, AuditAction.SECRET_DELETED, kind)
+            self.recorder.record(tx, SecretDeleted(workspace_id=actor.in_workspace, actor=actor.principal, of=kind))
 
         await self.store.write(work)
 
@@ -93,16 +92,6 @@ class SecretService:
 
     def _open(self, secret: Secret) -> str:
         return self.vault.open(secret.sealed, workspace_id=secret.workspace_id, place=_place(secret.id))
-
-    def _record(self, tx: Tx, actor: Actor, action: AuditAction, kind: str) -> None:
-        self.recorder.record(
-            tx,
-            workspace_id=actor.in_workspace,
-            actor=actor.principal,
-            action=action,
-            target=kind,
-            facts=Facts(args={"kind": kind}),
-        )
 
 
 def _place(secret_id: str) -> str:

@@ -8,10 +8,27 @@ from typing import Any
 
 from domain.actor import Actor, Channel, Role
 from domain.approvals import ApprovalStatus, Decider, circle_of
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from domain.ids import new_id
+from domain.journal.people import (
+    ApiKeyCreated,
+    ApiKeyRevoked,
+    InviteAccepted,
+    InviteCreated,
+    InviteRevoked,
+    MemberLeft,
+    MemberRemoved,
+    MemberRoleChanged,
+    SessionsRevoked,
+    UserErased,
+    WorkspaceDeleted,
+    WorkspacePurged,
+    WorkspaceRenamed,
+    WorkspaceRestored,
+    WorkspaceTransferred,
+)
+from domain.journal.workspace import KillSwitchChanged, ModeChanged, SettingsChanged, SettingsCreated
 from domain.permissions import SCOPES, Action, require
 from domain.policy.effective import effective
 from domain.policy.rules import RuleEngine, RuleError
@@ -19,7 +36,6 @@ from domain.settings_schema import PolicyConfig, WorkspaceSettings, load, merge
 from domain.tasks import Mode
 from services.email_login import normal_address
 from services.identity import KEY_PREFIX, IdentityService, Login
-from services.ledger import Facts
 from services.lifecycle.container import Lifecycle
 from services.notices import Notices
 from services.recorder import Recorder
@@ -116,7 +132,6 @@ class WorkspaceService:
             version=stored.version + 1,
             now=self.now(),
         )
-        changed = sorted(name for name, value in sections.items() if before.as_json()[name] != value)
         old_hash, new_hash = effective(before).policy_hash, effective(after).policy_hash
         receipts.keep_policy(
             tx,
@@ -125,36 +140,18 @@ class WorkspaceService:
             snapshot=effective(after).canonical().decode(),
             now=self.now(),
         )
-        switched = before.policy.kill_switch != after.policy.kill_switch
-        action = (
-            AuditAction.KILL_SWITCH_CHANGED
-            if switched
-            else AuditAction.WORKSPACE_SETTINGS_UPDATED
-            if stored.version
-            else AuditAction.WORKSPACE_SETTINGS_CREATED
-        )
-        evidence = self.recorder.record(
-            tx,
-            workspace_id=workspace_id,
-            actor=actor.principal,
-            action=action,
-            target=workspace_id,
-            metadata={
-                "changedSections": changed,
-                "oldPolicyHash": old_hash,
-                "newPolicyHash": new_hash,
-                **({"killSwitch": after.policy.kill_switch} if switched else {}),
-            },
-            facts=Facts(
-                kind="settings",
-                policy_hash=new_hash,
-                args={"before": before.as_json(), "after": sections},
-                metadata={"old_policy_hash": old_hash},
-            ),
-        )
-        self.recorder.event(
-            tx, workspace_id=workspace_id, kind="settings.updated", ref=workspace_id, payload={"changed": changed}
-        )
+        said: dict[str, Any] = {
+            "workspace_id": workspace_id,
+            "actor": actor.principal,
+            "before": before.as_json(),
+            "after": sections,
+            "old_policy_hash": old_hash,
+            "new_policy_hash": new_hash,
+        }
+        if before.policy.kill_switch != after.policy.kill_switch:
+            evidence = self.recorder.record(tx, KillSwitchChanged(on=after.policy.kill_switch, **said))
+        else:
+            evidence = self.recorder.record(tx, SettingsChanged(**said) if stored.version else SettingsCreated(**said))
         return SettingsView(
             workspace_id=workspace_id,
             settings=after,
@@ -177,15 +174,12 @@ class WorkspaceService:
             workspaces.change(tx, workspace.id, now=self.now(), current_mode=mode.value)
             self.recorder.record(
                 tx,
-                workspace_id=workspace.id,
-                actor=actor.principal,
-                action=AuditAction.WORKSPACE_MODE_CHANGED,
-                target=workspace.id,
-                metadata={"from": workspace.current_mode, "to": mode.value},
-                facts=Facts(kind="settings"),
-            )
-            self.recorder.event(
-                tx, workspace_id=workspace.id, kind="workspace.mode", ref=workspace.id, payload={"mode": mode.value}
+                ModeChanged(
+                    workspace_id=workspace.id,
+                    actor=actor.principal,
+                    before=workspace.current_mode,
+                    mode=mode.value,
+                ),
             )
             return replace(workspace, current_mode=mode.value)
 
@@ -213,7 +207,7 @@ class WorkspaceService:
         def work(tx: Tx) -> Workspace:
             workspace = workspaces.get(tx, actor.in_workspace, lock=True)
             workspaces.change(tx, workspace.id, now=self.now(), name=name)
-            self._note(tx, actor, AuditAction.WORKSPACE_RENAMED, workspace.id, {"from": workspace.name, "to": name})
+            self.recorder.record(tx, WorkspaceRenamed(**_by(actor), before=workspace.name, name=name))
             return replace(workspace, name=name)
 
         return await self.store.write(work)
@@ -236,14 +230,7 @@ class WorkspaceService:
         gone = replace(workspace, deleted_at=now, purge_at=now + timedelta(days=grace_days))
         workspaces.change(tx, workspace.id, now=now, deleted_at=gone.deleted_at, purge_at=gone.purge_at)
         evidence = self.recorder.record(
-            tx,
-            workspace_id=workspace.id,
-            actor=by,
-            action=AuditAction.WORKSPACE_DELETED,
-            target=workspace.id,
-            reason=reason,
-            metadata={"graceDays": grace_days},
-            facts=Facts(kind="membership"),
+            tx, WorkspaceDeleted(workspace_id=workspace.id, actor=by, grace_days=grace_days, reason=reason)
         )
         for run in runs.active_in(tx, workspace.id):
             self.lifecycle.runs.cancel(tx, run, principal=by, reason="the workspace was closed")
@@ -266,14 +253,7 @@ class WorkspaceService:
         if workspace.deleted_at is None:
             raise NotFound("Workspace not found")
         workspaces.change(tx, workspace.id, now=self.now(), deleted_at=None, purge_at=None)
-        evidence = self.recorder.record(
-            tx,
-            workspace_id=workspace.id,
-            actor=by,
-            action=AuditAction.WORKSPACE_RESTORED,
-            target=workspace.id,
-            facts=Facts(kind="membership"),
-        )
+        evidence = self.recorder.record(tx, WorkspaceRestored(workspace_id=workspace.id, actor=by))
         self.identity.forget_after(tx)
         return replace(workspace, deleted_at=None, purge_at=None), evidence
 
@@ -284,7 +264,7 @@ class WorkspaceService:
             gone = workspaces.due_for_purge(tx, now=self.now(), limit=limit)
             for workspace in gone:
                 _forget_words(tx, workspace.id, now=self.now())
-                self._note(tx, None, AuditAction.WORKSPACE_PURGED, workspace.id, {})
+                self.recorder.record(tx, WorkspacePurged(workspace_id=workspace.id))
                 workspaces.purge(tx, workspace.id)
             return len(gone)
 
@@ -302,7 +282,7 @@ class WorkspaceService:
                 raise Conflict("there is one owner: transfer the ownership instead", code="owner_role")
             if not workspaces.set_role(tx, workspace.id, user_id, role.value):
                 raise NotFound("Member not found")
-            self._note(tx, actor, AuditAction.MEMBER_ROLE_CHANGED, user_id, {"role": role.value})
+            self.recorder.record(tx, MemberRoleChanged(**_by(actor), user_id=user_id, role=role))
             self._people_changed(tx, workspace.id)
 
         await self.store.write(work)
@@ -318,7 +298,7 @@ class WorkspaceService:
             if user_id != workspace.owner_id:
                 workspaces.set_role(tx, workspace.id, workspace.owner_id, Role.PARTNER.value)
             workspaces.change(tx, workspace.id, now=self.now(), owner_id=user_id)
-            self._note(tx, actor, AuditAction.WORKSPACE_TRANSFERRED, user_id, {"from": workspace.owner_id})
+            self.recorder.record(tx, WorkspaceTransferred(**_by(actor), user_id=user_id, before=workspace.owner_id))
             self._people_changed(tx, workspace.id)
 
         await self.store.write(work)
@@ -326,14 +306,18 @@ class WorkspaceService:
     async def remove(self, actor: Actor, user_id: str) -> None:
         """Take a member out, with the keys they made here."""
         require(actor, Action.MEMBER_REMOVE)
-        await self._leave(actor, user_id, AuditAction.MEMBER_REMOVED)
+        await self._leave(actor, user_id, MemberRemoved(**_by(actor), user_id=user_id))
 
     async def leave(self, actor: Actor) -> None:
         """Leave; the owner has to hand the workspace over first."""
         require(actor, Action.WORKSPACE_LEAVE)
-        await self._leave(actor, actor.user_id, AuditAction.MEMBER_LEFT)
+        await self._leave(
+            actor,
+            actor.user_id,
+            MemberLeft(workspace_id=actor.in_workspace, actor=actor.principal, user_id=actor.user_id),
+        )
 
-    async def _leave(self, actor: Actor, user_id: str, action: AuditAction) -> None:
+    async def _leave(self, actor: Actor, user_id: str, entry: MemberRemoved | MemberLeft) -> None:
         def work(tx: Tx) -> None:
             workspace = workspaces.get(tx, actor.in_workspace, lock=True)
             if user_id == workspace.owner_id:
@@ -341,7 +325,7 @@ class WorkspaceService:
             if not workspaces.leave(tx, workspace.id, user_id):
                 raise NotFound("Member not found")
             accounts.revoke_keys_of_member(tx, workspace.id, user_id, now=self.now())
-            self._note(tx, actor, action, user_id, {})
+            self.recorder.record(tx, entry)
             self._people_changed(tx, workspace.id)
 
         await self.store.write(work)
@@ -379,12 +363,8 @@ class WorkspaceService:
                 revoked_at=None,
             )
             accounts.add_invite(tx, invite)
-            evidence = self._note(
-                tx,
-                actor,
-                AuditAction.WORKSPACE_INVITE_CREATED,
-                invite.id,
-                {"role": role.value, "bound": bound is not None},
+            evidence = self.recorder.record(
+                tx, InviteCreated(**_by(actor), invite_id=invite.id, role=role, bound=bound is not None)
             )
             return invite, token, evidence
 
@@ -406,7 +386,7 @@ class WorkspaceService:
         def work(tx: Tx) -> None:
             if not accounts.revoke_invite(tx, actor.in_workspace, invite_id, now=self.now()):
                 raise NotFound("Invite not found")
-            self._note(tx, actor, AuditAction.WORKSPACE_INVITE_REVOKED, invite_id, {})
+            self.recorder.record(tx, InviteRevoked(**_by(actor), invite_id=invite_id))
 
         await self.store.write(work)
 
@@ -457,12 +437,13 @@ class WorkspaceService:
         )
         self.recorder.record(
             tx,
-            workspace_id=invite.workspace_id,
-            actor=f"user:{user.id}",
-            action=AuditAction.WORKSPACE_INVITE_ACCEPTED,
-            target=user.id,
-            metadata={"role": invite.role, "inviteId": invite.id},
-            facts=Facts(kind="membership"),
+            InviteAccepted(
+                workspace_id=invite.workspace_id,
+                actor=f"user:{user.id}",
+                user_id=user.id,
+                invite_id=invite.id,
+                role=invite.role,
+            ),
         )
         self.identity.forget_after(tx)
         return invite
@@ -502,8 +483,8 @@ class WorkspaceService:
                 revoked_at=None,
             )
             accounts.add_key(tx, key)
-            evidence = self._note(
-                tx, actor, AuditAction.API_KEY_CREATED, key.id, {"role": key.role, "scopes": key.scopes}
+            evidence = self.recorder.record(
+                tx, ApiKeyCreated(**_by(actor), key_id=key.id, role=key.role, scopes=key.scopes)
             )
             return key, token, evidence
 
@@ -521,7 +502,7 @@ class WorkspaceService:
         def work(tx: Tx) -> None:
             if not accounts.revoke_key(tx, actor.in_workspace, key_id, now=self.now()):
                 raise NotFound("API key not found")
-            self._note(tx, actor, AuditAction.API_KEY_REVOKED, key_id, {})
+            self.recorder.record(tx, ApiKeyRevoked(**_by(actor), key_id=key_id))
             self.identity.forget_after(tx)
 
         await self.store.write(work)
@@ -543,15 +524,7 @@ class WorkspaceService:
                 else accounts.revoke_sessions(tx, family_id=family_id, user_id=actor.user_id, now=now)
             )
             if ended:
-                self.recorder.record(
-                    tx,
-                    workspace_id=None,
-                    actor=actor.principal,
-                    action=AuditAction.AUTH_SESSIONS_REVOKED,
-                    target=family_id,
-                    metadata={"count": ended},
-                    facts=None,
-                )
+                self.recorder.record(tx, SessionsRevoked(actor=actor.principal, family_id=family_id, count=ended))
                 self.identity.forget_after(tx)
             return ended
 
@@ -580,9 +553,16 @@ class WorkspaceService:
                     owned.append(workspace.id)
                 else:
                     workspaces.leave(tx, workspace.id, actor.user_id)
-                    self._note_in(tx, workspace.id, actor, AuditAction.MEMBER_LEFT, actor.user_id, {"erased": True})
+                    self.recorder.record(
+                        tx,
+                        MemberLeft(
+                            workspace_id=workspace.id, actor=actor.principal, user_id=actor.user_id, erased=True
+                        ),
+                    )
             for workspace_id in owned:
-                reference = self._note_in(tx, workspace_id, actor, AuditAction.USER_ERASED, actor.user_id, {})
+                reference = self.recorder.record(
+                    tx, UserErased(workspace_id=workspace_id, actor=actor.principal, user_id=actor.user_id)
+                )
                 for run in runs.active_in(tx, workspace_id):
                     runs.change(tx, run, cancel_requested=True)
                 _forget_words(tx, workspace_id, now=now)
@@ -600,26 +580,10 @@ class WorkspaceService:
 
         return await self.store.write(work)
 
-    # --- notes ------------------------------------------------------------------------------------
 
-    def _note(
-        self, tx: Tx, actor: Actor | None, action: AuditAction, target: str, metadata: dict[str, Any]
-    ) -> str | None:
-        workspace_id = target if actor is None else actor.workspace_id or target
-        return self._note_in(tx, workspace_id, actor, action, target, metadata)
-
-    def _note_in(  # noqa: PLR0917 - the parts of one line
-        self, tx: Tx, workspace_id: str, actor: Actor | None, action: AuditAction, target: str, metadata: dict[str, Any]
-    ) -> str | None:
-        return self.recorder.record(
-            tx,
-            workspace_id=workspace_id,
-            actor="system" if actor is None else actor.principal,
-            action=action,
-            target=target,
-            metadata=metadata,
-            facts=Facts(kind="membership"),
-        )
+def _by(actor: Actor) -> dict[str, str]:
+    """Where something was done, and by whom, as entries of the journal say it."""
+    return {"workspace_id": actor.in_workspace, "actor": actor.principal}
 
 
 def _forget_words(tx: Tx, workspace_id: str, *, now: datetime) -> None:

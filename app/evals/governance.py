@@ -18,8 +18,8 @@ from app.evals.checks import Checks
 from app.evals.place import Ground, Outside, Person, Place, open_place
 from connectors.cel import CelRules
 from domain.actor import Actor, Channel, Role
-from domain.audit import AuditAction
 from domain.governance import Verdict
+from domain.journal.workspace import KnowledgeWritten
 from domain.policy.decide import decide
 from domain.policy.effective import EffectivePolicy, effective
 from domain.policy.facts import CallFacts, GrantFacts
@@ -29,7 +29,6 @@ from domain.receipts.archive import standalone_source
 from domain.receipts.verify import verify_archive
 from domain.settings_schema import load
 from services.container import Services
-from services.ledger import Facts
 from services.ledger_watch import LedgerWatch
 from storage.database import Store, Tx
 
@@ -67,14 +66,14 @@ async def _owner(services: Services) -> Actor:
 
 def _grow(services: Services, tx: Tx, owner: Actor, start: int, count: int) -> None:
     for n in range(start, start + count):
-        services.recorder.record(
-            tx,
+        entry = KnowledgeWritten(
             workspace_id=owner.in_workspace,
             actor=owner.principal,
-            action=AuditAction.KNOWLEDGE_WRITTEN,
-            target=f"note {n}",
-            facts=Facts(args={"n": n}),
+            note_id=f"note {n}",
+            what="written",
+            hashes={"n": n},
         )
+        services.recorder.record(tx, entry)
 
 
 async def _proofs(checks: Checks, services: Services, owner: Actor, *, size: int) -> None:

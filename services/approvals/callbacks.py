@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 import orjson
 
 from domain.approvals import Approval, ApprovalStatus
-from domain.audit import AuditAction
 from domain.clock import Now, iso
 from domain.errors import NotFound
+from domain.journal.approvals import CallbackFailed
 from domain.outside import OutsideError
 from domain.ports import Http
 from services.approvals.external import callback_place, webhook_key
@@ -108,13 +108,12 @@ class Callbacks:
         assert message.workspace_id is not None
         self.recorder.record(
             tx,
-            workspace_id=message.workspace_id,
-            actor="system",
-            action=AuditAction.APPROVAL_CALLBACK_FAILED,
-            target=str(message.payload["approvalId"]),
-            verdict="error",
-            reason=error.code,
-            metadata={"attempts": message.attempts + 1},
+            CallbackFailed(
+                workspace_id=message.workspace_id,
+                approval_id=str(message.payload["approvalId"]),
+                code=error.code,
+                attempts=message.attempts + 1,
+            ),
         )
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from domain.actor import Actor
 from domain.approvals import ApprovalStatus
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Invalid
 from domain.governance import Decision, Effect, Opinion, Verdict
 from domain.ids import new_id
+from domain.journal.approvals import CallEvaluated
 from domain.permissions import Action, require
 from domain.receipts.canonical import canonical_payload, payload_hash
 from domain.receipts.decision import SignedDecision, sign_decision
@@ -19,7 +19,7 @@ from domain.receipts.receipt import parse
 from domain.tools import ToolSpec
 from services.approvals.external import MAX_INPUT, check_room
 from services.governor import Decided, Governor
-from services.ledger import Facts, Ledger
+from services.ledger import Ledger
 from services.lifecycle.requests import ApprovalRequests, Question, shown_args
 from services.recorder import Recorder
 from services.toolbox import Toolbox
@@ -227,37 +227,25 @@ class DecisionPoint:
             action=call.tool,
             resource=call.effect_level,
         )
-        given = {"tool": call.tool, "input": dict(call.args), "facts": decided.input}
         receipt_id = self.recorder.record(
             tx,
-            workspace_id=workspace_id,
-            actor=actor.principal,
-            action=AuditAction.POLICY_EVALUATED,
-            target=call.tool,
-            verdict=decision.verdict.value.lower(),
-            reason=decision.reason or None,
-            metadata={"session": call.session, "principal": call.principal, "ruleId": decision.rule_id},
-            facts=Facts(
-                kind="decision",
-                verdict=decision.verdict.value,
-                reason_code=decision.reason_code,
+            CallEvaluated(
+                workspace_id=workspace_id,
+                actor=actor.principal,
+                decision=decision,
                 decision_id=decision_id,
-                effect=int(spec.effect),
                 approval_id=approval_id,
-                policy_hash=decision.policy_hash,
-                args={**given, "context": dict(call.context)},
-                status="decided",
-                metadata={
-                    "rule_id": decision.rule_id,
-                    "tool": call.tool,
-                    "call_digest": digest,
-                    "decision_hash": signed.hash,
-                    "agent_session": call.session,
-                    "agent_principal": call.principal,
-                    "agent_effect_level": call.effect_level,
-                    **decided.external.metadata,
-                },
-                attached=decided.external.attached,
+                tool=call.tool,
+                effect=int(spec.effect),
+                args=call.args,
+                context=call.context,
+                session=call.session,
+                principal=call.principal,
+                level=call.effect_level,
+                digest=digest,
+                signed=signed.hash,
+                input=decided.input,
+                external=decided.external,
             ),
         )
         assert receipt_id is not None

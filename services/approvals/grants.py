@@ -6,12 +6,11 @@ from datetime import timedelta
 
 from domain.actor import Actor
 from domain.approvals import Approval
-from domain.audit import AuditAction
-from domain.clock import Now, iso
+from domain.clock import Now
 from domain.errors import Invalid
 from domain.ids import new_id
+from domain.journal.approvals import GrantGiven, GrantRevoked
 from domain.permissions import Action, require
-from services.ledger import Facts
 from services.recorder import Recorder
 from storage import approvals
 from storage.approvals import Grant
@@ -52,11 +51,9 @@ class GrantService:
             grant = approvals.revoke_grant(tx, actor.in_workspace, grant_id, by=actor.user_id, now=self.now())
             self.recorder.record(
                 tx,
-                workspace_id=grant.workspace_id,
-                actor=actor.principal,
-                action=AuditAction.GRANT_REVOKED,
-                target=grant.id,
-                metadata={"tool": grant.tool},
+                GrantRevoked(
+                    workspace_id=grant.workspace_id, actor=actor.principal, grant_id=grant.id, tool=grant.tool
+                ),
             )
             return grant
 
@@ -89,11 +86,15 @@ class GrantService:
         approvals.add_grant(tx, grant)
         self.recorder.record(
             tx,
-            workspace_id=approval.workspace_id,
-            actor=actor.principal,
-            action=AuditAction.GRANT_CREATED,
-            target=grant.id,
-            metadata={"tool": grant.tool, "expiresAt": iso(grant.expires_at), "maxUses": grant.max_uses},
-            facts=Facts(approval_id=approval.id, task_id=grant.task_id),
+            GrantGiven(
+                workspace_id=grant.workspace_id,
+                actor=actor.principal,
+                grant_id=grant.id,
+                approval_id=approval.id,
+                task_id=grant.task_id,
+                tool=grant.tool,
+                expires_at=grant.expires_at,
+                max_uses=grant.max_uses,
+            ),
         )
         return grant.id

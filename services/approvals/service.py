@@ -21,9 +21,9 @@ from domain.approvals import (
     proven_lately,
     sees_own_only,
 )
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound, PilotError
+from domain.journal.approvals import ApprovalEdited, ApprovalVoted
 from domain.permissions import Action, require
 from services.approvals.away import come_back, go_away
 from services.approvals.deciders import decider, ids, left_out
@@ -33,7 +33,7 @@ from services.approvals.reminders import Reminders
 from services.governor import Governor
 from services.lifecycle.container import Lifecycle
 from services.lifecycle.moves import Superseded
-from services.lifecycle.requests import facts_about, shown_args, unhidden
+from services.lifecycle.requests import shown_args, unhidden
 from services.notices import Notices
 from services.recorder import Recorder
 from services.toolbox import Toolbox
@@ -247,21 +247,7 @@ class ApprovalService:
             raise Invalid.field("grant", "a question from outside is answered for this once only")
 
     def _voted(self, tx: Tx, approval: Approval, actor: Actor, voters: Sequence[str]) -> None:
-        self.recorder.record(
-            tx,
-            workspace_id=approval.workspace_id,
-            actor=actor.principal,
-            action=AuditAction.APPROVAL_VOTED,
-            target=approval.id,
-            verdict="escalate",
-            metadata={"votes": len(voters), "quorum": approval.quorum},
-            facts=facts_about(
-                approval,
-                verdict="ESCALATE",
-                status="voted",
-            ),
-        )
-        self.lifecycle.approvals.tell(tx, approval)
+        self.recorder.record(tx, ApprovalVoted(approval=approval, actor=actor.principal, votes=len(voters)))
         self.notices.approval_changed(tx, approval)
 
     def _settle(
@@ -315,23 +301,10 @@ class ApprovalService:
                 "version": approval.version + 1,
             }
             approvals.change(tx, approval, **changed)
-            self.recorder.record(
-                tx,
-                workspace_id=approval.workspace_id,
-                actor=actor.principal,
-                action=AuditAction.APPROVAL_EDITED,
-                target=approval.id,
-                metadata={"from": approval.action_hash, "to": digest, "version": approval.version + 1},
-                facts=facts_about(
-                    approval,
-                    verdict="ESCALATE",
-                    args={"tool": approval.action, "input": changed["action_input"]},
-                    status="edited",
-                    metadata={"from_digest": approval.action_hash, "call_digest": digest},
-                ),
-            )
             edited = replace(approval, **changed)
-            self.lifecycle.approvals.tell(tx, edited)
+            self.recorder.record(
+                tx, ApprovalEdited(approval=edited, actor=actor.principal, before=approval.action_hash)
+            )
             self.notices.approval_changed(tx, edited)
             return edited
 

@@ -5,12 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from domain.approvals import Approval, ApprovalStatus, Via
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Conflict
+from domain.journal.approvals import ApprovalDecided, ApprovalExpired, ApprovalUndone
 from domain.runs import RunState, StepState
 from services.lifecycle.moves import move
-from services.lifecycle.requests import facts_about
 from services.lifecycle.runs import RunLifecycle
 from services.notices import Notices
 from services.recorder import Recorder
@@ -55,25 +54,8 @@ class ApprovalLifecycle:
             resolved_at=now,
             execute_after=now + timedelta(seconds=undo) if undo and approved else None,
         )
-        self.recorder.record(
-            tx,
-            workspace_id=approval.workspace_id,
-            actor=principal,
-            action=AuditAction.APPROVAL_EXPIRED if status is ApprovalStatus.EXPIRED else AuditAction.APPROVAL_RESOLVED,
-            target=approval.id,
-            verdict="allow" if approved else "deny",
-            reason=note,
-            metadata={"status": status.value, "via": via.value, "digest": approval.action_hash},
-            facts=facts_about(
-                approval,
-                verdict="ALLOW" if approved else "DENY",
-                reason_code="" if approved else _REASON[status],
-                args={"note": note} if note else None,
-                status=status.value,
-                metadata={"call_digest": approval.action_hash, "via": via.value, "version": approval.version},
-            ),
-        )
-        self.tell(tx, settled)
+        entry = ApprovalExpired if status is ApprovalStatus.EXPIRED else ApprovalDecided
+        self.recorder.record(tx, entry(approval=settled, actor=principal, via=via, note=note))
         self._continue_run(tx, settled, note)
         self.notices.approval_changed(tx, settled)
         self._call_back(tx, settled)
@@ -123,34 +105,10 @@ class ApprovalLifecycle:
             resolved_via=via.value,
             resolved_at=now,
         )
-        self.recorder.record(
-            tx,
-            workspace_id=approval.workspace_id,
-            actor=principal,
-            action=AuditAction.APPROVAL_UNDONE,
-            target=approval.id,
-            verdict="deny",
-            facts=facts_about(
-                approval,
-                verdict="DENY",
-                reason_code="APPROVAL_UNDONE",
-                status="rejected",
-            ),
-        )
         self.runs.resume(tx, run)
-        self.tell(tx, undone)
+        self.recorder.record(tx, ApprovalUndone(approval=undone, actor=principal))
         self.notices.approval_changed(tx, undone)
         return undone
-
-    def tell(self, tx: Tx, approval: Approval) -> None:
-        """An event for whoever watches."""
-        self.recorder.event(
-            tx,
-            workspace_id=approval.workspace_id,
-            kind=f"approval.{approval.status}",
-            ref=approval.id,
-            payload={"taskId": approval.task_id, "status": approval.status.value, "version": approval.version},
-        )
 
     def _call_back(self, tx: Tx, approval: Approval) -> None:
         if approval.callback_url is not None:
@@ -165,14 +123,6 @@ class ApprovalLifecycle:
                 dedupe_key=f"callback:{approval.id}:{approval.version}",
             )
             tx.on_commit(lambda: self.notices.bus.woke(CALLBACK_TOPIC))
-
-
-_REASON = {
-    ApprovalStatus.REJECTED: "APPROVAL_REJECTED",
-    ApprovalStatus.CHANGES_REQUESTED: "APPROVAL_CHANGES_REQUESTED",
-    ApprovalStatus.EXPIRED: "APPROVAL_TIMEOUT",
-    ApprovalStatus.CANCELLED: "APPROVAL_CANCELLED",
-}
 
 
 def _closed() -> Conflict:

@@ -5,14 +5,14 @@ from datetime import timedelta
 from typing import Any
 
 from domain.approvals import Approval, ApprovalStatus, Via, digest_of_call
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.governance import Decision
+from domain.journal.approvals import ApprovalAsked, ApprovalWithdrawn
+from domain.journal.work import operator_of
 from domain.runs import Run, Step
 from domain.tasks import Task
 from domain.tools import ToolSpec
 from services.governor import Governor
-from services.ledger import Facts
 from services.lifecycle.moves import Superseded, enter, move
 from services.notices import Notices
 from services.recorder import Recorder
@@ -34,21 +34,6 @@ def unhidden(args: dict[str, Any], before: dict[str, Any] | None, redactions: tu
     known = before or {}
     kept = {k for k in redactions if args.get(k) == HIDDEN and k in known}
     return {k: known[k] if k in kept else v for k, v in args.items()}
-
-
-def facts_about(approval: Approval, *, kind: str = "resolution", **more: Any) -> Facts:
-    """What the receipts about an approval have in common, and `more`."""
-    return Facts(
-        kind=kind,
-        decision_id=approval.id,
-        effect=approval.effect,
-        task_id=approval.task_id,
-        run_id=approval.run_id,
-        step_id=approval.step_id,
-        approval_id=approval.id,
-        policy_hash=approval.policy_version,
-        **more,
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +89,7 @@ class ApprovalRequests:
             version=1,
             quorum=rules.quorum,
             deciders=list(rules.deciders) or None,
-            requested_by=f"operator:{task.operator_id or 'system'}",
+            requested_by=operator_of(task),
             resolved_by=None,
             resolved_via=None,
             resolution_note=None,
@@ -180,31 +165,7 @@ class ApprovalRequests:
     def put(self, tx: Tx, approval: Approval) -> Approval:
         """Store a question, remember it, and hand out its cards."""
         enter(tx, approval)
-        self.recorder.record(
-            tx,
-            workspace_id=approval.workspace_id,
-            actor=approval.requested_by,
-            action=AuditAction.APPROVAL_REQUESTED,
-            target=approval.id,
-            verdict="escalate",
-            reason=approval.reason,
-            metadata={"tool": approval.action, "digest": approval.action_hash},
-            facts=facts_about(
-                approval,
-                kind="request",
-                verdict="ESCALATE",
-                reason_code="APPROVAL_REQUIRED",
-                status="pending",
-                metadata={"call_digest": approval.action_hash},
-            ),
-        )
-        self.recorder.event(
-            tx,
-            workspace_id=approval.workspace_id,
-            kind="approval.requested",
-            ref=approval.id,
-            payload={"taskId": approval.task_id, "action": approval.action, "status": approval.status},
-        )
+        self.recorder.record(tx, ApprovalAsked(approval=approval))
         self.notices.approval_asked(tx, approval)
         return approval
 
@@ -233,28 +194,6 @@ class ApprovalRequests:
             )
         except Superseded:
             return False
-        self.recorder.record(
-            tx,
-            workspace_id=approval.workspace_id,
-            actor=by,
-            action=AuditAction.APPROVAL_WITHDRAWN,
-            target=approval.id,
-            verdict="deny",
-            metadata={"digest": approval.action_hash},
-            facts=facts_about(
-                approval,
-                verdict="DENY",
-                reason_code="APPROVAL_CANCELLED",
-                status=ApprovalStatus.CANCELLED.value,
-                metadata={"call_digest": approval.action_hash},
-            ),
-        )
-        self.recorder.event(
-            tx,
-            workspace_id=approval.workspace_id,
-            kind="approval.cancelled",
-            ref=approval.id,
-            payload={"taskId": approval.task_id, "status": "cancelled"},
-        )
+        self.recorder.record(tx, ApprovalWithdrawn(approval=moved, actor=by))
         self.notices.approval_changed(tx, moved)
         return True

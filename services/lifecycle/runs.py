@@ -10,15 +10,15 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.delegation import WAITS
 from domain.errors import Conflict
+from domain.events import OF_RUN, Event, EventKind
 from domain.ids import new_id
+from domain.journal.work import RunBegun, RunCancelled, RunFinished
 from domain.runs import RUN_ENDED, RUN_PARKED, Run, RunState, Step, StepState
 from domain.tasks import Task
 from services.governor import Governor
-from services.ledger import Facts
 from services.lifecycle.moves import Superseded, enter, move
 from services.lifecycle.requests import ApprovalRequests
 from services.lifecycle.spending import DONE_THINKING
@@ -82,16 +82,8 @@ class RunLifecycle:
         enter(tx, run)
         self._enqueue(tx, run)
         self.tasks.begin(tx, task)
-        self.recorder.record(
-            tx,
-            workspace_id=task.workspace_id,
-            actor=principal,
-            action=AuditAction.TASK_RUN_DISPATCHED,
-            target=task.id,
-            metadata={"runId": run.id, "number": run.number, **run.lineage},
-            facts=Facts(task_id=task.id, run_id=run.id, args={"context": run.context}, metadata=run.lineage),
-        )
-        self.tell(tx, run, "run.queued")
+        self.recorder.record(tx, RunBegun(run=run, actor=principal))
+        self.tell(tx, run, EventKind.RUN_QUEUED)
         return run
 
     def _enqueue(self, tx: Tx, run: Run) -> None:
@@ -120,7 +112,7 @@ class RunLifecycle:
         )
         if run.state is not RunState.RUNNING:
             self.tasks.follow(tx, claimed)
-            self.tell(tx, claimed, "run.started")
+            self.tell(tx, claimed, EventKind.RUN_STARTED)
         return claimed
 
     def mine(self, tx: Tx, run: Run) -> Run:
@@ -147,7 +139,7 @@ class RunLifecycle:
             return False
         parked = move(tx, run, state, wake_at=wake_at, wait_reason=why or state.value, updated_at=self.now())
         self.tasks.follow(tx, parked)
-        self.tell(tx, parked, f"run.{state.value}")
+        self.tell(tx, parked, OF_RUN[state])
         return True
 
     def resume(self, tx: Tx, run: Run) -> Run:
@@ -163,13 +155,13 @@ class RunLifecycle:
         )
         self._enqueue(tx, resumed)
         self.tasks.follow(tx, resumed)
-        self.tell(tx, resumed, "run.queued")
+        self.tell(tx, resumed, EventKind.RUN_QUEUED)
         return resumed
 
     def resume_at(self, tx: Tx, run: Run, moment: datetime) -> Run:
         """An approved run goes on at that moment, by the due sweep: until then the approval can be taken back."""
         changed = move(tx, run, RunState.WAITING, wake_at=moment, wait_reason=UNDO, updated_at=self.now())
-        self.tell(tx, changed, "run.waiting")
+        self.tell(tx, changed, EventKind.RUN_WAITING)
         return changed
 
     def requeue(self, tx: Tx, run: Run) -> None:
@@ -184,15 +176,7 @@ class RunLifecycle:
         run = runs.get(tx, run.workspace_id, run.id, lock=True)
         if run.ended:
             return run
-        self.recorder.record(
-            tx,
-            workspace_id=run.workspace_id,
-            actor=principal,
-            action=AuditAction.RUN_CANCELLED,
-            target=run.id,
-            reason=reason,
-            facts=Facts(task_id=run.task_id, run_id=run.id, metadata=run.lineage),
-        )
+        self.recorder.record(tx, RunCancelled(run=run, actor=principal, reason=reason))
         if run.state is RunState.RUNNING:
             runs.change(tx, run, cancel_requested=True, error=reason, updated_at=self.now())
             return replace(run, cancel_requested=True)
@@ -229,25 +213,8 @@ class RunLifecycle:
         ended = move(tx, run, state, cancel_requested=False, **changed)
         self._close_open_steps(tx, ended)
         self.tasks.follow(tx, ended)
-        self.recorder.record(
-            tx,
-            workspace_id=run.workspace_id,
-            actor=principal,
-            action=AuditAction.RUN_FINISHED,
-            target=run.task_id,
-            verdict="allow" if state is RunState.COMPLETED else "error",
-            reason=error,
-            metadata={"runId": run.id, "state": state.value, "costMicros": ended.cost_micros},
-            facts=Facts(
-                kind="outcome",
-                task_id=run.task_id,
-                run_id=run.id,
-                output={"state": state.value, "summary": summary, "error": error},
-                status=state.value,
-                metadata={"iterations": ended.iterations_used, "cost_micros": ended.cost_micros, **run.lineage},
-            ),
-        )
-        self.tell(tx, ended, f"run.{state.value}")
+        self.recorder.record(tx, RunFinished(run=ended, actor=principal))
+        self.tell(tx, ended, OF_RUN[state])
         if ended.parent_run_id is None:
             self.notices.run_ended(tx, ended)
         else:
@@ -284,20 +251,32 @@ class RunLifecycle:
 
     # --- telling ----------------------------------------------------------------------------------
 
-    def tell(self, tx: Tx, run: Run, kind: str, *, step: Step | None = None) -> None:
+    def tell(self, tx: Tx, run: Run, kind: EventKind, *, step: Step | None = None) -> None:
         """An event for whoever watches, and the run's message in chat brought up to date."""
         payload: dict[str, Any] = {"taskId": run.task_id, "runId": run.id, "state": run.state.value}
-        if kind == "run.thinking" and run.partial_text:
+        if kind is EventKind.RUN_THINKING and run.partial_text:
             payload["partialText"] = run.partial_text
         if step is not None:
             payload |= {"stepId": step.id, "seq": step.seq, "tool": step.tool, "stepState": step.state.value}
-        self.recorder.event(tx, workspace_id=run.workspace_id, kind=kind, ref=run.id, payload=payload)
-        if not kind.startswith("run.") or kind in _SHOWN:
+        self.recorder.event(tx, workspace_id=run.workspace_id, event=Event(kind=kind, ref=run.id, payload=payload))
+        if kind in _SHOWN:
             self.notices.run_progressed(tx, run)
 
 
-# of the events of a run those that change its message in chat; its end is told by the result
-_SHOWN = frozenset({"run.started", "run.thinking", "run.awaiting_approval", "run.waiting", "run.uncertain"})
+# the events that change the message of a run in chat; its end is told by the result
+_SHOWN = frozenset(
+    {
+        EventKind.RUN_STARTED,
+        EventKind.RUN_THINKING,
+        EventKind.RUN_AWAITING_APPROVAL,
+        EventKind.RUN_WAITING,
+        EventKind.RUN_UNCERTAIN,
+        EventKind.STEP_INTENT,
+        EventKind.STEP_DENIED,
+        EventKind.STEP_DONE,
+        EventKind.STEP_FAILED,
+    }
+)
 
 
 def waits_for_segment(run: Run, segment: int) -> bool:

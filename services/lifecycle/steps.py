@@ -9,17 +9,17 @@ from datetime import datetime
 from typing import Any
 
 from domain.actor import Actor
-from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Conflict
+from domain.events import EventKind
 from domain.governance import Decision, Effect, Verdict
 from domain.ids import new_id
+from domain.journal.work import EffectResolved, RunInterrupted, StepDecided, StepDone
 from domain.ports import PlanAnswer
 from domain.runs import CallEffect, EffectState, Run, RunState, Step, StepState, UncertainChoice
 from domain.tasks import Task
 from domain.tools import Outcome, OutcomeStatus, ToolSpec
 from services.governor import Decided
-from services.ledger import Facts
 from services.lifecycle.moves import enter, move
 from services.lifecycle.requests import ApprovalRequests
 from services.lifecycle.runs import RunLifecycle
@@ -31,6 +31,13 @@ from storage import runs
 from storage.database import Tx
 
 TEXT_CAP = 20_000
+# what a step tells by the state it has come into; that it is asked about, the approval tells
+_TOLD = {
+    StepState.INTENT: EventKind.STEP_INTENT,
+    StepState.DENIED: EventKind.STEP_DENIED,
+    StepState.DONE: EventKind.STEP_DONE,
+    StepState.FAILED: EventKind.STEP_FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,17 @@ class StepLifecycle:
         Allowed: the intent is written. Denied: a violation is. To be asked: the question is put, and the run parks.
         `answer` is what the planner said, of a step that is new; `spec` is None for what is no call that can be made.
         """
-        receipt_id = self._record(tx, run, task, step, decided)
+        receipt_id = self.recorder.record(
+            tx,
+            StepDecided(
+                run=run,
+                task=task,
+                step=step,
+                decision=decided.decision,
+                input=decided.input,
+                external=decided.external,
+            ),
+        )
         to, columns = _after(decided.decision, can_be_made=spec is not None, now=self.now())
         columns |= {"decision_receipt_id": receipt_id, **_decision_columns(decided.decision)}
         if to is StepState.DENIED:
@@ -82,45 +99,8 @@ class StepLifecycle:
         if to is StepState.INTENT:
             assert spec is not None
             self._intend(tx, moved, spec)
-        self.runs.tell(tx, run, f"step.{to.value}", step=moved)
+        self.runs.tell(tx, run, _TOLD[to], step=moved)
         return moved
-
-    def _record(self, tx: Tx, run: Run, task: Task, step: Step, decided: Decided) -> str:
-        decision = decided.decision
-        receipt_id = self.recorder.record(
-            tx,
-            workspace_id=run.workspace_id,
-            actor=_principal(task),
-            action=AuditAction.TOOL_DECIDED,
-            target=step.tool,
-            verdict=decision.verdict.value.lower(),
-            reason=decision.reason or None,
-            metadata={"runId": run.id, "stepId": step.id, "ruleId": decision.rule_id},
-            facts=Facts(
-                kind="decision",
-                verdict=decision.verdict.value,
-                reason_code=decision.reason_code,
-                decision_id=step.id,
-                effect=step.effect,
-                task_id=task.id,
-                run_id=run.id,
-                step_id=step.id,
-                approval_id=step.approval_id,
-                policy_hash=decision.policy_hash,
-                args={"tool": step.tool, "input": step.args, "facts": decided.input},
-                status="decided",
-                metadata={
-                    "rule_id": decision.rule_id,
-                    "tool": step.tool,
-                    "call_digest": step.args_hash,
-                    **decided.external.metadata,
-                    **run.lineage,
-                },
-                attached=decided.external.attached,
-            ),
-        )
-        assert receipt_id is not None
-        return receipt_id
 
     def _count(self, tx: Tx, run: Run, step: Step, answer: PlanAnswer) -> None:
         """One more iteration, with what the model cost, and the planner's memory up to this answer."""
@@ -167,33 +147,7 @@ class StepLifecycle:
         """Record what came of the call; False when the run parks or ends with it."""
         ok = outcome.status is OutcomeStatus.DONE
         state = StepState.DONE if ok else StepState.FAILED
-        receipt_id = self.recorder.record(
-            tx,
-            workspace_id=run.workspace_id,
-            actor=_principal(task),
-            action=AuditAction.TOOL_EXECUTED,
-            target=step.tool,
-            verdict="allow" if ok else "error",
-            reason=outcome.error[:500] or None,
-            metadata={"runId": run.id, "stepId": step.id},
-            facts=Facts(
-                kind="outcome",
-                decision_id=step.id,
-                effect=step.effect,
-                task_id=run.task_id,
-                run_id=run.id,
-                step_id=step.id,
-                approval_id=step.approval_id,
-                policy_hash=step.policy_hash or "",
-                output={"status": outcome.status.value, "output": outcome.output, "error": outcome.error},
-                status=state.value,
-                metadata={
-                    "tool": step.tool,
-                    "decision_receipt": step.decision_receipt_id or "",
-                    **run.lineage,
-                },
-            ),
-        )
+        receipt_id = self.recorder.record(tx, StepDone(run=run, task=task, step=step, outcome=outcome))
         settled = move(
             tx,
             step,
@@ -204,7 +158,7 @@ class StepLifecycle:
             outcome_receipt_id=receipt_id,
         )
         self._move_effect(tx, step, EffectState.DONE if ok else EffectState.FAILED, finished_at=self.now())
-        self.runs.tell(tx, run, f"step.{state.value}", step=settled)
+        self.runs.tell(tx, run, _TOLD[state], step=settled)
         if outcome.finish:
             self.runs.finish(tx, run, RunState.COMPLETED, summary=str((outcome.output or {}).get("summary", "")))
             return False
@@ -217,27 +171,7 @@ class StepLifecycle:
         """The call was interrupted while it was under way: people are asked what became of it, and the run parks."""
         move(tx, step, StepState.UNCERTAIN, error=f"interrupted while the call was under way: {why}")
         effect = self._move_effect(tx, step, EffectState.UNCERTAIN)
-        self.recorder.record(
-            tx,
-            workspace_id=run.workspace_id,
-            actor="system",
-            action=AuditAction.RUN_INTERRUPTED,
-            target=step.tool,
-            verdict="error",
-            reason=why,
-            metadata={"runId": run.id, "stepId": step.id},
-            facts=Facts(
-                kind="outcome",
-                decision_id=step.id,
-                effect=step.effect,
-                task_id=run.task_id,
-                run_id=run.id,
-                step_id=step.id,
-                approval_id=step.approval_id,
-                status="uncertain",
-                metadata=run.lineage,
-            ),
-        )
+        self.recorder.record(tx, RunInterrupted(run=run, step=step, why=why))
         if self.runs.park(tx, run, RunState.UNCERTAIN):
             self.notices.run_uncertain(tx, run, step_id=step.id, attempt=0 if effect is None else effect.attempts)
 
@@ -255,15 +189,7 @@ class StepLifecycle:
             resolution=choice.value,
             finished_at=self.now(),
         )
-        self.recorder.record(
-            tx,
-            workspace_id=run.workspace_id,
-            actor=actor.principal,
-            action=AuditAction.EFFECT_RESOLVED,
-            target=step.id,
-            metadata={"choice": choice.value, "via": via, "tool": step.tool},
-            facts=Facts(kind="outcome", task_id=run.task_id, run_id=run.id, step_id=step.id, effect=step.effect),
-        )
+        self.recorder.record(tx, EffectResolved(run=run, actor=actor.principal, step=step, choice=choice, via=via))
         self.notices.uncertain_settled(tx, workspace_id=run.workspace_id, step_id=step.id)
         self.runs.resume(tx, run)
 
@@ -302,7 +228,3 @@ def _decision_columns(decision: Decision) -> dict[str, Any]:
         "reason": decision.reason,
         "policy_hash": decision.policy_hash,
     }
-
-
-def _principal(task: Task) -> str:
-    return f"operator:{task.operator_id or 'system'}"

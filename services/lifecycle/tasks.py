@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from domain.clock import Now
+from domain.events import Event, EventKind
 from domain.runs import TASK_STATUS_OF, Run
 from domain.tasks import Task, TaskStatus
 from services.lifecycle.moves import enter, move
@@ -46,10 +47,5 @@ class TaskLifecycle:
         return task
 
     def _told(self, tx: Tx, task: Task) -> None:
-        self.recorder.event(
-            tx,
-            workspace_id=task.workspace_id,
-            kind="task.updated",
-            ref=task.id,
-            payload={"status": task.status.value},
-        )
+        event = Event(kind=EventKind.TASK_UPDATED, ref=task.id, payload={"status": task.status.value})
+        self.recorder.event(tx, workspace_id=task.workspace_id, event=event)

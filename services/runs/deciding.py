@@ -7,6 +7,7 @@ from typing import Any
 from domain.approvals import digest_of_call
 from domain.clock import Now
 from domain.errors import Forbidden
+from domain.events import EventKind
 from domain.governance import Decision, Effect, Opinion, Verdict
 from domain.ids import new_id
 from domain.ports import OVER_BUDGET, PlanAnswer, Planner, PlanRequest, ToolCall, Usage
@@ -100,7 +101,7 @@ class Deciding:
                     "updated_at": self.now(),
                 }
                 runs.change(tx, run, **thinking)
-                self.lifecycle.runs.tell(tx, replace(run, **thinking), "run.thinking")
+                self.lifecycle.runs.tell(tx, replace(run, **thinking), EventKind.RUN_THINKING)
             return found
 
         return await self.views.write(view, work)
@@ -114,7 +115,7 @@ class Deciding:
             current = self.lifecycle.runs.mine(tx, view.run)
             if current.thinking:
                 runs.change(tx, current, partial_text=text)
-                self.lifecycle.runs.tell(tx, replace(current, partial_text=text), "run.thinking")
+                self.lifecycle.runs.tell(tx, replace(current, partial_text=text), EventKind.RUN_THINKING)
 
         try:
             await self.views.write(view, work)

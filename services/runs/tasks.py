@@ -8,16 +8,16 @@ from functools import partial
 from typing import Any
 
 from domain.actor import Actor
-from domain.audit import AuditAction
 from domain.clock import Now, iso
 from domain.errors import Forbidden, Invalid, NotFound
+from domain.events import Event, EventKind
 from domain.ids import new_id
+from domain.journal.work import OperatorOutOfScope, TaskCreated, TaskDeleted, TaskStatusSet, TaskUpdated
 from domain.permissions import Action, require
 from domain.playbooks import parse
 from domain.schedules import Schedule, next_time
 from domain.tasks import Mode, Task, TaskStatus
 from services.governor import Governor
-from services.ledger import Facts
 from services.lifecycle.container import Lifecycle
 from services.recorder import Recorder
 from services.toolbox import Toolbox
@@ -91,14 +91,7 @@ class TaskService:
         """Create in the caller's transaction; the evidence id when the operator is another workspace's."""
         if new.operator_id is not None and not operators.exists(tx, workspace_id, new.operator_id):
             evidence = self.recorder.record(
-                tx,
-                workspace_id=workspace_id,
-                actor=principal,
-                action=AuditAction.WORKSPACE_OPERATOR_SCOPE_REJECTED,
-                target=new.operator_id,
-                verdict="deny",
-                reason="operator is not in this workspace",
-                facts=Facts(verdict="DENY", reason_code="TENANT_ISOLATION"),
+                tx, OperatorOutOfScope(workspace_id=workspace_id, actor=principal, operator_id=new.operator_id)
             )
             return evidence or ""
         if new.parent_task_id is not None and not tasks.exists(tx, workspace_id, new.parent_task_id):
@@ -128,18 +121,7 @@ class TaskService:
             deleted_at=None,
         )
         self.lifecycle.tasks.make(tx, task)
-        self.recorder.record(
-            tx,
-            workspace_id=workspace_id,
-            actor=principal,
-            action=AuditAction.TASK_CREATED,
-            target=task.id,
-            metadata={"title": task.title[:200]},
-            facts=Facts(task_id=task.id, args={"title": task.title, "description": task.description}),
-        )
-        self.recorder.event(
-            tx, workspace_id=workspace_id, kind="task.created", ref=task.id, payload={"status": task.status}
-        )
+        self.recorder.record(tx, TaskCreated(task=task, actor=principal))
         if new.auto_run:
             self.lifecycle.runs.begin(
                 tx,
@@ -196,7 +178,7 @@ class TaskService:
             if status == task.status:
                 return task
             active = runs.active_of_task(tx, task.workspace_id, task.id)
-            self._record_status(tx, actor, task, status)
+            self.recorder.record(tx, TaskStatusSet(task=task, actor=actor.principal, to=status))
             if active is not None:
                 # the table lets only cancelling and un-queueing through while a run is under way
                 self.lifecycle.runs.cancel(tx, active, principal=actor.principal)
@@ -217,17 +199,6 @@ class TaskService:
             return self.lifecycle.tasks.set_by_hand(tx, current, status)
 
         return await self.store.write(work, together=actor.in_workspace)
-
-    def _record_status(self, tx: Tx, actor: Actor, task: Task, status: TaskStatus) -> None:
-        self.recorder.record(
-            tx,
-            workspace_id=task.workspace_id,
-            actor=actor.principal,
-            action=AuditAction.TASK_STATUS_UPDATED,
-            target=task.id,
-            metadata={"from": task.status, "to": status.value},
-            facts=Facts(task_id=task.id),
-        )
 
     async def update(self, actor: Actor, task_id: str, changes: dict[str, Any]) -> Task:
         """Change title, description, priority, metadata, schedule, paused or deadline of a task.
@@ -256,18 +227,7 @@ class TaskService:
             active = runs.active_of_task(tx, task.workspace_id, task.id) if "deadline_at" in values else None
             if active is not None:
                 runs.change(tx, active, deadline_at=values["deadline_at"])
-            self.recorder.record(
-                tx,
-                workspace_id=task.workspace_id,
-                actor=actor.principal,
-                action=AuditAction.TASK_UPDATED,
-                target=task.id,
-                metadata={"changed": sorted(changes)},
-                facts=Facts(task_id=task.id, args={"changed": sorted(changes)}),
-            )
-            self.recorder.event(
-                tx, workspace_id=task.workspace_id, kind="task.updated", ref=task.id, payload={"status": task.status}
-            )
+            self.recorder.record(tx, TaskUpdated(task=task, actor=actor.principal, changed=list(changes)))
             return tasks.get(tx, task.workspace_id, task.id)
 
         return await self.store.write(work, together=actor.in_workspace)
@@ -283,15 +243,7 @@ class TaskService:
             if active is not None:
                 self.lifecycle.runs.cancel(tx, active, principal=actor.principal, reason="the task was deleted")
             tasks.change(tx, task.workspace_id, task.id, deleted_at=self.now(), next_run_at=None)
-            self.recorder.record(
-                tx,
-                workspace_id=task.workspace_id,
-                actor=actor.principal,
-                action=AuditAction.TASK_DELETED,
-                target=task.id,
-                facts=Facts(task_id=task.id),
-            )
-            self.recorder.event(tx, workspace_id=task.workspace_id, kind="task.deleted", ref=task.id)
+            self.recorder.record(tx, TaskDeleted(task=task, actor=actor.principal))
 
         await self.store.write(work, together=actor.in_workspace)
 
@@ -318,13 +270,8 @@ class TaskService:
         schedule = Schedule.from_json(task.schedule)
         following = None if schedule is None else next_time(schedule, after=now)
         tasks.change(tx, task.workspace_id, task.id, next_run_at=following)
-        self.recorder.event(
-            tx,
-            workspace_id=task.workspace_id,
-            kind="task.scheduled",
-            ref=task.id,
-            payload={"status": task.status},
-        )
+        event = Event(kind=EventKind.TASK_SCHEDULED, ref=task.id, payload={"status": task.status.value})
+        self.recorder.event(tx, workspace_id=task.workspace_id, event=event)
         if runs.active_of_task(tx, task.workspace_id, task.id) is not None:
             return False
         if not operators.works(tx, task.workspace_id, task.operator_id):

@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from domain.audit import AuditAction
 from domain.clock import utc_now
 from domain.ids import new_id
-from services.ledger import Facts
+from domain.journal.workspace import LedgerExported
 from storage.database import Tx
 from storage.tables import approvals as approval_rows
 from storage.tables import receipts as receipt_rows
@@ -220,14 +219,8 @@ async def test_the_log_is_read_as_tiles(house: House, owner: Person) -> None:
 
     def grow(tx: Tx) -> None:
         for n in range(600):
-            recorder.record(
-                tx,
-                workspace_id=owner.workspace_id,
-                actor="system",
-                action=AuditAction.LEDGER_EXPORTED,
-                target=str(n),
-                facts=Facts(),
-            )
+            entry = LedgerExported(workspace_id=owner.workspace_id, actor="system", task_id=str(n))
+            recorder.record(tx, entry)
 
     await house.services.store.write(grow)
 

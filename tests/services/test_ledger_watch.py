@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from domain.audit import AuditAction
+from domain.journal.workspace import KnowledgeWritten
 from services.ledger import DamagedLog
 from services.ledger_watch import LedgerWatch
 from storage.database import Tx
@@ -25,13 +25,10 @@ async def kit(url: str) -> AsyncIterator[Kit]:
 async def grow(kit: Kit, count: int) -> None:
     def work(tx: Tx) -> None:
         for n in range(count):
-            kit.recorder.record(
-                tx,
-                workspace_id=kit.owner.in_workspace,
-                actor=kit.owner.principal,
-                action=AuditAction.KNOWLEDGE_WRITTEN,
-                target=f"note {n}",
+            entry = KnowledgeWritten(
+                workspace_id=kit.owner.in_workspace, actor=kit.owner.principal, note_id=f"note {n}", what="written"
             )
+            kit.recorder.record(tx, entry)
 
     await kit.store.write(work)
 

@@ -11,11 +11,14 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from domain.audit import AuditAction
 from domain.clock import utc_now
 from domain.ids import new_id
+from domain.journal.entry import ReceiptFields
 from domain.receipts import merkle
+from domain.receipts.receipt import Kind
 from domain.receipts.signing import Signer
-from services.ledger import Facts, Ledger
+from services.ledger import Ledger
 from storage import events, receipts, tables
 from storage.database import Store, Tx
 from tests.databases import fresh_url
@@ -103,9 +106,10 @@ async def test_a_log_is_whole_when_an_append_between_others_is_undone(store: Sto
                 workspace_id=workspace_id,
                 receipt_id=new_id(),
                 principal="user:a",
-                action="note:created",
+                action=AuditAction.KNOWLEDGE_WRITTEN,
+                kind=Kind.CHANGE,
                 resource="note",
-                facts=Facts(args={"n": number}, output={"n": number}),
+                fields=ReceiptFields(args={"n": number}, output={"n": number}),
                 now=utc_now(),
             )
         events.append(tx, workspace_id=workspace_id, kind="note.created", ref=new_id(), payload={}, now=utc_now())
