@@ -20,6 +20,7 @@ from bot.text import clip
 from domain.approvals import ApprovalStatus, Via
 from domain.clock import iso
 from domain.errors import Invalid, NotFound
+from domain.notices import CardNotice
 from domain.permissions import Action, require
 from domain.runs import UncertainChoice
 from services.approvals.grants import GrantWish
@@ -74,7 +75,7 @@ async def approvals(_message: Message, ctx: Ctx) -> None:
     for approval in reversed(rest):
         await ctx.deps.chat.say(
             chat_id=ctx.chat_id,
-            payload={"kind": "approval.card", "approvalId": approval.id},
+            notice=CardNotice(approval_id=approval.id),
             dedupe_key=f"tg:{ctx.update_id}:card:{approval.id}",
             workspace_id=approval.workspace_id,
         )

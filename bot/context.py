@@ -15,6 +15,7 @@ from bot.text import clip
 from bot.views import View
 from domain.actor import Actor
 from domain.errors import Forbidden, NotFound
+from domain.notices import ViewNotice
 from locales import Texts
 
 log = logging.getLogger(__name__)
@@ -70,16 +71,16 @@ class Ctx:
     ) -> None:
         """Queue a message for this chat. `shows` is (kind, ref) to remember it by; `edit` an own message to replace."""
         self.said += 1
-        payload: dict[str, Any] = {"kind": "view", "view": view, "language": self.t.code}
-        if shows is not None:
-            payload["shows"] = {"kind": shows[0], "ref": shows[1], "digest": digest_of(view)}
-        if reply and self.message_id is not None:
-            payload["replyTo"] = self.message_id
-        if edit is not None:
-            payload["edit"] = edit
+        notice = ViewNotice(
+            view=view,
+            language=self.t.code,
+            shows=None if shows is None else {"kind": shows[0], "ref": shows[1], "digest": digest_of(view)},
+            reply_to=self.message_id if reply else None,
+            edit=edit,
+        )
         await self.deps.chat.say(
             chat_id=self.chat_id,
-            payload=payload,
+            notice=notice,
             dedupe_key=f"tg:{self.update_id}:{self.said}",
             workspace_id=None if self.actor is None else self.actor.workspace_id,
         )

@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from aiogram import Bot
 from aiogram.exceptions import (
@@ -40,6 +39,21 @@ from bot.text import LIMIT, clip
 from bot.views import View
 from domain.away import away_of
 from domain.clock import Now
+from domain.notices import (
+    BatchNotice,
+    CallbackNotice,
+    CardNotice,
+    CardUpdate,
+    LoginCodeNotice,
+    ProgressNotice,
+    ReminderNotice,
+    ResultNotice,
+    TextNotice,
+    UncertainNotice,
+    UncertainUpdate,
+    ViewNotice,
+    notice_of,
+)
 from locales import Texts, Translator
 from services.bus import Bus
 from services.chat import ChatService, Shows
@@ -246,39 +260,42 @@ class Sender:
 
     async def render(self, message: Message) -> Piece | None:
         """What a queued message is now; None when there is nothing to say any more."""
-        payload, chat_id = message.payload, int(message.recipient)
+        notice, chat_id = notice_of(message.payload), int(message.recipient)
         person = await self._chat.person_at(chat_id) if chat_id > 0 else None
-        t = self._translator.of(person.language if person else None, payload.get("language"))
-        kind = payload["kind"]
-        if kind == "approval.batch":
-            return await self._batch(payload, chat_id, t, person)
-        if kind.startswith("approval."):
-            return await self._approval(payload, chat_id, t, person)
-        if kind.startswith("run.uncertain"):
-            return await self._uncertain(message, t)
-        if kind.startswith("run."):
-            return await self._run(message, chat_id, t, person)
-        if kind == "text":
-            return Piece(view={"text": clip(payload["text"], LIMIT), "entities": []}, silent=self._away(person))
-        if kind == "view":
-            return _stored(payload)
-        log.error("unknown_message_kind", extra={"kind": kind, "message_id": message.id})
-        return None
+        language = notice.language if isinstance(notice, ViewNotice) else None
+        t = self._translator.of(person.language if person else None, language)
+        match notice:
+            case BatchNotice():
+                return await self._batch(notice, chat_id, t, person)
+            case CardNotice() | CardUpdate() | ReminderNotice():
+                return await self._approval(notice, chat_id, t, person)
+            case UncertainNotice() | UncertainUpdate():
+                return await self._uncertain(notice, message, t)
+            case ProgressNotice() | ResultNotice():
+                return await self._run(notice, message, t, person)
+            case TextNotice():
+                return Piece(view={"text": clip(notice.text, LIMIT), "entities": []}, silent=self._away(person))
+            case ViewNotice():
+                return _stored(notice)
+            case CallbackNotice() | LoginCodeNotice() | None:
+                kind = message.payload.get("kind")
+                log.error("unknown_message_kind", extra={"kind": kind, "message_id": message.id})
+                return None
 
-    async def _approval(self, payload: dict[str, Any], chat_id: int, t: Texts, person: Person | None) -> Piece | None:
-        card = await self._chat.card(payload["approvalId"])
+    async def _approval(
+        self, notice: CardNotice | CardUpdate | ReminderNotice, chat_id: int, t: Texts, person: Person | None
+    ) -> Piece | None:
+        card = await self._chat.card(notice.approval_id)
         if card is None:
             return None
         approval = card.approval
         silent = self._away(person) and approval.effect < CRITICAL
-        if payload["kind"] == "approval.reminder":
+        if isinstance(notice, ReminderNotice):
             if not approval.pending:
                 return None
             cards = await self._chat.messages_of("approval", approval.id)
             shown_in = next((m.message_id for m in reversed(cards) if m.chat_id == chat_id), None)
-            view = views.approval_reminder(
-                t, card, stage=int(payload["stage"]), instead_of=payload.get("insteadOf", ())
-            )
+            view = views.approval_reminder(t, card, stage=notice.stage, instead_of=notice.instead_of)
             return Piece(view=view, silent=silent, reply_to=shown_in)
         reader = None if person is None else person.id
         view = views.approval_card(t, card, self._links, private=chat_id > 0, now=self._now(), reader=reader)
@@ -289,48 +306,48 @@ class Sender:
             mark=card.mark,
             user_id=reader,
         )
-        if payload["kind"] == "approval.card":
+        if isinstance(notice, CardNotice):
             return Piece(view=view, shows=shows, silent=silent)
-        message_id = int(payload["messageId"])
+        return await self._edited(view, shows, chat_id, notice.message_id)
+
+    async def _edited(self, view: View, shows: Shows, chat_id: int, message_id: int) -> Piece:
+        """The piece that replaces what a message of ours shows."""
         known = await self._chat.shown_at(chat_id, message_id)
         return Piece(view=view, shows=shows, edit=message_id, known="" if known is None else known.shown)
 
-    async def _batch(self, payload: dict[str, Any], chat_id: int, t: Texts, person: Person | None) -> Piece | None:
-        card = await self._chat.batch(payload["batchId"], chat_id)
+    async def _batch(self, notice: BatchNotice, chat_id: int, t: Texts, person: Person | None) -> Piece | None:
+        card = await self._chat.batch(notice.batch_id, chat_id)
         if not card.cards:
             return None
         view = views.approval_batch(t, card, now=self._now())
-        shows = Shows(kind="batch", ref=payload["batchId"], digest=digest_of(view), mark=card.mark)
-        if "messageId" not in payload:
+        shows = Shows(kind="batch", ref=notice.batch_id, digest=digest_of(view), mark=card.mark)
+        if notice.message_id is None:
             return Piece(view=view, shows=shows, silent=self._away(person))
-        message_id = int(payload["messageId"])
-        known = await self._chat.shown_at(chat_id, message_id)
-        return Piece(view=view, shows=shows, edit=message_id, known="" if known is None else known.shown)
+        return await self._edited(view, shows, chat_id, notice.message_id)
 
-    async def _uncertain(self, message: Message, t: Texts) -> Piece | None:
-        payload, chat_id = message.payload, int(message.recipient)
+    async def _uncertain(self, notice: UncertainNotice | UncertainUpdate, message: Message, t: Texts) -> Piece | None:
         assert message.workspace_id is not None
-        card = await self._chat.uncertain_card(message.workspace_id, payload["stepId"])
+        card = await self._chat.uncertain_card(message.workspace_id, notice.step_id)
         if card is None:
             return None
         view = views.uncertain(t, card)
         shows = Shows(kind="uncertain", ref=card.step.id, digest=digest_of(view), mark=card.mark)
-        if payload["kind"] == "run.uncertain":
+        if isinstance(notice, UncertainNotice):
             return Piece(view=view, shows=shows)
-        message_id = int(payload["messageId"])
-        known = await self._chat.shown_at(chat_id, message_id)
-        return Piece(view=view, shows=shows, edit=message_id, known="" if known is None else known.shown)
+        return await self._edited(view, shows, int(message.recipient), notice.message_id)
 
-    async def _run(self, message: Message, chat_id: int, t: Texts, person: Person | None) -> Piece | None:
+    async def _run(
+        self, notice: ProgressNotice | ResultNotice, message: Message, t: Texts, person: Person | None
+    ) -> Piece | None:
         assert message.workspace_id is not None
-        run_id = message.payload["runId"]
+        run_id, chat_id = notice.run_id, int(message.recipient)
         card = await self._chat.run_card(message.workspace_id, run_id)
         if card is None:
             return None
         if person is None:
             t = self._translator.of(card.run.origin.get("language"))
         reply_to = views.run_origin(card.run) if card.run.origin.get("chatId") == chat_id else None
-        if message.payload["kind"] == "run.result":
+        if isinstance(notice, ResultNotice):
             view = views.run_result(t, card, self._links, private=chat_id > 0)
             return Piece(view=view, reply_to=reply_to, silent=self._away(person))
         view = views.run_progress(t, card, self._links, private=chat_id > 0)
@@ -345,14 +362,13 @@ class Sender:
         return person is not None and away_of(person.preferences, self._now()) is not None
 
 
-def _stored(payload: dict[str, Any]) -> Piece:
-    about = payload.get("shows")
-    view = payload["view"]
+def _stored(notice: ViewNotice) -> Piece:
+    about = notice.shows
     return Piece(
-        view=view,
+        view=notice.view,
         shows=None if about is None else Shows(kind=about["kind"], ref=about["ref"], digest=about["digest"]),
-        reply_to=payload.get("replyTo"),
-        edit=payload.get("edit"),
+        reply_to=notice.reply_to,
+        edit=notice.edit,
     )
 
 

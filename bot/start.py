@@ -12,6 +12,7 @@ from bot.tasks import title_of
 from bot.text import line
 from domain.errors import PilotError
 from domain.ids import parse_id
+from domain.notices import CardNotice
 from services.runs.tasks import NewTask
 
 router = Router(name="start")
@@ -87,7 +88,7 @@ async def _show_approval(ctx: Ctx, ref: str) -> None:
     approval = await ctx.deps.approvals.get(ctx.who, approval_id)
     await ctx.deps.chat.say(
         chat_id=ctx.chat_id,
-        payload={"kind": "approval.card", "approvalId": approval.id},
+        notice=CardNotice(approval_id=approval.id),
         dedupe_key=f"tg:{ctx.update_id}:card:{approval.id}",
         workspace_id=approval.workspace_id,
     )

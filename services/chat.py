@@ -10,6 +10,7 @@ from domain.approvals import Approval
 from domain.away import represented
 from domain.clock import Now
 from domain.errors import Conflict, Forbidden, NotFound, PilotError
+from domain.notices import BatchNotice, CardUpdate, Notice, ProgressNotice, UncertainUpdate, notice_of
 from domain.permissions import Action, require
 from domain.receipts import merkle
 from domain.receipts.receipt import parse, verify
@@ -239,12 +240,12 @@ class ChatService:
     # --- what is to be said -----------------------------------------------------------------------
 
     async def say(
-        self, *, chat_id: int, payload: dict[str, Any], dedupe_key: str | None, workspace_id: str | None = None
+        self, *, chat_id: int, notice: Notice, dedupe_key: str | None, workspace_id: str | None = None
     ) -> None:
         """Queue one message for a chat; with the same key only once."""
         await self.store.write(
             lambda tx: self.notices.put(
-                tx, workspace_id=workspace_id, chat_id=chat_id, payload=payload, dedupe_key=dedupe_key
+                tx, workspace_id=workspace_id, chat_id=chat_id, notice=notice, dedupe_key=dedupe_key
             )
         )
 
@@ -344,22 +345,23 @@ class ChatService:
 
     def _catch_up(self, tx: Tx, message: Message, chat_id: int, message_id: int, shows: Shows) -> None:
         card: Card | None
+        update: Notice
         if shows.kind == "approval":
             card = _card(tx, shows.ref, now=self.now())
-            update = {"kind": "approval.update", "approvalId": shows.ref, "messageId": message_id}
+            update = CardUpdate(approval_id=shows.ref, message_id=message_id)
         elif shows.kind == "batch":
             card = _batch(tx, shows.ref, chat_id, now=self.now())
-            update = {"kind": "approval.batch", "batchId": shows.ref, "messageId": message_id}
+            update = BatchNotice(batch_id=shows.ref, message_id=message_id)
         elif shows.kind == "uncertain" and message.workspace_id is not None:
             card = self._uncertain_card(tx, message.workspace_id, shows.ref)
-            update = {"kind": "run.uncertain_update", "stepId": shows.ref, "messageId": message_id}
+            update = UncertainUpdate(step_id=shows.ref, message_id=message_id)
         elif shows.kind == "run" and message.workspace_id is not None:
             card = _run_card(tx, message.workspace_id, shows.ref)
-            update = {"kind": "run.progress", "runId": shows.ref}
+            update = ProgressNotice(run_id=shows.ref)
         else:
             return
         if card is not None and card.mark != shows.mark:
-            self.notices.put(tx, workspace_id=message.workspace_id, chat_id=chat_id, payload=update)
+            self.notices.put(tx, workspace_id=message.workspace_id, chat_id=chat_id, notice=update)
 
     async def later(self, message: Message, *, seconds: float, error: str) -> None:
         """Try again after a while; everything behind it in the same chat waits with it."""
@@ -383,7 +385,9 @@ class ChatService:
         def work(tx: Tx) -> None:
             now = self.now()
             outbox.failed(tx, message.id, now=now, error=f"moved to {to_chat}")
-            self.notices.put(tx, workspace_id=message.workspace_id, chat_id=to_chat, payload=message.payload)
+            notice = notice_of(message.payload)
+            if notice is not None:
+                self.notices.put(tx, workspace_id=message.workspace_id, chat_id=to_chat, notice=notice)
 
         await self.store.write(work)
 

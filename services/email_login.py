@@ -13,6 +13,7 @@ from domain.clock import Now
 from domain.errors import Invalid, RateLimited, Unauthorized
 from domain.ids import new_id
 from domain.journal.people import CodeRefused, CodeRequested, LoggedInByMail
+from domain.notices import LoginCodeNotice, as_json
 from services.bus import Bus
 from services.identity import IdentityService, Login
 from services.recorder import Recorder
@@ -111,18 +112,13 @@ class EmailLogin:
             # no look at who has the address: the same statements run for everybody
             self.recorder.record(tx, CodeRequested(actor=principal_of_address(email)))
             message_id = new_id()
+            sealed = self.vault.seal(f"{code}\n{link}", workspace_id=NOBODY, place=f"outbox/code/{message_id}")
             outbox.put(
                 tx,
                 workspace_id=None,
                 channel="email",
                 recipient=email,
-                payload={
-                    "kind": "login_code",
-                    "sealed": self.vault.seal(
-                        f"{code}\n{link}", workspace_id=NOBODY, place=f"outbox/code/{message_id}"
-                    ),
-                    "sealId": message_id,
-                },
+                payload=as_json(LoginCodeNotice(sealed=sealed, seal_id=message_id)),
                 now=now,
             )
             tx.on_commit(lambda: self.bus.woke(MAIL_TOPIC))
@@ -212,9 +208,9 @@ class EmailLogin:
         assert found is not None
         return found
 
-    def mail_text(self, payload: dict[str, Any]) -> tuple[str, str, str]:
+    def mail_text(self, notice: LoginCodeNotice) -> tuple[str, str, str]:
         """Subject, text and html of a queued code; the code is readable only here, when it is sent."""
-        opened = self.vault.open(payload["sealed"], workspace_id=NOBODY, place=f"outbox/code/{payload['sealId']}")
+        opened = self.vault.open(notice.sealed, workspace_id=NOBODY, place=f"outbox/code/{notice.seal_id}")
         code, _, link = opened.partition("\n")
         url = f"{self.app_url}/app/#login={link}"
         text = (

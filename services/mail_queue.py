@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from domain.clock import Now
+from domain.notices import LoginCodeNotice, notice_of
 from domain.outside import OutsideError
 from domain.ports import Mail, Mailer
 from services.bus import Bus
@@ -19,7 +20,11 @@ def mail_queue(store: Store, bus: Bus, mailer: Mailer, login: EmailLogin, now: N
     """The outbox channel `email`; `host` is the domain of message ids. A code that comes twice does no harm."""
 
     async def send(message: Message) -> None:
-        subject, text, html = login.mail_text(message.payload)
+        notice = notice_of(message.payload)
+        if not isinstance(notice, LoginCodeNotice):
+            # nobody is owed a mail by what is none
+            return
+        subject, text, html = login.mail_text(notice)
         await mailer.send(
             Mail(to=message.recipient, subject=subject, text=text, html=html, message_id=f"<{message.id}@{host}>")
         )

@@ -6,7 +6,6 @@ so a late message never shows a stale question.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from domain.actor import Role
 from domain.approvals import LAST_CALL, Approval
@@ -14,6 +13,19 @@ from domain.away import represented
 from domain.clock import Now
 from domain.governance import Effect
 from domain.ids import new_id
+from domain.notices import (
+    BatchNotice,
+    CardNotice,
+    CardUpdate,
+    Notice,
+    ProgressNotice,
+    ReminderNotice,
+    ResultNotice,
+    TextNotice,
+    UncertainNotice,
+    UncertainUpdate,
+    as_json,
+)
 from domain.permissions import Action, roles_for
 from domain.runs import Run
 from services.bus import Bus
@@ -55,7 +67,7 @@ class Notices:
     now: Now
 
     def put(
-        self, tx: Tx, *, workspace_id: str | None, chat_id: int, payload: dict[str, Any], dedupe_key: str | None = None
+        self, tx: Tx, *, workspace_id: str | None, chat_id: int, notice: Notice, dedupe_key: str | None = None
     ) -> None:
         """Queue one message for a chat and wake the sender."""
         outbox.put(
@@ -63,7 +75,7 @@ class Notices:
             workspace_id=workspace_id,
             channel=TELEGRAM,
             recipient=str(chat_id),
-            payload=payload,
+            payload=as_json(notice),
             now=self.now(),
             dedupe_key=dedupe_key,
         )
@@ -76,7 +88,7 @@ class Notices:
                 tx,
                 workspace_id=approval.workspace_id,
                 chat_id=person.telegram_id,
-                payload={"kind": "approval.card", "approvalId": approval.id, "userId": person.user_id},
+                notice=CardNotice(approval_id=approval.id, user_id=person.user_id),
                 dedupe_key=f"card:{approval.id}:{approval.version}:{person.user_id}",
             )
 
@@ -87,7 +99,7 @@ class Notices:
                 tx,
                 workspace_id=approval.workspace_id,
                 chat_id=message.chat_id,
-                payload={"kind": "approval.update", "approvalId": approval.id, "messageId": message.message_id},
+                notice=CardUpdate(approval_id=approval.id, message_id=message.message_id),
             )
         for message in chat.newest(tx, approval.workspace_id, kind="batch", limit=MAX_BATCHES):
             if approval.id in batch_of(tx, message.ref, message.chat_id):
@@ -95,7 +107,7 @@ class Notices:
                     tx,
                     workspace_id=approval.workspace_id,
                     chat_id=message.chat_id,
-                    payload={"kind": "approval.batch", "batchId": message.ref, "messageId": message.message_id},
+                    notice=BatchNotice(batch_id=message.ref, message_id=message.message_id),
                 )
 
     def approval_batch(
@@ -108,7 +120,7 @@ class Notices:
             tx,
             workspace_id=workspace_id,
             chat_id=chat_id,
-            payload={"kind": "approval.batch", "batchId": batch_id},
+            notice=BatchNotice(batch_id=batch_id),
             dedupe_key=dedupe_key,
         )
 
@@ -130,12 +142,7 @@ class Notices:
                 tx,
                 workspace_id=approval.workspace_id,
                 chat_id=person.telegram_id,
-                payload={
-                    "kind": "approval.reminder",
-                    "approvalId": approval.id,
-                    "stage": stage,
-                    "insteadOf": instead_of,
-                },
+                notice=ReminderNotice(approval_id=approval.id, stage=stage, instead_of=instead_of),
                 dedupe_key=f"reminder:{approval.id}:{approval.version}:{stage}:{person.user_id}",
             )
 
@@ -147,7 +154,7 @@ class Notices:
                 tx,
                 workspace_id=run.workspace_id,
                 chat_id=int(chat_id),
-                payload={"kind": "run.progress", "runId": run.id},
+                notice=ProgressNotice(run_id=run.id),
             )
 
     def run_ended(self, tx: Tx, run: Run) -> None:
@@ -162,7 +169,7 @@ class Notices:
             tx,
             workspace_id=run.workspace_id,
             chat_id=int(chat_id),
-            payload={"kind": "run.result", "runId": run.id},
+            notice=ResultNotice(run_id=run.id),
             dedupe_key=f"result:{run.id}",
         )
 
@@ -174,7 +181,7 @@ class Notices:
                 tx,
                 workspace_id=run.workspace_id,
                 chat_id=person.telegram_id,
-                payload={"kind": "run.uncertain", "runId": run.id, "stepId": step_id},
+                notice=UncertainNotice(run_id=run.id, step_id=step_id),
                 dedupe_key=f"uncertain:{step_id}:{attempt}:{person.user_id}",
             )
 
@@ -185,7 +192,7 @@ class Notices:
                 tx,
                 workspace_id=workspace_id,
                 chat_id=message.chat_id,
-                payload={"kind": "run.uncertain_update", "stepId": step_id, "messageId": message.message_id},
+                notice=UncertainUpdate(step_id=step_id, message_id=message.message_id),
             )
 
     def text(self, tx: Tx, *, workspace_id: str, chat_id: int, text: str, dedupe_key: str) -> None:
@@ -194,6 +201,6 @@ class Notices:
             tx,
             workspace_id=workspace_id,
             chat_id=chat_id,
-            payload={"kind": "text", "text": text},
+            notice=TextNotice(text=text),
             dedupe_key=dedupe_key,
         )

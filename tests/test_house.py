@@ -195,8 +195,6 @@ LARGE_CLASSES = {
 LONG_FUNCTIONS = {
     "api/auth.py:auth_routes",
     "app/container.py:_build",
-    "services/approvals/decision_point.py:_record",
-    "services/ledger.py:append",
 }
 
 

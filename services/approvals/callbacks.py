@@ -16,6 +16,7 @@ from domain.approvals import Approval, ApprovalStatus
 from domain.clock import Now, iso
 from domain.errors import NotFound
 from domain.journal.approvals import CallbackFailed
+from domain.notices import CallbackNotice, notice_of
 from domain.outside import OutsideError
 from domain.ports import Http
 from services.approvals.external import callback_place, webhook_key
@@ -105,12 +106,14 @@ class Callbacks:
             )
 
     def _given_up(self, tx: Tx, message: Message, error: OutsideError) -> None:
+        notice = notice_of(message.payload)
         assert message.workspace_id is not None
+        assert isinstance(notice, CallbackNotice)
         self.recorder.record(
             tx,
             CallbackFailed(
                 workspace_id=message.workspace_id,
-                approval_id=str(message.payload["approvalId"]),
+                approval_id=notice.approval_id,
                 code=error.code,
                 attempts=message.attempts + 1,
             ),
@@ -119,10 +122,11 @@ class Callbacks:
 
 def _outcome(tx: Tx, message: Message) -> tuple[Approval, str | None] | None:
     """The approval and who decided it; None when it is gone, and nobody is owed an answer."""
-    if message.workspace_id is None or message.payload.get("kind") != "approval.callback":
+    notice = notice_of(message.payload)
+    if message.workspace_id is None or not isinstance(notice, CallbackNotice):
         return None
     try:
-        approval = approvals.get(tx, message.workspace_id, str(message.payload["approvalId"]))
+        approval = approvals.get(tx, message.workspace_id, notice.approval_id)
     except NotFound:
         return None
     return approval, recipients.name_of_principal(tx, approval.resolved_by)

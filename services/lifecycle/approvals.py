@@ -8,6 +8,7 @@ from domain.approvals import Approval, ApprovalStatus, Via
 from domain.clock import Now
 from domain.errors import Conflict
 from domain.journal.approvals import ApprovalDecided, ApprovalExpired, ApprovalUndone
+from domain.notices import CallbackNotice, as_json
 from domain.runs import RunState, StepState
 from services.lifecycle.moves import move
 from services.lifecycle.runs import RunLifecycle
@@ -118,7 +119,7 @@ class ApprovalLifecycle:
                 channel="callback",
                 # one a recipient at a time: a place that is down must not hold up the outcomes of others
                 recipient=approval.id,
-                payload={"kind": "approval.callback", "approvalId": approval.id},
+                payload=as_json(CallbackNotice(approval_id=approval.id)),
                 now=self.now(),
                 dedupe_key=f"callback:{approval.id}:{approval.version}",
             )

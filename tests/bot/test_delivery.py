@@ -7,6 +7,7 @@ from aiohttp import ClientSession, web
 
 from bot.intake import PATH, SECRET_HEADER, webhook_routes
 from bot.pace import Pace
+from domain.notices import TextNotice
 from domain.ports import ToolCall
 from storage import inbox, outbox
 from tests.bot.kit import BotKit
@@ -112,7 +113,7 @@ async def test_what_a_dead_process_had_in_hand_comes_back_at_once(bot: BotKit):
     claimed = await bot.deps.inbox.claim(limit=10, in_hand=())
     assert len(claimed) == 1
     assert await bot.deps.inbox.claim(limit=10, in_hand=()) == []
-    await bot.deps.chat.say(chat_id=7, payload={"kind": "text", "text": "hello"}, dedupe_key=None)
+    await bot.deps.chat.say(chat_id=7, notice=TextNotice(text="hello"), dedupe_key=None)
     assert len(await bot.deps.chat.claim(limit=10, busy=())) == 1
     async with bot.running():
         # sooner than what it had in hand would be free by itself

@@ -10,6 +10,7 @@ import pytest
 import locales
 from connectors.models.offline import NO_MODEL
 from domain.policy.packs import pack
+from domain.receipts.receipt import Kind
 from domain.settings_schema import PACKS
 from tests.webapp.conftest import House, Reader
 from webapp.parts import PARTS
@@ -260,3 +261,17 @@ async def test_a_task_nobody_can_plan_says_so_in_the_readers_language(house: Hou
         await asyncio.sleep(0.05)
     assert "No hay ningún modelo configurado" in (await ada.part(path, language="es"))[1]
     assert locales.load().of("en")("ended-no-model") == NO_MODEL
+
+
+async def test_receipts_of_each_kind_can_be_asked_for(house: House) -> None:
+    ada = await house.reader("ada@example.com")
+    await ada.send("POST", "/api/tasks", {"title": "T"})
+    seen = {}
+    for kind in Kind:
+        status, html = await ada.part(f"receipts?kind={kind}")
+        assert status == 200, kind
+        seen[kind] = html.count('href="#/receipts/')
+    # made by logging in and by the task; the others are there to be asked for
+    assert {kind for kind, count in seen.items() if count} == {Kind.MEMBERSHIP, Kind.LOGIN, Kind.CHANGE}
+    # a word that is no kind asks for all of them
+    assert (await ada.part("receipts?kind=grant"))[1].count('href="#/receipts/') == sum(seen.values())
