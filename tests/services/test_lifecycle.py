@@ -7,18 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from domain.approvals import ApprovalStatus
+from domain.approvals import ApprovalStatus, Via
 from domain.errors import Conflict
 from domain.ports import ToolCall
-from domain.runs import RunState, StepState
+from domain.runs import EffectState, RunState, StepState, UncertainChoice
 from domain.states import IllegalMove
 from domain.tasks import TaskStatus
+from services.approvals.service import Wish
 from services.lifecycle.moves import Superseded, enter, move
-from storage import approvals, runs, tasks
+from services.runs.segment import MAX_STEPS_PER_SEGMENT
+from storage import approvals, runs, tables, tasks
 from storage.database import Tx
 from tests.conftest import STATES, Moves
-from tests.kit import Deed, Kit, open_kit
+from tests.kit import Deed, Kit, breaks_after_sending, open_kit
 
 ROOT = Path(__file__).resolve().parents[2]
 DEED = ToolCall(tool="deed", args={"what": "x"})
@@ -209,3 +212,85 @@ def test_each_state_is_written_by_the_function_that_moves_it() -> None:
                     if k.arg in ("state", "status")
                 ]
                 assert not sets or node.name in functions, (file, node.name)
+
+
+# --- moves that are rare ------------------------------------------------------------------------------
+
+
+async def test_a_long_run_is_handed_over_from_segment_to_segment(url: str) -> None:
+    note = ToolCall(tool="note.create", args={"title": "n"})
+    async with open_kit(url, work=False) as kit:
+        task = await kit.begin(*[note] * (MAX_STEPS_PER_SEGMENT + 1))
+        run, _ = await kit.latest(task)
+        await kit.runs.advance(run.id, run.segment)
+        handed, steps = await kit.latest(task)
+        assert (handed.state, handed.segment, len(steps)) == (RunState.QUEUED, 2, MAX_STEPS_PER_SEGMENT)
+        # the segment that is over does nothing more
+        await kit.runs.advance(run.id, run.segment)
+        assert (await kit.latest(task))[0] == handed
+        await kit.runs.advance(handed.id, handed.segment)
+        ended, steps = await kit.latest(task)
+        assert (ended.state, len(steps)) == (RunState.COMPLETED, MAX_STEPS_PER_SEGMENT + 1)
+
+
+async def test_what_was_approved_and_can_be_taken_back_ends_with_its_run(asked: Kit) -> None:
+    await asked.set_policy(undoSeconds=60)
+    task = await asked.begin(DEED, title="Later")
+    run, _ = await asked.latest(task)
+    await asked.runs.advance(run.id, run.segment)
+    approval = await asked.pending(task)
+    await asked.approvals.resolve(asked.owner, approval.id, Wish(status=ApprovalStatus.APPROVED, via=Via.API))
+    run, [step] = await asked.latest(task)
+    assert (run.state, step.state) == (RunState.WAITING, StepState.APPROVED)
+    await asked.runs.cancel(asked.owner, task.id)
+    run, [step] = await asked.latest(task)
+    assert (run.state, step.state) == (RunState.CANCELLED, StepState.CANCELLED)
+    # the answer stays what it was, and there is nothing to take back any more
+    with pytest.raises(Conflict) as refused:
+        await asked.approvals.undo(asked.owner, approval.id)
+    assert refused.value.code == "undo_closed"
+    assert asked.toolbox_deed().done == []
+
+
+async def test_a_call_to_be_made_again_fails_when_its_tool_is_gone(asked: Kit) -> None:
+    deed = asked.toolbox_deed()
+
+    async def breaks(_count: int) -> None:
+        raise breaks_after_sending()
+
+    deed.behave = breaks
+    [task] = await asked.tasks.list(asked.owner)
+    approval = await asked.pending(task)
+    await asked.approvals.resolve(asked.owner, approval.id, Wish(status=ApprovalStatus.APPROVED, via=Via.API))
+    run, _ = await asked.latest(task)
+    await asked.runs.advance(run.id, run.segment)
+    run, [step] = await asked.latest(task)
+    assert (run.state, step.state) == (RunState.UNCERTAIN, StepState.UNCERTAIN)
+    await asked.runs.settle_uncertain(asked.owner, run.id, step.id, UncertainChoice.RETRY, via="api")
+    del asked.toolbox._tools["deed"]
+    run, _ = await asked.latest(task)
+    await asked.runs.advance(run.id, run.segment)
+    run, [step] = await asked.latest(task)
+    assert (run.state, step.state, step.error) == (RunState.COMPLETED, StepState.FAILED, "the tool deed is gone")
+    effect = await asked.store.read(lambda tx: runs.effect_of_step(tx, step.workspace_id, step.id))
+    assert effect is not None
+    assert (effect.state, effect.resolution) == (EffectState.FAILED, "retry")
+
+
+async def test_due_runs_are_woken_though_one_of_them_cannot_be(asked: Kit) -> None:
+    """Each is swept in a transaction of its own: one that breaks does not hold up the others."""
+    made = [await asked.begin(ToolCall(tool="wait.until", args={"seconds": 0.001}), DEED) for _ in range(3)]
+    for task in made:
+        run, _ = await asked.latest(task)
+        await asked.runs.advance(run.id, run.segment)
+    damaged, *others = made
+    t = tables.tasks
+    await asked.store.write(
+        lambda tx: tx.execute(sa.update(t).where(t.c.id == damaged.id).values(status="no such status"))
+    )
+    assert await asked.runs.sweep_due() == 2
+    assert [(await asked.latest(task))[0].state for task in others] == [RunState.QUEUED] * 2
+    # it is looked at again, and goes on once it can
+    assert await asked.runs.sweep_due() == 0
+    await asked.store.write(lambda tx: tx.execute(sa.update(t).where(t.c.id == damaged.id).values(status="running")))
+    assert await asked.runs.sweep_due() == 1
