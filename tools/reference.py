@@ -9,6 +9,7 @@ from api.middlewares import HttpConfig
 from api.server import groups
 from app.settings import Settings
 from domain.approvals import APPROVALS
+from domain.journal import approvals, people, work, workspace
 from domain.permissions import TABLE, as_markdown
 from domain.runs import EFFECTS, RUNS, STEPS
 from domain.states import StateTable
@@ -71,6 +72,30 @@ def _moves(table: StateTable[Any]) -> str:
         start = "new" if current is None else f"`{current}`"
         lines += [f"| {start} | `{to}` | {event} |\n" for to, event in moves.items()]
     return "".join(lines)
+
+
+JOURNAL = """# What is recorded
+
+Everything the audit log and the ledger can say: an entry a line, with its word in the audit log and the kind of receipt it
+leaves. What a receipt says of it, and what it keeps beside itself as salted hashes, is in its class in `domain/journal/`.
+`tests/recorded.py` tells one of each, and its exact bytes are kept.
+"""
+
+
+def journal_page() -> str:
+    """Each entry of the catalogue, as it says of itself."""
+    lines = []
+    for module in (work, approvals, people, workspace):
+        title = (module.__doc__ or "").splitlines()[0].removeprefix("What is recorded of ").rstrip(".")
+        lines.append(
+            f"\n## {title[0].upper()}{title[1:]}\n\n| audit log | receipt | what happened |\n| --- | --- | --- |\n"
+        )
+        for name, entry in vars(module).items():
+            if isinstance(entry, type) and entry.__module__ == module.__name__ and not name.startswith("_"):
+                found: Any = entry
+                said = (entry.__doc__ or "").splitlines()[0]
+                lines.append(f"| `{found.action}` | {f'`{found.kind}`' if found.kind else 'none'} | {said} |\n")
+    return JOURNAL + "".join(lines)
 
 
 def settings_page() -> str:
@@ -147,6 +172,7 @@ def pages() -> dict[str, str]:
         "settings.md": settings_page(),
         "permissions.md": PERMISSIONS + as_markdown(),
         "states.md": states_page(),
+        "journal.md": journal_page(),
         "api.md": API + "".join(lines) + plain,
     }
 
