@@ -11,7 +11,7 @@ from aiohttp import web
 from simulator.errors import ApiError, WrongRequest, bad
 from simulator.methods import allowed_updates, call
 from simulator.params import Params, Upload
-from simulator.state import Fault
+from simulator.state import Fault, RawBody
 from simulator.telegram import Telegram
 
 TELEGRAM = web.AppKey("telegram", Telegram)
@@ -105,6 +105,8 @@ async def bot_api(request: web.Request) -> web.StreamResponse:
         entry["result"] = result if isinstance(result, (bool, int)) else _short(result)
     if fault is not None and fault.kind == "drop_after":
         return _dropped(request)
+    if isinstance(result, RawBody):
+        return web.Response(body=result.body, status=result.status, headers={"Content-Type": result.content_type})
     return web.json_response({"ok": True, "result": result})
 
 

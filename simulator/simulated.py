@@ -10,7 +10,7 @@ from aiohttp import web
 
 from simulator.control import message_view
 from simulator.server import create_simulator
-from simulator.state import Chat, Fault, Message, Update, User
+from simulator.state import Chat, Fault, Message, RawBody, Update, User
 from simulator.telegram import Telegram
 
 T = TypeVar("T")
@@ -118,8 +118,26 @@ class SimulatedTelegram:
         return Launch(opened["url"], opened["initData"])
 
     async def push_update(self, update: Update, *, bot: str | int | None = None, copies: int = 1) -> Update | None:
-        """A raw update."""
+        """An update of a kind the bot asked for; a number of its own is kept."""
         return self.telegram.push(self.telegram.which_bot(bot), update, copies=copies)
+
+    async def push_raw(
+        self, *updates: bytes | str, fresh: bool = False, copies: int = 1, bot: str | int | None = None
+    ) -> list[int]:
+        """Bytes as updates, in one batch, whatever they are, see `Telegram.push_raw`; their places in the queue."""
+        raw = [one.encode("utf-8", "surrogatepass") if isinstance(one, str) else one for one in updates]
+        return self.telegram.push_raw(self.telegram.which_bot(bot), raw, fresh=fresh, copies=copies)
+
+    async def answer_raw(
+        self,
+        body: bytes,
+        *,
+        status: int = 200,
+        content_type: str = "application/json",
+        bot: str | int | None = None,
+    ) -> None:
+        """The whole body of the next getUpdates."""
+        self.telegram.answer_raw(self.telegram.which_bot(bot), RawBody(body, status, content_type))
 
     # --- what is seen -----------------------------------------------------------------------------
 

@@ -39,11 +39,26 @@ class Bell:
 
 @dataclass
 class Queued:
-    """An update on its way; `again` says how often it will be delivered once more after it was taken."""
+    """An update on its way, as the bytes that will be delivered.
 
-    update: Update
+    `number`: the place that an offset confirms. `again`: how often it comes once more after it was taken.
+    `repeated`: it is handed out whatever the offset is, and confirmed by the first request after that (`handed`).
+    """
+
+    raw: bytes
+    number: int
     again: int = 0
     repeated: bool = False
+    handed: bool = False
+
+
+@dataclass(frozen=True)
+class RawBody:
+    """What one getUpdates answers instead of updates: status, type and bytes as given."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = "application/json"
 
 
 @dataclass
@@ -65,8 +80,10 @@ class Bot:
     token: str
     user: User
     queue: deque[Queued] = field(default_factory=deque)
+    bodies: deque[RawBody] = field(default_factory=deque)
     bell: Bell = field(default_factory=Bell)
     next_update: int = 1
+    confirmed: int = 0
     next_message: int = 1
     allowed: list[str] = field(default_factory=list)
     webhook: Webhook = field(default_factory=Webhook)

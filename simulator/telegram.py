@@ -1,14 +1,16 @@
 """A Telegram in memory: people, chats, what they do, and the updates bots get of it."""
 
 import asyncio
+import json
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from simulator.errors import ApiError, WrongRequest, bad, forbidden, too_many
 from simulator.launch import THEMES, launch_url, signed, user_field
+from simulator.raw import numbered, update_number
 from simulator.state import (
     FAULT_KINDS,
     UPDATE_FAULTS,
@@ -18,6 +20,7 @@ from simulator.state import (
     Fault,
     Message,
     Queued,
+    RawBody,
     StoredFile,
     Update,
     User,
@@ -30,6 +33,7 @@ GROUP_PER_MINUTE = 20
 BURST = 5
 START_PARAM = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 CALLS_KEPT = 5000
+MOVES_COUNTER = 1_000_000
 FILE_LIMIT = 50_000_000
 DOWNLOAD_LIMIT = 20_000_000
 
@@ -344,9 +348,37 @@ class Telegram:
         number = update.get("update_id", bot.next_update)
         bot.next_update = max(bot.next_update, number + 1)
         full = {"update_id": number} | {k: v for k, v in update.items() if k != "update_id"}
-        bot.queue.append(Queued(_frozen(full), again))
+        # written down now: an update keeps what was true when it was made
+        bot.queue.append(Queued(json.dumps(full).encode(), number, again))
         bot.bell.ring()
         return full
+
+    def push_raw(self, bot: Bot, updates: Sequence[bytes], *, fresh: bool = False, copies: int = 1) -> list[int]:
+        """Queue bytes as updates, all at once, whatever they are; their places in the queue.
+
+        They go to getUpdates or the webhook as given: no kind is held back and no fault is met. `fresh`: each gets the
+        bot's next number (only an object can); otherwise each keeps its own, and one below what the bot has confirmed
+        is handed out once all the same. Bytes without a number take the next place, which the numbers after it confirm.
+        """
+        places = []
+        for raw in updates:
+            own = None if fresh else update_number(raw)
+            number = bot.next_update if own is None else own
+            # a number far beyond the others moves no counter: the numbers after it would be wrong for ever
+            if own is None or 0 <= own - bot.next_update < MOVES_COUNTER:
+                bot.next_update = number + 1
+            full = numbered(raw, number) if fresh else raw
+            bot.queue.append(Queued(full, number, copies - 1, repeated=number < bot.confirmed))
+            places.append(number)
+        bot.bell.ring()
+        self.changed()
+        return places
+
+    def answer_raw(self, bot: Bot, body: RawBody) -> None:
+        """Let the next getUpdates of a bot, also one that waits, answer with this and nothing else."""
+        bot.bodies.append(body)
+        bot.bell.ring()
+        self.changed()
 
     def _later(self, seconds: float, bot: Bot, update: Update, again: int) -> None:
         handle: asyncio.TimerHandle
@@ -361,10 +393,10 @@ class Telegram:
 
     async def get_updates(
         self, bot: Bot, *, offset: int, limit: int, seconds: float, allowed: list[str] | None
-    ) -> list[Update]:
+    ) -> RawBody:
         """Long polling: confirms what lies below `offset`, waits up to `seconds` for something new.
 
-        A second request ends the first one with 409; a webhook refuses both.
+        Gives the whole body of the answer. A second request ends the first one with 409; a webhook refuses both.
         """
         if bot.webhook.url:
             raise ApiError(
@@ -380,10 +412,14 @@ class Telegram:
         ends = time.monotonic() + min(LONGEST_POLL, max(0.0, seconds))
         try:
             while True:
-                found = [q for q in bot.queue if q.repeated or q.update["update_id"] >= offset]
+                if bot.bodies:
+                    return bot.bodies.popleft()
+                found = [q for q in bot.queue if q.repeated or q.number >= offset][:limit]
                 left = ends - time.monotonic()
                 if found or left <= 0:
-                    return [q.update for q in found[:limit]]
+                    for queued in found:
+                        queued.handed = True
+                    return RawBody(b'{"ok": true, "result": [' + b", ".join(q.raw for q in found) + b"]}")
                 await bot.bell.wait(left)
                 if bot.poller is not me:
                     raise ApiError(409, bot.poller_gone)
@@ -397,12 +433,14 @@ class Telegram:
             while len(bot.queue) > -offset:
                 bot.queue.popleft()
             return
+        bot.confirmed = max(bot.confirmed, offset)
         kept: deque[Queued] = deque()
         for queued in bot.queue:
-            if queued.update["update_id"] >= offset and not queued.repeated:
+            taken = queued.handed if queued.repeated else queued.number < offset
+            if not taken:
                 kept.append(queued)
             elif queued.again > 0:
-                kept.append(Queued(queued.update, queued.again - 1, repeated=True))
+                kept.append(Queued(queued.raw, queued.number, queued.again - 1, repeated=True))
         bot.queue = kept
 
     def stop_polling(self, bot: Bot, why: str, *, other: bool = False) -> None:

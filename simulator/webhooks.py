@@ -55,16 +55,18 @@ async def _deliver(telegram: Telegram, bot: Bot, session: aiohttp.ClientSession)
         if bot.queue and bot.queue[0] is queued:
             bot.queue.popleft()
             if queued.again > 0:
-                bot.queue.append(Queued(queued.update, queued.again - 1, repeated=True))
+                bot.queue.append(Queued(queued.raw, queued.number, queued.again - 1, repeated=True))
         _carry_out(telegram, bot, reply)
         telegram.changed()
 
 
 async def _post(bot: Bot, queued: Queued, session: aiohttp.ClientSession) -> tuple[str, Any]:
     """One attempt: what went wrong (empty = taken), and the JSON of the answer."""
-    headers = {SECRET_HEADER: bot.webhook.secret} if bot.webhook.secret else {}
+    headers = {"Content-Type": "application/json"}
+    if bot.webhook.secret:
+        headers[SECRET_HEADER] = bot.webhook.secret
     try:
-        async with session.post(bot.webhook.url, json=queued.update, headers=headers, allow_redirects=False) as answer:
+        async with session.post(bot.webhook.url, data=queued.raw, headers=headers, allow_redirects=False) as answer:
             text = (await answer.read()).decode(errors="replace")
             if not 200 <= answer.status < 300:
                 return f"Wrong response from the webhook: {answer.status} {answer.reason}", None

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -18,12 +16,11 @@ from aiogram.exceptions import (
 )
 from aiogram.filters import CommandObject, CommandStart
 from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message
-from aiohttp import web
 
 from simulator.errors import WrongRequest
 from simulator.simulated import SimulatedTelegram
-from simulator.webhooks import SECRET_HEADER
 from tests.simulator.conftest import ADA, GRACE, TOKEN, bot_of, polled
+from tests.simulator.kit import receiver
 
 
 async def test_a_dispatcher_polls_echoes_and_takes_a_press(sim: SimulatedTelegram, bot: Bot) -> None:
@@ -175,38 +172,6 @@ async def test_a_raw_update_can_be_pushed(sim: SimulatedTelegram, bot: Bot) -> N
 
 
 # --- webhooks -------------------------------------------------------------------------------------
-
-
-class Receiver:
-    """A bot's own server: remembers what came and answers as told."""
-
-    def __init__(self) -> None:
-        self.got: list[dict[str, Any]] = []
-        self.secrets: list[str | None] = []
-        self.statuses: list[int] = []
-        self.reply: dict[str, Any] | None = None
-        self.url = ""
-
-    async def take(self, request: web.Request) -> web.Response:
-        self.got.append(await request.json())
-        self.secrets.append(request.headers.get(SECRET_HEADER))
-        status = self.statuses.pop(0) if self.statuses else 200
-        return web.json_response(self.reply, status=status)
-
-
-@asynccontextmanager
-async def receiver() -> AsyncIterator[Receiver]:
-    one = Receiver()
-    app = web.Application()
-    app.router.add_post("/hook", one.take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    one.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    try:
-        yield one
-    finally:
-        await runner.cleanup()
 
 
 async def test_a_webhook_gets_the_secret_and_every_update_in_order(sim: SimulatedTelegram, bot: Bot) -> None:
