@@ -80,6 +80,7 @@ def demo_settings(*, port: int, data: Path, simulator: int) -> Settings:
         database_url="",
         telegram_bot_token=f"7000000001:{secrets.token_hex(17)}x",
         telegram_api_url=f"http://127.0.0.1:{simulator}",
+        telegram_http_apps=True,
         pilot_frame_ancestors=(f"http://127.0.0.1:{simulator}", f"http://localhost:{simulator}"),
         pilot_http_allow=(f"127.0.0.1:{simulator}",),
         email_provider="file",
