@@ -114,7 +114,7 @@ def run_demo(*, port: int, data: Path, fresh: bool) -> int:
 
 async def _demo(settings: Settings, *, simulator: int) -> int:
     # Pilot remembers the updates and messages of the last demo, this Telegram does not: none may come a second time
-    telegram = Telegram(first_number=int(time.time()))
+    telegram = Telegram(first_number=int(time.time()), http_apps=True)
     telegram.add_person(1001, "Ada", last_name="Byron", username="ada", language_code="en")
     telegram.add_person(1002, "Grace", username="grace", language_code="en")
     page = create_simulator(telegram)
