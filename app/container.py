@@ -277,7 +277,7 @@ async def _build(
         def work(tx: Tx) -> tuple[dict[str, Any], str | None]:
             stored = stored_settings.get(tx, workspace_id)
             model = load(stored.policy, stored.budget, stored.model).model
-            return model.model_dump(), secrets.model_key(tx, workspace_id, model.provider)
+            return model.as_json(), secrets.model_key(tx, workspace_id, model.provider)
 
         return await store.read(work)
 

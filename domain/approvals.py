@@ -126,7 +126,7 @@ class Circle:
 def circle_of(policy: PolicyConfig) -> Circle:
     """Who decides ordinary questions under a policy."""
     return Circle(
-        quorum=policy.approvalQuorum, named=policy.approvers, role=Role(policy.approverRole), effect=int(Effect.E3)
+        quorum=policy.approval_quorum, named=policy.approvers, role=Role(policy.approver_role), effect=int(Effect.E3)
     )
 
 

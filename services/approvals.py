@@ -584,7 +584,7 @@ class ApprovalService:
         if approval.effect >= Effect.E4:
             return True
         try:
-            hours = self.governor.settings(tx, approval.workspace_id)[0].policy.quietHours
+            hours = self.governor.settings(tx, approval.workspace_id)[0].policy.quiet_hours
         except PilotError:
             # settings that cannot be read hold nothing back
             return True

@@ -102,11 +102,11 @@ class Governor:
         del tool
         policy = self.settings(tx, workspace_id)[0].policy
         return ApprovalRules(
-            ttl_minutes=policy.approvalTtlMinutes,
-            quorum=policy.approvalQuorum,
+            ttl_minutes=policy.approval_ttl_minutes,
+            quorum=policy.approval_quorum,
             deciders=policy.approvers,
-            role=policy.approverRole,
-            undo_seconds=policy.undoSeconds,
+            role=policy.approver_role,
+            undo_seconds=policy.undo_seconds,
         )
 
     def effect_of(self, tx: Tx, task: Task, spec: ToolSpec) -> int:
@@ -124,12 +124,12 @@ class Governor:
 
     def check_not_frozen(self, tx: Tx, workspace_id: str) -> None:
         """Forbidden while the kill switch is on: for what is not decided on, questions of others and to models."""
-        if self.settings(tx, workspace_id)[0].policy.killSwitch:
+        if self.settings(tx, workspace_id)[0].policy.kill_switch:
             raise Forbidden("the kill switch is on", code="kill_switch")
 
     def iteration_limit(self, tx: Tx, task: Task, *, requested: int | None) -> int:
         """The smallest of what was asked for, what the task has, the operator's and the workspace's limit."""
-        limits = [task.iteration_budget, self.settings(tx, task.workspace_id)[0].policy.maxIterationBudget]
+        limits = [task.iteration_budget, self.settings(tx, task.workspace_id)[0].policy.max_iteration_budget]
         if requested is not None:
             limits.append(requested)
         if task.operator_id is not None:

@@ -125,7 +125,7 @@ class WorkspaceService:
             snapshot=effective(after).canonical().decode(),
             now=self.now(),
         )
-        switched = before.policy.killSwitch != after.policy.killSwitch
+        switched = before.policy.kill_switch != after.policy.kill_switch
         action = (
             AuditAction.KILL_SWITCH_CHANGED
             if switched
@@ -143,7 +143,7 @@ class WorkspaceService:
                 "changedSections": changed,
                 "oldPolicyHash": old_hash,
                 "newPolicyHash": new_hash,
-                **({"killSwitch": after.policy.killSwitch} if switched else {}),
+                **({"killSwitch": after.policy.kill_switch} if switched else {}),
             },
             facts=Facts(
                 kind="settings",
@@ -663,7 +663,8 @@ def _check_deciders(before: PolicyConfig, after: PolicyConfig, people: Sequence[
         if user_id not in before.approvers and user_id not in here:
             raise Invalid.field("policyConfig.approvers", f"{user_id[:60]} is not in this workspace")
     names = ("approvalQuorum", "approvers", "approverRole")
-    changed = [name for name in names if getattr(before, name) != getattr(after, name)]
+    was, will = before.as_json(), after.as_json()
+    changed = [name for name in names if was[name] != will[name]]
     circle = circle_of(after)
     able = circle.at_worst(people)
     if changed and able < circle.quorum:

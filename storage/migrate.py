@@ -13,7 +13,8 @@ from storage.tables import metadata
 LOCK = 7_030_112_026
 
 
-def _config(connection: Connection | None = None) -> Any:
+def migration_config(connection: Connection | None = None) -> Any:
+    """Return Alembic's configuration for our migrations, working on `connection`."""
     from alembic.config import Config  # noqa: PLC0415 - only needed when there is something to migrate
 
     config = Config()
@@ -46,14 +47,14 @@ def migrate(store: Store) -> bool:
 
 
 def _upgrade(engine: Engine) -> None:
-    from alembic import command  # noqa: PLC0415 - see _config
+    from alembic import command  # noqa: PLC0415 - see migration_config
 
     with engine.begin() as connection:
         # On SQLite the transaction itself is the lock: it began immediate.
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         if current(connection) != newest():
-            command.upgrade(_config(connection), "head")
+            command.upgrade(migration_config(connection), "head")
 
 
 def differences(store: Store) -> list[Any]:
