@@ -130,7 +130,9 @@ class Polling:
     async def _store(self, fetched: list[Any]) -> None:
         if not fetched:
             return
-        await self._inbox.take([(u.update_id, u.model_dump_json(exclude_none=True, by_alias=True)) for u in fetched])
+        # the library keeps values of its own in fields Telegram did not send, such as those of link previews
+        written = [u.model_dump_json(exclude_none=True, by_alias=True, fallback=lambda _: None) for u in fetched]
+        await self._inbox.take([(u.update_id, text) for u, text in zip(fetched, written, strict=True)])
         self._offset = max(u.update_id for u in fetched) + 1
 
 
