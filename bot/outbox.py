@@ -205,7 +205,7 @@ class Sender:
     async def _put_off(self, message: Message, seconds: float, error: str) -> None:
         await self._chat.later(message, seconds=seconds, error=error)
 
-    async def _call(self, chat_id: int, piece: Piece) -> int:
+    async def _call(self, chat_id: int, piece: Piece) -> int | None:
         view = piece.view
         entities = [MessageEntity.model_validate(e) for e in view.get("entities", ())]
         keyboard = (
@@ -240,7 +240,8 @@ class Sender:
             if piece.reply_to is None
             else ReplyParameters(message_id=piece.reply_to, allow_sending_without_reply=True),
         )
-        return made.message_id
+        # 0 where nothing was said of what was sent
+        return made.message_id or None
 
     # --- rendering --------------------------------------------------------------------------------
 
