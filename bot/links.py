@@ -2,15 +2,23 @@
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 Button = dict[str, Any]
+
+
+def opens_in_chat(address: str) -> bool:
+    """Whether Telegram lets a button open it as a Mini App: https, and a host with a dot or an IPv6 address."""
+    parts = urlsplit(address)
+    host = parts.hostname or ""
+    return parts.scheme == "https" and ("." in host.strip(".") or ":" in host)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Links:
     """`app_url` is the public address of the installation, without a slash at the end.
 
-    `in_chat` says whether Telegram opens that address (https only; the simulator opens any).
+    `in_chat` says whether Telegram opens that address: it refuses a whole message for one button it does not open.
     """
 
     app_url: str

@@ -1,6 +1,8 @@
 """Updates as bytes: what was given is what is delivered, also what no Bot API would send."""
 
+import json
 import re
+from typing import Any
 
 _ID = b'"update_id"'
 _VALUE = re.compile(rb"\s*:\s*(-?\d+(?![\d.eE]))")
@@ -43,3 +45,50 @@ def _number_at(raw: bytes) -> tuple[int, int] | None:
         else:
             depth += 1 if stop[0] in b"{[" else -1
     return None
+
+
+def parsed(raw: bytes) -> Any:
+    """The JSON of an update, None for bytes that are none or too deep."""
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        return None
+
+
+# by whom or where an update of a kind waits for the one before it, as Telegram's own server has it
+_BY_CHAT = {
+    "message": "message",
+    "edited_message": "message",
+    "channel_post": "message",
+    "edited_channel_post": "message",
+    "my_chat_member": "my_chat_member",
+    "message_reaction": "message_reaction",
+    "message_reaction_count": "message_reaction_count",
+    "chat_boost": "chat_boost",
+    "removed_chat_boost": "chat_boost",
+}
+_BY_PERSON = {
+    "inline_query": "inline_query",
+    "chosen_inline_result": "chosen_inline_result",
+    "callback_query": "callback_query",
+    "shipping_query": "payment",
+    "pre_checkout_query": "payment",
+    "chat_member": "chat_member",
+    "chat_join_request": "chat_member",
+}
+
+
+def lane_of(update: Any) -> str:
+    """What an update has to wait for: those of one lane reach a webhook in order, others when they will.
+
+    Presses of a person and messages of a chat are two lanes: a webhook may hear of the later one first.
+    """
+    if not isinstance(update, dict):
+        return ""
+    for kind, value in update.items():
+        names = ("chat",) if kind in _BY_CHAT else ("from", "user") if kind in _BY_PERSON else ()
+        for name in names:
+            about = value.get(name) if isinstance(value, dict) else None
+            if isinstance(about, dict) and isinstance(about.get("id"), int):
+                return f"{(_BY_CHAT | _BY_PERSON)[kind]}:{about['id']}"
+    return ""

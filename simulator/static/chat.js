@@ -1,5 +1,6 @@
 // The chat itself, over the simulator's control API.
 import {rich} from "/static/text.js";
+import {blocks} from "/static/blocks.js";
 import * as app from "/static/app.js";
 import * as side from "/static/side.js";
 
@@ -125,7 +126,7 @@ function drawMessages(c, bot) {
     if (its !== day) { day = its; items.push(keep("day" + its, its, () => make("li", its === new Date().toDateString() ? "Today" : new Date(m.date * 1000).toLocaleDateString([], {day: "numeric", month: "long"}), "day"))); }
     const before = c.messages[i - 1], after = c.messages[i + 1];
     const first = !before || before.from.id !== m.from.id, last = !after || after.from.id !== m.from.id;
-    items.push(keep("m" + m.message_id, JSON.stringify([m, first, last, me]), () => messageNode(c, m, first, last)));
+    items.push(keep("m" + m.message_id, JSON.stringify([m, first, last, me, c.topics]), () => messageNode(c, m, first, last)));
   });
   if (c.draft) items.push(keep("draft", JSON.stringify(c.draft), () => {
     const item = make("li", "", "m draft first last"), bubble = make("div", "", "bubble"), body = make("div", "", "body");
@@ -187,7 +188,15 @@ function messageNode(c, m, first, last) {
     file.append(icon, words); bubble.append(file);
   }
   const body = make("div", "", "body");
-  body.append(rich(m.text || m.caption || "", m.entities || m.caption_entities, {link, say}));
+  if (m.rich_message) {
+    const whole = make("div", "", "blocks");
+    if (m.rich_message.is_rtl) whole.dir = "rtl";
+    whole.append(blocks(m.rich_message.blocks, {link, press: (button, node) => pressed(m, button, node)}));
+    body.append(whole);
+  } else body.append(rich(m.text || m.caption || "", m.entities || m.caption_entities, {link, say}));
+  const topic = m.is_topic_message && c.topics.find((t) => t.message_thread_id === m.message_thread_id);
+  if (topic) bubble.prepend(make("div", "# " + topic.name, "topic"));
+  if (m.forward_origin) bubble.prepend(make("div", "Forwarded from " + (m.forward_origin.sender_user_name || "somebody"), "topic"));
   const meta = make("span", "", "meta");
   if (m.edit_date) {
     const edited = make("button", "edited"); edited.type = "button"; edited.title = "What it said before";
@@ -206,6 +215,9 @@ function bytes(n) { return n < 1024 ? `${n} B` : n < 1048576 ? `${(n / 1024).toF
 function serviceText(m) {
   if (m.new_chat_members) return `${nameOf(m.new_chat_members[0])} joined the group`;
   if (m.left_chat_member) return `${nameOf(m.left_chat_member)} left the group`;
+  if (m.forum_topic_created) return `Topic “${m.forum_topic_created.name}” was opened`;
+  if (m.migrate_to_chat_id) return "This group became a supergroup; its chat goes on there";
+  if (m.migrate_from_chat_id) return "This supergroup was a group before";
   if (m.web_app_data) return `Data from “${m.web_app_data.button_text}” was passed to the bot`;
   return "";
 }
@@ -214,6 +226,7 @@ function tools(m) {
   const add = (text, label, act) => { const b = make("button", text); b.type = "button"; b.setAttribute("aria-label", label); b.title = label; b.onclick = act; box.append(b); };
   add("↩", "Reply", () => { replyTo = m.message_id; editing = null; drawFoot(here(), botOf(here())); $("text").focus(); });
   add("👍", "React with a thumb up", () => post("react", {user: me, message: m.message_id, emoji: "👍", ...where()}));
+  add("🗑", "Delete", () => post("delete", {user: me, message: m.message_id, ...where()}));
   if (m.from.id === me && m.text) add("✎", "Edit", () => { editing = m.message_id; replyTo = null; $("text").value = m.text; drawFoot(here(), botOf(here())); grow(); $("text").focus(); });
   return box;
 }
@@ -269,6 +282,7 @@ function drawFoot(c, bot) {
   const open = c.type !== "private" || (c.started && !c.blocked);
   const opens = open && $("composer").hidden && document.activeElement === $("start");
   $("composer").hidden = !open;
+  if (c.migratedTo) $("composer").hidden = true;
   if (opens) $("text").focus({preventScroll: true});
   $("start").hidden = open;
   $("start").textContent = c.blocked ? "UNBLOCK" : "START";
@@ -313,7 +327,8 @@ $("composer").onsubmit = async (event) => {
   event.preventDefault();
   const text = $("text").value.trim();
   if (!text) return;
-  const edited = editing, more = replyTo ? {replyTo} : {};
+  const answered = here().messages.find((m) => m.message_id === replyTo);
+  const edited = editing, more = replyTo ? {replyTo, ...(answered?.is_topic_message ? {topic: answered.message_thread_id} : {})} : {};
   $("text").value = ""; replyTo = editing = null; showCommands([]); grow();
   $("scroll").scrollTop = $("scroll").scrollHeight;
   await (edited ? post("edit", {user: me, message: edited, text, ...where()}) : say(text, more)).catch(() => { $("text").value = text; grow(); });

@@ -1,5 +1,6 @@
 """A bot's own server, for updates by webhook."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,10 @@ class Receiver:
         self.secrets: list[str | None] = []
         self.statuses: list[int] = []
         self.reply: dict[str, Any] | None = None
+        # holds every answer back until it is set
+        self.gate: asyncio.Event | None = None
+        # bodies with this text are refused
+        self.refuse = ""
         self.url = ""
 
     async def take(self, request: web.Request) -> web.Response:
@@ -29,7 +34,11 @@ class Receiver:
         except (ValueError, RecursionError):
             self.got.append({})
         self.secrets.append(request.headers.get(SECRET_HEADER))
+        if self.gate is not None:
+            await self.gate.wait()
         status = self.statuses.pop(0) if self.statuses else 200
+        if self.refuse and self.refuse.encode() in body:
+            status = 500
         return web.json_response(self.reply, status=status)
 
 
