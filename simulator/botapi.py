@@ -88,6 +88,7 @@ async def bot_api(request: web.Request) -> web.StreamResponse:
                 limit=min(100, max(1, params.integer("limit", 100))),
                 seconds=float(params.integer("timeout")),
                 allowed=allowed_updates(params),
+                gone=lambda: request.transport is None or request.transport.is_closing(),
             )
         else:
             result = call(telegram, bot, name, params)

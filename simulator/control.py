@@ -355,12 +355,25 @@ async def _delete(request: web.Request) -> web.Response:
     return web.json_response({"ok": True})
 
 
+def _forged(telegram: Telegram, given: dict[str, Any]) -> dict[str, Any]:
+    where = _where(given)
+    chat = telegram.chat_for(int(given["user"]), where["chat_id"], where["bot"])
+    if int(given["message"]) not in chat.messages:
+        raise WrongRequest(f"there is no message {given['message']}")
+    message = chat.messages[int(given["message"])]
+    query = telegram.forge_press(int(given["user"]), message, str(given["button"]), bot=message["from"]["id"])
+    return {"id": query["id"], "data": query["data"]}
+
+
 async def _press(request: web.Request) -> web.Response:
     """`{user, button, message?, chat?, bot?}`: `button` is the callback data or the label.
 
     A deleted message that is named can still be pressed, as on a client that shows it; its content is not told then.
+    `forged`: the named message has no such button, as with a client of one's own, or one that has not heard of an edit.
     """
     given = await _given(request)
+    if given.get("forged"):
+        return web.json_response(_forged(request.app[TELEGRAM], given))
     query = request.app[TELEGRAM].press(
         int(given["user"]), str(given["button"]), message_id=_number(given.get("message")), **_where(given)
     )

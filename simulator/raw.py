@@ -56,7 +56,7 @@ def parsed(raw: bytes) -> Any:
 
 
 # by whom or where an update of a kind waits for the one before it, as Telegram's own server has it
-_BY_CHAT = {
+BY_CHAT = {
     "message": "message",
     "edited_message": "message",
     "channel_post": "message",
@@ -67,7 +67,7 @@ _BY_CHAT = {
     "chat_boost": "chat_boost",
     "removed_chat_boost": "chat_boost",
 }
-_BY_PERSON = {
+BY_PERSON = {
     "inline_query": "inline_query",
     "chosen_inline_result": "chosen_inline_result",
     "callback_query": "callback_query",
@@ -86,9 +86,9 @@ def lane_of(update: Any) -> str:
     if not isinstance(update, dict):
         return ""
     for kind, value in update.items():
-        names = ("chat",) if kind in _BY_CHAT else ("from", "user") if kind in _BY_PERSON else ()
+        names = ("chat",) if kind in BY_CHAT else ("from", "user") if kind in BY_PERSON else ()
         for name in names:
             about = value.get(name) if isinstance(value, dict) else None
             if isinstance(about, dict) and isinstance(about.get("id"), int):
-                return f"{(_BY_CHAT | _BY_PERSON)[kind]}:{about['id']}"
+                return f"{(BY_CHAT | BY_PERSON)[kind]}:{about['id']}"
     return ""

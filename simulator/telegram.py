@@ -6,7 +6,7 @@ import json
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from simulator.errors import ApiError, WrongRequest, bad, forbidden, too_many
@@ -479,11 +479,19 @@ class Telegram:
         self._late.add(handle)
 
     async def get_updates(
-        self, bot: Bot, *, offset: int, limit: int, seconds: float, allowed: list[str] | None
+        self,
+        bot: Bot,
+        *,
+        offset: int,
+        limit: int,
+        seconds: float,
+        allowed: list[str] | None,
+        gone: Callable[[], bool] = lambda: False,
     ) -> RawBody:
         """Long polling: confirms what lies below `offset`, waits up to `seconds` for something new.
 
-        Gives the whole body of the answer. A second request ends the first one with 409; a webhook refuses both.
+        Gives the whole body of the answer. Who asked and is `gone` is given nothing. A second request ends the first
+        one with 409; a webhook refuses both.
         """
         if bot.webhook.url:
             raise ApiError(
@@ -499,10 +507,12 @@ class Telegram:
         ends = time.monotonic() + min(LONGEST_POLL, max(0.0, seconds))
         try:
             while True:
-                if bot.bodies:
+                if bot.bodies and not gone():
                     return bot.bodies.popleft()
                 found = [q for q in bot.queue if q.repeated or q.number >= offset][:limit]
                 left = ends - time.monotonic()
+                if gone():
+                    return RawBody(b"")
                 if found or left <= 0:
                     for queued in found:
                         queued.handed = True
@@ -750,19 +760,32 @@ class Telegram:
         owner = self.bot_by_id(message["from"]["id"])
         if owner is None:
             raise WrongRequest("the message is of no bot")
-        query = {
+        shown = message if message["message_id"] in chat.messages else self._inaccessible(chat, message)
+        return self.forge_press(
+            user_id, shown, button["callback_data"], bot=owner.id, instance=self.chat_instance(chat)
+        )
+
+    def forge_press(
+        self, user_id: int, message: Message, data: str, *, bot: str | int | None = None, instance: str = "1"
+    ) -> dict[str, Any]:
+        """A press with any data on any message, as clients of one's own can make: no button needs to have it.
+
+        The query can be answered like every other one. Raises WrongRequest.
+        """
+        owner = self.which_bot(bot)
+        query: dict[str, Any] = {
             "id": str(secrets.randbits(62)),
             "from": self.person(user_id),
-            "message": message if message["message_id"] in chat.messages else self._inaccessible(chat, message),
-            "chat_instance": self.chat_instance(chat),
-            "data": button["callback_data"],
+            "message": message,
+            "chat_instance": instance,
+            "data": data,
         }
         owner.queries[query["id"]] = {
             "at": time.monotonic(),
             "user": user_id,
-            "chat": chat.id,
+            "chat": message["chat"]["id"],
             "message": message["message_id"],
-            "data": button["callback_data"],
+            "data": data,
         }
         self.push(owner, {"callback_query": query})
         self.changed()

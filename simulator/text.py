@@ -37,10 +37,10 @@ _CHARACTERS = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 _CHARACTER = re.compile(r"&(?:#x([0-9a-fA-F]{1,8})|#([0-9]{1,8})|(lt|gt|amp|quot));?")
 _ATTRIBUTE = re.compile(r"""\s*([^\s=>/"']+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9.\-]+)))?""")
 # Telegram finds these itself: entities of a bot that name them are left out
-_FOUND_BY_TELEGRAM = frozenset(
+FOUND_BY_TELEGRAM = frozenset(
     {"mention", "hashtag", "cashtag", "bot_command", "url", "email", "phone_number", "bank_card_number"}
 )
-_TYPES = frozenset(_TAGS.values()) | {"expandable_blockquote", "text_mention"}
+TYPES = frozenset(_TAGS.values()) | {"expandable_blockquote", "text_mention"}
 # what an entity of a type must say more: field and its type
 _MORE: dict[str, tuple[str, type, str]] = {
     "text_link": ("url", str, "String"),
@@ -219,7 +219,7 @@ def _checked(text: str, entities: list[Entity]) -> list[Entity]:
     kept = []
     for entity in entities:
         start, length = _of_type(entity)
-        if entity["type"] in _FOUND_BY_TELEGRAM or length == 0:
+        if entity["type"] in FOUND_BY_TELEGRAM or length == 0:
             continue
         stop = start + length
         if start >= total:
@@ -267,7 +267,7 @@ def _of_type(entity: Any) -> tuple[int, int]:
     kind = entity.get("type")
     if not isinstance(kind, str):
         raise bad("can't parse MessageEntity: Can't find field \"type\"")
-    if kind not in _TYPES | _FOUND_BY_TELEGRAM:
+    if kind not in TYPES | FOUND_BY_TELEGRAM:
         raise bad(f"can't parse MessageEntity: {'Unsupported type' if kind else 'Type is not'} specified")
     if kind in _MORE:
         name, of, words = _MORE[kind]

@@ -10,11 +10,9 @@ from bot.pace import Pace
 from domain.ports import ToolCall
 from domain.updates import Arrived, InboxState, arrived
 from storage import inbox, outbox
-from tests.bot.kit import BotKit
-from tests.bot.telegram import person
+from tests.bot.kit import SECRET, BotKit
+from tests.bot.people import person
 from tests.kit import Script
-
-SECRET = "s" * 20
 
 
 def came(update: dict) -> list[Arrived]:
@@ -22,7 +20,7 @@ def came(update: dict) -> list[Arrived]:
 
 
 async def take(bot: BotKit, update: dict) -> None:
-    bot.telegram.updates.remove(update)
+    bot.telegram.withdraw(update)
     await bot.deps.inbox.take(came(update))
 
 
@@ -30,7 +28,9 @@ async def test_faults_of_telegram_lose_nothing(bot: BotKit):
     tg = bot.telegram
     bot.kit.scripts["Do it"] = Script([ToolCall(tool="note.create", args={"title": "n"}, call_id="1")])
     async with bot.running():
-        tg.faults += [(500, {}), "drop", (429, {"parameters": {"retry_after": 1}}), (502, {}), "drop"]
+        tg.fault("error", code=500, description="Internal Server Error: restart")
+        for kind in ("drop_before", "429", "5xx", "drop_before"):
+            tg.fault(kind, seconds=1)
         tg.say("Do it")
         await tg.message("all done")
         await tg.message("Completed: Do it")
@@ -48,9 +48,9 @@ def _drained(bot: BotKit):
 
 async def test_a_chat_that_blocked_us_is_closed_and_disturbs_nobody(bot: BotKit):
     tg = bot.telegram
-    tg.blocked.add(7)
+    tg.say("/help")
+    tg.block(7)
     async with bot.running():
-        tg.say("/help")
         await tg.until_async(lambda: _closed(bot))
         tg.say("/start", by=8, name="Bob")
         await tg.message("Hello Bob", chat=8)
@@ -138,7 +138,8 @@ async def test_updates_of_one_chat_stay_in_order_behind_another_process(bot: Bot
 
 async def test_a_second_poller_is_waited_out(bot: BotKit, caplog):
     tg = bot.telegram
-    tg.polls_refused = 2
+    refused = {"code": 409, "description": "Conflict: terminated by other getUpdates request"}
+    tg.fault("error", method="getUpdates", count=2, **refused)
     async with bot.running():
         tg.say("/help")
         await tg.message("What I can do")

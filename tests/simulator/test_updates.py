@@ -288,3 +288,40 @@ async def test_chats_of_two_people_are_apart(sim: SimulatedTelegram, started: Bo
     assert [m["text"] for m in await sim.messages(GRACE)] == ["/start", "for Grace"]
     log = json.dumps([c["params"] for c in await sim.calls("sendMessage")])
     assert "for Grace" in log
+
+
+async def test_a_press_can_be_made_up(sim: SimulatedTelegram, started: Bot) -> None:
+    button = InlineKeyboardButton(text="Go", callback_data="go")
+    card = await started.send_message(ADA, "x", reply_markup=InlineKeyboardMarkup(inline_keyboard=[[button]]))
+    message = (await sim.messages(ADA))[-1]
+    made = sim.telegram.forge_press(GRACE, message, "not a button of it")
+    [update] = await started.get_updates()
+    assert update.callback_query is not None
+    assert update.callback_query.message is not None
+    assert (update.callback_query.data, update.callback_query.message.message_id) == (made["data"], card.message_id)
+    assert await started.answer_callback_query(made["id"], text="no")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
+            f"{sim.url}/sim/press", json={"user": ADA, "button": "old", "message": card.message_id, "forged": True}
+        ) as answer,
+    ):
+        assert (await answer.json())["data"] == "old"
+
+
+async def test_who_hung_up_takes_no_update_away(sim: SimulatedTelegram, started: Bot) -> None:
+    """A bot that was killed while it polled: what comes meanwhile is for the next one, also what comes only once."""
+    waiting = asyncio.ensure_future(started.get_updates(timeout=40, request_timeout=60))
+    await polled(sim)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await started.session.close()
+    offset = sim.telegram.which_bot().confirmed
+    async with aiohttp.ClientSession() as session:
+        # once other calls were answered, the end of that connection has been seen
+        for _ in range(3):
+            async with session.get(f"{sim.url}/bot{TOKEN}/getMe") as answer:
+                assert answer.status == 200
+        await sim.push_raw(b'{"update_id":0,"once":1}')
+        async with session.get(f"{sim.url}/bot{TOKEN}/getUpdates", params={"offset": offset}) as answer:
+            assert (await answer.json())["result"] == [{"update_id": 0, "once": 1}]
