@@ -18,6 +18,7 @@ def make_bot(settings: Settings, services: Services, *, example: str | None = No
         identity=services.identity,
         chat=services.chat,
         inbox=services.inbox,
+        intake=services.intake,
         tasks=services.tasks,
         runs=services.runs,
         approvals=services.approvals,

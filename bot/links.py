@@ -30,6 +30,11 @@ class Links:
         """The address of the Mini App."""
         return f"{self.app_url}/app/"
 
+    def page(self, page: str = "", *, workspace_id: str = "") -> str:
+        """The address of a page for a browser, where a button cannot lead to it."""
+        address = f"{self.mini_app}?in={workspace_id}" if workspace_id else self.mini_app
+        return f"{address}#/{page}" if page else address
+
     def button(
         self, text: str, *, page: str = "", start: str = "", private: bool, workspace_id: str = ""
     ) -> Button | None:
@@ -41,8 +46,7 @@ class Links:
         if not self.in_chat:
             return None
         if private:
-            address = f"{self.mini_app}?in={workspace_id}" if workspace_id else self.mini_app
-            return {"text": text, "web_app": {"url": f"{address}#/{page}" if page else address}}
+            return {"text": text, "web_app": {"url": self.page(page, workspace_id=workspace_id)}}
         if not self.username:
             return None
         return {"text": text, "url": f"https://t.me/{self.username}?startapp={start}"}

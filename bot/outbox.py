@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from aiogram import Bot
@@ -36,8 +36,10 @@ from aiogram.types import (
 from bot import views
 from bot.links import Links
 from bot.pace import Pace
+from bot.refusals import Refusal, refusal_of, simpler
 from bot.text import LIMIT, clip
 from bot.views import View
+from domain.approvals import Approval
 from domain.away import away_of
 from domain.clock import Now
 from locales import Texts, Translator
@@ -53,8 +55,8 @@ IN_HAND = 32
 POLL_SECONDS = 1.0
 MAX_PAUSE = 60.0
 CRITICAL = 4
-STALE_EDITS = ("message to edit not found", "message can't be edited", "message_id_invalid", "message is too old")
-GONE_CHATS = ("chat not found", "user is deactivated", "bot was kicked", "not enough rights", "peer_id_invalid")
+# a message that breaks whenever it is made ready holds up all that is to follow it in its chat
+BROKEN_TRIES = 8
 
 
 def digest_of(view: View) -> str:
@@ -72,6 +74,11 @@ class Piece:
     reply_to: int | None = None
     silent: bool = False
     known: str = ""
+    # said in place of buttons, or of the whole message, that Telegram does not take
+    elsewhere: str = ""
+    instead: str = ""
+    # somebody waits for it, also where the message it would have been shown in is deleted
+    needed: bool = True
 
     @property
     def unchanged(self) -> bool:
@@ -136,7 +143,11 @@ class Sender:
         except Exception as error:
             # ours, not Telegram's: it must neither be lost nor spin
             log.exception("outbox_failed", extra={"message_id": message.id, "kind": message.payload.get("kind")})
-            await self._put_off(message, min(MAX_PAUSE, 2.0**message.attempts), f"{type(error).__name__}: {error}")
+            said = f"{type(error).__name__}: {error}"
+            if message.attempts + 1 < BROKEN_TRIES:
+                await self._put_off(message, min(MAX_PAUSE, 2.0**message.attempts), said)
+            else:
+                await self._chat.failed(message, error=said, instead=await self._instead(message))
         finally:
             self._busy.discard(message.recipient)
             then()
@@ -157,11 +168,11 @@ class Sender:
             await self._chat.sent(message, chat_id=chat_id, message_id=piece.edit, shows=piece.shows)
             return
         try:
-            message_id = await self._call(chat_id, piece)
+            message_id = await self._call_some_way(message, chat_id, piece)
         except TelegramRetryAfter as error:
             await self._put_off(message, float(error.retry_after), "too many requests")
         except TelegramForbiddenError as error:
-            await self._chat.failed(message, error=str(error), close_chat=chat_id)
+            await self._chat.unreachable(message, chat_id=chat_id, error=str(error))
         except TelegramMigrateToChat as error:
             await self._chat.moved(message, to_chat=error.migrate_to_chat_id)
         except TelegramBadRequest as error:
@@ -182,19 +193,60 @@ class Sender:
             )
 
     async def _refused(self, message: Message, chat_id: int, piece: Piece, error: TelegramBadRequest) -> None:
-        text = str(error).lower()
-        if "message is not modified" in text:
+        """The right ending for what Telegram does not take in any form."""
+        refusal = refusal_of(str(error))
+        if refusal is Refusal.UNCHANGED:
             await self._chat.sent(message, chat_id=chat_id, message_id=piece.edit, shows=piece.shows)
-        elif piece.edit is not None and any(part in text for part in STALE_EDITS):
-            await self._chat.failed(message, error=str(error))
-        elif any(part in text for part in GONE_CHATS):
-            await self._chat.failed(message, error=str(error), close_chat=chat_id)
+        elif refusal is Refusal.CHAT_GONE:
+            await self._chat.unreachable(message, chat_id=chat_id, error=str(error))
         else:
             log.error(
                 "message_refused",
                 extra={"message_id": message.id, "kind": message.payload.get("kind"), "error": str(error)},
             )
             await self._chat.failed(message, error=str(error))
+
+    async def _call_some_way(self, message: Message, chat_id: int, piece: Piece) -> int | None:
+        """The id of the message that shows the piece: as it is, or in the first simpler form that Telegram takes."""
+        forms = [piece.view, *simpler(piece.view, elsewhere=piece.elsewhere, instead=piece.instead)]
+        while True:
+            try:
+                return await self._call(chat_id, replace(piece, view=forms[0]))
+            except TelegramBadRequest as error:
+                refusal = refusal_of(str(error))
+                extra = {"message_id": message.id, "kind": message.payload.get("kind"), "error": str(error)}
+                if refusal is Refusal.NOTHING_TO_REPLY_TO and piece.reply_to is not None:
+                    piece = replace(piece, reply_to=None)
+                elif refusal in (Refusal.DELETED, Refusal.LOCKED) and piece.edit is not None:
+                    again = await self._anew(message, chat_id, piece, deleted=refusal is Refusal.DELETED)
+                    if again is None:
+                        return None
+                    piece = again
+                    forms = [piece.view, *simpler(piece.view, elsewhere=piece.elsewhere, instead=piece.instead)]
+                elif refusal is Refusal.CONTENT and len(forms) > 1:
+                    del forms[0]
+                    log.warning("message_simplified", extra=extra)
+                else:
+                    raise
+            await asyncio.sleep(self._pace.reserve(chat_id))
+
+    async def _anew(self, message: Message, chat_id: int, piece: Piece, *, deleted: bool) -> Piece | None:
+        """What cannot be edited is shown in a new message; None where it was deleted and nobody waits for it."""
+        assert piece.edit is not None
+        await self._chat.forget_shown(chat_id, piece.edit)
+        again = await self.render(message)
+        if again is None or (deleted and not again.needed):
+            return None
+        return replace(again, edit=None, reply_to=again.reply_to if deleted else piece.edit)
+
+    async def _instead(self, message: Message) -> str:
+        """What is said in place of a message that breaks whenever it is made ready; "" where nobody waits for it."""
+        payload = message.payload
+        if not str(payload.get("kind", "")).startswith(("approval.", "run.uncertain")):
+            return ""
+        person = await self._chat.person_at(int(message.recipient))
+        t = self._translator.of(person.language if person else None, payload.get("language"))
+        return t("card-instead", url=self._links.page("approvals", workspace_id=message.workspace_id or ""))
 
     async def _is_down(self, message: Message, error: Exception) -> None:
         # Telegram is away for everybody: one growing pause for all, so that a long outage costs little
@@ -205,7 +257,7 @@ class Sender:
     async def _put_off(self, message: Message, seconds: float, error: str) -> None:
         await self._chat.later(message, seconds=seconds, error=error)
 
-    async def _call(self, chat_id: int, piece: Piece) -> int:
+    async def _call(self, chat_id: int, piece: Piece) -> int | None:
         view = piece.view
         entities = [MessageEntity.model_validate(e) for e in view.get("entities", ())]
         keyboard = (
@@ -240,7 +292,8 @@ class Sender:
             if piece.reply_to is None
             else ReplyParameters(message_id=piece.reply_to, allow_sending_without_reply=True),
         )
-        return made.message_id
+        # 0 where nothing was said of what was sent
+        return made.message_id or None
 
     # --- rendering --------------------------------------------------------------------------------
 
@@ -259,9 +312,10 @@ class Sender:
         if kind.startswith("run."):
             return await self._run(message, chat_id, t, person)
         if kind == "text":
-            return Piece(view={"text": clip(payload["text"], LIMIT), "entities": []}, silent=self._away(person))
+            text = clip(payload["text"], LIMIT)
+            return self._piece(t, {"text": text}, page="", silent=self._away(person)) if text.strip() else None
         if kind == "view":
-            return _stored(payload)
+            return self._piece(t, payload["view"], page="", **_stored(payload))
         log.error("unknown_message_kind", extra={"kind": kind, "message_id": message.id})
         return None
 
@@ -279,7 +333,7 @@ class Sender:
             view = views.approval_reminder(
                 t, card, stage=int(payload["stage"]), instead_of=payload.get("insteadOf", ())
             )
-            return Piece(view=view, silent=silent, reply_to=shown_in)
+            return self._piece(t, view, page=f"approvals/{approval.id}", of=approval, silent=silent, reply_to=shown_in)
         reader = None if person is None else person.id
         view = views.approval_card(t, card, self._links, private=chat_id > 0, now=self._now(), reader=reader)
         shows = Shows(
@@ -289,11 +343,31 @@ class Sender:
             mark=card.mark,
             user_id=reader,
         )
+        page = f"approvals/{approval.id}"
         if payload["kind"] == "approval.card":
-            return Piece(view=view, shows=shows, silent=silent)
+            return self._piece(t, view, page=page, of=approval, shows=shows, silent=silent)
         message_id = int(payload["messageId"])
         known = await self._chat.shown_at(chat_id, message_id)
-        return Piece(view=view, shows=shows, edit=message_id, known="" if known is None else known.shown)
+        shown = "" if known is None else known.shown
+        return self._piece(t, view, page=page, of=approval, shows=shows, edit=message_id, known=shown)
+
+    def _piece(
+        self, t: Texts, view: View, *, page: str, of: Approval | None = None, workspace_id: str = "", **more: Any
+    ) -> Piece:
+        """A piece that says where else what it shows is found; `of` is the approval it asks about."""
+        url = self._links.page(page, workspace_id=workspace_id if of is None else of.workspace_id)
+        if of is None:
+            return Piece(
+                view=view, elsewhere=t("buttons-elsewhere", url=url), instead=t("message-instead", url=url), **more
+            )
+        asks = of.pending
+        return Piece(
+            view=view,
+            elsewhere=t("card-elsewhere" if asks else "buttons-elsewhere", url=url),
+            instead=t("card-instead" if asks else "message-instead", url=url),
+            needed=asks,
+            **more,
+        )
 
     async def _batch(self, payload: dict[str, Any], chat_id: int, t: Texts, person: Person | None) -> Piece | None:
         card = await self._chat.batch(payload["batchId"], chat_id)
@@ -301,11 +375,13 @@ class Sender:
             return None
         view = views.approval_batch(t, card, now=self._now())
         shows = Shows(kind="batch", ref=payload["batchId"], digest=digest_of(view), mark=card.mark)
+        asked = next((one.approval for one in card.cards if one.approval.pending), card.cards[0].approval)
         if "messageId" not in payload:
-            return Piece(view=view, shows=shows, silent=self._away(person))
+            return self._piece(t, view, page="approvals", of=asked, shows=shows, silent=self._away(person))
         message_id = int(payload["messageId"])
         known = await self._chat.shown_at(chat_id, message_id)
-        return Piece(view=view, shows=shows, edit=message_id, known="" if known is None else known.shown)
+        shown = "" if known is None else known.shown
+        return self._piece(t, view, page="approvals", of=asked, shows=shows, edit=message_id, known=shown)
 
     async def _uncertain(self, message: Message, t: Texts) -> Piece | None:
         payload, chat_id = message.payload, int(message.recipient)
@@ -315,11 +391,13 @@ class Sender:
             return None
         view = views.uncertain(t, card)
         shows = Shows(kind="uncertain", ref=card.step.id, digest=digest_of(view), mark=card.mark)
+        more: dict[str, Any] = {"page": f"tasks/{card.task.id}", "workspace_id": message.workspace_id, "shows": shows}
         if payload["kind"] == "run.uncertain":
-            return Piece(view=view, shows=shows)
+            return self._piece(t, view, **more)
         message_id = int(payload["messageId"])
         known = await self._chat.shown_at(chat_id, message_id)
-        return Piece(view=view, shows=shows, edit=message_id, known="" if known is None else known.shown)
+        shown = "" if known is None else known.shown
+        return self._piece(t, view, edit=message_id, known=shown, needed=not card.choice, **more)
 
     async def _run(self, message: Message, chat_id: int, t: Texts, person: Person | None) -> Piece | None:
         assert message.workspace_id is not None
@@ -330,30 +408,32 @@ class Sender:
         if person is None:
             t = self._translator.of(card.run.origin.get("language"))
         reply_to = views.run_origin(card.run) if card.run.origin.get("chatId") == chat_id else None
+        more: dict[str, Any] = {"page": f"tasks/{card.task.id}", "workspace_id": message.workspace_id}
         if message.payload["kind"] == "run.result":
             view = views.run_result(t, card, self._links, private=chat_id > 0)
-            return Piece(view=view, reply_to=reply_to, silent=self._away(person))
+            return self._piece(t, view, reply_to=reply_to, silent=self._away(person), **more)
         view = views.run_progress(t, card, self._links, private=chat_id > 0)
         shows = Shows(kind="run", ref=run_id, digest=digest_of(view), mark=card.mark)
         known = await self._chat.progress_message(run_id, chat_id)
         if known is None:
             # its result is on the way: a first progress message beside it would say the same twice
-            return None if card.run.ended and reply_to is None else Piece(view=view, shows=shows, reply_to=reply_to)
-        return Piece(view=view, shows=shows, edit=known.message_id, known=known.shown)
+            if card.run.ended and reply_to is None:
+                return None
+            return self._piece(t, view, shows=shows, reply_to=reply_to, **more)
+        more |= {"edit": known.message_id, "known": known.shown, "needed": not card.run.ended}
+        return self._piece(t, view, shows=shows, **more)
 
     def _away(self, person: Person | None) -> bool:
         return person is not None and away_of(person.preferences, self._now()) is not None
 
 
-def _stored(payload: dict[str, Any]) -> Piece:
+def _stored(payload: dict[str, Any]) -> dict[str, Any]:
     about = payload.get("shows")
-    view = payload["view"]
-    return Piece(
-        view=view,
-        shows=None if about is None else Shows(kind=about["kind"], ref=about["ref"], digest=about["digest"]),
-        reply_to=payload.get("replyTo"),
-        edit=payload.get("edit"),
-    )
+    return {
+        "shows": None if about is None else Shows(kind=about["kind"], ref=about["ref"], digest=about["digest"]),
+        "reply_to": payload.get("replyTo"),
+        "edit": payload.get("edit"),
+    }
 
 
 async def _first(*events: asyncio.Event, timeout: float) -> None:

@@ -20,6 +20,7 @@ from domain.clock import utc_now
 from services.chat import ChatService
 from services.identity import IdentityService
 from services.inbox import InboxService
+from services.intake import IntakeService
 from services.workspaces import WorkspaceService
 from tests.bot.people import TOKEN, People, people
 from tests.databases import fresh_url
@@ -104,6 +105,7 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             accept_invite=workspaces.accept_invite,
             chat=chat,
             inbox=InboxService(kit.store, kit.bus, utc_now),
+            intake=IntakeService(kit.store, utc_now),
             tasks=kit.tasks,
             runs=kit.runs,
             approvals=kit.approvals,
