@@ -2,16 +2,18 @@
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import orjson
 
 from api.http import Answer, Call
 
 KEPT = 512
-_answers: OrderedDict[tuple[int, str, str, str], tuple[int, Answer]] = OrderedDict()
+_answers: OrderedDict[tuple[int, str, str, str], tuple[int, Answer[Any]]] = OrderedDict()
+T = TypeVar("T")
 
 
-async def remembered(call: Call, name: str, build: Callable[[], Awaitable[Answer]]) -> Answer:
+async def remembered(call: Call, name: str, build: Callable[[], Awaitable[Answer[T]]]) -> Answer[T]:
     """The answer of `build`, or the kept one if nothing in the workspace was written since.
 
     Only where this process alone writes to the store, which is so on SQLite; elsewhere it always
@@ -27,7 +29,7 @@ async def remembered(call: Call, name: str, build: Callable[[], Awaitable[Answer
     if kept is not None and kept[0] == generation:
         return kept[1]
     built = await build()
-    answer = Answer(body=orjson.dumps(built.body), status=built.status, headers=built.headers)
+    answer: Answer[T] = Answer(body=orjson.dumps(built.body), status=built.status, headers=built.headers)
     _answers[key] = (generation, answer)
     if len(_answers) > KEPT:
         _answers.popitem(last=False)

@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from api.http import Endpoint, Endpoints, LooseBody, Needs
-from api.models import Problem
+from api.http import Endpoint, Endpoints, Needs
 from api.problems import MEDIA, PREFIX, ProblemDetails
+from api.schemas.base import LooseBody, Problem
 from domain.errors import (
     Conflict,
     Forbidden,
@@ -63,7 +63,7 @@ def document(groups: Sequence[Endpoints], *, version: str) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Pilot", "version": version, "description": ABOUT, "license": {"name": "MIT"}},
-        "tags": [{"name": group.tag} for group in groups],
+        "tags": [{"name": tag} for tag in dict.fromkeys(group.tag for group in groups)],
         "paths": paths,
         "components": {
             "schemas": dict(sorted(definitions.items())),

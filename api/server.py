@@ -6,16 +6,18 @@ from typing import Any
 from aiohttp import web
 
 from api.admin import admin
+from api.approvals import approvals
 from api.auth import auth_routes
 from api.capabilities import capability_routes
 from api.decision_point import decision_point
 from api.docs import add_docs
-from api.governance import governance
 from api.http import CHECK_ANSWERS, SERVICES, Endpoints
 from api.knowledge import knowledge
+from api.ledger import ledger
 from api.mcp import mcp
 from api.middlewares import HttpConfig, Metrics, door, headers, outer, preflight
 from api.openapi import document
+from api.policy import policy
 from api.secrets import secrets
 from api.system import plain_routes, system
 from api.tasks import tasks
@@ -55,7 +57,9 @@ def groups(config: HttpConfig) -> Sequence[Endpoints]:
         tasks,
         usage,
         knowledge,
-        governance,
+        approvals,
+        ledger,
+        policy,
         decision_point,
         capability_routes(config),
         admin,

@@ -45,6 +45,7 @@ from services.health import Health
 from services.idempotency import IdempotencyService
 from services.identity import IdentityService
 from services.inbox import InboxService
+from services.intake import IntakeService
 from services.knowledge import KnowledgeService
 from services.ledger import Ledger
 from services.ledger_watch import LedgerWatch
@@ -354,6 +355,7 @@ async def _build(
         health=Health(store, engine, damaged_logs=ledger.damaged, helm=None if watched is None else watched.look),
         idempotency=IdempotencyService(store, now),
         inbox=InboxService(store, bus, now),
+        intake=IntakeService(store, now),
         chat=ChatService(
             store=store, tasks=tasks, lifecycle=lifecycle, toolbox=toolbox, notices=notices, ledger=ledger, now=now
         ),

@@ -80,6 +80,7 @@ def demo_settings(*, port: int, data: Path, simulator: int) -> Settings:
         database_url="",
         telegram_bot_token=f"7000000001:{secrets.token_hex(17)}x",
         telegram_api_url=f"http://127.0.0.1:{simulator}",
+        telegram_http_apps=True,
         pilot_frame_ancestors=(f"http://127.0.0.1:{simulator}", f"http://localhost:{simulator}"),
         pilot_http_allow=(f"127.0.0.1:{simulator}",),
         email_provider="file",
@@ -113,7 +114,7 @@ def run_demo(*, port: int, data: Path, fresh: bool) -> int:
 
 async def _demo(settings: Settings, *, simulator: int) -> int:
     # Pilot remembers the updates and messages of the last demo, this Telegram does not: none may come a second time
-    telegram = Telegram(first_number=int(time.time()))
+    telegram = Telegram(first_number=int(time.time()), http_apps=True)
     telegram.add_person(1001, "Ada", last_name="Byron", username="ada", language_code="en")
     telegram.add_person(1002, "Grace", username="grace", language_code="en")
     page = create_simulator(telegram)

@@ -7,6 +7,7 @@ import socket
 import sqlite3
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from app.settings import Settings
 
 # before it, two connections writing and checkpointing at one moment can damage a WAL file (very rare)
 WAL_RESET_FIXED = (3, 51, 3)
+# an update that waits for longer is stuck
+WAITS_LONG = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ def examine(settings: Settings) -> list[Finding]:
         *_store(settings),
         _disk(settings),
         _telegram(settings),
+        *_updates(settings),
         _mail(settings),
         _models(settings),
         *_sidecar(settings),
@@ -102,7 +106,66 @@ def _telegram(settings: Settings) -> Finding:
         return Finding(
             "telegram", False, f"reached, but the clocks are {skew:.0f} s apart: launch data would be refused"
         )
-    return Finding("telegram", True, "the bot answers")
+    return _delivery(settings)
+
+
+def _delivery(settings: Settings) -> Finding:
+    """Whether Telegram delivers where this installation takes updates in."""
+    from domain.updates import Unreadable, load
+
+    assert settings.telegram_bot_token is not None
+    url = f"{settings.telegram_api_url}/bot{settings.telegram_bot_token.get_secret_value()}/getWebhookInfo"
+    try:
+        with urlopen(url, timeout=10) as answer:  # noqa: S310 - the scheme was checked with the settings
+            found = load(answer.read(100_000))["result"]
+        address, waiting, error = found["url"], found["pending_update_count"], found.get("last_error_message")
+    except (OSError, Unreadable, LookupError, TypeError, AttributeError):
+        # a Bot API that does not tell
+        return Finding("telegram", True, "the bot answers")
+    own = f"{settings.public_url}/api/telegram/webhook"
+    if not settings.telegram_webhook and address:
+        said = "a webhook is set, so polling gets nothing: pilot serve takes it away when it starts"
+    elif settings.telegram_webhook and address != own:
+        said = f"the webhook does not lead to {own}: pilot serve sets it when it starts"
+    elif settings.telegram_webhook and error:
+        said = f"Telegram could not deliver: {str(error)[:200]}; {waiting} updates wait there"
+    else:
+        return Finding("telegram", True, "the bot answers")
+    return Finding("telegram", False, f"the bot answers, but {said}", bearable=True)
+
+
+def _updates(settings: Settings) -> list[Finding]:
+    """What the inbox holds that nobody has dealt with; nothing where there is no bot, or no store yet."""
+    from storage import inbox, intake
+    from storage.database import Store
+    from storage.migrate import current, newest
+
+    if settings.telegram_bot_token is None:
+        return []
+    store = Store(settings.store_url)
+    try:
+        with store.engine.connect() as connection:
+            if current(connection) != newest():
+                return []
+        backlog = asyncio.run(store.read(inbox.backlog))
+        heard = asyncio.run(store.read(lambda tx: intake.get(tx, "telegram")))
+    except Exception:  # noqa: BLE001 - that the store cannot be opened is a finding of its own
+        return []
+    finally:
+        asyncio.run(store.close())
+    now = datetime.now(UTC)
+    waits = timedelta() if backlog.oldest is None else now - backlog.oldest
+    said = [f"{backlog.waiting} wait" + (f", the oldest for {_seconds(waits)} s" if backlog.waiting else "")]
+    said.append(f"{backlog.set_aside} set aside (could not be read), {backlog.failed} failed")
+    if heard is not None:
+        contact = "never" if heard.well_at is None else f"{_seconds(now - heard.well_at)} s ago"
+        said.append(f"last contact by {heard.way} {contact}" + ("" if heard.word == "ok" else f", then: {heard.word}"))
+    well = not backlog.set_aside and waits < WAITS_LONG and (heard is None or heard.word == "ok")
+    return [Finding("updates", well, "; ".join(said), bearable=True)]
+
+
+def _seconds(span: timedelta) -> int:
+    return max(0, int(span.total_seconds()))
 
 
 def _mail(settings: Settings) -> Finding:

@@ -136,7 +136,9 @@ class Process:
         parts = await self._stack.enter_async_context(open_services(settings))
         self._parts = parts
         services = parts.services
-        services.health.parts.update({"telegram": "not_configured", "scheduler": False})
+        # a process without a bot says how the bot of the others is
+        telegram = "not_configured" if settings.telegram_bot_token is None else "starting"
+        services.health.parts.update({"telegram": telegram, "scheduler": False})
         self.gate.open(services)
         log.info("store_ready", extra={"store": "sqlite" if services.store.sqlite else "postgres"})
         working = settings.pilot_role != "web"
@@ -167,7 +169,6 @@ class Process:
         from app.telegram import make_bot
 
         services = self._parts.services
-        services.health.parts["telegram"] = "starting"
         runner = await asyncio.to_thread(make_bot, settings, services, example=self._example)
         self._bot = runner
 
@@ -244,7 +245,7 @@ class Process:
             chat.purge_states(tx, now=now, keep=keep)
 
         await services.store.write(work)
-        await services.inbox.purge()
+        await services.inbox.purge(keep_troubled=keep)
 
     # --- down -------------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     telegram_webhook_secret: SecretStr | None = None
     telegram_webhook: bool = False
     telegram_api_url: str = "https://api.telegram.org"
+    telegram_http_apps: bool = False
     telegram_init_data_max_age: int = Field(default=86_400, ge=60, le=604_800)
     telegram_login_client_id: str = ""
     telegram_login_client_secret: SecretStr | None = None

@@ -3,8 +3,8 @@
 import locales
 from app.settings import Settings
 from bot.deps import BotDeps
-from bot.links import Links
-from bot.runner import OFFICIAL, BotRunner, Webhook, create_bot
+from bot.links import Links, opens_in_chat
+from bot.runner import BotRunner, Webhook, create_bot
 from domain.clock import utc_now
 from services.container import Services
 from storage.locks import Lock
@@ -13,11 +13,12 @@ from storage.locks import Lock
 def make_bot(settings: Settings, services: Services, *, example: str | None = None) -> BotRunner:
     """The bot of this installation; needs TELEGRAM_BOT_TOKEN."""
     assert settings.telegram_bot_token is not None
-    in_chat = settings.public_url.startswith("https://") or settings.telegram_api_url != OFFICIAL
+    in_chat = settings.telegram_http_apps or opens_in_chat(settings.public_url)
     deps = BotDeps(
         identity=services.identity,
         chat=services.chat,
         inbox=services.inbox,
+        intake=services.intake,
         tasks=services.tasks,
         runs=services.runs,
         approvals=services.approvals,

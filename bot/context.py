@@ -10,7 +10,7 @@ from aiogram.exceptions import AiogramError
 from aiogram.types import CallbackQuery, InaccessibleMessage, Message, TelegramObject, Update, User
 
 from bot.deps import BotDeps
-from bot.outbox import digest_of
+from bot.pieces import digest_of
 from bot.text import clip
 from bot.views import View
 from domain.actor import Actor

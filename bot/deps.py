@@ -13,6 +13,7 @@ from services.approvals.service import ApprovalService
 from services.bus import Bus
 from services.chat import ChatService
 from services.inbox import InboxService
+from services.intake import IntakeService
 from services.runs.service import RunService
 from services.runs.tasks import TaskService
 from services.workspaces import SettingsView
@@ -59,6 +60,7 @@ class BotDeps:
     identity: Identity
     chat: ChatService
     inbox: InboxService
+    intake: IntakeService
     tasks: TaskService
     runs: RunService
     approvals: ApprovalService

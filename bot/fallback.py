@@ -52,14 +52,6 @@ async def other(message: Message, ctx: Ctx) -> None:
     if message.caption:
         await give(ctx, message.caption)
         return
-    if message.content_type in (
-        "new_chat_members",
-        "left_chat_member",
-        "pinned_message",
-        "message_auto_delete_timer_changed",
-        "write_access_allowed",
-    ):
-        return
     await ctx.say(views.view(ctx.t("only-text")))
 
 

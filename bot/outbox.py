@@ -6,12 +6,10 @@ Everything is rendered when it is sent, from the state of that moment.
 """
 
 import asyncio
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 
 from aiogram import Bot
 from aiogram.exceptions import (
@@ -32,33 +30,18 @@ from aiogram.types import (
     ReplyParameters,
 )
 
-from bot import views
 from bot.links import Links
 from bot.pace import Pace
-from bot.text import LIMIT, clip
-from bot.views import View
-from domain.away import away_of
+from bot.pieces import Piece, Pieces
+from bot.refusals import Refusal, refusal_of, simpler
 from domain.clock import Now
 from domain.notices import (
-    BatchNotice,
-    CallbackNotice,
-    CardNotice,
-    CardUpdate,
-    LoginCodeNotice,
-    ProgressNotice,
-    ReminderNotice,
-    ResultNotice,
-    TextNotice,
-    UncertainNotice,
-    UncertainUpdate,
-    ViewNotice,
-    notice_of,
+    NoticeKind,
 )
-from locales import Texts, Translator
+from locales import Translator
 from services.bus import Bus
-from services.chat import ChatService, Shows
+from services.chat import ChatService
 from services.notices import OUTBOX_TOPIC
-from storage.chat_people import Person
 from storage.outbox import Message
 
 log = logging.getLogger(__name__)
@@ -67,30 +50,10 @@ IN_HAND = 32
 POLL_SECONDS = 1.0
 MAX_PAUSE = 60.0
 CRITICAL = 4
-STALE_EDITS = ("message to edit not found", "message can't be edited", "message_id_invalid", "message is too old")
-GONE_CHATS = ("chat not found", "user is deactivated", "bot was kicked", "not enough rights", "peer_id_invalid")
-
-
-def digest_of(view: View) -> str:
-    """16 hex digits that change whenever the message would look different."""
-    return hashlib.sha256(json.dumps(view, sort_keys=True).encode()).hexdigest()[:16]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Piece:
-    """One call to make: a new message, or the edit of message `edit`."""
-
-    view: View
-    shows: Shows | None = None
-    edit: int | None = None
-    reply_to: int | None = None
-    silent: bool = False
-    known: str = ""
-
-    @property
-    def unchanged(self) -> bool:
-        """The message shows exactly this already."""
-        return self.edit is not None and self.known == digest_of(self.view)
+# a message that breaks whenever it is made ready holds up all that is to follow it in its chat
+BROKEN_TRIES = 8
+# somebody waits for these: when one cannot be made ready they hear where else to look
+AWAITED = frozenset(kind.value for kind in NoticeKind if kind.startswith(("approval.", "run.uncertain")))
 
 
 class Sender:
@@ -109,10 +72,8 @@ class Sender:
     ) -> None:
         self._bot = bot
         self._chat = chat
-        self._translator = translator
-        self._links = links
+        self._pieces = Pieces(chat, translator, links, now)
         self._bus = bus
-        self._now = now
         self._pace = pace or Pace(time.monotonic)
         self._busy: set[str] = set()
         self._down_until = 0.0
@@ -150,14 +111,18 @@ class Sender:
         except Exception as error:
             # ours, not Telegram's: it must neither be lost nor spin
             log.exception("outbox_failed", extra={"message_id": message.id, "kind": message.payload.get("kind")})
-            await self._put_off(message, min(MAX_PAUSE, 2.0**message.attempts), f"{type(error).__name__}: {error}")
+            said = f"{type(error).__name__}: {error}"
+            if message.attempts + 1 < BROKEN_TRIES:
+                await self._put_off(message, min(MAX_PAUSE, 2.0**message.attempts), said)
+            else:
+                await self._chat.failed(message, error=said, instead=await self._pieces.instead(message))
         finally:
             self._busy.discard(message.recipient)
             then()
 
     async def _send(self, message: Message) -> None:
         chat_id = int(message.recipient)
-        piece = await self.render(message)
+        piece = await self._pieces.render(message)
         if piece is None:
             await self._chat.sent(message, chat_id=chat_id, message_id=None, shows=None, result={"skipped": True})
             return
@@ -166,16 +131,16 @@ class Sender:
             if wait > 0:
                 await asyncio.sleep(wait)
                 # time has passed: show the state of now, and one edit instead of several
-                piece = await self.render(message) or piece
+                piece = await self._pieces.render(message) or piece
         if piece.unchanged:
             await self._chat.sent(message, chat_id=chat_id, message_id=piece.edit, shows=piece.shows)
             return
         try:
-            message_id = await self._call(chat_id, piece)
+            message_id = await self._call_some_way(message, chat_id, piece)
         except TelegramRetryAfter as error:
             await self._put_off(message, float(error.retry_after), "too many requests")
         except TelegramForbiddenError as error:
-            await self._chat.failed(message, error=str(error), close_chat=chat_id)
+            await self._chat.unreachable(message, chat_id=chat_id, error=str(error))
         except TelegramMigrateToChat as error:
             await self._chat.moved(message, to_chat=error.migrate_to_chat_id)
         except TelegramBadRequest as error:
@@ -196,19 +161,51 @@ class Sender:
             )
 
     async def _refused(self, message: Message, chat_id: int, piece: Piece, error: TelegramBadRequest) -> None:
-        text = str(error).lower()
-        if "message is not modified" in text:
+        """The right ending for what Telegram does not take in any form."""
+        refusal = refusal_of(str(error))
+        if refusal is Refusal.UNCHANGED:
             await self._chat.sent(message, chat_id=chat_id, message_id=piece.edit, shows=piece.shows)
-        elif piece.edit is not None and any(part in text for part in STALE_EDITS):
-            await self._chat.failed(message, error=str(error))
-        elif any(part in text for part in GONE_CHATS):
-            await self._chat.failed(message, error=str(error), close_chat=chat_id)
+        elif refusal is Refusal.CHAT_GONE:
+            await self._chat.unreachable(message, chat_id=chat_id, error=str(error))
         else:
             log.error(
                 "message_refused",
                 extra={"message_id": message.id, "kind": message.payload.get("kind"), "error": str(error)},
             )
             await self._chat.failed(message, error=str(error))
+
+    async def _call_some_way(self, message: Message, chat_id: int, piece: Piece) -> int | None:
+        """The id of the message that shows the piece: as it is, or in the first simpler form that Telegram takes."""
+        forms = [piece.view, *simpler(piece.view, elsewhere=piece.elsewhere, instead=piece.instead)]
+        while True:
+            try:
+                return await self._call(chat_id, replace(piece, view=forms[0]))
+            except TelegramBadRequest as error:
+                refusal = refusal_of(str(error))
+                extra = {"message_id": message.id, "kind": message.payload.get("kind"), "error": str(error)}
+                if refusal is Refusal.NOTHING_TO_REPLY_TO and piece.reply_to is not None:
+                    piece = replace(piece, reply_to=None)
+                elif refusal in (Refusal.DELETED, Refusal.LOCKED) and piece.edit is not None:
+                    again = await self._anew(message, chat_id, piece, deleted=refusal is Refusal.DELETED)
+                    if again is None:
+                        return None
+                    piece = again
+                    forms = [piece.view, *simpler(piece.view, elsewhere=piece.elsewhere, instead=piece.instead)]
+                elif refusal is Refusal.CONTENT and len(forms) > 1:
+                    del forms[0]
+                    log.warning("message_simplified", extra=extra)
+                else:
+                    raise
+            await asyncio.sleep(self._pace.reserve(chat_id))
+
+    async def _anew(self, message: Message, chat_id: int, piece: Piece, *, deleted: bool) -> Piece | None:
+        """What cannot be edited is shown in a new message; None where it was deleted and nobody waits for it."""
+        assert piece.edit is not None
+        await self._chat.forget_shown(chat_id, piece.edit)
+        again = await self._pieces.render(message)
+        if again is None or (deleted and not again.needed):
+            return None
+        return replace(again, edit=None, reply_to=again.reply_to if deleted else piece.edit)
 
     async def _is_down(self, message: Message, error: Exception) -> None:
         # Telegram is away for everybody: one growing pause for all, so that a long outage costs little
@@ -219,7 +216,7 @@ class Sender:
     async def _put_off(self, message: Message, seconds: float, error: str) -> None:
         await self._chat.later(message, seconds=seconds, error=error)
 
-    async def _call(self, chat_id: int, piece: Piece) -> int:
+    async def _call(self, chat_id: int, piece: Piece) -> int | None:
         view = piece.view
         entities = [MessageEntity.model_validate(e) for e in view.get("entities", ())]
         keyboard = (
@@ -254,122 +251,8 @@ class Sender:
             if piece.reply_to is None
             else ReplyParameters(message_id=piece.reply_to, allow_sending_without_reply=True),
         )
-        return made.message_id
-
-    # --- rendering --------------------------------------------------------------------------------
-
-    async def render(self, message: Message) -> Piece | None:
-        """What a queued message is now; None when there is nothing to say any more."""
-        notice, chat_id = notice_of(message.payload), int(message.recipient)
-        person = await self._chat.person_at(chat_id) if chat_id > 0 else None
-        language = notice.language if isinstance(notice, ViewNotice) else None
-        t = self._translator.of(person.language if person else None, language)
-        match notice:
-            case BatchNotice():
-                return await self._batch(notice, chat_id, t, person)
-            case CardNotice() | CardUpdate() | ReminderNotice():
-                return await self._approval(notice, chat_id, t, person)
-            case UncertainNotice() | UncertainUpdate():
-                return await self._uncertain(notice, message, t)
-            case ProgressNotice() | ResultNotice():
-                return await self._run(notice, message, t, person)
-            case TextNotice():
-                return Piece(view={"text": clip(notice.text, LIMIT), "entities": []}, silent=self._away(person))
-            case ViewNotice():
-                return _stored(notice)
-            case CallbackNotice() | LoginCodeNotice() | None:
-                kind = message.payload.get("kind")
-                log.error("unknown_message_kind", extra={"kind": kind, "message_id": message.id})
-                return None
-
-    async def _approval(
-        self, notice: CardNotice | CardUpdate | ReminderNotice, chat_id: int, t: Texts, person: Person | None
-    ) -> Piece | None:
-        card = await self._chat.card(notice.approval_id)
-        if card is None:
-            return None
-        approval = card.approval
-        silent = self._away(person) and approval.effect < CRITICAL
-        if isinstance(notice, ReminderNotice):
-            if not approval.pending:
-                return None
-            cards = await self._chat.messages_of("approval", approval.id)
-            shown_in = next((m.message_id for m in reversed(cards) if m.chat_id == chat_id), None)
-            view = views.approval_reminder(t, card, stage=notice.stage, instead_of=notice.instead_of)
-            return Piece(view=view, silent=silent, reply_to=shown_in)
-        reader = None if person is None else person.id
-        view = views.approval_card(t, card, self._links, private=chat_id > 0, now=self._now(), reader=reader)
-        shows = Shows(
-            kind="approval",
-            ref=approval.id,
-            digest=digest_of(view),
-            mark=card.mark,
-            user_id=reader,
-        )
-        if isinstance(notice, CardNotice):
-            return Piece(view=view, shows=shows, silent=silent)
-        return await self._edited(view, shows, chat_id, notice.message_id)
-
-    async def _edited(self, view: View, shows: Shows, chat_id: int, message_id: int) -> Piece:
-        """The piece that replaces what a message of ours shows."""
-        known = await self._chat.shown_at(chat_id, message_id)
-        return Piece(view=view, shows=shows, edit=message_id, known="" if known is None else known.shown)
-
-    async def _batch(self, notice: BatchNotice, chat_id: int, t: Texts, person: Person | None) -> Piece | None:
-        card = await self._chat.batch(notice.batch_id, chat_id)
-        if not card.cards:
-            return None
-        view = views.approval_batch(t, card, now=self._now())
-        shows = Shows(kind="batch", ref=notice.batch_id, digest=digest_of(view), mark=card.mark)
-        if notice.message_id is None:
-            return Piece(view=view, shows=shows, silent=self._away(person))
-        return await self._edited(view, shows, chat_id, notice.message_id)
-
-    async def _uncertain(self, notice: UncertainNotice | UncertainUpdate, message: Message, t: Texts) -> Piece | None:
-        assert message.workspace_id is not None
-        card = await self._chat.uncertain_card(message.workspace_id, notice.step_id)
-        if card is None:
-            return None
-        view = views.uncertain(t, card)
-        shows = Shows(kind="uncertain", ref=card.step.id, digest=digest_of(view), mark=card.mark)
-        if isinstance(notice, UncertainNotice):
-            return Piece(view=view, shows=shows)
-        return await self._edited(view, shows, int(message.recipient), notice.message_id)
-
-    async def _run(
-        self, notice: ProgressNotice | ResultNotice, message: Message, t: Texts, person: Person | None
-    ) -> Piece | None:
-        assert message.workspace_id is not None
-        run_id, chat_id = notice.run_id, int(message.recipient)
-        card = await self._chat.run_card(message.workspace_id, run_id)
-        if card is None:
-            return None
-        if person is None:
-            t = self._translator.of(card.run.origin.get("language"))
-        reply_to = views.run_origin(card.run) if card.run.origin.get("chatId") == chat_id else None
-        if isinstance(notice, ResultNotice):
-            view = views.run_result(t, card, self._links, private=chat_id > 0)
-            return Piece(view=view, reply_to=reply_to, silent=self._away(person))
-        view = views.run_progress(t, card, self._links, private=chat_id > 0)
-        shows = Shows(kind="run", ref=run_id, digest=digest_of(view), mark=card.mark)
-        known = await self._chat.progress_message(run_id, chat_id)
-        if known is None:
-            # its result is on the way: a first progress message beside it would say the same twice
-            return None if card.run.ended and reply_to is None else Piece(view=view, shows=shows, reply_to=reply_to)
-        return Piece(view=view, shows=shows, edit=known.message_id, known=known.shown)
-
-    def _away(self, person: Person | None) -> bool:
-        return person is not None and away_of(person.preferences, self._now()) is not None
-
-
-def _stored(notice: ViewNotice) -> Piece:
-    about = notice.shows
-    return Piece(
-        view=notice.view,
-        shows=None if about is None else Shows(kind=about["kind"], ref=about["ref"], digest=about["digest"]),
-        reply_to=notice.reply_to,
-        edit=notice.edit,
-    )
+        # 0 where nothing was said of what was sent
+        return made.message_id or None
 
 
 async def _first(*events: asyncio.Event, timeout: float) -> None:

@@ -9,18 +9,18 @@ from typing import TypeVar
 
 from aiogram import Bot, Dispatcher
 from aiogram.client.default import DefaultBotProperties
-from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
 from aiogram.exceptions import AiogramError
-from aiogram.types import Update
 
 from bot.commands import announce
 from bot.deps import BotDeps
 from bot.dispatcher import create_dispatcher
 from bot.errors import report
-from bot.intake import PATH, Polling, unless
+from bot.intake import PATH, WATCH_SECONDS, Polling, unless, watch_webhook
 from bot.outbox import Sender
 from bot.pace import Pace
+from bot.reading import read
+from bot.session import BotSession
 from bot.worker import Worker
 from storage.inbox import Received
 from storage.locks import Lock
@@ -37,7 +37,7 @@ OFFICIAL = "https://api.telegram.org"
 def create_bot(token: str, *, api_url: str = OFFICIAL) -> Bot:
     """The client of the Bot API at `api_url`; nothing is sent yet."""
     server = PRODUCTION if api_url == OFFICIAL else TelegramAPIServer.from_base(api_url)
-    session = AiohttpSession(api=server, timeout=REQUEST_SECONDS)
+    session = BotSession(api=server, timeout=REQUEST_SECONDS)
     return Bot(token, session=session, default=DefaultBotProperties())
 
 
@@ -103,16 +103,10 @@ class BotRunner:
 
     async def _work(self, deps: BotDeps, dispatcher: Dispatcher) -> None:
         async def handle(received: Received) -> None:
-            update = Update.model_validate_json(received.raw, context={"bot": self._bot})
-            await dispatcher.feed_update(self._bot, update)
+            await dispatcher.feed_update(self._bot, read(received.body, self._bot))
 
         async def give_up(received: Received, error: Exception) -> str | None:
-            try:
-                update = Update.model_validate_json(received.raw, context={"bot": self._bot})
-            except ValueError:
-                log.exception("update_unreadable", extra={"update": received.update_id})
-                return f"unreadable: {type(error).__name__}"
-            return await report(deps, self._bot, update, error)
+            return await report(deps, self._bot, read(received.body, self._bot), error)
 
         sender = Sender(
             bot=self._bot,
@@ -159,15 +153,18 @@ class BotRunner:
 
     async def _deliver(self, allowed: list[str]) -> None:
         if self._webhook is None:
-            await Polling(self._bot, self._deps.inbox, allowed_updates=allowed).run(self._stop)
+            polling = Polling(self._bot, self._deps.inbox, self._deps.intake, allowed_updates=allowed)
+            await polling.run(self._stop)
             return
         webhook = self._webhook
+        address = f"{webhook.app_url}{PATH}"
         await self._until_done(
             lambda: self._bot.set_webhook(
-                f"{webhook.app_url}{PATH}", secret_token=webhook.secret, allowed_updates=allowed, max_connections=40
+                address, secret_token=webhook.secret, allowed_updates=allowed, max_connections=40
             ),
             "set_webhook",
         )
+        await watch_webhook(self._bot, self._deps.intake, address=address, stop=self._stop, every=WATCH_SECONDS)
 
     async def _introduce(self) -> str | None:
         me = await self._until_done(self._bot.get_me, "get_me")

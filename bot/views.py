@@ -102,6 +102,10 @@ def approval_card(
         t("card-effect", effect=t(f"effect-{a.effect}"), level=a.effect),
         t("card-reversible", answer=t("yes" if context.get("reversible") else "no")),
         t("card-critical") if live and a.critical else None,
+        # without a button that leads there
+        t("card-where", url=links.page(f"approvals/{a.id}", workspace_id=a.workspace_id))
+        if live and a.critical and _in_app("", a, links, private=private) is None
+        else None,
         _quorum(t, card) if a.quorum > 1 else None,
         t("card-owner-needed") if live and a.quorum > 1 and a.circle.needs_owner else None,
         t("card-unmet") if live and card.unmet else None,

@@ -166,8 +166,12 @@ def as_json(notice: Notice) -> dict[str, Any]:
     return stored
 
 
+class BadNotice(ValueError):
+    """A stored notice lacks what its kind has to say."""
+
+
 def notice_of(stored: Mapping[str, Any]) -> Notice | None:
-    """A stored notice; None for a kind that is not known, or one that lacks what it has to say."""
+    """A stored notice; None for a kind that is not known, BadNotice for one that lacks what it has to say."""
     found = _CLASSES.get(str(stored.get("kind")))
     if found is None:
         return None
@@ -175,6 +179,6 @@ def notice_of(stored: Mapping[str, Any]) -> Notice | None:
     values = {name: tuple(value) if isinstance(value, list) else value for name, value in there.items()}
     try:
         notice: Notice = found(**values)
-    except TypeError:
-        return None
+    except TypeError as error:
+        raise BadNotice(f"{stored['kind']}: {error}") from None
     return notice

@@ -10,7 +10,16 @@ from domain.approvals import Approval
 from domain.away import represented
 from domain.clock import Now
 from domain.errors import Conflict, Forbidden, NotFound, PilotError
-from domain.notices import BatchNotice, CardUpdate, Notice, ProgressNotice, UncertainUpdate, notice_of
+from domain.notices import (
+    BatchNotice,
+    CardUpdate,
+    Notice,
+    ProgressNotice,
+    ResultNotice,
+    TextNotice,
+    UncertainUpdate,
+    notice_of,
+)
 from domain.permissions import Action, require
 from domain.receipts import merkle
 from domain.receipts.receipt import parse, verify
@@ -47,6 +56,8 @@ from storage.receipts import ReceiptRow
 
 LEASE = timedelta(seconds=30)
 LOOK_BACK = 2000
+# chats that move to each other are followed so often
+MOVES = 8
 CHECKED_BY_VERIFY = 200
 
 
@@ -368,28 +379,57 @@ class ChatService:
         until = self.now() + timedelta(seconds=seconds)
         await self.store.write(lambda tx: outbox.later(tx, message.id, not_before=until, error=error))
 
-    async def failed(self, message: Message, *, error: str, close_chat: int | None = None) -> None:
-        """It can never be sent. With `close_chat` the person blocked us: nothing more is queued for them."""
+    async def failed(self, message: Message, *, error: str, instead: str = "") -> None:
+        """It can never be sent; `instead` is said in its place."""
+
+        def work(tx: Tx) -> None:
+            outbox.failed(tx, message.id, now=self.now(), error=error)
+            if instead:
+                self.notices.put(
+                    tx,
+                    workspace_id=message.workspace_id,
+                    chat_id=int(message.recipient),
+                    notice=TextNotice(text=instead),
+                    dedupe_key=f"instead:{message.id}",
+                )
+
+        await self.store.write(work)
+
+    async def unreachable(self, message: Message, *, chat_id: int, error: str) -> None:
+        """The person blocked us, or we are not in the chat any more: nothing more is queued for them.
+
+        What came out of a run is told to whoever began it, where a group cannot be told.
+        """
 
         def work(tx: Tx) -> None:
             now = self.now()
             outbox.failed(tx, message.id, now=now, error=error)
-            if close_chat is not None:
-                chat_people.set_chat_open(tx, close_chat, is_open=False, now=now)
+            chat_people.set_chat_open(tx, chat_id, is_open=False, now=now)
+            notice = notice_of(message.payload)
+            if chat_id < 0 and isinstance(notice, ResultNotice) and message.workspace_id is not None:
+                card = _run_card(tx, message.workspace_id, notice.run_id)
+                starter = None if card is None else card.run.started_by
+                to_chat = None if starter is None else recipients.open_chat(tx, starter)
+                if to_chat is not None:
+                    self.notices.put(tx, workspace_id=message.workspace_id, chat_id=to_chat, notice=notice)
 
         await self.store.write(work)
 
     async def moved(self, message: Message, *, to_chat: int) -> None:
-        """The group became a supergroup: the message goes to its new id."""
+        """The group became a supergroup: all that waits for it goes to its new id, and what is said later too."""
 
         def work(tx: Tx) -> None:
             now = self.now()
-            outbox.failed(tx, message.id, now=now, error=f"moved to {to_chat}")
-            notice = notice_of(message.payload)
-            if notice is not None:
-                self.notices.put(tx, workspace_id=message.workspace_id, chat_id=to_chat, notice=notice)
+            if message.attempts >= MOVES:
+                outbox.failed(tx, message.id, now=now, error=f"moved to {to_chat}")
+                return
+            self.notices.chat_moved(tx, from_chat=int(message.recipient), to_chat=to_chat)
 
         await self.store.write(work)
+
+    async def forget_shown(self, chat_id: int, message_id: int) -> None:
+        """A message of ours is gone, or cannot be edited: what it showed is shown elsewhere from now on."""
+        await self.store.write(lambda tx: chat.forget(tx, chat_id=chat_id, message_id=message_id))
 
     # --- people and conversations -----------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from services.health import Health
 from services.idempotency import IdempotencyService
 from services.identity import IdentityService
 from services.inbox import InboxService
+from services.intake import IntakeService
 from services.knowledge import KnowledgeService
 from services.ledger import Ledger
 from services.limits import Limits
@@ -69,4 +70,5 @@ class Services:
     health: Health
     idempotency: IdempotencyService
     inbox: InboxService
+    intake: IntakeService
     chat: ChatService

@@ -70,6 +70,12 @@ class Delivery:
             log.warning("not_delivered", extra={"channel": self.channel, "outbox": message.id, "why": error.code})
             await self.store.write(partial(self._failed, message=message, error=error))
             return
+        except Exception:
+            # a fault of ours in one message: it is tried as often as any other, and ends none of its neighbours
+            log.exception("delivery_broke", extra={"channel": self.channel, "outbox": message.id})
+            broke = OutsideError("this message broke its delivery", code="internal", retryable=True)
+            await self.store.write(partial(self._failed, message=message, error=broke))
+            return
         await self.store.write(partial(self._sent, message=message))
 
     def _sent(self, tx: Tx, *, message: Message) -> None:

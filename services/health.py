@@ -3,15 +3,23 @@
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
-from storage import outbox, runs, sidecar
+from domain.clock import Now, utc_now
+from services.intake import OK, TELEGRAM
+from storage import inbox, intake, outbox, runs, sidecar
 from storage.database import Store
 from storage.engine import JobEngine
 from storage.sidecar import SidecarSnapshot
 
 # {"ok", "latencyMs", "version"?, "error"?, "failClosed"}
 Probe = Callable[[], Awaitable[dict[str, Any]]]
+
+NOT_CONFIGURED = "not_configured"
+STARTING = "starting"
+# a poll that finds nothing takes 25 seconds, a look at the webhook comes once a minute
+SILENT_AFTER = timedelta(seconds=150)
 
 
 @dataclass(slots=True)
@@ -25,6 +33,8 @@ class Health:
     parts: dict[str, Any] = field(default_factory=dict)
     damaged_logs: dict[str, str] = field(default_factory=dict)
     helm: Probe | None = None
+    now: Now = utc_now
+    began: datetime = field(default_factory=utc_now)
 
     async def checks(self) -> tuple[bool, dict[str, Any]]:
         """Whether the installation is up, and the state of each part."""
@@ -39,6 +49,8 @@ class Health:
             "helm": "not_configured",
             **self.parts,
         }
+        if db and self.parts.get(TELEGRAM, NOT_CONFIGURED) != NOT_CONFIGURED:
+            checks |= await self.telegram()
         if self.helm is not None:
             answer = await self.helm()
             checks |= {"helm": "ok" if answer["ok"] else "unreachable", "helmLatencyMs": answer.get("latencyMs")}
@@ -47,6 +59,34 @@ class Health:
             if not answer["ok"] and answer.get("failClosed"):
                 return False, checks
         return db, checks
+
+    async def telegram(self) -> dict[str, Any]:
+        """How the bot is, from the store: whichever process fetches updates has noted how that goes.
+
+        `telegram` is True while updates come in, else a word: starting, silent, conflict (somebody else polls),
+        webhook_elsewhere, away, refused (the token), slowed, failing.
+        """
+        heard = await self.store.read(lambda tx: intake.get(tx, TELEGRAM))
+        backlog = await self.store.read(inbox.backlog)
+        now = self.now()
+        well_at = None if heard is None else heard.well_at
+        state: bool | str
+        if (heard is None or heard.updated_at < self.began) and now - self.began < SILENT_AFTER:
+            # what was noted before this process began is no news
+            state = STARTING
+        elif heard is None:
+            state = "silent"
+        elif heard.word != OK:
+            state = heard.word
+        else:
+            state = "silent" if well_at is None or now - well_at > SILENT_AFTER else True
+        return {
+            TELEGRAM: state,
+            "telegramLastContactSeconds": None if well_at is None else _seconds(now - well_at),
+            "telegramWaiting": backlog.waiting,
+            "telegramOldestWaitingSeconds": None if backlog.oldest is None else _seconds(now - backlog.oldest),
+            "telegramSetAside": backlog.set_aside,
+        }
 
     async def newest_snapshot(self) -> SidecarSnapshot | None:
         """How the sidecar was when it was last written down; None where it never was."""
@@ -71,4 +111,10 @@ class Health:
             found[f'pilot_runs{{state="{state}"}}'] = count
         for state, count in (await self.store.read(outbox.depth)).items():
             found[f'pilot_outbox{{state="{state}"}}'] = count
+        for state, count in (await self.store.read(inbox.depth)).items():
+            found[f'pilot_inbox{{state="{state}"}}'] = count
         return found
+
+
+def _seconds(span: timedelta) -> int:
+    return max(0, int(span.total_seconds()))

@@ -1,35 +1,22 @@
 """The inbox: an update is stored before it is handled, and handled once."""
 
-import json
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from domain.clock import Now
+from domain.updates import Arrived, InboxState, arrived, as_text
 from services.bus import Bus
 from storage import inbox
 from storage.database import Store
-from storage.inbox import Received
+from storage.inbox import Backlog, Received
+
+log = logging.getLogger(__name__)
 
 INBOX_TOPIC = "inbox"
 LEASE = timedelta(seconds=20)
-
-
-def order_key(raw: str) -> str:
-    """What updates must stay in order with each other: those of one chat, or else of one person."""
-    try:
-        update = json.loads(raw)
-    except ValueError:
-        return "?"
-    for name, body in update.items() if isinstance(update, dict) else ():
-        if name == "update_id" or not isinstance(body, dict):
-            continue
-        holders = (body.get("chat"), (body.get("message") or {}).get("chat"), body.get("from"), body.get("user"))
-        for holder in holders:
-            if isinstance(holder, dict) and "id" in holder:
-                return str(holder["id"])
-    return "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +27,37 @@ class InboxService:
     bus: Bus
     now: Now
 
-    async def take(self, updates: Sequence[tuple[int, str]]) -> int:
-        """Store updates as (id, raw JSON); how many of them were new. Durable when this returns."""
+    async def take(self, updates: Sequence[Arrived]) -> Sequence[Arrived]:
+        """Store updates as they came; those that are new. Durable when this returns.
 
-        def work(tx: Any) -> int:
+        What cannot be read is set aside, and what Pilot does not handle is dropped, here and now.
+        """
+
+        def work(tx: Any) -> Sequence[Arrived]:
             now = self.now()
-            fresh = sum(inbox.put(tx, update_id=update_id, raw=raw, now=now) for update_id, raw in updates)
+            fresh = [one for one in updates if _put(tx, one, now)]
             tx.on_commit(lambda: self.bus.woke(INBOX_TOPIC))
             return fresh
 
-        return await self.store.write(work) if updates else 0
+        fresh = await self.store.write(work) if updates else ()
+        for one in fresh:
+            if one.reason is not None:
+                _say_set_aside(one.number, one.reason)
+        return fresh
 
-    async def claim(self, *, limit: int, in_hand: Collection[int]) -> Sequence[Received]:
+    async def claim(self, *, limit: int, in_hand: Mapping[int, str]) -> Sequence[Received]:
         """The oldest updates nobody is handling; each stays the caller's for `LEASE`, and longer by `renew`."""
-        if not await self.store.read(lambda tx: inbox.depth(tx).keys() & {"new", "claimed"}):
+        if not await self.store.read(inbox.waits):
             return ()
         return await self.store.write(
-            lambda tx: inbox.claim(tx, now=self.now(), lease=LEASE, limit=limit, in_hand=in_hand, key_of=order_key)
+            lambda tx: inbox.claim(
+                tx,
+                now=self.now(),
+                lease=LEASE,
+                limit=limit,
+                in_hand=in_hand,
+                key_of=lambda body: arrived(body).chat_key,
+            )
         )
 
     async def renew(self, update_ids: Collection[int]) -> None:
@@ -72,19 +73,60 @@ class InboxService:
         """At start. On SQLite there is one process, so what is claimed was its predecessor's; elsewhere leases end."""
         return await self.release() if self.store.sqlite else 0
 
-    async def tried(self, update_id: int, error: str) -> None:
-        """An attempt failed in a way that may pass; the next one begins."""
-        await self.store.write(lambda tx: inbox.tried(tx, update_id, error=error))
+    async def begin(self, update_id: int) -> int:
+        """Count a try durably before it is made; how many were begun since one last came back, with this one."""
+        return await self.store.write(lambda tx: inbox.begin(tx, update_id))
+
+    async def came_back(self, update_id: int, error: str) -> None:
+        """A try failed in a way that may pass, and the process lives on."""
+        await self.store.write(lambda tx: inbox.came_back(tx, update_id, error=error))
 
     async def finish(self, update_id: int, *, error: str | None = None) -> None:
         """Handled, or failed for good with a reason that is kept."""
-        await self.store.write(lambda tx: inbox.finish(tx, update_id, now=self.now(), error=error))
+        state = InboxState.DONE if error is None else InboxState.FAILED
+        await self.store.write(lambda tx: inbox.end(tx, update_id, state, now=self.now(), error=error))
+
+    async def drop(self, update_id: int) -> None:
+        """Nothing in it is for Pilot."""
+        await self.store.write(lambda tx: inbox.end(tx, update_id, InboxState.DROPPED, now=self.now()))
+
+    async def set_aside(self, update_id: int, reason: str) -> None:
+        """It cannot be read, or whoever tries does not come back: it is kept, said once, and not tried again."""
+        await self.store.write(lambda tx: inbox.end(tx, update_id, InboxState.SET_ASIDE, now=self.now(), error=reason))
+        _say_set_aside(update_id, reason)
+
+    async def newest_numbers(self) -> Sequence[int]:
+        """The numbers of the updates that came last."""
+        return await self.store.read(inbox.newest_numbers)
 
     async def depth(self) -> dict[str, int]:
-        """How many updates wait, are in hand, or failed."""
+        """How many updates wait, are in hand, failed, or were set aside."""
         return await self.store.read(inbox.depth)
 
-    async def purge(self, *, keep: timedelta = timedelta(days=7)) -> int:
-        """Drop updates handled long ago; how many."""
+    async def backlog(self) -> Backlog:
+        """What waits, since when, and what was set aside."""
+        return await self.store.read(inbox.backlog)
+
+    async def purge(self, *, keep: timedelta = timedelta(days=7), keep_troubled: timedelta = timedelta(days=30)) -> int:
+        """Drop updates at their end for long; how many. What failed or was set aside is kept for longer."""
         moment: datetime = self.now()
-        return await self.store.write(lambda tx: inbox.purge(tx, now=moment, keep=keep))
+        return await self.store.write(
+            lambda tx: inbox.purge(tx, now=moment, keep=keep, keep_troubled=max(keep, keep_troubled))
+        )
+
+
+def _put(tx: Any, one: Arrived, now: datetime) -> bool:
+    state = InboxState.NEW if one.used else InboxState.DROPPED
+    return inbox.put(
+        tx,
+        update_id=one.number,
+        raw=as_text(one.body),
+        now=now,
+        chat_key=one.chat_key,
+        state=state if one.reason is None else InboxState.SET_ASIDE,
+        error=one.reason,
+    )
+
+
+def _say_set_aside(number: int, reason: str) -> None:
+    log.warning("update_set_aside", extra={"update": number, "reason": reason})

@@ -59,6 +59,20 @@ def batch_of(tx: Tx, batch_id: str, chat_id: int) -> Sequence[str]:
     return found
 
 
+def _moved_key(chat_id: int) -> str:
+    return f"moved:{chat_id}"
+
+
+def _newest_id(tx: Tx, chat_id: int) -> int:
+    """The id of a chat; a group's may have changed, more than once."""
+    while chat_id < 0:
+        _, data = chat.get_state(tx, _moved_key(chat_id))
+        if "to" not in data:
+            break
+        chat_id = int(data["to"])
+    return chat_id
+
+
 @dataclass(frozen=True, slots=True)
 class Notices:
     """Queues messages for chats. Nothing is sent here."""
@@ -69,16 +83,24 @@ class Notices:
     def put(
         self, tx: Tx, *, workspace_id: str | None, chat_id: int, notice: Notice, dedupe_key: str | None = None
     ) -> None:
-        """Queue one message for a chat and wake the sender."""
+        """Queue one message for a chat, at its newest id, and wake the sender."""
         outbox.put(
             tx,
             workspace_id=workspace_id,
             channel=TELEGRAM,
-            recipient=str(chat_id),
+            recipient=str(_newest_id(tx, chat_id)),
             payload=as_json(notice),
             now=self.now(),
             dedupe_key=dedupe_key,
         )
+        tx.on_commit(lambda: self.bus.woke(OUTBOX_TOPIC))
+
+    def chat_moved(self, tx: Tx, *, from_chat: int, to_chat: int) -> None:
+        """A group has another id: what waits for it goes there, and what is queued for it from now on."""
+        chat.set_state(tx, _moved_key(from_chat), now=self.now(), data={"to": to_chat})
+        # where it moves back, the way must not lead around
+        chat.set_state(tx, _moved_key(to_chat), now=self.now(), data={})
+        outbox.redirect(tx, channel=TELEGRAM, recipient=str(from_chat), to=str(to_chat))
         tx.on_commit(lambda: self.bus.woke(OUTBOX_TOPIC))
 
     def approval_asked(self, tx: Tx, approval: Approval) -> None:

@@ -18,8 +18,11 @@ def main() -> None:
     parser.add_argument("--flood", action="store_true", help="apply Telegram's flood limits")
     parser.add_argument("--strict", action="store_true", help="refuse tokens that were not registered at /sim/bots")
     parser.add_argument("--group", metavar="TITLE", help="also open a group of the demo's people and every bot")
+    parser.add_argument(
+        "--http-apps", action="store_true", help="let buttons open http addresses, as Telegram's test environment does"
+    )
     options = parser.parse_args()
-    telegram = Telegram(flood=options.flood, auto_register=not options.strict)
+    telegram = Telegram(flood=options.flood, auto_register=not options.strict, http_apps=options.http_apps)
     app = create_simulator(telegram, seed_users=DEMO_USERS)
     if options.group:
         telegram.add_group(options.group, list(telegram.people))

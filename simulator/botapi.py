@@ -11,7 +11,7 @@ from aiohttp import web
 from simulator.errors import ApiError, WrongRequest, bad
 from simulator.methods import allowed_updates, call
 from simulator.params import Params, Upload
-from simulator.state import Fault
+from simulator.state import Fault, RawBody
 from simulator.telegram import Telegram
 
 TELEGRAM = web.AppKey("telegram", Telegram)
@@ -30,7 +30,7 @@ async def read_params(request: web.Request) -> Params:
         text = await request.text()
         try:
             body = json.loads(text) if text.strip() else {}
-        except ValueError:
+        except (ValueError, RecursionError):
             raise bad("can't parse JSON object") from None
         if not isinstance(body, dict):
             raise bad("can't parse JSON object")
@@ -88,6 +88,7 @@ async def bot_api(request: web.Request) -> web.StreamResponse:
                 limit=min(100, max(1, params.integer("limit", 100))),
                 seconds=float(params.integer("timeout")),
                 allowed=allowed_updates(params),
+                gone=lambda: request.transport is None or request.transport.is_closing(),
             )
         else:
             result = call(telegram, bot, name, params)
@@ -103,8 +104,12 @@ async def bot_api(request: web.Request) -> web.StreamResponse:
     entry["ok"] = True
     if name.lower() != "getupdates":
         entry["result"] = result if isinstance(result, (bool, int)) else _short(result)
+    if fault is not None and fault.kind == "deleted" and isinstance(result, dict) and "message_id" in result:
+        telegram.delete(telegram.target(bot, params.text("chat_id")), result["message_id"])
     if fault is not None and fault.kind == "drop_after":
         return _dropped(request)
+    if isinstance(result, RawBody):
+        return web.Response(body=result.body, status=result.status, headers={"Content-Type": result.content_type})
     return web.json_response({"ok": True, "result": result})
 
 
@@ -119,6 +124,8 @@ async def _before(request: web.Request, fault: Fault) -> web.Response | None:
     if fault.kind == "429":
         seconds = max(1, round(fault.seconds))
         return _failed(ApiError(429, f"Too Many Requests: retry after {seconds}", retry_after=seconds))
+    if fault.kind == "error":
+        return _failed(ApiError(fault.code, fault.description, **fault.parameters))
     if fault.kind == "5xx":
         return _failed(ApiError(502, "Bad Gateway"))
     if fault.kind == "html":

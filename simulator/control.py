@@ -8,9 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from simulator.botapi import TELEGRAM
-from simulator.errors import WrongRequest
+from simulator.errors import ApiError, WrongRequest
 from simulator.launch import TEST_PUBLIC_KEY, THEMES
-from simulator.state import Bot, Chat, Fault
+from simulator.state import Bot, Chat, Fault, RawBody
 from simulator.telegram import Telegram
 
 SHOWN = 200
@@ -32,6 +32,10 @@ def add_routes(app: web.Application) -> None:
         ("POST", "/sim/members", _members),
         ("POST", "/sim/say", _say),
         ("POST", "/sim/edit", _edit),
+        ("POST", "/sim/delete", _delete),
+        ("POST", "/sim/topics", _add_topic),
+        ("POST", "/sim/upgrade", _upgrade),
+        ("POST", "/sim/deactivate", _deactivate),
         ("POST", "/sim/press", _press),
         ("POST", "/sim/react", _react),
         ("POST", "/sim/document", _document),
@@ -39,6 +43,8 @@ def add_routes(app: web.Application) -> None:
         ("POST", "/sim/web-app-data", _web_app_data),
         ("POST", "/sim/block", _block),
         ("POST", "/sim/updates", _update),
+        ("POST", "/sim/raw-updates", _raw_updates),
+        ("POST", "/sim/raw-answer", _raw_answer),
         ("GET", "/sim/messages", _messages),
         ("GET", "/sim/file/{file_id}", _file),
         ("GET", "/sim/answers", _answers),
@@ -60,7 +66,7 @@ async def control_errors(request: web.Request, handler: Any) -> web.StreamRespon
         return web.json_response({"ok": False, "description": "send application/json"}, status=415)
     try:
         response = await handler(request)
-    except WrongRequest as error:
+    except (ApiError, WrongRequest) as error:
         return web.json_response({"ok": False, "description": str(error)}, status=400)
     except (KeyError, ValueError, TypeError) as error:
         return web.json_response({"ok": False, "description": f"{type(error).__name__}: {error}"}, status=400)
@@ -98,6 +104,8 @@ def chat_view(telegram: Telegram, chat: Chat) -> dict[str, Any]:
         "title": bot.user["first_name"] if bot else chat.title,
         "bot": bot.username if bot else "",
         "members": {str(user_id): status for user_id, status in chat.members.items()},
+        "topics": [{"message_thread_id": thread, **topic} for thread, topic in chat.topics.items()],
+        "migratedTo": chat.migrated_to,
         "messages": [message_view(chat, m) for _, m in sorted(chat.messages.items())[-SHOWN:]],
         "pinned": chat.pinned,
         "action": chat.now_doing(),
@@ -246,17 +254,47 @@ async def _add_bot(request: web.Request) -> web.Response:
         first_name=str(given.get("first_name", "")),
         privacy=bool(given.get("privacy", True)),
         app_url=str(given.get("app", "")),
+        topics=bool(given.get("topics", False)),
     )
     return web.json_response(bot.user)
 
 
 async def _add_group(request: web.Request) -> web.Response:
+    """`{title, members, bots?, owner?, forum?, basic?}`: a supergroup, with topics, or a group of the old kind."""
     given = await _given(request)
     telegram = request.app[TELEGRAM]
     chat = telegram.add_group(
-        str(given["title"]), [int(m) for m in given["members"]], bots=given.get("bots"), owner=given.get("owner")
+        str(given["title"]),
+        [int(m) for m in given["members"]],
+        bots=given.get("bots"),
+        owner=given.get("owner"),
+        forum=bool(given.get("forum", False)),
+        basic=bool(given.get("basic", False)),
     )
     return web.json_response(chat_view(telegram, chat))
+
+
+async def _add_topic(request: web.Request) -> web.Response:
+    """`{user, name, chat?, bot?}`: a person opens a topic; `{message_thread_id, name, icon_color}`."""
+    given = await _given(request)
+    telegram = request.app[TELEGRAM]
+    user_id = int(given["user"])
+    chat = telegram.chat_for(user_id, _number(given.get("chat")), given.get("bot"))
+    return web.json_response(telegram.open_topic(chat, str(given["name"]), telegram.person(user_id)))
+
+
+async def _upgrade(request: web.Request) -> web.Response:
+    """`{chat}`: a group becomes a supergroup; the new chat."""
+    given = await _given(request)
+    telegram = request.app[TELEGRAM]
+    return web.json_response(chat_view(telegram, telegram.upgrade(int(given["chat"]))))
+
+
+async def _deactivate(request: web.Request) -> web.Response:
+    """`{user}`: a person deletes the account."""
+    given = await _given(request)
+    request.app[TELEGRAM].deactivate(int(given["user"]))
+    return web.json_response({"ok": True})
 
 
 async def _members(request: web.Request) -> web.Response:
@@ -283,11 +321,16 @@ def _where(given: dict[str, Any]) -> dict[str, Any]:
 
 
 async def _say(request: web.Request) -> web.Response:
+    """`{user, text, replyTo?, topic?, copies?, chat?, bot?}`, or `{user, rich, chat?, bot?}` for a rich message."""
     given = await _given(request)
-    message = request.app[TELEGRAM].say(
+    telegram = request.app[TELEGRAM]
+    if "rich" in given:
+        return web.json_response(telegram.forward_rich(int(given["user"]), given["rich"], **_where(given)))
+    message = telegram.say(
         int(given["user"]),
         str(given["text"]),
         reply_to=_number(given.get("replyTo")),
+        topic=_number(given.get("topic")),
         copies=int(given.get("copies", 1)),
         **_where(given),
     )
@@ -302,9 +345,35 @@ async def _edit(request: web.Request) -> web.Response:
     return web.json_response(message)
 
 
-async def _press(request: web.Request) -> web.Response:
-    """`{user, button, message?, chat?, bot?}`: `button` is the callback data or the label."""
+async def _delete(request: web.Request) -> web.Response:
+    """`{user, message, chat?, bot?}`: a message is deleted, whoever wrote it; no bot is told."""
     given = await _given(request)
+    telegram = request.app[TELEGRAM]
+    where = _where(given)
+    chat = telegram.chat_for(int(given["user"]), where["chat_id"], where["bot"])
+    telegram.delete(chat, int(given["message"]))
+    return web.json_response({"ok": True})
+
+
+def _forged(telegram: Telegram, given: dict[str, Any]) -> dict[str, Any]:
+    where = _where(given)
+    chat = telegram.chat_for(int(given["user"]), where["chat_id"], where["bot"])
+    if int(given["message"]) not in chat.messages:
+        raise WrongRequest(f"there is no message {given['message']}")
+    message = chat.messages[int(given["message"])]
+    query = telegram.forge_press(int(given["user"]), message, str(given["button"]), bot=message["from"]["id"])
+    return {"id": query["id"], "data": query["data"]}
+
+
+async def _press(request: web.Request) -> web.Response:
+    """`{user, button, message?, chat?, bot?}`: `button` is the callback data or the label.
+
+    A deleted message that is named can still be pressed, as on a client that shows it; its content is not told then.
+    `forged`: the named message has no such button, as with a client of one's own, or one that has not heard of an edit.
+    """
+    given = await _given(request)
+    if given.get("forged"):
+        return web.json_response(_forged(request.app[TELEGRAM], given))
     query = request.app[TELEGRAM].press(
         int(given["user"]), str(given["button"]), message_id=_number(given.get("message")), **_where(given)
     )
@@ -364,7 +433,10 @@ async def _block(request: web.Request) -> web.Response:
 
 
 async def _update(request: web.Request) -> web.Response:
-    """A raw update: `{update, bot?, copies?}`; a number of its own is kept."""
+    """An update as the simulator makes them: `{update, bot?, copies?}`; a number of its own is kept.
+
+    It is held back when the bot did not ask for its kind; `/sim/raw-updates` delivers anything, byte for byte.
+    """
     given = await _given(request)
     telegram = request.app[TELEGRAM]
     if not isinstance(given.get("update"), dict):
@@ -372,6 +444,58 @@ async def _update(request: web.Request) -> web.Response:
     pushed = telegram.push(telegram.which_bot(given.get("bot")), given["update"], copies=int(given.get("copies", 1)))
     telegram.changed()
     return web.json_response(pushed)
+
+
+def _bytes(given: Any) -> bytes:
+    """`{text}` (sent as UTF-8), `{base64}` (any bytes) or `{json}` (written by this program)."""
+    if not isinstance(given, dict) or len(given.keys() & {"text", "base64", "json"}) != 1:
+        raise WrongRequest("give one of text, base64 and json")
+    if "json" in given:
+        return json.dumps(given["json"]).encode()
+    if "base64" in given:
+        return base64.b64decode(str(given["base64"]), validate=True)
+    return str(given["text"]).encode("utf-8", "surrogatepass")
+
+
+async def _raw_updates(request: web.Request) -> web.Response:
+    """Updates as bytes, whatever they are: `{updates, bot?, ids?, copies?}` -> `{numbers}`.
+
+    Each of `updates` is `{"text": ...}` (the bytes to deliver, as text), `{"base64": ...}` (bytes that are no UTF-8)
+    or `{"json": ...}` (a value, written by the simulator). All of them are queued in one go, so that one getUpdates
+    hands them out together; a webhook gets them one by one. They are not checked, and not held back by
+    `allowed_updates` or faults. `ids`: `keep` (default; the bytes are delivered as they are, also with a number that
+    is missing, used before or no number) or `fresh` (each object gets the next `update_id`: in place of the whole
+    number it has, otherwise in front; nothing else changes).
+    `copies`: deliver each so many times. `numbers`: the places in the queue, which an offset confirms.
+    """
+    given = await _given(request)
+    telegram = request.app[TELEGRAM]
+    ids = str(given.get("ids", "keep"))
+    if ids not in ("keep", "fresh"):
+        raise WrongRequest("ids must be keep or fresh")
+    if not isinstance(given.get("updates"), list) or not given["updates"]:
+        raise WrongRequest("updates must be an array with at least one update")
+    numbers = telegram.push_raw(
+        telegram.which_bot(given.get("bot")),
+        [_bytes(one) for one in given["updates"]],
+        fresh=ids == "fresh",
+        copies=int(given.get("copies", 1)),
+    )
+    return web.json_response({"numbers": numbers})
+
+
+async def _raw_answer(request: web.Request) -> web.Response:
+    """The whole body of the next getUpdates: `{text | base64 | json, bot?, status?, contentType?}`.
+
+    It is given once, to the request that waits or to the next one; updates in the queue stay there. Called several
+    times, the bodies are given one after the other.
+    """
+    given = await _given(request)
+    telegram = request.app[TELEGRAM]
+    body = {name: given[name] for name in ("text", "base64", "json") if name in given}
+    answer = RawBody(_bytes(body), int(given.get("status", 200)), str(given.get("contentType", "application/json")))
+    telegram.answer_raw(telegram.which_bot(given.get("bot")), answer)
+    return web.json_response({"ok": True})
 
 
 # --- what goes wrong ------------------------------------------------------------------------------
@@ -382,12 +506,14 @@ async def _faults(request: web.Request) -> web.Response:
 
 
 async def _add_fault(request: web.Request) -> web.Response:
+    """`{method?, kind, count?, seconds?, code?, description?, parameters?}`, see `simulator.state.Fault`."""
     given = await _given(request)
     fault: Fault = request.app[TELEGRAM].add_fault(
         str(given.get("method", "*")),
         str(given["kind"]),
         count=int(given.get("count", 1)),
         seconds=float(given.get("seconds", 1)),
+        **{name: given[name] for name in ("code", "description", "parameters") if name in given},
     )
     return web.json_response(vars(fault))
 

@@ -9,14 +9,18 @@ from typing import Any
 from simulator.errors import ApiError, bad
 from simulator.markup import checked_markup, checked_menu_button
 from simulator.params import Params, Upload
+from simulator.rich import sent_rich
 from simulator.state import ACTION_SECONDS, DRAFT_SECONDS, Bot, Chat, Message
 from simulator.telegram import DOWNLOAD_LIMIT, FILE_LIMIT, Telegram
-from simulator.text import TEXT_LIMIT, Entity, caption_text, formatted, message_text, units
+from simulator.text import TEXT_LIMIT, Entity, caption_text, formatted, has_link, message_text, units
 
 Handler = Callable[[Telegram, Bot, Params], Any]
 METHODS: dict[str, Handler] = {}
 
 ANSWER_LIMIT = 200
+TOPIC_NAME = 128
+ICON_COLOURS = (7322096, 16766590, 13338331, 9367192, 16749490, 16478047)
+_TEXT_KEYS = ("text", "entities", "link_preview_options", "rich_message", "reply_markup")
 NOT_MODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same as a current "
     "content and reply markup of the message"
@@ -88,7 +92,7 @@ def _get_me(_telegram: Telegram, bot: Bot, _params: Params) -> Any:
 
 @method("getChat")
 def _get_chat(telegram: Telegram, bot: Bot, params: Params) -> Any:
-    chat = telegram.target(bot, params.text("chat_id"))
+    chat = telegram.target(bot, params.text("chat_id"), write=False)
     gifts = ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels")
     return {
         **telegram.chat_view(chat),
@@ -101,7 +105,7 @@ def _get_chat(telegram: Telegram, bot: Bot, params: Params) -> Any:
 
 @method("getChatMember")
 def _get_chat_member(telegram: Telegram, bot: Bot, params: Params) -> Any:
-    chat = telegram.target(bot, params.text("chat_id"))
+    chat = telegram.target(bot, params.text("chat_id"), write=False)
     user_id = params.integer("user_id")
     if telegram.anybody(user_id) is None:
         raise bad("user not found")
@@ -110,7 +114,7 @@ def _get_chat_member(telegram: Telegram, bot: Bot, params: Params) -> Any:
 
 @method("getChatAdministrators")
 def _get_chat_administrators(telegram: Telegram, bot: Bot, params: Params) -> Any:
-    chat = telegram.target(bot, params.text("chat_id"))
+    chat = telegram.target(bot, params.text("chat_id"), write=False)
     if chat.private:
         raise bad("there are no administrators in the private chat")
     people = [user_id for user_id in chat.members if user_id in telegram.people]
@@ -119,7 +123,7 @@ def _get_chat_administrators(telegram: Telegram, bot: Bot, params: Params) -> An
 
 @method("getChatMemberCount")
 def _get_chat_member_count(telegram: Telegram, bot: Bot, params: Params) -> Any:
-    chat = telegram.target(bot, params.text("chat_id"))
+    chat = telegram.target(bot, params.text("chat_id"), write=False)
     return sum(chat.has(user_id) for user_id in chat.members)
 
 
@@ -159,9 +163,31 @@ def _with_entities(name: str, text: str, entities: list[Entity], *, key: str = "
     return content
 
 
+def _previews(params: Params, entities: list[Entity]) -> dict[str, Any]:
+    """What a message says of its link preview: what the bot asked for, and that this Telegram has none to show."""
+    name = "link_preview_options"
+    options = params.json(name, "link preview options")
+    if options is not None and not isinstance(options, dict):
+        raise bad("object expected as link preview options")
+    kept: dict[str, Any] = {}
+    for key in ("is_disabled", "url", "prefer_small_media", "prefer_large_media", "show_above_text"):
+        value, of = (options or {}).get(key), str if key == "url" else bool
+        if value is not None and not isinstance(value, of):
+            raise bad(f'field "{key}" must be of type {"String" if of is str else "Boolean"}')
+        if value:
+            kept[key] = value
+    if has_link(entities) or (options is None and params.flag("disable_web_page_preview")):
+        kept["is_disabled"] = True
+    return {name: kept} if kept else {}
+
+
 def _send(telegram: Telegram, bot: Bot, chat: Chat, params: Params, content: dict[str, Any]) -> Message:
-    """Keyboard, reply, flood limit; then the message stands."""
-    markup = checked_markup(params.json("reply_markup", "reply keyboard markup"), private=chat.private)
+    """Keyboard, topic, reply, flood limit; then the message stands."""
+    markup = checked_markup(
+        params.json("reply_markup", "reply keyboard markup"), private=chat.private, http_apps=telegram.http_apps
+    )
+    thread = telegram.thread(chat, params.integer("message_thread_id"))
+    replied_to = None
     reply = params.object("reply_parameters", "reply parameters")
     replied = Params(reply).integer("message_id") or params.integer("reply_to_message_id")
     lenient = reply.get("allow_sending_without_reply") or params.flag("allow_sending_without_reply")
@@ -169,8 +195,10 @@ def _send(telegram: Telegram, bot: Bot, chat: Chat, params: Params, content: dic
         original = chat.messages.get(replied)
         if original is not None:
             content["reply_to_message"] = telegram.quoted(original)
+            replied_to = original
         elif not lenient:
             raise bad("message to be replied not found")
+    telegram.in_thread(chat, content, thread=thread, replied=replied_to)
     telegram.pace(bot, chat)
     if markup and "inline_keyboard" in markup:
         content["reply_markup"] = markup
@@ -185,7 +213,15 @@ def _send(telegram: Telegram, bot: Bot, chat: Chat, params: Params, content: dic
 def _send_message(telegram: Telegram, bot: Bot, params: Params) -> Any:
     chat = telegram.target(bot, params.text("chat_id"))
     text, entities = message_text(params.text("text"), **_formatting(params))
-    return _send(telegram, bot, chat, params, _with_entities("text", text, entities))
+    content = _with_entities("text", text, entities) | _previews(params, entities)
+    return _send(telegram, bot, chat, params, content)
+
+
+@method("sendRichMessage")
+def _send_rich_message(telegram: Telegram, bot: Bot, params: Params) -> Any:
+    chat = telegram.target(bot, params.text("chat_id"))
+    rich = sent_rich(params.json("rich_message", "rich message"), private=chat.private, http_apps=telegram.http_apps)
+    return _send(telegram, bot, chat, params, {"rich_message": rich})
 
 
 @method("copyMessage")
@@ -195,7 +231,16 @@ def _copy_message(telegram: Telegram, bot: Bot, params: Params) -> Any:
     original = source.messages.get(params.integer("message_id"))
     if original is None:
         raise bad("message to copy not found")
-    kept = ("text", "entities", "caption", "caption_entities", "document", "photo")
+    kept = (
+        "text",
+        "entities",
+        "link_preview_options",
+        "rich_message",
+        "caption",
+        "caption_entities",
+        "document",
+        "photo",
+    )
     copied = _send(telegram, bot, chat, params, {k: original[k] for k in kept if k in original})
     return {"message_id": copied["message_id"]}
 
@@ -224,20 +269,25 @@ def _edited(telegram: Telegram, chat: Chat, message: Message, new: dict[str, Any
     return message
 
 
-def _inline_markup(chat: Chat, params: Params) -> dict[str, Any]:
+def _inline_markup(telegram: Telegram, chat: Chat, params: Params) -> dict[str, Any]:
     markup = params.json("reply_markup", "reply keyboard markup")
-    checked = checked_markup(markup, private=chat.private, only_inline=True)
+    checked = checked_markup(markup, private=chat.private, only_inline=True, http_apps=telegram.http_apps)
     return {"reply_markup": checked} if checked else {}
 
 
 @method("editMessageText")
 def _edit_message_text(telegram: Telegram, bot: Bot, params: Params) -> Any:
     chat, message = _own(telegram, bot, params)
-    text, entities = message_text(params.text("text"), **_formatting(params))
-    if "text" not in message:
+    new: dict[str, Any]
+    if "rich_message" in params:
+        given = params.json("rich_message", "rich message")
+        new = {"rich_message": sent_rich(given, private=chat.private, http_apps=telegram.http_apps)}
+    else:
+        text, entities = message_text(params.text("text"), **_formatting(params))
+        new = _with_entities("text", text, entities) | _previews(params, entities)
+    if "text" not in message and "rich_message" not in message:
         raise bad("there is no text in the message to edit")
-    new = _with_entities("text", text, entities) | _inline_markup(chat, params)
-    return _edited(telegram, chat, message, new, ("text", "entities", "reply_markup"))
+    return _edited(telegram, chat, message, new | _inline_markup(telegram, chat, params), _TEXT_KEYS)
 
 
 @method("editMessageCaption")
@@ -246,14 +296,15 @@ def _edit_message_caption(telegram: Telegram, bot: Bot, params: Params) -> Any:
     if "document" not in message and "photo" not in message:
         raise bad("there is no caption in the message to edit")
     caption, entities = caption_text(params.text("caption"), **_formatting(params, "caption_entities"))
-    new = _with_entities("caption", caption, entities, key="caption_entities") | _inline_markup(chat, params)
+    new = _with_entities("caption", caption, entities, key="caption_entities")
+    new |= _inline_markup(telegram, chat, params)
     return _edited(telegram, chat, message, new, ("caption", "caption_entities", "reply_markup"))
 
 
 @method("editMessageReplyMarkup")
 def _edit_message_reply_markup(telegram: Telegram, bot: Bot, params: Params) -> Any:
     chat, message = _own(telegram, bot, params)
-    return _edited(telegram, chat, message, _inline_markup(chat, params), ("reply_markup",))
+    return _edited(telegram, chat, message, _inline_markup(telegram, chat, params), ("reply_markup",))
 
 
 @method("deleteMessage")
@@ -280,10 +331,7 @@ def _delete(bot: Bot, chat: Chat, number: int) -> None:
     foreign = message["from"]["id"] != bot.id and not chat.private and not chat.is_admin(bot.id)
     if foreign or time.time() - message["date"] > 48 * 3600:
         raise bad("message can't be deleted")
-    del chat.messages[number]
-    chat.reactions.pop(number, None)
-    if number in chat.pinned:
-        chat.pinned.remove(number)
+    Telegram.forget(chat, number)
 
 
 @method("pinChatMessage")
@@ -329,6 +377,7 @@ def _send_chat_action(telegram: Telegram, bot: Bot, params: Params) -> Any:
     action = params.text("action")
     if action not in ACTIONS:
         raise bad("wrong parameter action in request")
+    telegram.thread(chat, params.integer("message_thread_id"))
     chat.action, chat.action_until = action, time.monotonic() + ACTION_SECONDS
     return True
 
@@ -338,6 +387,7 @@ def _send_message_draft(telegram: Telegram, bot: Bot, params: Params) -> Any:
     chat = telegram.target(bot, params.text("chat_id"))
     if not chat.private:
         raise bad("message drafts can be sent only to private chats")
+    telegram.thread(chat, params.integer("message_thread_id"))
     number = params.integer("draft_id")
     if number == 0:
         raise bad("draft_id must be non-zero")
@@ -350,6 +400,75 @@ def _send_message_draft(telegram: Telegram, bot: Bot, params: Params) -> Any:
         "entities": entities,
         "until": time.monotonic() + DRAFT_SECONDS,
     }
+    return True
+
+
+# --- topics ---------------------------------------------------------------------------------------
+# The words of these refusals are from memory, but for the thread that is not found.
+
+
+def _forum(telegram: Telegram, bot: Bot, params: Params) -> Chat:
+    chat = telegram.target(bot, params.text("chat_id"))
+    if not chat.forum:
+        raise bad("the chat is not a forum")
+    if not chat.private and not chat.is_admin(bot.id):
+        raise bad("not enough rights to create a topic")
+    return chat
+
+
+def _topic(chat: Chat, params: Params) -> dict[str, Any]:
+    topic = chat.topics.get(params.integer("message_thread_id"))
+    if topic is None:
+        raise bad("message thread not found")
+    return topic
+
+
+@method("createForumTopic")
+def _create_forum_topic(telegram: Telegram, bot: Bot, params: Params) -> Any:
+    chat = _forum(telegram, bot, params)
+    name, colour = params.text("name"), params.integer("icon_color", ICON_COLOURS[0])
+    if not 1 <= units(name) <= TOPIC_NAME:
+        raise bad("TOPIC_TITLE_EMPTY" if not name else "TOPIC_TITLE_INVALID")
+    if colour not in ICON_COLOURS:
+        raise bad("TOPIC_ICON_COLOR_INVALID")
+    return telegram.open_topic(chat, name, bot.user, icon_color=colour)
+
+
+@method("editForumTopic")
+def _edit_forum_topic(telegram: Telegram, bot: Bot, params: Params) -> Any:
+    topic = _topic(_forum(telegram, bot, params), params)
+    name = params.text("name")
+    if units(name) > TOPIC_NAME:
+        raise bad("TOPIC_TITLE_INVALID")
+    topic["name"] = name or topic["name"]
+    return True
+
+
+@method("closeForumTopic")
+def _close_forum_topic(telegram: Telegram, bot: Bot, params: Params) -> Any:
+    topic = _topic(_forum(telegram, bot, params), params)
+    if topic.get("closed"):
+        raise bad("TOPIC_NOT_MODIFIED")
+    topic["closed"] = True
+    return True
+
+
+@method("reopenForumTopic")
+def _reopen_forum_topic(telegram: Telegram, bot: Bot, params: Params) -> Any:
+    topic = _topic(_forum(telegram, bot, params), params)
+    if not topic.pop("closed", False):
+        raise bad("TOPIC_NOT_MODIFIED")
+    return True
+
+
+@method("deleteForumTopic")
+def _delete_forum_topic(telegram: Telegram, bot: Bot, params: Params) -> Any:
+    chat = _forum(telegram, bot, params)
+    _topic(chat, params)
+    thread = params.integer("message_thread_id")
+    del chat.topics[thread]
+    for number in [n for n, m in chat.messages.items() if m.get("message_thread_id") == thread]:
+        Telegram.forget(chat, number)
     return True
 
 
@@ -536,7 +655,8 @@ def _delete_my_commands(telegram: Telegram, bot: Bot, params: Params) -> Any:
 @method("setChatMenuButton")
 def _set_chat_menu_button(telegram: Telegram, bot: Bot, params: Params) -> Any:
     chat_id = telegram.target(bot, params.text("chat_id")).id if "chat_id" in params else 0
-    bot.menu_buttons[chat_id] = checked_menu_button(params.json("menu_button", "menu button"))
+    button = params.json("menu_button", "menu button")
+    bot.menu_buttons[chat_id] = checked_menu_button(button, http_apps=telegram.http_apps)
     return True
 
 
@@ -600,8 +720,10 @@ def _set_webhook(telegram: Telegram, bot: Bot, params: Params) -> Any:
         bot.allowed = allowed
     telegram.stop_polling(bot, "setWebhook request")
     bot.webhook.url, bot.webhook.secret = url, secret
-    bot.webhook.max_connections = params.integer("max_connections", 40)
+    bot.webhook.max_connections = min(100, max(1, params.integer("max_connections", 40)))
     bot.webhook.generation += 1
+    for queued in bot.queue:
+        queued.rests_until = 0.0
     _drop(bot, params)
     bot.bell.ring()
     return True

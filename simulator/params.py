@@ -49,7 +49,7 @@ class Params:
             return None
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise bad(f"can't parse {what} JSON object") from None
 
     def object(self, name: str, what: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from simulator.control import message_view
 from simulator.server import create_simulator
-from simulator.state import Chat, Fault, Message, Update, User
+from simulator.state import Chat, Fault, Message, RawBody, Update, User
 from simulator.telegram import Telegram
 
 T = TypeVar("T")
@@ -31,8 +31,15 @@ class SimulatedTelegram:
     token (the first one without a name). What cannot be done raises `WrongRequest`.
     """
 
-    def __init__(self, telegram: Telegram | None = None, *, auto_register: bool = True, flood: bool = False) -> None:
-        self.telegram = telegram or Telegram(auto_register=auto_register, flood=flood)
+    def __init__(
+        self,
+        telegram: Telegram | None = None,
+        *,
+        auto_register: bool = True,
+        flood: bool = False,
+        http_apps: bool = False,
+    ) -> None:
+        self.telegram = telegram or Telegram(auto_register=auto_register, flood=flood, http_apps=http_apps)
         self.url = ""
 
     @asynccontextmanager
@@ -59,9 +66,11 @@ class SimulatedTelegram:
         """A bot, see `Telegram.register_bot`."""
         return self.telegram.register_bot(token, **more).user
 
-    async def add_group(self, title: str, members: Iterable[int], *, bots: Iterable[str | int] | None = None) -> Chat:
-        """A group of people and bots (None = every bot, later ones too)."""
-        return self.telegram.add_group(title, members, bots=bots)
+    async def add_group(
+        self, title: str, members: Iterable[int], *, bots: Iterable[str | int] | None = None, **more: Any
+    ) -> Chat:
+        """A group of people and bots (None = every bot, later ones too), see `Telegram.add_group`."""
+        return self.telegram.add_group(title, members, bots=bots, **more)
 
     # --- what people do ---------------------------------------------------------------------------
 
@@ -74,9 +83,22 @@ class SimulatedTelegram:
         bot: str | int | None = None,
         reply_to: int | None = None,
         copies: int = 1,
+        topic: int | None = None,
     ) -> Message:
         """Somebody types."""
-        return self.telegram.say(user_id, text, chat_id=chat, bot=bot, reply_to=reply_to, copies=copies)
+        return self.telegram.say(user_id, text, chat_id=chat, bot=bot, reply_to=reply_to, copies=copies, topic=topic)
+
+    async def forward_rich(
+        self, user_id: int, rich: Any, *, chat: int | None = None, bot: str | int | None = None
+    ) -> Message:
+        """Somebody forwards a rich message."""
+        return self.telegram.forward_rich(user_id, rich, chat_id=chat, bot=bot)
+
+    async def delete(
+        self, user_id: int, message_id: int, *, chat: int | None = None, bot: str | int | None = None
+    ) -> None:
+        """A message goes, whoever wrote it."""
+        self.telegram.delete(self.telegram.chat_for(user_id, chat, bot), message_id)
 
     async def edit_text(
         self, user_id: int, message_id: int, text: str, *, chat: int | None = None, bot: str | int | None = None
@@ -118,8 +140,26 @@ class SimulatedTelegram:
         return Launch(opened["url"], opened["initData"])
 
     async def push_update(self, update: Update, *, bot: str | int | None = None, copies: int = 1) -> Update | None:
-        """A raw update."""
+        """An update of a kind the bot asked for; a number of its own is kept."""
         return self.telegram.push(self.telegram.which_bot(bot), update, copies=copies)
+
+    async def push_raw(
+        self, *updates: bytes | str, fresh: bool = False, copies: int = 1, bot: str | int | None = None
+    ) -> list[int]:
+        """Bytes as updates, in one batch, whatever they are, see `Telegram.push_raw`; their places in the queue."""
+        raw = [one.encode("utf-8", "surrogatepass") if isinstance(one, str) else one for one in updates]
+        return self.telegram.push_raw(self.telegram.which_bot(bot), raw, fresh=fresh, copies=copies)
+
+    async def answer_raw(
+        self,
+        body: bytes,
+        *,
+        status: int = 200,
+        content_type: str = "application/json",
+        bot: str | int | None = None,
+    ) -> None:
+        """The whole body of the next getUpdates."""
+        self.telegram.answer_raw(self.telegram.which_bot(bot), RawBody(body, status, content_type))
 
     # --- what is seen -----------------------------------------------------------------------------
 
@@ -175,6 +215,8 @@ class SimulatedTelegram:
         """Answers to presses: user, data, text, alert, ..."""
         return list(self.telegram.answers)
 
-    async def inject_fault(self, method: str, kind: str, *, count: int = 1, seconds: float = 1.0) -> Fault:
-        """Let something go wrong, see `Fault`."""
-        return self.telegram.add_fault(method, kind, count=count, seconds=seconds)
+    async def inject_fault(
+        self, method: str, kind: str, *, count: int = 1, seconds: float = 1.0, **error: Any
+    ) -> Fault:
+        """Let something go wrong, see `Fault`; `error`: code, description, parameters."""
+        return self.telegram.add_fault(method, kind, count=count, seconds=seconds, **error)

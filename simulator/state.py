@@ -37,13 +37,38 @@ class Bell:
                 await event.wait()
 
 
-@dataclass
+@dataclass(eq=False)
 class Queued:
-    """An update on its way; `again` says how often it will be delivered once more after it was taken."""
+    """An update on its way, as the bytes that will be delivered.
 
-    update: Update
+    `number`: the place that an offset confirms. `again`: how often it comes once more after it was taken.
+    `repeated`: it is handed out whatever the offset is, and confirmed by the first request after that (`handed`).
+    `lane`: a webhook gets updates of one lane one after the other, of several at once; empty = one of its own.
+    """
+
+    raw: bytes
+    number: int
     again: int = 0
     repeated: bool = False
+    handed: bool = False
+    lane: str = ""
+    # while a webhook is given it, and until when it rests after a failure
+    under_way: bool = False
+    rests_until: float = 0.0
+    failures: int = 0
+
+    def once_more(self) -> "Queued":
+        """The same update on its way again."""
+        return Queued(self.raw, self.number, self.again - 1, repeated=True, lane=self.lane)
+
+
+@dataclass(frozen=True)
+class RawBody:
+    """What one getUpdates answers instead of updates: status, type and bytes as given."""
+
+    body: bytes
+    status: int = 200
+    content_type: str = "application/json"
 
 
 @dataclass
@@ -65,8 +90,10 @@ class Bot:
     token: str
     user: User
     queue: deque[Queued] = field(default_factory=deque)
+    bodies: deque[RawBody] = field(default_factory=deque)
     bell: Bell = field(default_factory=Bell)
     next_update: int = 1
+    confirmed: int = 0
     next_message: int = 1
     allowed: list[str] = field(default_factory=list)
     webhook: Webhook = field(default_factory=Webhook)
@@ -137,9 +164,16 @@ class Chat:
     title: str = ""
     username: str = ""
     bot_id: int = 0
+    # topics by their thread: name, icon_color, closed; only in forums
+    forum: bool = False
+    topics: dict[int, dict[str, Any]] = field(default_factory=dict)
+    # the supergroup a group became
+    migrated_to: int = 0
     # user or bot id -> status: creator, administrator, member, left, kicked
     members: dict[int, str] = field(default_factory=dict)
     messages: dict[int, Message] = field(default_factory=dict)
+    # deleted ones, which a client may still show
+    gone: dict[int, Message] = field(default_factory=dict)
     edits: dict[int, list[Message]] = field(default_factory=dict)
     reactions: dict[int, dict[int, list[dict[str, Any]]]] = field(default_factory=dict)
     next_message: int = 1
@@ -199,7 +233,7 @@ class StoredFile:
     kind: str
 
 
-FAULT_KINDS = ("429", "5xx", "html", "drop_before", "drop_after", "delay", "duplicate", "late")
+FAULT_KINDS = ("429", "5xx", "html", "drop_before", "drop_after", "delay", "error", "deleted", "duplicate", "late")
 UPDATE_FAULTS = frozenset({"duplicate", "late"})
 
 
@@ -208,7 +242,8 @@ class Fault:
     """What goes wrong with the next `count` calls of a method, or updates of a kind (`*` = any).
 
     kind: `429` (retry_after = seconds), `5xx` (502), `html` (502 that is no JSON), `drop_before` (connection
-    dropped, nothing done), `drop_after` (done, the answer lost), `delay` (seconds, then done as usual),
+    dropped, nothing done), `drop_after` (done, the answer lost), `delay` (seconds, then done as usual), `error` (that
+    code, description and parameters, nothing done), `deleted` (done, and the message is deleted at once),
     and for updates `duplicate` (delivered once more) and `late` (only after so many seconds).
     """
 
@@ -217,6 +252,9 @@ class Fault:
     count: int = 1
     seconds: float = 1.0
     number: int = 0
+    code: int = 400
+    description: str = "Bad Request"
+    parameters: dict[str, Any] = field(default_factory=dict)
 
     def meets(self, name: str) -> bool:
         """Whether a call of this name, or an update of this kind, meets the fault."""

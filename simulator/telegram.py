@@ -1,14 +1,18 @@
 """A Telegram in memory: people, chats, what they do, and the updates bots get of it."""
 
 import asyncio
+import itertools
+import json
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from simulator.errors import ApiError, WrongRequest, bad, forbidden, too_many
 from simulator.launch import THEMES, launch_url, signed, user_field
+from simulator.raw import lane_of, numbered, parsed, update_number
+from simulator.rich import buttons_of, plain, received_rich
 from simulator.state import (
     FAULT_KINDS,
     UPDATE_FAULTS,
@@ -18,11 +22,12 @@ from simulator.state import (
     Fault,
     Message,
     Queued,
+    RawBody,
     StoredFile,
     Update,
     User,
 )
-from simulator.text import cut, found_in, units
+from simulator.text import cut, found_in, has_link, units
 
 QUERY_SECONDS = 120.0
 LONGEST_POLL = 50.0
@@ -30,6 +35,7 @@ GROUP_PER_MINUTE = 20
 BURST = 5
 START_PARAM = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 CALLS_KEPT = 5000
+MOVES_COUNTER = 1_000_000
 FILE_LIMIT = 50_000_000
 DOWNLOAD_LIMIT = 20_000_000
 
@@ -42,6 +48,7 @@ class Telegram:
     `auto_register`: a well-formed token nobody registered becomes a bot at its first call.
     `flood`: Telegram's limits on messages (one a second and chat with a burst of 5, 20 a minute in a group).
     `query_seconds`: how long a press may wait for its answer.
+    `http_apps`: buttons may open Mini Apps at http addresses, as in Telegram's test environment.
     """
 
     def __init__(
@@ -51,7 +58,9 @@ class Telegram:
         flood: bool = False,
         query_seconds: float = QUERY_SECONDS,
         first_number: int = 1,
+        http_apps: bool = False,
     ) -> None:
+        self.http_apps = http_apps
         # where updates and messages begin to be counted: never again where a bot remembers another run's
         self.first_number = first_number
         self.auto_register = auto_register
@@ -75,6 +84,8 @@ class Telegram:
             for token, user in tokens
         }
         self.people: dict[int, User] = {}
+        # who deleted their account
+        self.deactivated: set[int] = set()
         self.private: dict[tuple[int, int], Chat] = {}
         self.groups: dict[int, Chat] = {}
         self.files: dict[str, StoredFile] = {}
@@ -129,8 +140,12 @@ class Telegram:
         first_name: str = "",
         privacy: bool = True,
         app_url: str = "",
+        topics: bool = False,
     ) -> Bot:
-        """A bot with this token (`<number>:<secret>`); a known one is changed. Groups open to bots take it in."""
+        """A bot with this token (`<number>:<secret>`); a known one is changed. Groups open to bots take it in.
+
+        `topics`: its private chats have topics.
+        """
         number, _, secret = token.partition(":")
         if not number.isdigit() or len(secret) < 4:
             raise WrongRequest("a token is <number>:<secret>")
@@ -144,6 +159,7 @@ class Telegram:
             "supports_inline_queries": False,
             "can_connect_to_business": False,
             "has_main_web_app": bool(app_url),
+            "has_topics_enabled": topics,
         }
         known = self.bots.get(token)
         if known is not None:
@@ -191,15 +207,28 @@ class Telegram:
         found = self.private.get((bot.id, user_id))
         if found is None:
             found = Chat(user_id, "private", bot_id=bot.id, members={user_id: "member", bot.id: "member"})
+            found.forum = bool(bot.user["has_topics_enabled"])
             self.private[bot.id, user_id] = found
         return found
 
     def add_group(
-        self, title: str, members: Iterable[int], *, bots: Iterable[str | int] | None = None, owner: int | None = None
+        self,
+        title: str,
+        members: Iterable[int],
+        *,
+        bots: Iterable[str | int] | None = None,
+        owner: int | None = None,
+        forum: bool = False,
+        basic: bool = False,
     ) -> Chat:
-        """A supergroup of these people. `bots`: names of bots in it; None = every bot, later ones too."""
+        """A supergroup of these people. `bots`: names of bots in it; None = every bot, later ones too.
+
+        `forum`: it has topics. `basic`: a group of the old kind, which can be upgraded.
+        """
         people = [self.person(user_id)["id"] for user_id in members]
-        chat = Chat(-1_001_000_000_000 - len(self.groups) - 1, "supergroup", title)
+        number = len(self.groups) + 1
+        chat = Chat(-number, "group", title) if basic else Chat(-1_001_000_000_000 - number, "supergroup", title)
+        chat.forum = forum and not basic
         chat.takes_all_bots = bots is None
         chat.members = dict.fromkeys(people, "member")
         if people:
@@ -214,10 +243,12 @@ class Telegram:
     def chat_for(self, user_id: int, chat_id: int | None, bot: str | int | None = None) -> Chat:
         """The chat a person means: a group by its id, otherwise their own with a bot. Raises WrongRequest."""
         self.person(user_id)
+        if user_id in self.deactivated:
+            raise WrongRequest(f"user {user_id} deleted the account")
         if chat_id is None or chat_id == user_id:
             return self.private_chat(self.which_bot(bot), user_id)
         chat = self.groups.get(chat_id)
-        if chat is None or not chat.has(user_id):
+        if chat is None or not chat.has(user_id) or chat.migrated_to:
             raise WrongRequest(f"user {user_id} is not in chat {chat_id}")
         return chat
 
@@ -230,7 +261,8 @@ class Telegram:
         """A chat as updates show it."""
         if not chat.private:
             named = {"username": chat.username} if chat.username else {}
-            return {"id": chat.id, "type": chat.type, "title": chat.title, **named}
+            forum = {"is_forum": True} if chat.forum else {}
+            return {"id": chat.id, "type": chat.type, "title": chat.title, **named, **forum}
         person = self.people.get(chat.id, {})
         names: dict[str, Any] = {k: person[k] for k in ("first_name", "last_name", "username") if k in person}
         return {"id": chat.id, "type": "private", **names}
@@ -306,6 +338,64 @@ class Telegram:
             raise WrongRequest(f"there is no group {chat_id}")
         return self.groups[chat_id]
 
+    def upgrade(self, chat_id: int) -> Chat:
+        """A group becomes a supergroup with another id: both say so, and writing to the old one is refused."""
+        old = self._group(chat_id)
+        if old.type != "group" or old.migrated_to:
+            raise WrongRequest(f"chat {chat_id} is no group that can be upgraded")
+        new = Chat(-1_001_000_000_000 - len(self.groups) - 1, "supergroup", old.title)
+        new.members, new.takes_all_bots = dict(old.members), old.takes_all_bots
+        self.groups[new.id] = new
+        by = next((self.people[user_id] for user_id in old.members if user_id in self.people), None)
+        if by is None:
+            raise WrongRequest(f"nobody is in chat {chat_id}")
+        self._tell(old, self.post(old, by, {"migrate_to_chat_id": new.id}), service=True)
+        old.migrated_to = new.id
+        self._tell(new, self.post(new, by, {"migrate_from_chat_id": old.id}), service=True)
+        self.changed()
+        return new
+
+    def open_topic(self, chat: Chat, name: str, by: User, *, icon_color: int = 7322096) -> dict[str, Any]:
+        """A topic of a forum, or of a private chat with topics: its thread, name and colour. Raises WrongRequest."""
+        if not chat.forum:
+            raise WrongRequest(f"chat {chat.id} has no topics")
+        created = {"name": name, "icon_color": icon_color}
+        message = self.post(chat, by, {"forum_topic_created": created})
+        thread = message["message_thread_id"] = message["message_id"]
+        message["is_topic_message"] = True
+        chat.topics[thread] = dict(created)
+        self._tell(chat, message, service=True)
+        self.changed()
+        return {"message_thread_id": thread, **created}
+
+    def deactivate(self, user_id: int) -> None:
+        """A person deletes the account: nobody can write to them, and bots are told as if they had been blocked.
+
+        That bots are told by my_chat_member is from memory.
+        """
+        person = self.person(user_id)
+        if user_id in self.deactivated:
+            return
+        for chat in [chat for (_, who), chat in self.private.items() if who == user_id and chat.started]:
+            self._set_status(chat, chat.bot_id, "kicked", person)
+        self.deactivated.add(user_id)
+        self.changed()
+
+    def delete(self, chat: Chat, message_id: int) -> None:
+        """A message is deleted, by whom does not matter: bots are not told. Raises WrongRequest."""
+        if message_id not in chat.messages:
+            raise WrongRequest(f"there is no message {message_id}")
+        self.forget(chat, message_id)
+        self.changed()
+
+    @staticmethod
+    def forget(chat: Chat, message_id: int) -> None:
+        """Take a message out of its chat."""
+        chat.gone[message_id] = chat.messages.pop(message_id)
+        chat.reactions.pop(message_id, None)
+        if message_id in chat.pinned:
+            chat.pinned.remove(message_id)
+
     def block(self, user_id: int, bot: str | int | None = None) -> None:
         """A person blocks a bot."""
         self._set_blocked(self.chat_for(user_id, None, bot), blocked=True)
@@ -344,9 +434,38 @@ class Telegram:
         number = update.get("update_id", bot.next_update)
         bot.next_update = max(bot.next_update, number + 1)
         full = {"update_id": number} | {k: v for k, v in update.items() if k != "update_id"}
-        bot.queue.append(Queued(_frozen(full), again))
+        # written down now: an update keeps what was true when it was made
+        bot.queue.append(Queued(json.dumps(full).encode(), number, again, lane=lane_of(full)))
         bot.bell.ring()
         return full
+
+    def push_raw(self, bot: Bot, updates: Sequence[bytes], *, fresh: bool = False, copies: int = 1) -> list[int]:
+        """Queue bytes as updates, all at once, whatever they are; their places in the queue.
+
+        They go to getUpdates or the webhook as given: no kind is held back and no fault is met. `fresh`: each gets the
+        bot's next number (only an object can); otherwise each keeps its own, and one below what the bot has confirmed
+        is handed out once all the same. Bytes without a number take the next place, which the numbers after it confirm.
+        """
+        places = []
+        for raw in updates:
+            own = None if fresh else update_number(raw)
+            number = bot.next_update if own is None else own
+            # a number far beyond the others moves no counter: the numbers after it would be wrong for ever
+            if own is None or 0 <= own - bot.next_update < MOVES_COUNTER:
+                bot.next_update = number + 1
+            full = numbered(raw, number) if fresh else raw
+            lane = lane_of(parsed(full))
+            bot.queue.append(Queued(full, number, copies - 1, repeated=number < bot.confirmed, lane=lane))
+            places.append(number)
+        bot.bell.ring()
+        self.changed()
+        return places
+
+    def answer_raw(self, bot: Bot, body: RawBody) -> None:
+        """Let the next getUpdates of a bot, also one that waits, answer with this and nothing else."""
+        bot.bodies.append(body)
+        bot.bell.ring()
+        self.changed()
 
     def _later(self, seconds: float, bot: Bot, update: Update, again: int) -> None:
         handle: asyncio.TimerHandle
@@ -360,11 +479,19 @@ class Telegram:
         self._late.add(handle)
 
     async def get_updates(
-        self, bot: Bot, *, offset: int, limit: int, seconds: float, allowed: list[str] | None
-    ) -> list[Update]:
+        self,
+        bot: Bot,
+        *,
+        offset: int,
+        limit: int,
+        seconds: float,
+        allowed: list[str] | None,
+        gone: Callable[[], bool] = lambda: False,
+    ) -> RawBody:
         """Long polling: confirms what lies below `offset`, waits up to `seconds` for something new.
 
-        A second request ends the first one with 409; a webhook refuses both.
+        Gives the whole body of the answer. Who asked and is `gone` is given nothing. A second request ends the first
+        one with 409; a webhook refuses both.
         """
         if bot.webhook.url:
             raise ApiError(
@@ -380,10 +507,16 @@ class Telegram:
         ends = time.monotonic() + min(LONGEST_POLL, max(0.0, seconds))
         try:
             while True:
-                found = [q for q in bot.queue if q.repeated or q.update["update_id"] >= offset]
+                if bot.bodies and not gone():
+                    return bot.bodies.popleft()
+                found = [q for q in bot.queue if q.repeated or q.number >= offset][:limit]
                 left = ends - time.monotonic()
+                if gone():
+                    return RawBody(b"")
                 if found or left <= 0:
-                    return [q.update for q in found[:limit]]
+                    for queued in found:
+                        queued.handed = True
+                    return RawBody(b'{"ok": true, "result": [' + b", ".join(q.raw for q in found) + b"]}")
                 await bot.bell.wait(left)
                 if bot.poller is not me:
                     raise ApiError(409, bot.poller_gone)
@@ -397,12 +530,14 @@ class Telegram:
             while len(bot.queue) > -offset:
                 bot.queue.popleft()
             return
+        bot.confirmed = max(bot.confirmed, offset)
         kept: deque[Queued] = deque()
         for queued in bot.queue:
-            if queued.update["update_id"] >= offset and not queued.repeated:
+            taken = queued.handed if queued.repeated else queued.number < offset
+            if not taken:
                 kept.append(queued)
             elif queued.again > 0:
-                kept.append(Queued(queued.update, queued.again - 1, repeated=True))
+                kept.append(queued.once_more())
         bot.queue = kept
 
     def stop_polling(self, bot: Bot, why: str, *, other: bool = False) -> None:
@@ -435,6 +570,15 @@ class Telegram:
             chat.drafts.clear()
         return message
 
+    @staticmethod
+    def in_thread(chat: Chat, message: Message, *, thread: int = 0, replied: Message | None = None) -> None:
+        """Where a message belongs: a topic of a forum, or the thread a reply in a supergroup makes."""
+        thread = thread or (replied or {}).get("message_thread_id", 0)
+        if chat.forum and thread:
+            message |= {"message_thread_id": thread, "is_topic_message": True}
+        elif chat.type == "supergroup" and not chat.forum and replied is not None:
+            message["message_thread_id"] = thread or replied["message_id"]
+
     def quoted(self, message: Message) -> Message:
         """A message as a reply shows it: without what it replies to itself."""
         return {name: value for name, value in message.items() if name != "reply_to_message"}
@@ -448,9 +592,13 @@ class Telegram:
         bot: str | int | None = None,
         reply_to: int | None = None,
         copies: int = 1,
+        topic: int | None = None,
         more: dict[str, Any] | None = None,
     ) -> Message:
-        """A person types. `more` adds fields of the message (web_app_data, document); raises WrongRequest."""
+        """A person types. `more` adds fields of the message (web_app_data, document); raises WrongRequest.
+
+        `topic`: the thread it is written in. A link has no preview here, which the message says.
+        """
         chat = self.chat_for(user_id, chat_id, bot)
         if not text.strip() and not more:
             raise WrongRequest("an empty message cannot be sent")
@@ -462,10 +610,17 @@ class Telegram:
             entities = found_in(content["text"], [])
             if entities:
                 content["entities"] = sorted(entities, key=lambda e: e["offset"])
+            if has_link(entities):
+                content["link_preview_options"] = {"is_disabled": True}
+        if topic is not None and topic not in chat.topics:
+            raise WrongRequest(f"there is no topic {topic}")
+        replied = None
         if reply_to is not None:
-            if reply_to not in chat.messages:
+            replied = chat.messages.get(reply_to)
+            if replied is None:
                 raise WrongRequest(f"there is no message {reply_to} to reply to")
-            content["reply_to_message"] = self.quoted(chat.messages[reply_to])
+            content["reply_to_message"] = self.quoted(replied)
+        self.in_thread(chat, content, thread=topic or 0, replied=replied)
         if chat.private and chat.blocked:
             self._set_blocked(chat, blocked=False)
         if chat.private:
@@ -508,6 +663,14 @@ class Telegram:
                     return True
         return False
 
+    def forward_rich(
+        self, user_id: int, rich: Any, *, chat_id: int | None = None, bot: str | int | None = None
+    ) -> Message:
+        """A person forwards a rich message of somebody who does not want to be named. Raises ApiError, WrongRequest."""
+        origin = {"type": "hidden_user", "sender_user_name": "Somebody", "date": int(time.time())}
+        more = {"rich_message": received_rich(rich), "forward_origin": origin}
+        return self.say(user_id, "", chat_id=chat_id, bot=bot, more=more)
+
     def edit_own(
         self, user_id: int, message_id: int, text: str, *, chat_id: int | None = None, bot: str | int | None = None
     ) -> Message:
@@ -519,9 +682,12 @@ class Telegram:
         self.remember_edit(chat, message)
         message["text"] = text.strip()
         message.pop("entities", None)
+        message.pop("link_preview_options", None)
         entities = found_in(message["text"], [])
         if entities:
             message["entities"] = entities
+        if has_link(entities):
+            message["link_preview_options"] = {"is_disabled": True}
         message["edit_date"] = int(time.time())
         self._tell(chat, message, kind="edited_message")
         self.changed()
@@ -570,19 +736,22 @@ class Telegram:
     ) -> dict[str, Any]:
         """A person presses an inline button, named by its callback data or its label.
 
-        Without a message: the newest one that has such a button. Gives the callback query; raises WrongRequest.
+        Without a message: the newest one that has such a button. One that was deleted, which a client may still show,
+        must be named: the query then has the message without its content. Gives the query; raises WrongRequest.
         """
         chat = self.chat_for(user_id, chat_id, bot)
         messages = [chat.messages[message_id]] if message_id in chat.messages else []
+        if message_id in chat.gone:
+            messages = [chat.gone[message_id]]
         if message_id is None:
             messages = [message for _, message in sorted(chat.messages.items(), reverse=True)]
         if not messages:
             raise WrongRequest("the message is gone")
         for message in messages:
-            for row in message.get("reply_markup", {}).get("inline_keyboard", []):
-                for one in row:
-                    if button in (one.get("callback_data"), one["text"]):
-                        return self._pressed(chat, message, one, user_id)
+            rows = message.get("reply_markup", {}).get("inline_keyboard", [])
+            for one in [*itertools.chain.from_iterable(rows), *buttons_of(message.get("rich_message", {}))]:
+                if button in (one.get("callback_data"), plain(one["text"])):
+                    return self._pressed(chat, message, one, user_id)
         raise WrongRequest(f"there is no button {button!r} (any more)")
 
     def _pressed(self, chat: Chat, message: Message, button: dict[str, Any], user_id: int) -> dict[str, Any]:
@@ -591,23 +760,40 @@ class Telegram:
         owner = self.bot_by_id(message["from"]["id"])
         if owner is None:
             raise WrongRequest("the message is of no bot")
-        query = {
+        shown = message if message["message_id"] in chat.messages else self._inaccessible(chat, message)
+        return self.forge_press(
+            user_id, shown, button["callback_data"], bot=owner.id, instance=self.chat_instance(chat)
+        )
+
+    def forge_press(
+        self, user_id: int, message: Message, data: str, *, bot: str | int | None = None, instance: str = "1"
+    ) -> dict[str, Any]:
+        """A press with any data on any message, as clients of one's own can make: no button needs to have it.
+
+        The query can be answered like every other one. Raises WrongRequest.
+        """
+        owner = self.which_bot(bot)
+        query: dict[str, Any] = {
             "id": str(secrets.randbits(62)),
             "from": self.person(user_id),
             "message": message,
-            "chat_instance": self.chat_instance(chat),
-            "data": button["callback_data"],
+            "chat_instance": instance,
+            "data": data,
         }
         owner.queries[query["id"]] = {
             "at": time.monotonic(),
             "user": user_id,
-            "chat": chat.id,
+            "chat": message["chat"]["id"],
             "message": message["message_id"],
-            "data": button["callback_data"],
+            "data": data,
         }
         self.push(owner, {"callback_query": query})
         self.changed()
         return query
+
+    def _inaccessible(self, chat: Chat, message: Message) -> Message:
+        """What is told of a message that was deleted."""
+        return {"message_id": message["message_id"], "chat": self.chat_view(chat), "date": 0}
 
     @staticmethod
     def chat_instance(chat: Chat) -> str:
@@ -692,8 +878,8 @@ class Telegram:
 
     # --- what the Bot API asks --------------------------------------------------------------------
 
-    def target(self, bot: Bot, chat_id: Any) -> Chat:
-        """The chat a bot may write to. Raises ApiError 400 or 403."""
+    def target(self, bot: Bot, chat_id: Any, *, write: bool = True) -> Chat:
+        """The chat a bot may write to, or look at. Raises ApiError 400 or 403."""
         name = str(chat_id or "")
         if not name:
             raise bad("chat_id is empty")
@@ -709,15 +895,41 @@ class Telegram:
         if chat is None:
             raise bad("chat not found")
         if chat.private:
-            if not chat.started:
-                raise forbidden("bot can't initiate conversation with a user")
-            if chat.blocked:
-                raise forbidden("bot was blocked by the user")
+            if write:
+                self._reachable(chat)
+        elif chat.migrated_to:
+            if write:
+                words = "Bad Request: group chat was upgraded to a supergroup chat"
+                raise ApiError(400, words, migrate_to_chat_id=chat.migrated_to)
         elif chat.members.get(bot.id) == "kicked":
-            raise forbidden("bot was kicked from the supergroup chat")
+            raise forbidden(f"bot was kicked from the {chat.type} chat")
         elif not chat.has(bot.id):
-            raise forbidden("bot is not a member of the supergroup chat")
+            raise forbidden(f"bot is not a member of the {chat.type} chat")
         return chat
+
+    def _reachable(self, chat: Chat) -> None:
+        if chat.id in self.deactivated:
+            raise forbidden("user is deactivated")
+        if not chat.started:
+            raise forbidden("bot can't initiate conversation with a user")
+        if chat.blocked:
+            raise forbidden("bot was blocked by the user")
+
+    @staticmethod
+    def thread(chat: Chat, thread: int) -> int:
+        """The topic a bot means by `message_thread_id`, 0 for none; where there are no topics it counts for nothing.
+
+        Private chats refuse an unknown one even without topics. Raises ApiError 400.
+        """
+        if not thread or not (chat.forum or chat.private):
+            return 0
+        topic = chat.topics.get(thread)
+        if topic is None:
+            raise bad("message thread not found")
+        if topic.get("closed"):
+            # word from memory
+            raise bad("TOPIC_CLOSED")
+        return thread
 
     def pace(self, bot: Bot, chat: Chat) -> None:
         """Flood limits, when they are on. Raises ApiError 429."""
@@ -735,14 +947,14 @@ class Telegram:
 
     # --- faults -----------------------------------------------------------------------------------
 
-    def add_fault(self, method: str, kind: str, *, count: int = 1, seconds: float = 1.0) -> Fault:
-        """Let something go wrong, see `Fault`. Raises WrongRequest."""
+    def add_fault(self, method: str, kind: str, *, count: int = 1, seconds: float = 1.0, **error: Any) -> Fault:
+        """Let something go wrong, see `Fault`; `error`: code, description, parameters. Raises WrongRequest."""
         if kind not in FAULT_KINDS:
             raise WrongRequest(f"kind must be one of {', '.join(FAULT_KINDS)}")
         if count < 1 or seconds < 0:
             raise WrongRequest("count must be at least 1 and seconds at least 0")
         self._fault_number += 1
-        fault = Fault(method or "*", kind, count, seconds, self._fault_number)
+        fault = Fault(method or "*", kind, count, seconds, self._fault_number, **error)
         self.faults.append(fault)
         self.changed()
         return fault

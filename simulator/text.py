@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from simulator.errors import bad
+from simulator.links import why_wrong
 
 TEXT_LIMIT = 4096
+GIVEN_LIMIT = 1 << 15
 CAPTION_LIMIT = 1024
 ENTITY_LIMIT = 100
 
@@ -34,18 +36,20 @@ _TAGS = {
 _CHARACTERS = {"lt": "<", "gt": ">", "amp": "&", "quot": '"'}
 _CHARACTER = re.compile(r"&(?:#x([0-9a-fA-F]{1,8})|#([0-9]{1,8})|(lt|gt|amp|quot));?")
 _ATTRIBUTE = re.compile(r"""\s*([^\s=>/"']+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([A-Za-z0-9.\-]+)))?""")
-_LINK = re.compile(r"(?:https?|tg|mailto|tel)[:]", re.IGNORECASE)
-_TYPES = frozenset(_TAGS.values()) | {
-    "mention",
-    "hashtag",
-    "cashtag",
-    "bot_command",
-    "url",
-    "email",
-    "phone_number",
-    "expandable_blockquote",
-    "text_mention",
+# Telegram finds these itself: entities of a bot that name them are left out
+FOUND_BY_TELEGRAM = frozenset(
+    {"mention", "hashtag", "cashtag", "bot_command", "url", "email", "phone_number", "bank_card_number"}
+)
+TYPES = frozenset(_TAGS.values()) | {"expandable_blockquote", "text_mention"}
+# what an entity of a type must say more: field and its type
+_MORE: dict[str, tuple[str, type, str]] = {
+    "text_link": ("url", str, "String"),
+    "text_mention": ("user", dict, "Object"),
+    "custom_emoji": ("custom_emoji_id", str, "String"),
+    "date_time": ("unix_time", int, "Number"),
 }
+_DATE_FORMAT = re.compile(r"[rR]|[tTdDwW]*")
+_USER = re.compile(r"tg://user\?id=\d+", re.IGNORECASE)
 _FOUND = (
     ("bot_command", re.compile(r"(?<![\w/<>])/[A-Za-z0-9_]{1,64}(?:@[A-Za-z0-9_]{3,32})?(?![\w/<>])")),
     ("mention", re.compile(r"(?<![\w@])@[A-Za-z0-9_]{3,32}(?!\w)")),
@@ -192,7 +196,9 @@ class _Html:
         if name and name != last.tag:
             raise self.refuse("Unmatched end tag", begin, f', expected "</{last.tag}>", found "</{name}>"')
         last.entity["length"] = self.length - last.entity["offset"]
-        if last.entity["length"] and last.visible:
+        # an address that is none costs the link, not the message
+        link = last.entity.get("url", "")
+        if last.entity["length"] and last.visible and (not link or _USER.match(link) or not why_wrong(link)):
             self.entities.append(last.entity)
         self.at = stop + 1
 
@@ -207,33 +213,80 @@ def parse_html(text: str) -> tuple[str, list[Entity]]:
 
 
 def _checked(text: str, entities: list[Entity]) -> list[Entity]:
-    """Entities a bot gave itself: within the text, on borders of characters."""
+    """Entities a bot gave itself: of types Telegram takes, within the text, on borders of characters."""
     total = units(text)
-    borders = {0}
-    at = 0
-    for char in text:
-        at += 2 if ord(char) > 0xFFFF else 1
-        borders.add(at)
+    borders = _borders(text)
+    kept = []
     for entity in entities:
-        if not isinstance(entity, dict) or entity.get("type") not in _TYPES:
-            raise bad("can't parse MessageEntity: Unsupported type specified")
-        start, length = entity.get("offset"), entity.get("length")
-        if not isinstance(start, int) or not isinstance(length, int) or start < 0 or length < 0:
-            raise bad('can\'t parse MessageEntity: Field "offset" must be a non-negative Number')
-        if start > total:
+        start, length = _of_type(entity)
+        if entity["type"] in FOUND_BY_TELEGRAM or length == 0:
+            continue
+        stop = start + length
+        if start >= total:
             raise bad(f"entity begins after the end of the text at UTF-16 offset {start}")
-        if start + length > total:
-            raise bad(
-                f"entity beginning at UTF-16 offset {start} ends after the end of the text at UTF-16 offset {total}"
-            )
         if start not in borders:
-            raise bad(f"entity begins in a middle of a UTF-16 symbol at UTF-16 offset {start}")
-        if start + length not in borders:
+            raise bad(f"entity begins in a middle of a UTF-16 symbol at byte offset {_byte(borders, start)}")
+        if stop > total:
+            raise bad(
+                f"entity beginning at UTF-16 offset {start} ends after the end of the text at UTF-16 offset {stop}"
+            )
+        if stop not in borders:
             raise bad(
                 f"entity beginning at UTF-16 offset {start} ends in a middle of a UTF-16 symbol "
-                f"at UTF-16 offset {start + length}"
+                f"at byte offset {_byte(borders, stop)}"
             )
-    return [dict(entity) for entity in entities if entity["length"]]
+        kept.append(dict(entity))
+    return kept
+
+
+def _borders(text: str) -> dict[int, int]:
+    """Where characters begin and end: UTF-16 offset -> byte offset."""
+    borders = {0: 0}
+    at = byte = 0
+    for char in text:
+        at += 2 if ord(char) > 0xFFFF else 1
+        byte += len(char.encode("utf-8", "surrogatepass"))
+        borders[at] = byte
+    return borders
+
+
+def _byte(borders: dict[int, int], offset: int) -> int:
+    """The byte a wrong offset is told at: of the character after it."""
+    return borders[offset + 1]
+
+
+def _of_type(entity: Any) -> tuple[int, int]:
+    """Offset and length of an entity whose fields are of their types. Raises ApiError."""
+    if not isinstance(entity, dict):
+        raise bad("can't parse MessageEntity: expected an Object")
+    for name in ("offset", "length"):
+        if name not in entity:
+            raise bad(f"can't parse MessageEntity: Can't find field \"{name}\"")
+        if type(entity[name]) is not int or not -(2**31) <= entity[name] < 2**31:
+            raise bad(f'can\'t parse MessageEntity: Field "{name}" must be a valid Number')
+    kind = entity.get("type")
+    if not isinstance(kind, str):
+        raise bad("can't parse MessageEntity: Can't find field \"type\"")
+    if kind not in TYPES | FOUND_BY_TELEGRAM:
+        raise bad(f"can't parse MessageEntity: {'Unsupported type' if kind else 'Type is not'} specified")
+    if kind in _MORE:
+        name, of, words = _MORE[kind]
+        if entity.get(name) is None:
+            raise bad(f"can't parse MessageEntity: Can't find field \"{name}\"")
+        if not isinstance(entity[name], of) or isinstance(entity[name], bool):
+            raise bad(f'can\'t parse MessageEntity: Field "{name}" must be of type {words}')
+    if kind == "custom_emoji" and not entity["custom_emoji_id"].isdigit():
+        raise bad('can\'t parse MessageEntity: Field "custom_emoji_id" must be a valid Number')
+    if kind == "date_time" and not _DATE_FORMAT.fullmatch(str(entity.get("date_time_format") or "")):
+        raise bad("can't parse MessageEntity: Invalid date-time format specified")
+    if kind == "text_link" and not _USER.match(entity["url"]) and (reason := why_wrong(entity["url"])):
+        raise bad(f"entity URL '{entity['url']}' is invalid: {reason}")
+    start, length = entity["offset"], entity["length"]
+    if not 0 <= start <= 1_000_000:
+        raise bad(f"receive an entity with incorrect offset {start}")
+    if not 0 <= length <= 1_000_000:
+        raise bad(f"receive an entity with incorrect length {length}")
+    return start, length
 
 
 def _trimmed(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
@@ -266,6 +319,8 @@ def found_in(text: str, taken: list[Entity]) -> list[Entity]:
 
 def formatted(text: str, *, parse_mode: str = "", entities: list[Entity] | None = None) -> tuple[str, list[Entity]]:
     """Text and entities of a message as everybody will see them. Raises ApiError 400."""
+    if len(text.encode("utf-8", "surrogatepass")) > GIVEN_LIMIT:
+        raise bad("text is too long")
     if parse_mode.lower() == "html":
         text, marked = parse_html(text)
     elif parse_mode.lower() in ("markdown", "markdownv2"):
@@ -274,9 +329,6 @@ def formatted(text: str, *, parse_mode: str = "", entities: list[Entity] | None 
         raise bad("unsupported parse_mode")
     else:
         marked = _checked(text, entities or [])
-    for entity in marked:
-        if entity["type"] == "text_link" and not _LINK.match(str(entity.get("url", ""))):
-            raise bad(f"entity URL '{entity.get('url', '')}' is invalid: Wrong HTTP URL")
     clean, marked = _trimmed(text, marked)
     everything = marked + found_in(clean, marked)
     order = sorted(everything, key=lambda e: (e["offset"], -e["length"]))
@@ -301,3 +353,11 @@ def caption_text(text: str, *, parse_mode: str = "", entities: list[Entity] | No
     if units(clean) > CAPTION_LIMIT:
         raise bad("message caption is too long")
     return clean, marked
+
+
+def has_link(entities: list[Entity]) -> bool:
+    """Whether a text has a link Telegram could show a preview of."""
+    return any(
+        e["type"] == "url" or (e["type"] == "text_link" and not e["url"].lower().startswith(("tg:", "ton")))
+        for e in entities
+    )

@@ -86,6 +86,13 @@ def at(tx: Tx, *, chat_id: int, message_id: int) -> ChatMessage | None:
     return None if row is None else to_value(ChatMessage, row)
 
 
+def forget(tx: Tx, *, chat_id: int, message_id: int) -> None:
+    """A message shows nothing any more that could be brought up to date."""
+    tx.execute(
+        sa.delete(chat_messages).where(chat_messages.c.chat_id == chat_id, chat_messages.c.message_id == message_id)
+    )
+
+
 def get_state(tx: Tx, key: str) -> tuple[str | None, dict[str, Any]]:
     """State and data of a conversation."""
     row = tx.one(sa.select(chat_state.c.state, chat_state.c.data).where(chat_state.c.key == key))

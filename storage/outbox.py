@@ -129,6 +129,13 @@ def later(tx: Tx, message_id: str, *, not_before: datetime, error: str) -> None:
     )
 
 
+def redirect(tx: Tx, *, channel: str, recipient: str, to: str) -> None:
+    """What waits for one recipient, or is in hand, goes to another."""
+    o = outbox.c
+    waiting = sa.and_(o.channel == channel, o.recipient == recipient, o.state.in_(("queued", "claimed")))
+    tx.execute(sa.update(outbox).where(waiting).values(recipient=to, state="queued", claimed_until=None))
+
+
 def failed(tx: Tx, message_id: str, *, now: datetime, error: str) -> None:
     """It can never be sent; kept to be looked at."""
     tx.execute(

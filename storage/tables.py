@@ -662,7 +662,25 @@ inbox = Table(
     Column("claimed_until", UtcDateTime),
     Column("received_at", UtcDateTime, nullable=False),
     Column("done_at", UtcDateTime),
+    # what updates stay in order by (the chat); empty in rows of before, filled in when they are claimed
+    Column("chat_key", String(40)),
+    # tries begun since one last came back: more than one means that a process died over it
+    Column("starts", Integer, nullable=False, server_default="0"),
     Index("ix_inbox_state", "state", "update_id"),
+)
+
+# how updates come in, said by the process that fetches them, read by every process and by the doctor
+intake = Table(
+    "intake",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("way", String(16), nullable=False),
+    # ok, or a word for what is wrong
+    Column("word", String(40), nullable=False),
+    Column("detail", Text, nullable=False),
+    # when it last went well
+    Column("well_at", UtcDateTime),
+    Column("updated_at", UtcDateTime, nullable=False),
 )
 
 chat_state = Table(

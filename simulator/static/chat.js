@@ -1,5 +1,6 @@
 // The chat itself, over the simulator's control API.
 import {rich} from "/static/text.js";
+import {blocks} from "/static/blocks.js";
 import * as app from "/static/app.js";
 import * as side from "/static/side.js";
 
@@ -211,7 +212,9 @@ function drawMessages(c, bot) {
       after = c.messages[i + 1];
     const first = !before || before.from.id !== m.from.id,
       last = !after || after.from.id !== m.from.id;
-    items.push(keep("m" + m.message_id, JSON.stringify([m, first, last, me]), () => messageNode(c, m, first, last)));
+    items.push(
+      keep("m" + m.message_id, JSON.stringify([m, first, last, me, c.topics]), () => messageNode(c, m, first, last)),
+    );
   });
   if (c.draft)
     items.push(
@@ -302,7 +305,16 @@ function messageNode(c, m, first, last) {
     bubble.append(file);
   }
   const body = make("div", "", "body");
-  body.append(rich(m.text || m.caption || "", m.entities || m.caption_entities, {link, say}));
+  if (m.rich_message) {
+    const whole = make("div", "", "blocks");
+    if (m.rich_message.is_rtl) whole.dir = "rtl";
+    whole.append(blocks(m.rich_message.blocks, {link, press: (button, node) => pressed(m, button, node)}));
+    body.append(whole);
+  } else body.append(rich(m.text || m.caption || "", m.entities || m.caption_entities, {link, say}));
+  const topic = m.is_topic_message && c.topics.find((t) => t.message_thread_id === m.message_thread_id);
+  if (topic) bubble.prepend(make("div", "# " + topic.name, "topic"));
+  if (m.forward_origin)
+    bubble.prepend(make("div", "Forwarded from " + (m.forward_origin.sender_user_name || "somebody"), "topic"));
   const meta = make("span", "", "meta");
   if (m.edit_date) {
     const edited = make("button", "edited");
@@ -335,6 +347,9 @@ function bytes(n) {
 function serviceText(m) {
   if (m.new_chat_members) return `${nameOf(m.new_chat_members[0])} joined the group`;
   if (m.left_chat_member) return `${nameOf(m.left_chat_member)} left the group`;
+  if (m.forum_topic_created) return `Topic “${m.forum_topic_created.name}” was opened`;
+  if (m.migrate_to_chat_id) return "This group became a supergroup; its chat goes on there";
+  if (m.migrate_from_chat_id) return "This supergroup was a group before";
   if (m.web_app_data) return `Data from “${m.web_app_data.button_text}” was passed to the bot`;
   return "";
 }
@@ -355,6 +370,7 @@ function tools(m) {
     $("text").focus();
   });
   add("👍", "React with a thumb up", () => post("react", {user: me, message: m.message_id, emoji: "👍", ...where()}));
+  add("🗑", "Delete", () => post("delete", {user: me, message: m.message_id, ...where()}));
   if (m.from.id === me && m.text)
     add("✎", "Edit", () => {
       editing = m.message_id;
@@ -447,6 +463,7 @@ function drawFoot(c, bot) {
   const open = c.type !== "private" || (c.started && !c.blocked);
   const opens = open && $("composer").hidden && document.activeElement === $("start");
   $("composer").hidden = !open;
+  if (c.migratedTo) $("composer").hidden = true;
   if (opens) $("text").focus({preventScroll: true});
   $("start").hidden = open;
   $("start").textContent = c.blocked ? "UNBLOCK" : "START";
@@ -514,8 +531,9 @@ $("composer").onsubmit = async (event) => {
   event.preventDefault();
   const text = $("text").value.trim();
   if (!text) return;
+  const answered = here().messages.find((m) => m.message_id === replyTo);
   const edited = editing,
-    more = replyTo ? {replyTo} : {};
+    more = replyTo ? {replyTo, ...(answered?.is_topic_message ? {topic: answered.message_thread_id} : {})} : {};
   $("text").value = "";
   replyTo = editing = null;
   showCommands([]);

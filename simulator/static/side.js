@@ -1,4 +1,5 @@
 // The side panel: chats, faults, the log of Bot API calls.
+import {words} from "/static/blocks.js";
 const $ = (id) => document.getElementById(id);
 const make = (tag, text, name) => {
   const node = document.createElement(tag);
@@ -23,6 +24,7 @@ export function preview(message) {
   if (!message) return "No messages yet";
   if (message.document) return "File: " + message.document.file_name;
   if (message.photo) return message.caption || "Photo";
+  if (message.rich_message) return words(message.rich_message).slice(0, 200);
   return message.text || "Service message";
 }
 
@@ -40,12 +42,12 @@ export function draw(state, current) {
       ...state.chats.map((chat) => {
         const item = make("li"),
           button = make("button"),
-          words = make("span", "", "words"),
+          told = make("span", "", "words"),
           last = chat.messages.at(-1);
         button.type = "button";
         button.setAttribute("aria-current", String(chat.key === current?.key));
-        words.append(make("b", chat.title), make("small", preview(last)));
-        button.append(avatar(chat), words);
+        told.append(make("b", chat.title), make("small", preview(last)));
+        button.append(avatar(chat), told);
         if (last) button.append(make("time", clock(last.date)));
         button.onclick = () => host.go(chat.key);
         item.append(button);
@@ -70,12 +72,12 @@ async function calls() {
   $("calls").replaceChildren(
     ...found.reverse().map((c) => {
       const item = make("li", "", c.ok === false ? "bad" : "");
-      const words = c.params.text || c.params.caption || "";
+      const said = c.params.text || c.params.caption || "";
       item.append(
         make("b", c.method),
         make("span", ` ${new Date(c.at * 1000).toLocaleTimeString()} · ${c.ms ?? "…"} ms`),
       );
-      if (c.error || words) item.append(make("div", c.error || String(words).slice(0, 120)));
+      if (c.error || said) item.append(make("div", c.error || String(said).slice(0, 120)));
       item.title = JSON.stringify(c.params, null, 1).slice(0, 2000);
       return item;
     }),

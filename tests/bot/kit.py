@@ -2,44 +2,78 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from aiohttp import web
+
 import locales
 from bot.deps import BotDeps
+from bot.intake import webhook_routes
 from bot.links import Links
 from bot.pace import Pace
-from bot.runner import BotRunner, create_bot
+from bot.runner import BotRunner, Webhook, create_bot
 from connectors.cel import CelRules
+from domain.actor import Actor, Role
 from domain.clock import utc_now
 from services.chat import ChatService
 from services.identity import IdentityService
 from services.inbox import InboxService
+from services.intake import IntakeService
 from services.workspaces import WorkspaceService
-from tests.bot.telegram import TOKEN, Telegram, serve
+from tests.bot.people import TOKEN, People, people
 from tests.databases import fresh_url
 from tests.kit import Deed, Kit, open_kit
+
+ADDRESS = "https://pilot.example"
+SECRET = "s" * 20
 
 
 @dataclass
 class BotKit:
     kit: Kit
-    telegram: Telegram
+    telegram: People
     deps: BotDeps
     deed: Deed
     workspaces: WorkspaceService
 
+    async def person(self, role: Role, *, telegram_id: int) -> Actor:
+        """Another member, whom the bot may write to."""
+        self.telegram.meet(telegram_id, "Bob")
+        return await self.kit.person(role, telegram_id=telegram_id)
+
     @asynccontextmanager
-    async def running(self, *, pace: Pace | None = None) -> AsyncIterator[BotRunner]:
-        """The bot, until the block ends."""
+    async def running(self, *, pace: Pace | None = None, webhook: bool = False) -> AsyncIterator[BotRunner]:
+        """The bot, until the block ends; by polling, or by `webhook`."""
         bot = create_bot(TOKEN, api_url=self.telegram.url)
-        runner = BotRunner(self.deps, bot, pace=pace or Pace(asyncio.get_running_loop().time, burst=1000, overall=1000))
+        pace = pace or Pace(asyncio.get_running_loop().time, burst=1000, overall=1000)
+        async with AsyncExitStack() as stack:
+            hook = Webhook(app_url=await stack.enter_async_context(self._door()), secret=SECRET) if webhook else None
+            runner = BotRunner(self.deps, bot, webhook=hook, pace=pace)
+            async with self._run(runner):
+                yield runner
+
+    @asynccontextmanager
+    async def _door(self) -> AsyncIterator[str]:
+        """Where Telegram delivers to; its address."""
+        app = web.Application(client_max_size=2**21)
+        app.add_routes(webhook_routes(self.deps.inbox, secret=SECRET))
+        server = web.AppRunner(app, access_log=None)
+        await server.setup()
+        await web.TCPSite(server, "127.0.0.1", 0).start()
+        try:
+            yield f"http://127.0.0.1:{server.addresses[0][1]}"
+        finally:
+            await server.cleanup()
+
+    @asynccontextmanager
+    async def _run(self, runner: BotRunner) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
             work = group.create_task(runner.run())
             await runner.ready.wait()
             try:
-                yield runner
+                yield
             finally:
                 runner.stop()
                 async with asyncio.timeout(60):
@@ -53,11 +87,9 @@ class BotKit:
 @asynccontextmanager
 async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[BotKit]:
     deed = Deed("http.post")
-    async with open_kit(fresh_url(database, folder), deeds=[deed]) as kit, serve() as telegram:
+    async with open_kit(fresh_url(database, folder), deeds=[deed]) as kit, people() as telegram:
         identity = IdentityService(kit.store, kit.recorder, utc_now, None)
-        workspaces = WorkspaceService(
-            kit.store, identity, kit.lifecycle, kit.recorder, CelRules(), utc_now, "http://127.0.0.1:3100"
-        )
+        workspaces = WorkspaceService(kit.store, identity, kit.lifecycle, kit.recorder, CelRules(), utc_now, ADDRESS)
         translator = await asyncio.to_thread(locales.load)
         chat = ChatService(
             store=kit.store,
@@ -73,6 +105,7 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             accept_invite=workspaces.accept_invite,
             chat=chat,
             inbox=InboxService(kit.store, kit.bus, utc_now),
+            intake=IntakeService(kit.store, utc_now),
             tasks=kit.tasks,
             runs=kit.runs,
             approvals=kit.approvals,
@@ -82,11 +115,11 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             change_settings=workspaces.change_settings,
             tools=lambda: [spec.name for spec in kit.toolbox.specs],
             translator=translator,
-            links=Links(app_url="http://127.0.0.1:3100", in_chat=True),
+            links=Links(app_url=ADDRESS, in_chat=True),
             bus=kit.bus,
             now=utc_now,
         )
         yield BotKit(kit=kit, telegram=telegram, deps=deps, deed=deed, workspaces=workspaces)
 
 
-__all__ = ["BotKit", "open_bot"]
+__all__ = ["SECRET", "BotKit", "open_bot"]

@@ -13,6 +13,7 @@ from services.lifecycle.requests import Question
 from storage import tables
 from storage.vault import Vault
 from tests.bot.kit import BotKit
+from tests.bot.people import ADA
 from tests.kit import Script, breaks_after_sending
 
 BOB = 8
@@ -37,7 +38,7 @@ async def test_the_second_tap_hears_the_true_outcome(bot: BotKit):
         await tg.until(lambda: len(tg.answers) == 2)
         assert tg.answers[0]["text"] == "Denied."
         assert tg.answers[1]["text"].startswith("Already denied by Ada in chat at 20")
-        assert tg.answers[1]["show_alert"] == "true"
+        assert tg.answers[1]["alert"] is True
         decided = await tg.message("Denied by Ada")
         assert decided["message_id"] == card["message_id"]
     assert bot.deed.done == []
@@ -45,7 +46,7 @@ async def test_the_second_tap_hears_the_true_outcome(bot: BotKit):
 
 async def test_every_copy_of_the_card_is_edited(bot: BotKit):
     tg = bot.telegram
-    await bot.kit.person(Role.OWNER, telegram_id=BOB)
+    await bot.person(Role.OWNER, telegram_id=BOB)
     async with bot.running():
         card = await card_of(bot, "Do it")
         other = await tg.message("Approval needed", chat=BOB)
@@ -62,7 +63,7 @@ async def test_every_copy_of_the_card_is_edited(bot: BotKit):
 
 async def test_a_member_without_the_right_is_told_and_decides_nothing(bot: BotKit):
     tg = bot.telegram
-    await bot.kit.person(Role.MEMBER, telegram_id=BOB)
+    await bot.person(Role.MEMBER, telegram_id=BOB)
     async with bot.running():
         card = await card_of(bot, "Do it")
         tg.tap(card, "Approve", by=BOB)
@@ -120,8 +121,8 @@ async def test_cancel_leaves_the_question_open(bot: BotKit):
 
 async def test_a_quorum_shows_its_progress_on_the_card(bot: BotKit):
     tg = bot.telegram
-    await bot.kit.person(Role.OWNER, telegram_id=BOB)
-    await bot.kit.person(Role.OWNER, telegram_id=9)
+    await bot.person(Role.OWNER, telegram_id=BOB)
+    await bot.person(Role.OWNER, telegram_id=9)
     await bot.kit.set_policy(approvalQuorum=2)
     async with bot.running():
         card = await card_of(bot, "Do it")
@@ -178,7 +179,7 @@ async def test_a_card_decided_before_it_is_sent_has_no_live_buttons(bot: BotKit)
     tg = bot.telegram
     bot.kit.scripts["Do it"] = Script([call()])
     async with bot.running():
-        tg.faults += [(500, {})] * 3
+        tg.fault("error", code=500, description="Internal Server Error", count=3)
         tg.say("Do it")
         approval = await tg.until_async(lambda: bot.kit.approvals.list(bot.kit.owner, status="pending"))
         from domain.approvals import ApprovalStatus, Via
@@ -219,10 +220,11 @@ async def test_a_stranger_in_the_group_decides_nothing(bot: BotKit):
     async with bot.running():
         tg.say("/start", by=BOB, name="Bob")
         await tg.message("/help", chat=BOB)
-        tg.say("@pilot_bot post the news", chat=-100)
+        group = tg.group(ADA, BOB)
+        tg.say("@pilot_bot post the news", chat=group)
         card = await tg.message("Approval needed")
         # the buttons as they would look to anybody in the group, had the card been forwarded there
-        seen = {**card, "chat": {"id": -100, "type": "supergroup", "title": "G"}}
+        seen = {**card, "chat": {"id": group, "type": "supergroup", "title": "G"}}
         for stranger in (BOB, 999):
             tg.tap(seen, "Approve", by=stranger)
         await tg.until(lambda: len(tg.answers) == 2)
@@ -287,7 +289,7 @@ async def test_a_card_says_which_outside_agent_asks(bot: BotKit):
 
 async def test_two_of_several_with_their_names_and_too_few_when_one_leaves(bot: BotKit):
     tg, kit = bot.telegram, bot.kit
-    bob, eve = [await kit.person(Role.PARTNER, telegram_id=n) for n in (BOB, 9)]
+    bob, eve = [await bot.person(Role.PARTNER, telegram_id=n) for n in (BOB, 9)]
     await kit.set_policy(approvalQuorum=2, approverRole="partner")
     async with bot.running():
         kit.scripts["Do it"] = Script([call()])
@@ -314,7 +316,7 @@ async def test_two_of_several_with_their_names_and_too_few_when_one_leaves(bot: 
 
 async def test_a_named_member_gets_the_card_and_decides(bot: BotKit):
     tg = bot.telegram
-    member = await bot.kit.person(Role.MEMBER, telegram_id=BOB)
+    member = await bot.person(Role.MEMBER, telegram_id=BOB)
     await bot.kit.set_policy(approvers=[member.user_id])
     async with bot.running():
         card = await card_of(bot, "Do it", chat=BOB)
@@ -334,7 +336,7 @@ async def test_a_named_member_gets_the_card_and_decides(bot: BotKit):
 async def test_a_card_is_answered_in_its_own_workspace_whichever_is_looked_at(bot: BotKit):
     """Somebody in two workspaces heard that there was no such approval."""
     tg, kit = bot.telegram, bot.kit
-    bob = await kit.person(Role.OWNER, telegram_id=BOB)
+    bob = await bot.person(Role.OWNER, telegram_id=BOB)
     async with bot.running():
         for text, button in (("One", "Approve"), ("Two", "Deny with reason")):
             await card_of(bot, text)
@@ -381,7 +383,7 @@ async def test_the_input_is_edited_in_words_and_approved_as_a_new_version(bot: B
 
 async def test_an_approval_is_taken_back_in_chat(bot: BotKit):
     tg = bot.telegram
-    await bot.kit.person(Role.OWNER, telegram_id=BOB)
+    await bot.person(Role.OWNER, telegram_id=BOB)
     await bot.kit.set_policy(undoSeconds=300)
     async with bot.running():
         card = await card_of(bot, "Do it")
@@ -424,7 +426,7 @@ async def test_what_reaches_little_is_answered_in_one_message(bot: BotKit):
         tg.tap(cards["One"], "Approve")
         await tg.until(lambda: len(tg.answers) == 4)
         assert tg.answers[1]["text"].startswith("Already approved by Ada in chat")
-        done = await tg.until(lambda: (m := tg.messages[7, listed["message_id"]]) and "reply_markup" not in m and m)
+        done = await tg.until(lambda: (m := tg.at(ADA, listed["message_id"])) and "reply_markup" not in m and m)
         assert done["text"].count("✅ Approved by Ada") == 2
         assert done["text"].count("Denied by Ada") == 1
         for text in ("One", "Two"):

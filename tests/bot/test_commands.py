@@ -18,6 +18,7 @@ from services.runs.tasks import NewTask
 from storage import outbox, settings
 from storage import tasks as stored_tasks
 from tests.bot.kit import BotKit
+from tests.bot.people import ADA
 from tests.kit import Script
 
 
@@ -52,8 +53,9 @@ async def test_help_and_the_menu_list_every_command(bot: BotKit):
     async with bot.running():
         tg.say("/help")
         shown = await tg.message("What I can do")
-        tg.say("/help", chat=-100)
-        in_group = await tg.message("What I can do", chat=-100)
+        group = tg.group(ADA)
+        tg.say("/help", chat=group)
+        in_group = await tg.message("What I can do", chat=group)
         await tg.until(lambda: sum(m == "setMyCommands" for m, _ in tg.calls) == 3 * len(locales.languages()))
         await tg.until(lambda: any(m == "setChatMenuButton" for m, _ in tg.calls))
     assert set(re.findall(r"^/(\w+)", shown["text"], re.MULTILINE)) == {c.name for c in COMMANDS}
@@ -118,7 +120,7 @@ async def test_mode_kill_switch_language_and_away_are_really_set(bot: BotKit):
         bot.kit.scripts["Сделай"] = Script([ToolCall(tool="http.post", args={"what": "x"}, call_id="1")])
         tg.say("Сделай")
         card = await tg.message("Нужно решение: http.post")
-        assert card["disable_notification"] == "true"
+        assert tg.sent_with(card)["disable_notification"] == "true"
         tg.say("/start")
         await tg.message("С возвращением")
     stored = await bot.kit.store.read(lambda tx: settings.get(tx, workspace))
@@ -129,7 +131,7 @@ async def test_usage_says_what_models_took(bot: BotKit):
     tg = bot.telegram
     spent = Usage(model="m", tokens_in=1000, tokens_out=200, cost_micros=12_300, calls=1)
     bot.kit.scripts["Think"] = Script([PlanAnswer(finished="thought", usage=spent)])
-    await bot.kit.person(Role.MEMBER, telegram_id=8)
+    await bot.person(Role.MEMBER, telegram_id=8)
     async with bot.running():
         tg.say("Think")
         await tg.message("thought")
@@ -176,7 +178,7 @@ async def test_the_progress_message_says_that_the_model_thinks(bot: BotKit):
 
 async def test_a_member_may_look_but_not_throw_the_switch(bot: BotKit):
     tg = bot.telegram
-    await bot.kit.person(Role.MEMBER, telegram_id=8)
+    await bot.person(Role.MEMBER, telegram_id=8)
     async with bot.running():
         for command in ("/kill", "/approvals", "/task do it", "/grants"):
             tg.say(command, by=8)
@@ -217,16 +219,17 @@ async def test_receipts_are_looked_up_and_the_log_is_checked(bot: BotKit):
 async def test_in_groups_only_commands_and_mentions_are_heard(bot: BotKit):
     tg = bot.telegram
     bot.kit.scripts["post the news"] = Script([ToolCall(tool="http.post", args={"what": "x"}, call_id="1")])
+    group = tg.group(ADA)
     async with bot.running():
-        tg.say("just talking", chat=-100)
-        tg.say("/kill", chat=-100)
-        await tg.message("private chat with me only", chat=-100)
-        tg.say("@pilot_bot post the news", chat=-100)
-        await tg.message("Waiting for an approval: post the news", chat=-100)
+        tg.say("just talking", chat=group)
+        tg.say("/kill", chat=group)
+        await tg.message("private chat with me only", chat=group)
+        tg.say("@pilot_bot post the news", chat=group)
+        await tg.message("Waiting for an approval: post the news", chat=group)
         card = await tg.message("Approval needed")
         tg.tap(card, "Approve")
-        await tg.message("all done", chat=-100)
-    assert not any("Approval needed" in m["text"] for m in tg.in_chat(-100))
+        await tg.message("all done", chat=group)
+    assert not any("Approval needed" in m["text"] for m in tg.in_chat(group))
     assert len(await bot.kit.tasks.list(bot.kit.owner)) == 1
 
 
@@ -286,7 +289,7 @@ async def test_an_invite_link_joins_once(bot: BotKit):
 
 async def test_somebody_stands_in_for_who_is_away(bot: BotKit):
     tg, kit = bot.telegram, bot.kit
-    await kit.person(Role.PARTNER, telegram_id=8)
+    await bot.person(Role.PARTNER, telegram_id=8)
     await kit.set_policy(approverRole="partner")
     async with bot.running():
         tg.say("/start", by=8, name="Bob", username="bob")
@@ -301,7 +304,7 @@ async def test_somebody_stands_in_for_who_is_away(bot: BotKit):
         card = await tg.message("You stand in for Ada, who is away.", chat=8)
         mine = await tg.message("Approval needed")
         assert "You stand in" not in mine["text"]
-        assert (mine.get("disable_notification"), card.get("disable_notification")) == ("true", None)
+        assert [tg.sent_with(m).get("disable_notification") for m in (mine, card)] == ["true", None]
         tg.say("/away off")
         await tg.message("Messages come with sound again.")
 

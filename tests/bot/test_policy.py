@@ -97,7 +97,7 @@ async def test_the_examples_it_gives_work_as_they_stand(bot: BotKit):
 async def test_a_member_sees_it_without_buttons_and_changes_nothing(bot: BotKit):
     tg = bot.telegram
     before = await stored(bot)
-    await bot.kit.person(Role.MEMBER, telegram_id=8)
+    await bot.person(Role.MEMBER, telegram_id=8)
     async with bot.running():
         tg.say("/policy", by=8)
         shown = await tg.message("The policy of this workspace", chat=8)

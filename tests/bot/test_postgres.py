@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from domain.ports import ToolCall
+from domain.updates import arrived
 from tests.bot.kit import open_bot
 from tests.kit import Script
 
@@ -20,6 +21,6 @@ async def test_the_story_on_postgres(tmp_path: Path):
         assert len(bot.deed.done) == 1
         first, second = tg.say("/help"), tg.say("/tasks")
         for update in (first, second):
-            await bot.deps.inbox.take([(update["update_id"], json.dumps(update))])
-        assert len(await bot.deps.inbox.claim(limit=1, in_hand=())) == 1
-        assert await bot.deps.inbox.claim(limit=9, in_hand=()) == []
+            await bot.deps.inbox.take([arrived(json.dumps(update).encode())])
+        assert len(await bot.deps.inbox.claim(limit=1, in_hand={})) == 1
+        assert await bot.deps.inbox.claim(limit=9, in_hand={}) == ()

@@ -1,5 +1,7 @@
 """The main story in chat: start, a task, a card, the press, the result."""
 
+import pytest
+
 from domain.ports import ToolCall
 from tests.bot.kit import BotKit
 from tests.kit import Script
@@ -9,10 +11,11 @@ def call(what: str = "x", **more: str) -> ToolCall:
     return ToolCall(tool="http.post", args={"what": what, **more}, call_id="c1")
 
 
-async def test_a_task_from_chat_reaches_a_card_and_the_press_finishes_it(bot: BotKit):
+@pytest.mark.parametrize("webhook", [False, True], ids=["polling", "webhook"])
+async def test_a_task_from_chat_reaches_a_card_and_the_press_finishes_it(bot: BotKit, webhook: bool):
     bot.kit.scripts["Post the news"] = Script([call("news", secret="s3cr3t")])
     tg = bot.telegram
-    async with bot.running():
+    async with bot.running(webhook=webhook):
         tg.say("/start")
         await tg.message("Welcome back, Ada")
         tg.say("Post the news")

@@ -174,7 +174,7 @@ async def test_the_page_and_its_parts_come_with_a_strict_policy(sim: SimulatedTe
             assert "script-src 'self'" in answer.headers["Content-Security-Policy"]
         assert "local simulator" in page
         assert "http" not in page.replace("<!doctype html>", "")
-        for name in ("chat.js", "app.js", "side.js", "text.js", "chat.css"):
+        for name in ("chat.js", "app.js", "side.js", "text.js", "blocks.js", "chat.css"):
             async with session.get(f"{sim.url}/static/{name}") as answer:
                 assert answer.status == 200
         for name in ("chat.html", "none.js", "..%2fserver.py"):

@@ -28,6 +28,13 @@ from simulator.simulated import SimulatedTelegram
 from tests.browser.browser import open_browser, watched
 from tests.simulator.conftest import ADA, GRACE
 
+
+@pytest.fixture(autouse=True)
+def local_apps(sim: SimulatedTelegram) -> None:
+    """The Mini Apps of these tests are at http addresses."""
+    sim.telegram.http_apps = True
+
+
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 PICTURES = os.environ.get("SIMULATOR_PICTURES")
@@ -311,3 +318,46 @@ async def test_people_groups_faults_and_the_log(sim: SimulatedTelegram, started:
         await started.send_message(group.id, '<img src=x onerror="document.title=1"> <script>1</script>')
         await expect(page.locator(".body", has_text="onerror")).to_be_visible()
         assert await page.locator(".body img, .body script").count() == 0
+
+
+async def test_rich_messages_topics_and_deleted_messages_show(sim: SimulatedTelegram, started: Bot) -> None:
+    group = await sim.add_group("Forum", [ADA, GRACE], forum=True)
+    topic = sim.telegram.open_topic(group, "Launch", sim.telegram.person(GRACE))
+    await sim.send_text(GRACE, "where?", chat=group.id, topic=topic["message_thread_id"])
+    inner = {"type": "details", "summary": "Why", "blocks": [{"type": "paragraph", "text": "because <b>"}]}
+    cells = [[{"text": "cost", "is_header": True}, {"text": {"type": "bold", "text": "none"}}]]
+    items = [{"blocks": [{"type": "paragraph", "text": "first"}], "label": "1."}]
+    rich = {
+        "blocks": [
+            {"type": "heading", "text": "Approval", "size": 1},
+            {"type": "table", "cells": cells},
+            {"type": "list", "items": items},
+            inner,
+            {"type": "buttons", "buttons": [{"text": "Approve", "callback_data": "yes"}]},
+        ]
+    }
+    bot = sim.telegram.which_bot()
+    chat = sim.telegram.private_chat(bot, ADA)
+    sim.telegram.post(chat, bot.user, {"rich_message": rich})
+    async with opened(f"{sim.url}/?user={ADA}", theme="light", width=1280, height=800) as page:
+        await expect(page.get_by_role("heading", name="Approval")).to_be_visible()
+        await expect(page.locator(".blocks td b")).to_have_text("none")
+        await expect(page.locator(".blocks li")).to_contain_text("first")
+        await page.get_by_text("Why", exact=True).click()
+        await expect(page.locator(".blocks details p")).to_have_text("because <b>")
+        await expect(page.locator(".blocks details p")).to_be_visible()
+        await picture(page, "rich-light")
+        await page.get_by_role("button", name="Approve").click()
+        [query] = await sim.until(lambda: list(bot.queries.values()))
+        assert query["data"] == "yes"
+        await page.locator(".bubble", has=page.locator(".blocks")).hover()
+        await page.locator(".m", has=page.locator(".blocks")).get_by_role("button", name="Delete").click()
+        await expect(page.locator(".blocks")).to_have_count(0)
+        await page.get_by_role("button", name="Forum").click()
+        await expect(page.get_by_text("Topic “Launch” was opened")).to_be_visible()
+        await expect(page.locator(".m", has_text="where?").locator(".topic")).to_have_text("# Launch")
+        await page.locator(".m", has_text="where?").locator(".bubble").hover()
+        await page.locator(".m", has_text="where?").get_by_role("button", name="Reply").click()
+        await page.get_by_label("Message", exact=True).fill("here")
+        await page.get_by_role("button", name="Send").click()
+        await expect(page.locator(".m.me .topic")).to_have_text("# Launch")

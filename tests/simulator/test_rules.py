@@ -150,10 +150,13 @@ async def test_other_markup_languages_are_refused_honestly(started: Bot) -> None
 @pytest.mark.parametrize(
     ("offset", "length", "words"),
     [
-        (0, 9, "entity beginning at UTF-16 offset 0 ends after the end of the text at UTF-16 offset 4"),
+        (0, 9, "entity beginning at UTF-16 offset 0 ends after the end of the text at UTF-16 offset 9"),
         (9, 1, "entity begins after the end of the text at UTF-16 offset 9"),
-        (1, 2, "entity begins in a middle of a UTF-16 symbol"),
-        (0, 1, "ends in a middle of a UTF-16 symbol"),
+        (1, 2, "entity begins in a middle of a UTF-16 symbol at byte offset 4"),
+        (0, 1, "entity beginning at UTF-16 offset 0 ends in a middle of a UTF-16 symbol at byte offset 4"),
+        (4, 1, "entity begins after the end of the text at UTF-16 offset 4"),
+        (-1, 1, "receive an entity with incorrect offset -1"),
+        (0, -1, "receive an entity with incorrect length -1"),
     ],
 )
 async def test_entities_stay_within_the_text(started: Bot, offset: int, length: int, words: str) -> None:
@@ -195,12 +198,18 @@ async def test_callback_data_is_64_bytes(started: Bot, data: str, fits: bool) ->
     [
         ({"text": "b"}, "Text buttons are unallowed in the inline keyboard"),
         ({"text": "b", "callback_data": ""}, "Text buttons are unallowed in the inline keyboard"),
-        ({"text": " ", "callback_data": "x"}, "must be a non-empty String"),
+        ({"text": " ", "callback_data": "x"}, "inline keyboard button text must be non-empty"),
+        ({"text": 5, "callback_data": "x"}, 'Field "text" must be of type String'),
+        ({"text": "b", "callback_data": 5}, 'Field "callback_data" must be of type String'),
+        ("b", "InlineKeyboardButton must be an Object"),
         ({"callback_data": "x"}, 'Can\'t find field "text"'),
         ({"text": "b", "url": "ftp://x.example"}, "'ftp://x.example' is invalid: Unsupported URL protocol"),
         ({"text": "b", "web_app": {"url": "tg://x"}}, "Only HTTPS links are allowed"),
+        ({"text": "b", "web_app": {}}, 'Can\'t find field "url"'),
+        ({"text": "b", "web_app": "https://x.example"}, 'Field "web_app" must be of type Object'),
+        ({"text": "b", "login_url": {"url": "http://x.example"}}, "button login URL 'http://x.example' is invalid"),
         ({"text": "b", "copy_text": {"text": "x" * 257}}, "BUTTON_COPY_TEXT_INVALID"),
-        ({"text": "b", "callback_data": "x", "style": "pink"}, "Unsupported button style"),
+        ({"text": "b", "callback_data": "x", "style": "pink"}, "invalid button style specified"),
     ],
 )
 async def test_wrong_buttons_are_refused(
@@ -219,7 +228,7 @@ async def test_wrong_buttons_are_refused(
 
 async def test_too_many_buttons_are_refused(started: Bot) -> None:
     wide = keys(*[InlineKeyboardButton(text=str(n), callback_data=str(n)) for n in range(9)])
-    assert await refusal(started.send_message(ADA, "x", reply_markup=wide)) == "Bad Request: REPLY_MARKUP_TOO_LONG"
+    assert await refusal(started.send_message(ADA, "x", reply_markup=wide)) == "Bad Request: reply markup is too long"
 
 
 async def test_styles_and_copy_buttons_stand(started: Bot) -> None:
@@ -495,11 +504,27 @@ async def test_every_refusal_is_an_answer_of_telegram(started: Bot) -> None:
                 "from_chat_id",
                 "user_id",
                 "show_alert",
+                "rich_message",
+                "link_preview_options",
+                "message_thread_id",
+                "name",
             ]
         ),
         st.one_of(
             st.sampled_from(
-                [ADA, "HTML", "[]", "{}", "[1]", "[[1]]", '{"inline_keyboard": [[{"text": "x", "url": "http://["}]]}']
+                [
+                    ADA,
+                    "HTML",
+                    "paragraph",
+                    "table",
+                    "bold",
+                    "list",
+                    "[]",
+                    "{}",
+                    "[1]",
+                    "[[1]]",
+                    '{"inline_keyboard": [[{"text": "x", "url": "http://["}]]}',
+                ]
             ),
             st.text(max_size=20),
             st.integers(),
@@ -509,7 +534,21 @@ async def test_every_refusal_is_an_answer_of_telegram(started: Bot) -> None:
                     st.lists(inner, max_size=3)
                     | st.dictionaries(
                         st.sampled_from(
-                            ["inline_keyboard", "keyboard", "text", "type", "web_app", "url", "message_id"]
+                            [
+                                "inline_keyboard",
+                                "keyboard",
+                                "text",
+                                "type",
+                                "web_app",
+                                "url",
+                                "message_id",
+                                "blocks",
+                                "cells",
+                                "items",
+                                "is_disabled",
+                                "offset",
+                                "length",
+                            ]
                         ),
                         inner,
                     )

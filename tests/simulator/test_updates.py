@@ -3,8 +3,6 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -18,12 +16,11 @@ from aiogram.exceptions import (
 )
 from aiogram.filters import CommandObject, CommandStart
 from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message
-from aiohttp import web
 
 from simulator.errors import WrongRequest
 from simulator.simulated import SimulatedTelegram
-from simulator.webhooks import SECRET_HEADER
 from tests.simulator.conftest import ADA, GRACE, TOKEN, bot_of, polled
+from tests.simulator.kit import receiver
 
 
 async def test_a_dispatcher_polls_echoes_and_takes_a_press(sim: SimulatedTelegram, bot: Bot) -> None:
@@ -177,38 +174,6 @@ async def test_a_raw_update_can_be_pushed(sim: SimulatedTelegram, bot: Bot) -> N
 # --- webhooks -------------------------------------------------------------------------------------
 
 
-class Receiver:
-    """A bot's own server: remembers what came and answers as told."""
-
-    def __init__(self) -> None:
-        self.got: list[dict[str, Any]] = []
-        self.secrets: list[str | None] = []
-        self.statuses: list[int] = []
-        self.reply: dict[str, Any] | None = None
-        self.url = ""
-
-    async def take(self, request: web.Request) -> web.Response:
-        self.got.append(await request.json())
-        self.secrets.append(request.headers.get(SECRET_HEADER))
-        status = self.statuses.pop(0) if self.statuses else 200
-        return web.json_response(self.reply, status=status)
-
-
-@asynccontextmanager
-async def receiver() -> AsyncIterator[Receiver]:
-    one = Receiver()
-    app = web.Application()
-    app.router.add_post("/hook", one.take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    one.url = f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-    try:
-        yield one
-    finally:
-        await runner.cleanup()
-
-
 async def test_a_webhook_gets_the_secret_and_every_update_in_order(sim: SimulatedTelegram, bot: Bot) -> None:
     await sim.send_text(ADA, "before")
     async with receiver() as hook:
@@ -323,3 +288,40 @@ async def test_chats_of_two_people_are_apart(sim: SimulatedTelegram, started: Bo
     assert [m["text"] for m in await sim.messages(GRACE)] == ["/start", "for Grace"]
     log = json.dumps([c["params"] for c in await sim.calls("sendMessage")])
     assert "for Grace" in log
+
+
+async def test_a_press_can_be_made_up(sim: SimulatedTelegram, started: Bot) -> None:
+    button = InlineKeyboardButton(text="Go", callback_data="go")
+    card = await started.send_message(ADA, "x", reply_markup=InlineKeyboardMarkup(inline_keyboard=[[button]]))
+    message = (await sim.messages(ADA))[-1]
+    made = sim.telegram.forge_press(GRACE, message, "not a button of it")
+    [update] = await started.get_updates()
+    assert update.callback_query is not None
+    assert update.callback_query.message is not None
+    assert (update.callback_query.data, update.callback_query.message.message_id) == (made["data"], card.message_id)
+    assert await started.answer_callback_query(made["id"], text="no")
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(
+            f"{sim.url}/sim/press", json={"user": ADA, "button": "old", "message": card.message_id, "forged": True}
+        ) as answer,
+    ):
+        assert (await answer.json())["data"] == "old"
+
+
+async def test_who_hung_up_takes_no_update_away(sim: SimulatedTelegram, started: Bot) -> None:
+    """A bot that was killed while it polled: what comes meanwhile is for the next one, also what comes only once."""
+    waiting = asyncio.ensure_future(started.get_updates(timeout=40, request_timeout=60))
+    await polled(sim)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await started.session.close()
+    offset = sim.telegram.which_bot().confirmed
+    async with aiohttp.ClientSession() as session:
+        # once other calls were answered, the end of that connection has been seen
+        for _ in range(3):
+            async with session.get(f"{sim.url}/bot{TOKEN}/getMe") as answer:
+                assert answer.status == 200
+        await sim.push_raw(b'{"update_id":0,"once":1}')
+        async with session.get(f"{sim.url}/bot{TOKEN}/getUpdates", params={"offset": offset}) as answer:
+            assert (await answer.json())["result"] == [{"update_id": 0, "once": 1}]

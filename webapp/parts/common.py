@@ -34,7 +34,6 @@ TONES = {
     "blocked": "bad",
     "expired": "bad",
     "budget_exhausted": "bad",
-    "stalled": "bad",
     "awaiting_approval": "ask",
     "uncertain": "ask",
     "pending_approval": "ask",
