@@ -55,7 +55,7 @@ class Deciding:
             why = f"the run used its {run.iteration_budget} steps"
             return await self.end(view, RunState.BUDGET_EXHAUSTED, error=why, code="iteration_budget")
         planner = await self.planners.of(run.workspace_id)
-        request = await self._request(view)
+        request = self._request(view)
         try:
             allowance = await self._allowance(view, planner.estimate(request))
         except Forbidden as frozen:
@@ -71,12 +71,12 @@ class Deciding:
         state = RunState.BUDGET_EXHAUSTED if code == OVER_BUDGET else RunState.BLOCKED
         return await self.end(view, state, error=answer.blocked, code=code, answer=answer)
 
-    async def _request(self, view: View) -> PlanRequest:
+    def _request(self, view: View) -> PlanRequest:
         return PlanRequest(
             task_title=view.task.title,
             task_description=view.run.context,
             operator=view.operator,
-            tools=await self.planners.tools_for(view.run.workspace_id, view.operator, view.tools),
+            tools=self.planners.tools_for(view.operator, view.tools),
             history=view.run.history,
             results=[_result(s) for s in view.steps],
         )

@@ -23,8 +23,8 @@ class Planners:
         config, key = await self.settings_of(workspace_id)
         return self.build(workspace_id, config, key)
 
-    async def tools_for(self, workspace_id: str, operator: Mapping[str, Any], tools: Tools) -> Sequence[ToolSpec]:
+    @staticmethod
+    def tools_for(operator: Mapping[str, Any], tools: Tools) -> Sequence[ToolSpec]:
         """The tools an operator may be told of: all, or the ones its owner named (finish is always there)."""
-        del workspace_id
         allowed = set(operator.get("tools") or ())
         return [spec for spec in tools.specs if not allowed or spec.name in allowed or spec.name == "finish"]
