@@ -177,7 +177,7 @@ def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
     @plain.route("GET", "/health", needs=Needs.PUBLIC, response=HealthOut, also={503: HealthOut})
     async def health(call: Call) -> Any:
         """Readiness, part by part; 503 while starting, and while a part is down that nothing works without."""
-        head: dict[str, Any] = {"service": "pilot", "version": config.version}
+        head: dict[str, Any] = {"service": "pilot", "version": config.version, "signUp": config.sign_up}
         try:
             services = call.services
         except Unavailable:

@@ -88,9 +88,16 @@ async def list_mine(call: Call) -> Any:
     return [{**wire.workspace(w), "role": role} for w, role in await call.services.workspaces.mine(call.actor)]
 
 
-@route("POST", "/api/workspaces", needs=Needs.PERSON, status=201, errors=(Invalid,), response=WorkspaceOut)
+@route(
+    "POST",
+    "/api/workspaces",
+    needs=Needs.PERSON,
+    status=201,
+    errors=(Invalid, Forbidden, Conflict),
+    response=WorkspaceOut,
+)
 async def create_workspace(call: Call, body: NamedBody) -> Any:
-    """Create one more workspace."""
+    """Create one more workspace: whoever owns one, where not everybody may sign up."""
     return wire.workspace(await call.services.workspaces.create(call.actor, body.name))
 
 
@@ -140,7 +147,7 @@ async def delete_workspace(call: Call, workspace_id: str, query: DeleteQuery) ->
 
 @route("POST", "/api/workspace/{workspace_id}/restore", needs=Needs.PERSON, errors=(NotFound,), response=WorkspaceOut)
 async def restore_workspace(call: Call, workspace_id: str) -> Any:
-    """Open a closed workspace again; its owner only."""
+    """Open a closed workspace again; its owner only, and not where the administrator closed it."""
     return wire.workspace(await call.services.workspaces.restore(call.actor, workspace_id))
 
 

@@ -62,6 +62,7 @@ from services.rehearsal import RehearsalService
 from services.runs import RunService, Stopping
 from services.secrets import SecretService
 from services.sidecar import SidecarWatch
+from services.sign_up import SignUp
 from services.task_tools import TaskCreate
 from services.tasks import TaskService
 from services.tenants import TenantService
@@ -295,9 +296,22 @@ async def _build(
         init_data_max_age=timedelta(seconds=settings.telegram_init_data_max_age),
         # one process knows of every change at once; several trust what they remember for two seconds
         cache_seconds=30.0 if store.sqlite else 2.0,
+        sign_up=SignUp(settings.sign_up),
+    )
+    limits = Limits(
+        store,
+        {
+            "auth": settings.rate_limit_auth,
+            "task": settings.rate_limit_task,
+            "default": settings.rate_limit_default,
+            "page": settings.rate_limit_page,
+            "workspace": settings.rate_limit_workspace,
+        },
+        shared=not store.sqlite,
+        enabled=settings.rate_limits_enabled,
     )
     email_login = EmailLogin(
-        store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url
+        store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url, limits
     )
     places = WorkspaceService(store, identity, runs, recorder, rules, now, settings.public_url)
     services = Services(
@@ -311,18 +325,7 @@ async def _build(
         identity=identity,
         email_login=email_login,
         browser_login=make_browser_login(settings, store, identity, recorder),
-        limits=Limits(
-            store,
-            {
-                "auth": settings.rate_limit_auth,
-                "task": settings.rate_limit_task,
-                "default": settings.rate_limit_default,
-                "page": settings.rate_limit_page,
-                "workspace": settings.rate_limit_workspace,
-            },
-            shared=not store.sqlite,
-            enabled=settings.rate_limits_enabled,
-        ),
+        limits=limits,
         workspaces=places,
         tenants=TenantService(store, identity, places, now),
         tasks=tasks,

@@ -6,15 +6,21 @@ import shutil
 import socket
 import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from app.settings import Settings
+from app.sign_up import Standing, standing, words
+from storage.database import Store, Tx
+from storage.migrate import current, newest
+
+T = TypeVar("T")
 
 # before it, two connections writing and checkpointing at one moment can damage a WAL file (very rare)
 WAL_RESET_FIXED = (3, 51, 3)
@@ -38,6 +44,7 @@ def examine(settings: Settings) -> list[Finding]:
     return [
         Finding("settings", True, f"{settings.pilot_env}, {settings.public_url}"),
         *_store(settings),
+        _sign_up(settings),
         _disk(settings),
         _telegram(settings),
         _mail(settings),
@@ -49,8 +56,6 @@ def examine(settings: Settings) -> list[Finding]:
 
 def _store(settings: Settings) -> list[Finding]:
     from app.container import make_ledger, wrong_key
-    from storage.database import Store
-    from storage.migrate import current, newest
 
     findings: list[Finding] = []
     if settings.store_url.startswith("sqlite:"):
@@ -73,6 +78,11 @@ def _store(settings: Settings) -> list[Finding]:
     finally:
         asyncio.run(store.close())
     return findings
+
+
+def _sign_up(settings: Settings) -> Finding:
+    said = words(settings, _read(settings, standing, empty=Standing(people=0, ever=False)))
+    return Finding("sign-up", said.well, said.text, bearable=True)
 
 
 def _disk(settings: Settings) -> Finding:
@@ -128,6 +138,21 @@ def _models(settings: Settings) -> Finding:
         named.append(f"OpenAI protocol at {urlsplit(settings.openai_base_url).netloc}")
     said = ", ".join(named) or "none: operators run playbooks only"
     return Finding("models", bool(named), said, bearable=True)
+
+
+def _read(settings: Settings, work: Callable[[Tx], T], *, empty: T) -> T | None:
+    """What `work` finds in the store, `empty` where there is none yet; None while it cannot be read by this version."""
+    store = Store(settings.store_url)
+    try:
+        with store.engine.connect() as connection:
+            at = current(connection)
+        if at is None:
+            return empty
+        return asyncio.run(store.read(work)) if at == newest() else None
+    except Exception:  # noqa: BLE001 - what keeps it from opening is a finding of its own
+        return None
+    finally:
+        asyncio.run(store.close())
 
 
 def _sidecar(settings: Settings) -> list[Finding]:

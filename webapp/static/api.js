@@ -2,7 +2,7 @@
 // outside, the browser's HttpOnly cookie does the same work, with a CSRF token beside it.
 import {bridge} from "./bridge.js";
 
-export const session = {token: "", workspace: "", language: document.documentElement.lang, unreachable: "", open: false};
+export const session = {token: "", workspace: "", language: document.documentElement.lang, unreachable: "", texts: {}, open: false};
 const lost = [];
 export const onLost = (listener) => lost.push(listener);
 
@@ -11,7 +11,7 @@ export const csrf = () => (document.cookie.match(/(?:^|; )helm_csrf=([^;]+)/) ||
 export class Refused extends Error {
   constructor(status, data, fallback) {
     const who = data && data.resolvedByName ? ` (${data.resolvedByName})` : "";
-    super(((data && data.error) || fallback) + who);
+    super(((data && (session.texts["error-" + data.code] || data.error)) || fallback) + who);
     this.status = status;
     this.code = (data && data.code) || "";
     this.fields = (data && data.details && data.details.fieldErrors) || {};

@@ -10,7 +10,7 @@ const $ = (id) => document.getElementById(id);
 const main = $("main"), root = document.documentElement;
 let texts = JSON.parse($("texts").textContent);
 const say = (key, given = {}) => (texts[key] || key).replace(/\{(\w+)\}/g, (all, name) => name in given ? given[name] : all);
-session.unreachable = say("unreachable");
+session.unreachable = say("unreachable"); session.texts = texts;
 let happened = 0, mark = null, unsaved = false, stale = false, grown = false, depth = 0, shown = "", number = 0;
 // how many things this page is sending, and its look at the server that nobody asked for
 let writing = 0, looking = null;
@@ -57,7 +57,7 @@ async function learn() {
   const answer = await call("GET", "/app/me");
   if (!answer.ok) throw new Error(say("failed-request"));
   const me = await answer.json();
-  session.language = me.language; texts = me.texts; session.unreachable = say("unreachable"); root.lang = me.language; root.dir = me.dir;
+  session.language = me.language; texts = session.texts = me.texts; session.unreachable = say("unreachable"); root.lang = me.language; root.dir = me.dir;
   for (const link of document.querySelectorAll("[data-tab]")) link.querySelector("span").textContent = me.tabs[link.dataset.tab];
 }
 async function accept(invite) {
@@ -65,25 +65,36 @@ async function accept(invite) {
   notice(say("welcome"));
   return joined.workspaceId;
 }
-function loggedIn(data) {
+async function loggedIn(data, invite) {
   // outside Telegram the cookie of this answer is the session: the token itself is not kept
   if (bridge.inside) session.token = data.token;
-  return enter(data.workspaceId || data.workspace.id);
+  let place = data.workspaceId || data.workspace.id;
+  if (invite) try { place = await accept(invite); } catch (error) { notice(error.message, true); }
+  return enter(place);
+}
+// with an invite somebody new may log in; it waits here while the browser is at the provider
+const withInvite = (body, invite) => (invite ? {...body, invite} : body);
+function keptInvite() {
+  const kept = sessionStorage.getItem("invite");
+  sessionStorage.removeItem("invite");
+  return kept;
 }
 async function boot() {
-  const link = location.hash.match(/^#login=([\w-]+)$/), invite = location.hash.match(/^#invite=([\w-]+)$/);
+  const link = location.hash.match(/^#login=([\w-]+)(?:&invite=([\w-]+))?$/), invite = location.hash.match(/^#invite=([\w-]+)$/);
   if (link || invite || bridge.route !== location.hash.slice(1)) history.replaceState({launch: bridge.launch, depth: 0}, "", location.pathname + (bridge.route.startsWith("/") ? "#" + bridge.route : ""));
   if (bridge.inside) return bootInside();
   const back = new URLSearchParams(location.search);
+  let token = invite && invite[1];
   if (back.has("state")) {
+    token = keptInvite();
     // what the provider added leaves the address, whatever comes of it
     history.replaceState({launch: bridge.launch, depth: 0}, "", location.pathname);
     if (back.has("code")) {
-      try { return await loggedIn(await api("POST", "/api/auth/telegram/browser/return", {code: back.get("code"), state: back.get("state")})); } catch (error) { notice(error.message, true); }
+      try { return await loggedIn(await api("POST", "/api/auth/telegram/browser/return", withInvite({code: back.get("code"), state: back.get("state")}, token)), token); } catch (error) { notice(error.message, true); }
     } else notice(say("login-not-given"), true);
   }
   if (link) {
-    try { return await loggedIn(await api("POST", "/api/auth/email/link", {token: link[1]})); } catch (error) { notice(error.message, true); }
+    try { return await loggedIn(await api("POST", "/api/auth/email/link", withInvite({token: link[1]}, link[2])), link[2]); } catch (error) { notice(error.message, true); }
   } else if (csrf()) {
     const answer = await call("GET", "/api/me");
     if (answer.ok) {
@@ -93,12 +104,13 @@ async function boot() {
       if (place) return enter(place);
     }
   }
-  login(invite && invite[1]);
+  login(token);
 }
 async function bootInside() {
+  const invite = bridge.startParam.match(/^inv_([\w-]+)$/);
   let answer;
   for (let tries = 0; ; tries += 1) {
-    try { answer = await api("POST", "/api/auth/telegram", {initData: bridge.initData}); break; }
+    try { answer = await api("POST", "/api/auth/telegram", withInvite({initData: bridge.initData}, invite && invite[1])); break; }
     catch (error) {
       // the server may be starting; anything it says against the data is final
       if (tries < 8 && (error.status === 503 || error.status === undefined)) { await new Promise((go) => setTimeout(go, 1000)); continue; }
@@ -106,7 +118,6 @@ async function bootInside() {
     }
   }
   session.token = answer.token;
-  const invite = bridge.startParam.match(/^inv_([\w-]+)$/);
   let place = answer.workspace.id;
   if (meant && meant !== place && (await api("GET", "/api/me")).workspaces.some((one) => one.id === meant)) place = meant;
   if (invite) {
@@ -135,6 +146,7 @@ function login(invite) {
   const leave = main.querySelector("[data-leave]");
   if (leave) leave.onclick = async () => {
     leave.disabled = true;
+    if (invite) sessionStorage.setItem("invite", invite); else sessionStorage.removeItem("invite");
     try { location.assign((await api("POST", "/api/auth/telegram/browser", {})).url); }
     catch (error) { leave.disabled = false; notice(error.message, true); }
   };
