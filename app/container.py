@@ -41,7 +41,7 @@ from services.decision_point import DecisionPoint
 from services.delegation import Delegate
 from services.delivery import Delivery
 from services.email_login import EmailLogin
-from services.governor import Governor
+from services.governor import Governor, InstallationBudget
 from services.health import Health
 from services.idempotency import IdempotencyService
 from services.identity import IdentityService
@@ -119,6 +119,14 @@ def make_mailer(settings: Settings) -> Mailer:
     if settings.email_provider == "file":
         return FileMailer(folder=settings.pilot_data_dir / "mail", sender=settings.email_from)
     return NoMailer()
+
+
+def installation_budget(settings: Settings) -> InstallationBudget:
+    """What the settings let all workspaces together spend with the installation's own keys."""
+    day, month = settings.pilot_budget_day_usd, settings.pilot_budget_month_usd
+    return InstallationBudget(
+        day=None if day is None else int(day * 1_000_000), month=None if month is None else int(month * 1_000_000)
+    )
 
 
 def make_ledger(settings: Settings) -> Ledger:
@@ -245,7 +253,7 @@ async def _build(
     stack.push_async_callback(factory.aclose)
     sidecar = make_sidecar(settings)
     watched = None if sidecar is None else SidecarWatch(store, sidecar, now, fail_closed=settings.helm_fail_closed)
-    governor = Governor(rules, now, sidecar)
+    governor = Governor(rules, now, sidecar, installation_budget(settings))
     requests = ApprovalRequests(governor, recorder, notices, now)
     vault = Vault(_secret(settings.encryption_key))
     mcp = McpServerService(

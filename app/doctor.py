@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +18,8 @@ from urllib.request import urlopen
 
 from app.settings import Settings
 from app.sign_up import Standing, standing, words
+from domain.clock import utc_now
+from storage import installation_spend
 from storage.database import Store, Tx
 from storage.migrate import current, newest
 
@@ -49,6 +52,7 @@ def examine(settings: Settings) -> list[Finding]:
         _telegram(settings),
         _mail(settings),
         _models(settings),
+        *_budget(settings),
         *_sidecar(settings),
         _clock(),
     ]
@@ -138,6 +142,30 @@ def _models(settings: Settings) -> Finding:
         named.append(f"OpenAI protocol at {urlsplit(settings.openai_base_url).netloc}")
     said = ", ".join(named) or "none: operators run playbooks only"
     return Finding("models", bool(named), said, bearable=True)
+
+
+def _budget(settings: Settings) -> list[Finding]:
+    """What all workspaces together have spent with the keys of this installation, where it has any or limits them."""
+    limits = {"today": settings.pilot_budget_day_usd, "this month": settings.pilot_budget_month_usd}
+    keys = (settings.openrouter_api_key, settings.openai_api_key, settings.anthropic_api_key)
+    if not any(keys) and all(limit is None for limit in limits.values()):
+        return []
+    day = utc_now().date()
+    spent = _read(
+        settings,
+        lambda tx: installation_spend.used(tx, day=day.isoformat(), month=day.replace(day=1).isoformat())[:2],
+        empty=(0, 0),
+    )
+    if spent is None:
+        return []
+    said, well = [], any(limit is not None for limit in limits.values())
+    for (span, limit), micros in zip(limits.items(), spent, strict=True):
+        usd = Decimal(micros) / 1_000_000
+        said.append(f"{span} {usd:.2f}" + (" USD" if limit is None else f" of {limit:.2f} USD"))
+        well = well and (limit is None or usd < limit)
+    if all(limit is None for limit in limits.values()):
+        said.append("no limit: PILOT_BUDGET_DAY_USD is not set")
+    return [Finding("budget", well, f"spent with the keys of this installation: {', '.join(said)}", bearable=True)]
 
 
 def _read(settings: Settings, work: Callable[[Tx], T], *, empty: T) -> T | None:

@@ -91,6 +91,9 @@ class Settings(BaseSettings):
     # US dollars for a million tokens of a model the price list does not know
     pilot_llm_unknown_price_in: Decimal = Field(default=Decimal(3), ge=0, le=10_000)
     pilot_llm_unknown_price_out: Decimal = Field(default=Decimal(15), ge=0, le=10_000)
+    # US dollars that all workspaces together may spend with the installation's own keys
+    pilot_budget_day_usd: Decimal | None = Field(default=None, ge=0, le=1_000_000)
+    pilot_budget_month_usd: Decimal | None = Field(default=None, ge=0, le=10_000_000)
 
     # --- operators
     pilot_http_allow: Annotated[tuple[str, ...], NoDecode] = ()

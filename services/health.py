@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from storage import outbox, runs, sidecar
+from domain.clock import utc_now
+from storage import installation_spend, outbox, runs, sidecar
 from storage.database import Store
 from storage.engine import JobEngine
 from storage.sidecar import SidecarSnapshot
@@ -71,4 +72,10 @@ class Health:
             found[f'pilot_runs{{state="{state}"}}'] = count
         for state, count in (await self.store.read(outbox.depth)).items():
             found[f'pilot_outbox{{state="{state}"}}'] = count
+        day = utc_now().date()
+        today, month, _ = await self.store.read(
+            lambda tx: installation_spend.used(tx, day=day.isoformat(), month=day.replace(day=1).isoformat())
+        )
+        for span, micros in (("day", today), ("month", month)):
+            found[f'pilot_installation_spend_usd{{span="{span}"}}'] = micros / 1e6
         return found

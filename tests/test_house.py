@@ -52,7 +52,7 @@ def test_migrations_make_the_tables(kind: str, tmp_path: Path) -> None:
         assert migrate(store) is True
         assert migrate(store) is False
         assert differences(store) == []
-        assert newest() == "0004"
+        assert newest() == "0006"
     finally:
         store.abandon()
 

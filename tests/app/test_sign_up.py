@@ -4,6 +4,7 @@ import base64
 import logging
 import os
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
+from app.container import installation_budget
 from app.settings import BadSettings, Settings, load_settings
 from app.sign_up import Standing, words
 from domain.clock import utc_now
@@ -72,19 +74,23 @@ def test_where_it_is_not_set(settings: dict[str, Any], mode: str) -> None:
 
 
 def test_an_empty_value_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("PILOT_SIGNUP", "PILOT_ALLOW_EMAILS", "PILOT_ALLOW_TELEGRAM_IDS"):
+    for name in ("PILOT_SIGNUP", "PILOT_ALLOW_EMAILS", "PILOT_ALLOW_TELEGRAM_IDS", "PILOT_BUDGET_DAY_USD"):
         monkeypatch.setenv(name, "")
     found = given()
     assert (found.sign_up.mode, bool(found.sign_up.allowed)) == (SignUpMode.OPEN, False)
+    assert installation_budget(found).limits == []
 
 
 def test_lists_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PILOT_ALLOW_EMAILS", " Ada@Example.com , @Bücher.example,")
     monkeypatch.setenv("PILOT_ALLOW_TELEGRAM_IDS", "4711, 4712")
+    monkeypatch.setenv("PILOT_BUDGET_DAY_USD", "0.05")
+    monkeypatch.setenv("PILOT_BUDGET_MONTH_USD", "1")
     found = given()
     allowed = found.sign_up.allowed
     assert (allowed.emails, allowed.domains) == ({"ada@example.com"}, {"xn--bcher-kva.example"})
     assert allowed.telegram_ids == {4711, 4712}
+    assert installation_budget(found).limits == [("day budget", 50_000), ("month budget", 1_000_000)]
 
 
 @pytest.mark.parametrize(
@@ -97,6 +103,10 @@ def test_lists_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) ->
         ({"pilot_allow_telegram_ids": "4711,@ada"}, "PILOT_ALLOW_TELEGRAM_IDS: '@ada'"),
         ({"pilot_allow_telegram_ids": "-100123"}, "PILOT_ALLOW_TELEGRAM_IDS: '-100123'"),
         ({"pilot_workspaces_per_person": "0"}, "PILOT_WORKSPACES_PER_PERSON"),
+        ({"pilot_budget_day_usd": "-1"}, "PILOT_BUDGET_DAY_USD"),
+        ({"pilot_budget_day_usd": "much"}, "PILOT_BUDGET_DAY_USD"),
+        ({"pilot_budget_day_usd": "nan"}, "PILOT_BUDGET_DAY_USD"),
+        ({"pilot_budget_month_usd": "inf"}, "PILOT_BUDGET_MONTH_USD"),
     ],
 )
 def test_what_is_wrong_is_named(wrong: dict[str, Any], named: str) -> None:
@@ -132,14 +142,29 @@ def test_what_is_said_of_it(settings: dict[str, Any], standing: Standing | None,
     assert said in found.text
 
 
-def test_the_doctor_says_what_it_is_set_to(tmp_path: Path) -> None:
-    code, found = findings(tmp_path, PILOT_SIGNUP="invite")
+def test_the_doctor_says_what_it_is_set_to_and_what_was_spent(tmp_path: Path) -> None:
+    code, found = findings(tmp_path, PILOT_SIGNUP="invite", OPENAI_API_KEY="sk-1")
     assert code == 0
     assert (found["sign-up"]["ok"], found["sign-up"]["bearable"]) == (False, True)
     assert "nobody owns this installation yet" in found["sign-up"]["said"]
+    assert (found["budget"]["ok"], found["budget"]["bearable"]) == (False, True)
+    assert "no limit: PILOT_BUDGET_DAY_USD is not set" in found["budget"]["said"]
     told(tmp_path, "migrate")
-    _, found = findings(tmp_path, PILOT_SIGNUP="open", HOST="0.0.0.0")
+    store = Store(f"sqlite:///{tmp_path / 'data' / 'pilot.db'}")
+    try:
+        with store.engine.begin() as connection:
+            connection.execute(
+                sa.text("INSERT INTO installation_spend (day, cost_micros) VALUES (:day, 1230000)"),
+                {"day": utc_now().date().isoformat()},
+            )
+    finally:
+        store.abandon()
+    _, found = findings(tmp_path, PILOT_SIGNUP="open", HOST="0.0.0.0", PILOT_BUDGET_DAY_USD="5")
     assert (found["sign-up"]["ok"], found["sign-up"]["bearable"]) == (False, True)
+    assert found["budget"]["ok"]
+    assert "today 1.23 of 5.00 USD, this month 1.23 USD" in found["budget"]["said"]
+    _, found = findings(tmp_path, PILOT_BUDGET_DAY_USD="1.23")
+    assert not found["budget"]["ok"]
 
 
 @pytest.mark.parametrize(
@@ -196,3 +221,5 @@ async def test_an_installation_of_before_keeps_its_people_and_takes_nobody_new(k
         services = pilot.process.gate.services
         assert services is not None
         assert await services.store.read(sign_up.people) == 3
+        assert installation_budget(pilot.process.settings).limits == []
+        assert Decimal(0) == (await services.health.numbers())['pilot_installation_spend_usd{span="day"}']
