@@ -74,6 +74,8 @@ class HttpConfig:
     metrics_public: bool = False
     admin_key: str | None = None
     show_codes: bool = False
+    # who may sign up: first, invite or open
+    sign_up: str = "open"
     # tests only: an answer that is not what its route documents becomes a 500
     check_answers: bool = False
 

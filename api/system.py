@@ -175,7 +175,7 @@ def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
     @plain.route("GET", "/health", needs=Needs.PUBLIC, also={503: HealthOut})
     async def health(call: Call) -> Answer[Serialized[HealthOut]]:
         """Readiness, part by part; 503 while starting, and while a part is down that nothing works without."""
-        head = {"service": "pilot", "version": config.version}
+        head: dict[str, Any] = {"service": "pilot", "version": config.version, "sign_up": config.sign_up}
         try:
             services = call.services
         except Unavailable:

@@ -54,9 +54,9 @@ async def list_mine(call: Call) -> list[Serialized[MyWorkspaceOut]]:
     return [MyWorkspaceOut.of(w, role=role) for w, role in await call.services.workspaces.mine(call.actor)]
 
 
-@route("POST", "/api/workspaces", needs=Needs.PERSON, status=201, errors=(Invalid,))
+@route("POST", "/api/workspaces", needs=Needs.PERSON, status=201, errors=(Invalid, Forbidden, Conflict))
 async def create_workspace(call: Call, body: NamedBody) -> Serialized[WorkspaceOut]:
-    """Create one more workspace."""
+    """Create one more workspace: whoever owns one, where not everybody may sign up."""
     return WorkspaceOut.of(await call.services.workspaces.create(call.actor, body.name))
 
 
@@ -103,7 +103,7 @@ async def delete_workspace(call: Call, workspace_id: str, query: DeleteQuery) ->
 
 @route("POST", "/api/workspace/{workspace_id}/restore", needs=Needs.PERSON, errors=(NotFound,))
 async def restore_workspace(call: Call, workspace_id: str) -> Serialized[WorkspaceOut]:
-    """Open a closed workspace again; its owner only."""
+    """Open a closed workspace again; its owner only, and not where the administrator closed it."""
     return WorkspaceOut.of(await call.services.workspaces.restore(call.actor, workspace_id))
 
 

@@ -41,7 +41,7 @@ from services.decision_point import DecisionPoint
 from services.delegation import Delegate
 from services.delivery import Delivery
 from services.email_login import EmailLogin
-from services.governor import Governor
+from services.governor import Governor, InstallationBudget
 from services.health import Health
 from services.idempotency import IdempotencyService
 from services.identity import IdentityService
@@ -63,6 +63,7 @@ from services.rehearsal import RehearsalService
 from services.runs import RunService, Stopping
 from services.secrets import SecretService
 from services.sidecar import SidecarWatch
+from services.sign_up import SignUp
 from services.task_tools import TaskCreate
 from services.tasks import TaskService
 from services.tenants import TenantService
@@ -119,6 +120,14 @@ def make_mailer(settings: Settings) -> Mailer:
     if settings.email_provider == "file":
         return FileMailer(folder=settings.pilot_data_dir / "mail", sender=settings.email_from)
     return NoMailer()
+
+
+def installation_budget(settings: Settings) -> InstallationBudget:
+    """What the settings let all workspaces together spend with the installation's own keys."""
+    day, month = settings.pilot_budget_day_usd, settings.pilot_budget_month_usd
+    return InstallationBudget(
+        day=None if day is None else int(day * 1_000_000), month=None if month is None else int(month * 1_000_000)
+    )
 
 
 def make_ledger(settings: Settings) -> Ledger:
@@ -245,7 +254,7 @@ async def _build(
     stack.push_async_callback(factory.aclose)
     sidecar = make_sidecar(settings)
     watched = None if sidecar is None else SidecarWatch(store, sidecar, now, fail_closed=settings.helm_fail_closed)
-    governor = Governor(rules, now, sidecar)
+    governor = Governor(rules, now, sidecar, installation_budget(settings))
     requests = ApprovalRequests(governor, recorder, notices, now)
     vault = Vault(_secret(settings.encryption_key))
     mcp = McpServerService(
@@ -296,9 +305,22 @@ async def _build(
         init_data_max_age=timedelta(seconds=settings.telegram_init_data_max_age),
         # one process knows of every change at once; several trust what they remember for two seconds
         cache_seconds=30.0 if store.sqlite else 2.0,
+        sign_up=SignUp(settings.sign_up),
+    )
+    limits = Limits(
+        store,
+        {
+            "auth": settings.rate_limit_auth,
+            "task": settings.rate_limit_task,
+            "default": settings.rate_limit_default,
+            "page": settings.rate_limit_page,
+            "workspace": settings.rate_limit_workspace,
+        },
+        shared=not store.sqlite,
+        enabled=settings.rate_limits_enabled,
     )
     email_login = EmailLogin(
-        store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url
+        store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url, limits
     )
     places = WorkspaceService(store, identity, runs, recorder, rules, now, settings.public_url)
     services = Services(
@@ -312,18 +334,7 @@ async def _build(
         identity=identity,
         email_login=email_login,
         browser_login=make_browser_login(settings, store, identity, recorder),
-        limits=Limits(
-            store,
-            {
-                "auth": settings.rate_limit_auth,
-                "task": settings.rate_limit_task,
-                "default": settings.rate_limit_default,
-                "page": settings.rate_limit_page,
-                "workspace": settings.rate_limit_workspace,
-            },
-            shared=not store.sqlite,
-            enabled=settings.rate_limits_enabled,
-        ),
+        limits=limits,
         workspaces=places,
         tenants=TenantService(store, identity, places, now),
         tasks=tasks,

@@ -74,6 +74,7 @@ def demo_settings(*, port: int, data: Path, simulator: int) -> Settings:
     return load_settings(
         _env_file=None,
         pilot_env="development",
+        pilot_signup="open",
         pilot_data_dir=data,
         host="127.0.0.1",
         port=port,

@@ -6,16 +6,25 @@ import shutil
 import socket
 import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from app.settings import Settings
+from app.sign_up import Standing, standing, words
+from domain.clock import utc_now
+from storage import installation_spend
+from storage.database import Store, Tx
+from storage.migrate import current, newest
+
+T = TypeVar("T")
 
 # before it, two connections writing and checkpointing at one moment can damage a WAL file (very rare)
 WAL_RESET_FIXED = (3, 51, 3)
@@ -41,11 +50,13 @@ def examine(settings: Settings) -> list[Finding]:
     return [
         Finding("settings", True, f"{settings.pilot_env}, {settings.public_url}"),
         *_store(settings),
+        _sign_up(settings),
         _disk(settings),
         _telegram(settings),
         *_updates(settings),
         _mail(settings),
         _models(settings),
+        *_budget(settings),
         *_sidecar(settings),
         _clock(),
     ]
@@ -53,8 +64,6 @@ def examine(settings: Settings) -> list[Finding]:
 
 def _store(settings: Settings) -> list[Finding]:
     from app.container import make_ledger, wrong_key
-    from storage.database import Store
-    from storage.migrate import current, newest
 
     findings: list[Finding] = []
     if settings.store_url.startswith("sqlite:"):
@@ -77,6 +86,11 @@ def _store(settings: Settings) -> list[Finding]:
     finally:
         asyncio.run(store.close())
     return findings
+
+
+def _sign_up(settings: Settings) -> Finding:
+    said = words(settings, _read(settings, standing, empty=Standing(people=0, ever=False)))
+    return Finding("sign-up", said.well, said.text, bearable=True)
 
 
 def _disk(settings: Settings) -> Finding:
@@ -191,6 +205,45 @@ def _models(settings: Settings) -> Finding:
         named.append(f"OpenAI protocol at {urlsplit(settings.openai_base_url).netloc}")
     said = ", ".join(named) or "none: operators run playbooks only"
     return Finding("models", bool(named), said, bearable=True)
+
+
+def _budget(settings: Settings) -> list[Finding]:
+    """What all workspaces together have spent with the keys of this installation, where it has any or limits them."""
+    limits = {"today": settings.pilot_budget_day_usd, "this month": settings.pilot_budget_month_usd}
+    keys = (settings.openrouter_api_key, settings.openai_api_key, settings.anthropic_api_key)
+    if not any(keys) and all(limit is None for limit in limits.values()):
+        return []
+    day = utc_now().date()
+    spent = _read(
+        settings,
+        lambda tx: installation_spend.used(tx, day=day.isoformat(), month=day.replace(day=1).isoformat())[:2],
+        empty=(0, 0),
+    )
+    if spent is None:
+        return []
+    said, well = [], any(limit is not None for limit in limits.values())
+    for (span, limit), micros in zip(limits.items(), spent, strict=True):
+        usd = Decimal(micros) / 1_000_000
+        said.append(f"{span} {usd:.2f}" + (" USD" if limit is None else f" of {limit:.2f} USD"))
+        well = well and (limit is None or usd < limit)
+    if all(limit is None for limit in limits.values()):
+        said.append("no limit: PILOT_BUDGET_DAY_USD is not set")
+    return [Finding("budget", well, f"spent with the keys of this installation: {', '.join(said)}", bearable=True)]
+
+
+def _read(settings: Settings, work: Callable[[Tx], T], *, empty: T) -> T | None:
+    """What `work` finds in the store, `empty` where there is none yet; None while it cannot be read by this version."""
+    store = Store(settings.store_url)
+    try:
+        with store.engine.connect() as connection:
+            at = current(connection)
+        if at is None:
+            return empty
+        return asyncio.run(store.read(work)) if at == newest() else None
+    except Exception:  # noqa: BLE001 - what keeps it from opening is a finding of its own
+        return None
+    finally:
+        asyncio.run(store.close())
 
 
 def _sidecar(settings: Settings) -> list[Finding]:

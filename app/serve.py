@@ -16,6 +16,7 @@ from api.server import Gate, create_app
 from app.container import Parts, open_services
 from app.schedule import Clock
 from app.settings import Settings
+from app.sign_up import standing, words
 from app.supervisor import Supervisor
 from app.version import VERSION
 from domain.actor import Actor
@@ -52,6 +53,7 @@ def http_config(settings: Settings) -> HttpConfig:
         metrics_public=settings.metrics_allow_public,
         admin_key=None if settings.pilot_admin_api_key is None else settings.pilot_admin_api_key.get_secret_value(),
         show_codes=not settings.production and settings.email_provider != "smtp",
+        sign_up=settings.sign_up.mode.value,
     )
 
 
@@ -141,6 +143,8 @@ class Process:
         services.health.parts.update({"telegram": telegram, "scheduler": False})
         self.gate.open(services)
         log.info("store_ready", extra={"store": "sqlite" if services.store.sqlite else "postgres"})
+        said = words(settings, await services.store.read(standing))
+        log.log(logging.INFO if said.well else logging.WARNING, "sign_up", extra={"mode": said.mode, "said": said.text})
         working = settings.pilot_role != "web"
         await services.engine.start(services.runs.advance if working else None)
         log.info("engine_ready")
@@ -202,6 +206,7 @@ class Process:
             clock.every("heartbeat", 4.0, self._heartbeat, shared=False)
             clock.every("takeover", 5.0, self._take_over)
             clock.every("sessions", 3600.0, services.identity.purge)
+            clock.every("limits", 3600.0, services.limits.purge)
             clock.every("answers", 3600.0, services.idempotency.purge)
             clock.every("workspaces", 3600.0, services.workspaces.purge_due)
             clock.every("checkpoint_word", 86_400.0, parts.daily.send_checkpoints)

@@ -291,7 +291,7 @@ def run_result(t: Texts, card: RunCard, links: Links, *, private: bool) -> View:
     state = RunState(card.run.state)
     hash_ = None if card.receipt is None else card.receipt.leaf_hash.hex()[:12]
     summary = clip((card.run.summary or "").strip(), 2800)
-    error = clip(why_ended(t, (card.run.error or "").strip()), 600)
+    error = clip(why_ended(t, (card.run.error or "").strip(), code=card.run.error_code), 600)
     return view(
         Bold(f"{ICONS[state]} ", t("progress-title", state=t(f"state-{state}"), title=line(card.task.title, 300))),
         _missed(t, card.run),

@@ -154,6 +154,7 @@ class Run:
     root_run_id: str | None
     budget_micros: int | None
     reserved_micros: int
+    reserved_installation_micros: int
     partial_text: str | None
     priority: int
     deadline_at: datetime | None

@@ -16,11 +16,12 @@ from domain.policy.decide import FINISH, Finding, decide, effect_in_force, expla
 from domain.policy.effective import EffectivePolicy, effective
 from domain.policy.facts import CallFacts, GrantFacts, OpinionFacts
 from domain.policy.rules import RuleEngine
+from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, Usage
 from domain.runs import Run, Step
 from domain.settings_schema import WorkspaceSettings, load
 from domain.tasks import Task
 from domain.tools import ToolSpec
-from storage import approvals, operators, receipts, runs, settings
+from storage import approvals, installation_spend, operators, receipts, runs, settings
 from storage.database import Tx
 from storage.violations import Violation
 from storage.violations import add as add_violation
@@ -28,6 +29,7 @@ from storage.violations import add as add_violation
 log = logging.getLogger(__name__)
 
 HARD_ITERATION_LIMIT = 1000
+NOTHING = Usage()
 UNHEARD = Opinion(source="", verdict=Verdict.ALLOW)
 
 
@@ -52,9 +54,37 @@ class ApprovalRules:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What the next answer of a model may cost at most, in micros; held back from everybody else meanwhile."""
+    """What the next answer of a model may cost at most, in micros; held back from everybody else meanwhile.
+
+    `of_installation` is the part that the installation's keys may have to pay; with `at_own_cost` they pay nothing.
+    """
 
     micros: int
+    of_installation: int = 0
+    at_own_cost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OverBudget:
+    """Why no model may be asked any more: the budget without room, a reason for people, and a stable code."""
+
+    budget: str
+    reason: str
+    code: str = OVER_BUDGET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallationBudget:
+    """What all workspaces together may spend with the installation's keys, in micros; None where there is no limit."""
+
+    day: int | None = None
+    month: int | None = None
+
+    @property
+    def limits(self) -> Sequence[tuple[str, int]]:
+        """Each limit there is, by the name of its budget."""
+        found = (("day budget", self.day), ("month budget", self.month))
+        return [(name, limit) for name, limit in found if limit is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +94,7 @@ class Governor:
     rules: RuleEngine
     now: Now
     second_opinion: SecondOpinion | None = None
+    installation: InstallationBudget = InstallationBudget()
 
     # --- what is in force -------------------------------------------------------------------------
 
@@ -376,24 +407,52 @@ class Governor:
         """The second opinion on the last decision in this transaction; one that says nothing where there was none."""
         return tx.cache.get("opinion") or UNHEARD
 
-    def before_model_call(self, tx: Tx, task: Task, run: Run, *, estimate: int = 0) -> Allowance | str:
+    def before_model_call(self, tx: Tx, task: Task, run: Run, *, expected: Usage = NOTHING) -> Allowance | OverBudget:
         """What the next answer of a model may cost, or why none may be asked any more.
 
-        `estimate` (micros) is what one request may cost at most. Every budget must have room for it beside what was
+        `expected` is what one request may cost at most. Every budget must have room for it beside what was
         spent and what other runs hold back for calls under way: to be kept true, the caller holds the workspace's
         lock and writes the allowance into the run in the same transaction.
         """
+        estimate = expected.cost_micros
         budgets = self._budgets(tx, task, run)
         for name, limit, used in budgets:
             if used >= limit:
-                return f"the {name} budget of {limit / 1e6:.2f} USD is used up"
+                return OverBudget(f"{name} budget", f"the {name} budget of {limit / 1e6:.2f} USD is used up")
             if used + estimate > limit:
-                return (
+                return OverBudget(
+                    f"{name} budget",
                     f"the next call of the model may cost up to {estimate / 1e6:.4f} USD, "
-                    f"and of the {name} budget of {limit / 1e6:.2f} USD only {(limit - used) / 1e6:.4f} USD is left"
+                    f"and of the {name} budget of {limit / 1e6:.2f} USD only {(limit - used) / 1e6:.4f} USD is left",
                 )
         # an answer that has to be corrected takes a second request
-        return Allowance(min(2 * estimate, *(limit - used for _, limit, used in budgets)))
+        allowance = Allowance(min(2 * estimate, *(limit - used for _, limit, used in budgets)))
+        return self._of_installation(tx, run, expected, allowance) if expected.calls else allowance
+
+    def _of_installation(self, tx: Tx, run: Run, expected: Usage, allowance: Allowance) -> Allowance | OverBudget:
+        """The allowance, as far as the installation's budget has room for it; no workspace hears how large that is.
+
+        Without room a workspace goes on with the models it pays for itself, where it has any.
+        """
+        share = expected.installation_micros
+        if share == 0 and expected.replaceable:
+            return allowance
+        left = [allowance.micros]
+        if self.installation.limits:
+            installation_spend.lock(tx)
+            day = self.now().date()
+            today, month, held = installation_spend.used(
+                tx, day=day.isoformat(), month=day.replace(day=1).isoformat(), but=run.id
+            )
+            spent = {"day budget": today + held, "month budget": month + held}
+            for name, limit in self.installation.limits:
+                if spent[name] >= limit or spent[name] + share > limit:
+                    if expected.replaceable:
+                        return replace(allowance, at_own_cost=True)
+                    reason = f"the {name} of this installation has no room for a call of a model"
+                    return OverBudget(name, reason, OVER_INSTALLATION_BUDGET)
+                left.append(limit - spent[name])
+        return replace(allowance, micros=min(left), of_installation=min(left))
 
     def _budgets(self, tx: Tx, task: Task, run: Run) -> Sequence[tuple[str, int, int]]:
         """Each budget by name: its limit, and what of it was spent or is held back, in micros."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from domain.clock import Now, utc_now
 from services.intake import OK, TELEGRAM
-from storage import inbox, intake, outbox, runs, sidecar
+from storage import inbox, installation_spend, intake, outbox, runs, sidecar
 from storage.database import Store
 from storage.engine import JobEngine
 from storage.sidecar import SidecarSnapshot
@@ -113,6 +113,12 @@ class Health:
             found[f'pilot_outbox{{state="{state}"}}'] = count
         for state, count in (await self.store.read(inbox.depth)).items():
             found[f'pilot_inbox{{state="{state}"}}'] = count
+        day = utc_now().date()
+        today, month, _ = await self.store.read(
+            lambda tx: installation_spend.used(tx, day=day.isoformat(), month=day.replace(day=1).isoformat())
+        )
+        for span, micros in (("day", today), ("month", month)):
+            found[f'pilot_installation_spend_usd{{span="{span}"}}'] = micros / 1e6
         return found
 
 

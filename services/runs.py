@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from domain.actor import Actor
+from domain.actor import Actor, Role
 from domain.approvals import digest_of_call
 from domain.audit import AuditAction
 from domain.clock import Now
@@ -25,7 +25,15 @@ from domain.governance import Decision, Effect, Verdict
 from domain.ids import new_id
 from domain.outside import OutsideError
 from domain.permissions import Action, require
-from domain.ports import OVER_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, ToolCall, Usage
+from domain.ports import (
+    OVER_BUDGET,
+    OVER_INSTALLATION_BUDGET,
+    PaidForNothing,
+    PlanAnswer,
+    PlanRequest,
+    ToolCall,
+    Usage,
+)
 from domain.runs import (
     RUN_ENDED,
     RUN_PARKED,
@@ -41,14 +49,14 @@ from domain.runs import (
 from domain.tasks import Task
 from domain.tools import Outcome, OutcomeStatus, Tool, ToolContext
 from services.approval_requests import ApprovalRequests, shown_args
-from services.governor import Allowance, Governor
+from services.governor import Allowance, Governor, OverBudget
 from services.ledger import Facts
 from services.notices import Notices
 from services.partial_answers import PartialAnswers
 from services.planners import Planners
 from services.recorder import Recorder
 from services.toolbox import Toolbox, Tools, failed
-from storage import operators, runs, tasks
+from storage import installation_spend, operators, recipients, runs, tasks, workspaces
 from storage.database import Store, Tx, is_conflict
 from storage.engine import JobEngine
 from storage.runs import Effect as EffectRow
@@ -105,7 +113,7 @@ class _View:
     steps: Sequence[Step]
     operator: Mapping[str, Any]
     tools: Tools
-    unpriced: Allowance | str | None
+    unpriced: Allowance | OverBudget | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +214,7 @@ class RunService:
             root_run_id=run_id if parent is None else parent.root_run_id,
             budget_micros=budget_micros,
             reserved_micros=0,
+            reserved_installation_micros=0,
             partial_text=None,
             priority=task.priority,
             deadline_at=task.deadline_at,
@@ -587,11 +596,18 @@ class RunService:
         except Forbidden as frozen:
             await self._end(view, RunState.BLOCKED, error=str(frozen), code=frozen.code)
             return False
-        if isinstance(allowance, str):
-            await self._end(view, RunState.BUDGET_EXHAUSTED, error=allowance, code=OVER_BUDGET)
+        if isinstance(allowance, OverBudget):
+            await self._end(view, RunState.BUDGET_EXHAUSTED, error=allowance.reason, code=allowance.code)
             return False
         async with PartialAnswers(lambda text: self._tell_partial(view.run, text)) as partial:
-            answer = await planner.next(replace(request, allowance=allowance.micros, heard=partial.heard))
+            answer = await planner.next(
+                replace(
+                    request,
+                    allowance=allowance.micros,
+                    at_own_cost=allowance.at_own_cost,
+                    heard=partial.heard,
+                )
+            )
         if answer.call is None:
             state, text, code = (
                 (RunState.COMPLETED, answer.finished or "", "")
@@ -611,7 +627,7 @@ class RunService:
             return False
         return await self._propose(view, answer, answer.call)
 
-    async def _allowance(self, view: _View, estimate: Usage) -> Allowance | str:
+    async def _allowance(self, view: _View, estimate: Usage) -> Allowance | OverBudget:
         """What the next answer may cost, held back in the books, or why no model may be asked any more.
 
         Where a model will be asked, whoever watches the run is told that it thinks: once a request, however long it
@@ -620,13 +636,17 @@ class RunService:
         if not estimate.calls and view.unpriced is not None:
             return view.unpriced
 
-        def work(tx: Tx) -> Allowance | str:
+        def work(tx: Tx) -> Allowance | OverBudget:
             run = self._mine(tx, view.run)
             self.governor.check_not_frozen(tx, run.workspace_id)
-            found = self.governor.before_model_call(tx, view.task, run, estimate=estimate.cost_micros)
-            if isinstance(found, Allowance):
+            found = self.governor.before_model_call(tx, view.task, run, expected=estimate)
+            if isinstance(found, OverBudget):
+                if found.code == OVER_INSTALLATION_BUDGET:
+                    self._tell_administrator(tx, found)
+            else:
                 thinking: dict[str, Any] = {
                     "reserved_micros": found.micros,
+                    "reserved_installation_micros": found.of_installation,
                     "wait_reason": THINKING,
                     "updated_at": self.now(),
                 }
@@ -635,6 +655,25 @@ class RunService:
             return found
 
         return await self._write(view, work)
+
+    def _tell_administrator(self, tx: Tx, over: OverBudget) -> None:
+        """Say that the installation's budget is used up: in the log, and once to the owner of its first workspace."""
+        log.warning("installation_budget_used_up", extra={"budget": over.budget})
+        first = workspaces.oldest(tx)
+        if first is None:
+            return
+        text = (
+            f"The {over.budget} of this installation has no room for a call of a model: work with its own model keys "
+            "ends there. PILOT_BUDGET_DAY_USD and PILOT_BUDGET_MONTH_USD set it."
+        )
+        for owner in recipients.with_roles(tx, first, [Role.OWNER.value]):
+            self.notices.text(
+                tx,
+                workspace_id=first,
+                chat_id=owner.telegram_id,
+                text=text,
+                dedupe_key=f"installation:{over.budget}:{self.now():%Y-%m-%d}:{owner.user_id}"[:120],
+            )
 
     async def _tell_partial(self, run: Run, text: str) -> None:
         def work(tx: Tx) -> None:
@@ -1157,6 +1196,8 @@ class RunService:
                 model=usage.model,
                 spent={name: getattr(usage, name) for name in runs.MEASURES},
             )
+        if usage.installation_micros:
+            installation_spend.enter(tx, day=self.now().date().isoformat(), micros=usage.installation_micros)
         return {
             "model": usage.model or run.model,
             "tokens_in": run.tokens_in + usage.tokens_in,
@@ -1361,7 +1402,12 @@ class RunService:
             self.notices.run_progressed(tx, run)
 
 
-_DONE_THINKING: dict[str, Any] = {"reserved_micros": 0, "wait_reason": None, "partial_text": None}
+_DONE_THINKING: dict[str, Any] = {
+    "reserved_micros": 0,
+    "reserved_installation_micros": 0,
+    "wait_reason": None,
+    "partial_text": None,
+}
 _PARKED_BY = {
     StepState.AWAITING_APPROVAL: RunState.AWAITING_APPROVAL,
     StepState.UNCERTAIN: RunState.UNCERTAIN,

@@ -10,7 +10,7 @@ from domain.actor import Actor, Channel, Role
 from domain.approvals import ApprovalStatus, Decider, circle_of
 from domain.audit import AuditAction
 from domain.clock import Now
-from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
+from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.ids import new_id
 from domain.permissions import SCOPES, Action, require
 from domain.policy.effective import effective
@@ -23,7 +23,8 @@ from services.ledger import Facts
 from services.notices import Notices
 from services.recorder import Recorder
 from services.runs import RunService
-from storage import accounts, approvals, audit, chat, inbox, outbox, receipts, runs, settings, workspaces
+from services.sign_up import ADMINISTRATOR, Newcomer
+from storage import accounts, approvals, audit, chat, inbox, outbox, receipts, runs, settings, sign_up, workspaces
 from storage.accounts import ApiKey, Invite, Session, User
 from storage.database import Store, Tx
 from storage.settings import StoredSettings
@@ -73,8 +74,13 @@ class WorkspaceService:
         return await self.store.read(lambda tx: workspaces.of_user(tx, actor.user_id))
 
     async def closed(self, actor: Actor) -> Sequence[Workspace]:
-        """Workspaces the person closed and can still restore, newest first."""
-        return await self.store.read(lambda tx: workspaces.closed_of(tx, actor.user_id, now=self.now()))
+        """Workspaces of the person that are closed and that they can still restore, newest first."""
+
+        def work(tx: Tx) -> Sequence[Workspace]:
+            found = workspaces.closed_of(tx, actor.user_id, now=self.now())
+            return [one for one in found if sign_up.closed_by(tx, one.id) != ADMINISTRATOR]
+
+        return await self.store.read(work)
 
     async def me(self, actor: Actor) -> tuple[User, Sequence[tuple[Workspace, str]]]:
         """The person and their workspaces."""
@@ -194,7 +200,10 @@ class WorkspaceService:
     # --- the workspace itself ---------------------------------------------------------------------
 
     async def create(self, actor: Actor, name: str) -> Workspace:
-        """One more workspace, owned by the person."""
+        """One more workspace, owned by the person.
+
+        Forbidden for who was only invited into somebody's workspace, Conflict for who owns as many as one may.
+        """
         if actor.channel is Channel.API_KEY:
             raise Forbidden("an API key belongs to one workspace", code="insufficient_scope")
 
@@ -202,9 +211,19 @@ class WorkspaceService:
             user = accounts.get_user(tx, actor.user_id)
             if user is None:
                 raise NotFound("User not found")
+            self.identity.sign_up.check_owner(tx, user)
             return self.identity.create_workspace(tx, user, name, now=self.now())[0]
 
         return await self.store.write(work)
+
+    async def may_create(self, actor: Actor) -> bool:
+        """Whether the person may make one more workspace."""
+
+        def work(tx: Tx) -> bool:
+            user = accounts.get_user(tx, actor.user_id)
+            return user is not None and self.identity.sign_up.may_own(tx, Newcomer.of(user))
+
+        return actor.channel is not Channel.API_KEY and await self.store.read(work)
 
     async def rename(self, actor: Actor, name: str) -> Workspace:
         """Another name for the workspace."""
@@ -251,10 +270,11 @@ class WorkspaceService:
         return gone, evidence
 
     async def restore(self, actor: Actor, workspace_id: str) -> Workspace:
-        """Open a closed workspace again within its grace; only its owner can."""
+        """Open a closed workspace again within its grace; only its owner can, and not what the administrator closed."""
 
         def work(tx: Tx) -> Workspace:
-            if workspaces.get(tx, workspace_id, deleted=True).owner_id != actor.user_id:
+            mine = workspaces.get(tx, workspace_id, deleted=True).owner_id == actor.user_id
+            if not mine or sign_up.closed_by(tx, workspace_id) == ADMINISTRATOR:
                 raise NotFound("Workspace not found")
             return self.reopen(tx, workspace_id, by=actor.principal)[0]
 
@@ -341,6 +361,8 @@ class WorkspaceService:
             if not workspaces.leave(tx, workspace.id, user_id):
                 raise NotFound("Member not found")
             accounts.revoke_keys_of_member(tx, workspace.id, user_id, now=self.now())
+            # an invite they made and kept would let them in again
+            accounts.revoke_invites_of_member(tx, workspace.id, user_id, now=self.now())
             self._note(tx, actor, action, user_id, {})
             self._people_changed(tx, workspace.id)
 
@@ -428,42 +450,12 @@ class WorkspaceService:
 
     async def check_invite(self, token: str) -> Invite:
         """The open invitation with this token; the same refusal for every other."""
-
-        def work(tx: Tx) -> Invite:
-            return self._open(tx, token)
-
-        return await self.store.read(work)
-
-    def _open(self, tx: Tx, token: str) -> Invite:
-        invite = accounts.invite_by_hash(tx, hash_token(token[:200]))
-        if invite is None or invite.revoked_at is not None:
-            raise NotFound("Invalid or expired invite", code="invite_unknown")
-        if invite.accepted_at is not None:
-            raise Conflict("this invite was used", code="invite_used")
-        if invite.expires_at <= self.now():
-            raise Gone("this invite has expired", code="invite_expired")
-        return invite
+        return await self.store.read(lambda tx: self.identity.invites.open(tx, token))
 
     def _accept(self, tx: Tx, user: User, token: str) -> Invite:
-        invite = self._open(tx, token)
-        if invite.email is not None and invite.email != user.email:
-            raise Forbidden("this invite is for another mail address", code="invite_bound")
-        workspaces.get(tx, invite.workspace_id)
-        now = self.now()
-        if not accounts.accept_invite(tx, invite.id, user_id=user.id, now=now):
-            raise Conflict("this invite was used", code="invite_used")
-        workspaces.join(
-            tx, member_id=new_id(), workspace_id=invite.workspace_id, user_id=user.id, role=invite.role, now=now
-        )
-        self.recorder.record(
-            tx,
-            workspace_id=invite.workspace_id,
-            actor=f"user:{user.id}",
-            action=AuditAction.WORKSPACE_INVITE_ACCEPTED,
-            target=user.id,
-            metadata={"role": invite.role, "inviteId": invite.id},
-            facts=Facts(kind="membership"),
-        )
+        # whoever belongs to no workspace any more is as new as anybody
+        self.identity.check_may_enter(tx, user, invite=token)
+        invite = self.identity.invites.accept(tx, user, token)
         self.identity.forget_after(tx)
         return invite
 

@@ -265,6 +265,8 @@ runs = Table(
     Column("budget_micros", BigInteger),
     # what a model call under way may cost at most: other runs must not count on it
     Column("reserved_micros", BigInteger, nullable=False, server_default="0"),
+    # the part of it that the installation may have to pay: other workspaces must not count on it either
+    Column("reserved_installation_micros", BigInteger, nullable=False, server_default="0"),
     # the last words of an answer that a model is writing
     Column("partial_text", Text),
     Column("priority", Integer, nullable=False, server_default="0"),
@@ -283,6 +285,12 @@ runs = Table(
         "workspace_id",
         sqlite_where=text("reserved_micros > 0"),
         postgresql_where=text("reserved_micros > 0"),
+    ),
+    Index(
+        "ix_runs_reserved_installation",
+        "state",
+        sqlite_where=text("reserved_installation_micros > 0"),
+        postgresql_where=text("reserved_installation_micros > 0"),
     ),
 )
 
@@ -387,6 +395,14 @@ task_spend = Table(
     Column("guessed_micros", BigInteger, nullable=False, server_default="0"),
     Column("calls", Integer, nullable=False),
     Index("ix_task_spend_workspace_day", "workspace_id", "day"),
+)
+
+# what the installation's own keys paid for all workspaces together; it does not go with any of them
+installation_spend = Table(
+    "installation_spend",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("cost_micros", BigInteger, nullable=False),
 )
 
 # --- governance -----------------------------------------------------------------------------------

@@ -146,6 +146,13 @@ def page(tx: Tx, *, limit: int, after: str | None, closed: bool) -> Sequence[Wor
     return [to_value(Workspace, row) for row in tx.all(query.order_by(c.id).limit(limit))]
 
 
+def oldest(tx: Tx) -> str | None:
+    """The id of the open workspace that was made first, of the whole installation."""
+    c = workspaces.c
+    found = tx.scalar(sa.select(c.id).where(c.deleted_at.is_(None)).order_by(c.created_at, c.id).limit(1))
+    return None if found is None else str(found)
+
+
 def due_for_purge(tx: Tx, *, now: datetime, limit: int) -> Sequence[Workspace]:
     """Deleted workspaces whose grace is over (for the sweep)."""
     query = sa.select(*COLUMNS).where(workspaces.c.purge_at.is_not(None), workspaces.c.purge_at <= now).limit(limit)

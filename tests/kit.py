@@ -25,7 +25,7 @@ from services.approval_requests import ApprovalRequests
 from services.approvals import ApprovalService
 from services.bus import Bus
 from services.delegation import Delegate
-from services.governor import Governor
+from services.governor import Governor, InstallationBudget
 from services.ledger import Ledger
 from services.notices import Notices
 from services.planners import Planners
@@ -268,6 +268,7 @@ async def open_kit(
     executor: str = "test-1",
     per_workspace: int = 4,
     after: Kit | None = None,
+    installation: InstallationBudget | None = None,
 ) -> AsyncIterator[Kit]:
     """A kit on a migrated database; `work=False` leaves the engine without a worker.
 
@@ -278,7 +279,7 @@ async def open_kit(
     ledger = Ledger(Signer(os.urandom(32)), host="localhost", now=utc_now) if after is None else after.ledger
     recorder = Recorder(ledger, bus, utc_now)
     notices = Notices(bus, utc_now)
-    governor = Governor(CelRules(), utc_now)
+    governor = Governor(CelRules(), utc_now, installation=installation or InstallationBudget())
     requests = ApprovalRequests(governor, recorder, notices, utc_now)
     toolbox = Toolbox(
         [

@@ -19,17 +19,24 @@ class EmailVerify(LooseBody):
     code: Any = None
 
 
+# the token of an invite that somebody new comes with
+InviteToken = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+
+
 class LinkLogin(Body):
     token: Annotated[str, StringConstraints(min_length=20, max_length=200)]
+    invite: InviteToken | None = None
 
 
 class TelegramLogin(LooseBody):
     init_data: Any = None
+    invite: InviteToken | None = None
 
 
 class BrowserReturn(Body):
     code: Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(said)]
     state: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(said)]
+    invite: InviteToken | None = None
 
 
 class NewKey(LooseBody):

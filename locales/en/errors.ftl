@@ -27,5 +27,6 @@ error-rate_limited = Too many requests. Please wait a moment.
 error-ambiguous_id = Several tasks end like this. Give more characters of the id.
 error-invite = This invitation cannot be used: it is unknown, used, or expired.
 error-stranger = I do not know you yet. Write /start to me in a private chat first.
+error-sign_up_closed = Sign-up is closed here. Ask somebody who uses this Pilot for an invite link.
 error-private = This works in a private chat with me only.
 error-old-button = This button is of no use any more.

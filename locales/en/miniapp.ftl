@@ -14,6 +14,10 @@ app-to-home = To the first page
 app-no-page = There is no such page.
 app-error-not_found = There is no such thing in this workspace.
 app-error-insufficient_role = Your role in this workspace does not show you this.
+app-error-sign_up_closed = Sign-up is closed here. Ask somebody who uses this Pilot for an invite link.
+app-error-invite_unusable = This invite cannot be used: it is unknown, used or expired. Ask for a new one.
+app-error-workspace_not_allowed = Only who owns a workspace here can make another one.
+app-error-too_many_workspaces = You own as many workspaces as one person may have here.
 app-not-allowed = Your role in this workspace does not allow this.
 app-owner-changes = Only the owner can change this.
 
@@ -24,7 +28,7 @@ app-send-code = Send me a code
 app-code = Code from the mail
 app-only-digits = Six digits
 app-other-address = Use another address
-app-code-sent = A code is on its way to { $email }.
+app-code-sent = If { $email } can log in here, a code is on its way. No mail? Ask somebody who uses this Pilot for an invite.
 app-code-shown = Development: your code is { $code }
 app-welcome = Welcome
 
@@ -265,6 +269,7 @@ app-leave-confirm = Leave this workspace?
 app-invite = Invite somebody
 app-invite-email = Mail address
 app-invite-email-hint = Optional: then only this address can use it.
+app-invite-closed = Sign-up is closed here: only people who already have an account can use an invite.
 app-make-invite = Make an invite
 app-open-invites = Open invites
 app-no-invites = No open invites.

@@ -27,5 +27,6 @@ error-rate_limited = Demasiadas peticiones. Espere un momento.
 error-ambiguous_id = Varias tareas terminan así. Dé más caracteres.
 error-invite = Esta invitación no sirve: es desconocida, usada o vencida.
 error-stranger = Aún no le conozco. Escríbame /start en un chat privado primero.
+error-sign_up_closed = El registro está cerrado aquí. Pide un enlace de invitación a alguien que ya use este Pilot.
 error-private = Esto solo funciona en un chat privado conmigo.
 error-old-button = Este botón ya no sirve.

@@ -14,6 +14,10 @@ app-to-home = A la primera página
 app-no-page = No existe esa página.
 app-error-not_found = No hay nada así en este espacio de trabajo.
 app-error-insufficient_role = Tu rol en este espacio no te muestra esto.
+app-error-sign_up_closed = El registro está cerrado aquí. Pide un enlace de invitación a alguien que ya use este Pilot.
+app-error-invite_unusable = Esta invitación no sirve: es desconocida, usada o vencida. Pide otra.
+app-error-workspace_not_allowed = Solo quien ya tiene un espacio de trabajo aquí puede crear otro.
+app-error-too_many_workspaces = Ya tienes tantos espacios de trabajo como puede tener aquí una persona.
 app-not-allowed = Tu rol en este espacio no permite esto.
 app-owner-changes = Solo el propietario puede cambiarlo.
 
@@ -24,7 +28,7 @@ app-send-code = Enviarme un código
 app-code = Código del correo
 app-only-digits = Seis cifras
 app-other-address = Usar otra dirección
-app-code-sent = Hay un código de camino a { $email }.
+app-code-sent = Si { $email } puede entrar aquí, hay un código de camino. ¿No llega? Pide una invitación a alguien que ya use este Pilot.
 app-code-shown = Desarrollo: tu código es { $code }
 app-welcome = Bienvenido
 
@@ -265,6 +269,7 @@ app-leave-confirm = ¿Salir de este espacio?
 app-invite = Invitar a alguien
 app-invite-email = Dirección de correo
 app-invite-email-hint = Opcional: entonces solo esta dirección puede usarla.
+app-invite-closed = El registro está cerrado aquí: solo quien ya tiene una cuenta puede usar una invitación.
 app-make-invite = Crear invitación
 app-open-invites = Invitaciones abiertas
 app-no-invites = No hay invitaciones abiertas.

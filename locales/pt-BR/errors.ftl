@@ -27,5 +27,6 @@ error-rate_limited = Pedidos demais. Espere um momento.
 error-ambiguous_id = Várias tarefas terminam assim. Dê mais caracteres.
 error-invite = Este convite não serve: é desconhecido, usado ou vencido.
 error-stranger = Ainda não conheço você. Escreva /start para mim em um chat privado primeiro.
+error-sign_up_closed = O cadastro está fechado aqui. Peça um link de convite a alguém que já usa este Pilot.
 error-private = Isto só funciona em um chat privado comigo.
 error-old-button = Este botão não serve mais.

@@ -14,6 +14,10 @@ app-to-home = Para a primeira página
 app-no-page = Essa página não existe.
 app-error-not_found = Não há nada assim neste espaço de trabalho.
 app-error-insufficient_role = Seu papel neste espaço não mostra isso.
+app-error-sign_up_closed = O cadastro está fechado aqui. Peça um link de convite a alguém que já usa este Pilot.
+app-error-invite_unusable = Este convite não serve: é desconhecido, usado ou vencido. Peça outro.
+app-error-workspace_not_allowed = Só quem já tem um espaço de trabalho aqui pode criar outro.
+app-error-too_many_workspaces = Você já tem tantos espaços de trabalho quanto uma pessoa pode ter aqui.
 app-not-allowed = Seu papel neste espaço não permite isso.
 app-owner-changes = Só o dono pode mudar isso.
 
@@ -24,7 +28,7 @@ app-send-code = Enviar um código
 app-code = Código do e-mail
 app-only-digits = Seis dígitos
 app-other-address = Usar outro endereço
-app-code-sent = Um código está a caminho de { $email }.
+app-code-sent = Se { $email } puder entrar aqui, um código está a caminho. Não chegou? Peça um convite a alguém que já usa este Pilot.
 app-code-shown = Desenvolvimento: seu código é { $code }
 app-welcome = Boas-vindas
 
@@ -265,6 +269,7 @@ app-leave-confirm = Sair deste espaço?
 app-invite = Convidar alguém
 app-invite-email = Endereço de e-mail
 app-invite-email-hint = Opcional: então só este endereço pode usar.
+app-invite-closed = O cadastro está fechado aqui: só quem já tem uma conta pode usar um convite.
 app-make-invite = Criar convite
 app-open-invites = Convites abertos
 app-no-invites = Nenhum convite aberto.

@@ -109,7 +109,14 @@ async def open_house(
     """The application on a free port. `http` changes its HttpConfig, `more` its settings."""
     settings = load_settings(
         _env_file=None,
-        **{"pilot_data_dir": folder / "data", "database_url": url, "rate_limits_enabled": False, **more},
+        **{
+            "pilot_data_dir": folder / "data",
+            "database_url": url,
+            "rate_limits_enabled": False,
+            # some have the token of a real bot, which everybody can find
+            "pilot_signup": "open",
+            **more,
+        },
     )
     async with open_services(settings) as parts:
         await parts.services.engine.start(parts.services.runs.advance if work else None, notifications_seconds=0.05)

@@ -18,7 +18,7 @@ from connectors.models.offline import OfflinePlanner, PlaybooksFirst
 from connectors.models.prices import PerMillion
 from connectors.models.provider import ModelOptions, ModelPlanner
 from domain.outside import OutsideError
-from domain.ports import OVER_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, Usage
+from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, Usage
 from tests.connectors.models.some_tools import TOOLS, tool
 from tests.connectors.openai_server import Script, ScriptedModel, Turn, call, scripted_model
 
@@ -650,3 +650,45 @@ async def test_a_server_that_cannot_stream_is_told_apart(heard: list[str]) -> No
         error = await outside(planner)
     assert (error.code, error.retryable) == ("model_bad_answer", False)
     assert "PILOT_LLM_STREAM=false" in str(error)
+
+
+async def test_what_the_installation_pays_is_told_apart_from_what_a_workspace_pays() -> None:
+    async with scripted_model([call("http__get", url="a")] * 3) as server:
+        clients = Clients(Guard())
+        own, theirs = choice(server, own=True), choice(server, model="gpt-4o")
+        local = choice(server, local=True)
+        for chain, share, replaceable in (
+            ([own], 0, True),
+            ([local], 0, True),
+            ([theirs], 1, False),
+            ([own, theirs], 1, True),
+        ):
+            estimate = ModelPlanner(chain, clients=clients).estimate(request())
+            assert (estimate.installation_micros > 0, estimate.replaceable) == (bool(share), replaceable)
+        dear = choice(server, own=True, model="gpt-4o")
+        cheap = choice(server)
+        mixed = ModelPlanner([dear, cheap], clients=clients).estimate(request())
+        assert mixed.installation_micros == ModelPlanner([cheap], clients=clients).estimate(request()).cost_micros
+        assert mixed.cost_micros > mixed.installation_micros
+        for one, paid in ((own, False), (theirs, True)):
+            usage = (await ModelPlanner([one], clients=clients).next(request())).usage
+            assert usage.cost_micros > 0
+            assert usage.installation_micros == (usage.cost_micros if paid else 0)
+        await clients.aclose()
+
+
+async def test_at_own_cost_no_model_is_asked_that_the_installation_pays_for() -> None:
+    async with scripted_model([call("http__get", url="a")]) as theirs, scripted_model([Turn(status=503)] * 9) as own:
+        clients = Clients(Guard())
+        chain = [choice(own, own=True), choice(theirs, model="gpt-4o")]
+        answer = await ModelPlanner(chain, clients=clients).next(request())
+        assert answer.call is not None
+        assert answer.usage.installation_micros == answer.usage.cost_micros > 0
+        with pytest.raises(OutsideError) as caught:
+            await ModelPlanner(chain, clients=clients).next(request(at_own_cost=True))
+        assert caught.value.code == "model_unavailable"
+        with pytest.raises(OutsideError) as caught:
+            await ModelPlanner(chain[1:], clients=clients).next(request(at_own_cost=True))
+        assert (caught.value.code, caught.value.retryable) == (OVER_INSTALLATION_BUDGET, False)
+        assert len(theirs.requests) == 1
+        await clients.aclose()
