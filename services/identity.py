@@ -621,8 +621,8 @@ class IdentityService:
         who = Newcomer.of(user, email=email, telegram_id=telegram_id)
         if self.sign_up.may_own(tx, who):
             return
-        # of whom it was stays unsaid: a log of strangers is one that strangers write
-        log.info("sign_up_refused", extra={"invited": invite is not None})
+        # not louder, and not of whom: a log of strangers is one that strangers write
+        log.debug("sign_up_refused", extra={"invited": invite is not None})
         if invite is None or not self.sign_up.by_invite:
             raise SignUpClosed
         try:

@@ -572,6 +572,7 @@ class WorkspaceService:
                     owned.append(workspace.id)
                 else:
                     workspaces.leave(tx, workspace.id, actor.user_id)
+                    accounts.revoke_invites_of_member(tx, workspace.id, actor.user_id, now=now)
                     self._note_in(tx, workspace.id, actor, AuditAction.MEMBER_LEFT, actor.user_id, {"erased": True})
             for workspace_id in owned:
                 reference = self._note_in(tx, workspace_id, actor, AuditAction.USER_ERASED, actor.user_id, {})
