@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
+from api.credentials import credentials_of
 from api.http import Answer, Call, Endpoints, cursor_of, page, read_cursor
-from api.middlewares import credentials_of
 from api.schemas.approvals import (
     ApprovalOut,
     ApprovalsQuery,
