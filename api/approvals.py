@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
+from api.credentials import credentials_of
 from api.http import Answer, Call, Endpoints, cursor_of, page, read_cursor
-from api.middlewares import credentials_of
 from api.schemas.approvals import (
+    DECISIONS,
     ApprovalOut,
     ApprovalsQuery,
     AskBody,
@@ -68,8 +69,7 @@ async def get_approval(call: Call, approval_id: str) -> Serialized[ApprovalOut]:
 )
 async def resolve_approval(call: Call, approval_id: str, body: ResolveBody) -> Serialized[ApprovalOut]:
     """Decide: approved, rejected or changes_requested. The first decision stands; a later one hears who made it."""
-    allowed = (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED, ApprovalStatus.CHANGES_REQUESTED)
-    if body.status not in allowed:
+    if body.status not in DECISIONS:
         raise Invalid(
             "status must be approved or rejected",
             code="invalid_status",

@@ -2,8 +2,9 @@
 
 from typing import Any, cast
 
+from api.credentials import COOKIE, credentials_of
 from api.http import Answer, Call, Endpoints, Needs
-from api.middlewares import COOKIE, CSRF_COOKIE, HttpConfig, credentials_of, session_cookies
+from api.middlewares import CSRF_COOKIE, HttpConfig, session_cookies
 from api.schemas.base import Serialized, text_ok
 from api.schemas.identity import (
     AcceptInvite,

@@ -1,7 +1,7 @@
 """Routes about the policy: what it refused, what it would say, and what it said before; and the sidecar beside it."""
 
 from api.http import Answer, Call, Endpoints, Needs, cursor_of, json_body, page, read_cursor
-from api.schemas.base import LooseBody, Serialized
+from api.schemas.base import Serialized
 from api.schemas.policy import (
     EvaluateBody,
     GovernanceStatus,
@@ -14,6 +14,7 @@ from api.schemas.policy import (
     ViolationOut,
     ViolationsQuery,
 )
+from api.schemas.workspaces import SettingsBody
 from domain.errors import Invalid, NotFound
 from domain.ids import parse_id
 from domain.permissions import Action
@@ -74,7 +75,7 @@ async def evaluate(call: Call, body: EvaluateBody) -> Serialized[RehearsedOut]:
     keeps_answers=False,
     errors=(Invalid,),
 )
-async def try_policy(call: Call, query: TrialQuery, body: LooseBody) -> Serialized[PolicyTrialOut]:
+async def try_policy(call: Call, query: TrialQuery, body: SettingsBody) -> Serialized[PolicyTrialOut]:
     """Which of the newest `limit` decisions would differ under changed settings, before anybody saves them.
 
     The body is what `PUT .../settings` takes, and is checked as that would.

@@ -80,7 +80,7 @@ def create_app(
     for group in parts:
         for endpoint in group.table:
             app.router.add_route(endpoint.method, endpoint.pattern or endpoint.path, endpoint.handle)
-    add_docs(app, document(parts, version=config.version))
+    add_docs(app, document(parts, version=config.version, server=config.app_url))
     for add in mount:
         add(app)
     return app

@@ -9,8 +9,9 @@ import orjson
 from aiohttp import web
 from prometheus_client import generate_latest
 
+from api.credentials import bearer_of, credentials_of, same_secret
 from api.http import Answer, Call, Endpoints, Needs
-from api.middlewares import HttpConfig, Metrics, bearer_of, credentials_of, same_secret
+from api.middlewares import HttpConfig, Metrics
 from api.schemas.base import Serialized
 from api.schemas.installation import (
     HealthOut,

@@ -3,7 +3,7 @@
 from typing import cast
 
 from api.http import Answer, Call, Endpoints, Needs, json_body
-from api.schemas.base import LooseBody, Serialized
+from api.schemas.base import Serialized
 from api.schemas.workspaces import (
     ClosedOut,
     DeleteQuery,
@@ -20,6 +20,7 @@ from api.schemas.workspaces import (
     OwnerBody,
     PlaceOut,
     RoleBody,
+    SettingsBody,
     SettingsOut,
     UserOut,
     WorkspaceOut,
@@ -128,7 +129,7 @@ async def get_settings(call: Call, workspace_id: str) -> Serialized[SettingsOut]
     action=Action.SETTINGS_WRITE,
     also={201: SettingsOut},
 )
-async def put_settings(call: Call, workspace_id: str, body: LooseBody) -> Answer[Serialized[SettingsOut]]:
+async def put_settings(call: Call, workspace_id: str, body: SettingsBody) -> Answer[Serialized[SettingsOut]]:
     """Change settings: what is given is merged into what is stored, unknown names are refused."""
     del workspace_id, body
     view = await call.services.workspaces.change_settings(call.actor, await json_body(call.request))

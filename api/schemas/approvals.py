@@ -18,10 +18,13 @@ from api.schemas.base import (
     Out,
     Paged,
     View,
+    any_of,
+    needed,
+    one_of,
     said,
     text_ok,
 )
-from domain.approvals import Approval
+from domain.approvals import Approval, ApprovalStatus
 from services.approval_gateway import LONGEST_WAIT
 from storage.approvals import Grant
 
@@ -33,7 +36,7 @@ Digest = Annotated[str, StringConstraints(min_length=12, max_length=64)]
 
 
 class ApprovalsQuery(Paged):
-    status: str | None = None
+    status: Annotated[str, one_of(ApprovalStatus)] | None = None
     task_id: str | None = None
 
 
@@ -43,8 +46,13 @@ class GrantBody(Body):
     this_task_only: bool = True
 
 
+DECISIONS = (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED, ApprovalStatus.CHANGES_REQUESTED)
+
+
 class ResolveBody(LooseBody):
-    status: Any = None
+    model_config = needed("status")
+
+    status: Annotated[Any, any_of(DECISIONS)] = None
     note: Annotated[str, StringConstraints(max_length=2000)] | None = None
     version: Version | None = None
     digest: Digest | None = None
@@ -77,7 +85,7 @@ class BatchItem(Body):
     id: str
     version: Version
     digest: Digest
-    status: str
+    status: Annotated[str, one_of((ApprovalStatus.APPROVED, ApprovalStatus.REJECTED))]
 
 
 class BatchBody(Body):

@@ -95,9 +95,32 @@ GivenTime = Annotated[datetime, BeforeValidator(_written), AfterValidator(in_utc
 ZonedTime = Annotated[datetime, BeforeValidator(_written), AfterValidator(_zoned), AfterValidator(in_utc)]
 
 
-def described(**schema: Any) -> WithJsonSchema:
-    """For a value that an endpoint checks itself, with an error of its own: what the document says of it."""
-    return WithJsonSchema(schema)
+# A value that an endpoint checks itself, with an error of its own: what the document says of it.
+AnyText = Annotated[Any, WithJsonSchema({"type": "string"})]
+
+
+MaybeText = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})]
+
+
+def any_of(words: Iterable[str]) -> WithJsonSchema:
+    """One of these words, checked by the endpoint."""
+    return WithJsonSchema({"type": "string", "enum": [str(word) for word in words]})
+
+
+def one_of(words: Iterable[str]) -> Any:
+    """A text that is one of these words: the endpoint or a validator sees to it."""
+    return Field(json_schema_extra={"enum": [str(word) for word in words]})
+
+
+def needed(*names: str) -> ConfigDict:
+    """The document says that these fields are needed: the endpoint refuses a request without them, in its own words."""
+
+    def say(schema: dict[str, Any]) -> None:
+        schema["required"] = sorted({*schema.get("required", ()), *names})
+        for name in names:
+            schema["properties"][name].pop("default", None)
+
+    return ConfigDict(json_schema_extra=say)
 
 
 # --- answers --------------------------------------------------------------------------------------

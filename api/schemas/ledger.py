@@ -20,6 +20,7 @@ from api.schemas.base import (
     PlainOut,
     VerdictName,
     View,
+    one_of,
     or_none,
 )
 from domain.audit import AuditAction, AuditEntry
@@ -39,7 +40,7 @@ def _known_action(value: str) -> str:
 
 class AuditQuery(Paged):
     actor: str | None = None
-    action: Annotated[str, AfterValidator(_known_action)] | None = None
+    action: Annotated[str, one_of(AuditAction), AfterValidator(_known_action)] | None = None
     target: str | None = None
     verdict: Literal["allow", "deny", "escalate", "error"] | None = None
     since: GivenTime | None = None
@@ -57,7 +58,7 @@ class AuditQuery(Paged):
 
 
 class ExportQuery(AuditQuery):
-    format: str = "jsonl"
+    format: Annotated[str, one_of(("jsonl", "csv"))] = "jsonl"
 
 
 class ReceiptsQuery(LooseBody):

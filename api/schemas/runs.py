@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, field_validator
 
 from api.schemas.base import (
     GIVEN,
@@ -20,6 +20,8 @@ from api.schemas.base import (
     VerdictName,
     View,
     ZonedTime,
+    any_of,
+    needed,
     or_none,
     text_ok,
     visible,
@@ -27,7 +29,7 @@ from api.schemas.base import (
 from domain.clock import iso, utc_now
 from domain.runs import Run, Step, UncertainChoice
 from domain.schedules import Schedule, next_times
-from domain.tasks import Mode, Task
+from domain.tasks import Mode, Task, TaskStatus
 
 StatusName = Literal["pending", "queued", "running", "awaiting_approval", "completed", "failed", "cancelled"]
 RunStateName = Literal[
@@ -101,11 +103,15 @@ class TaskChange(Texts):
 
 
 class StatusBody(LooseBody):
-    status: Any = None
+    model_config = needed("status")
+
+    status: Annotated[Any, any_of(TaskStatus)] = None
 
 
 class RunBody(LooseBody):
-    context: Any = None
+    context: Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string", "maxLength": 10_000}, {"type": "null"}]})] = (
+        None
+    )
     iteration_budget: Budget | None = None
 
 

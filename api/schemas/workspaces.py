@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, StringConstraints, field_validator
+from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, SkipValidation, StringConstraints, field_validator
 
 from api.schemas.base import (
     GIVEN,
@@ -17,10 +17,15 @@ from api.schemas.base import (
     Out,
     RoleName,
     View,
+    any_of,
+    needed,
+    one_of,
     said,
     text_ok,
 )
 from domain.actor import Role
+from domain.settings_schema import BudgetConfig, ModelConfig, PolicyConfig
+from domain.tasks import Mode
 from services.workspaces import SettingsView
 from storage.accounts import Invite, User
 from storage.secrets import Secret
@@ -42,12 +47,22 @@ class NamedBody(Body):
 
 
 class NewInvite(LooseBody):
-    role: str = "member"
+    role: Annotated[str, one_of((Role.MEMBER, Role.PARTNER))] = "member"
     email: str | None = None
 
 
 class ModeBody(LooseBody):
-    mode: Any = None
+    model_config = needed("mode")
+
+    mode: Annotated[Any, any_of(Mode)] = None
+
+
+class SettingsBody(LooseBody):
+    """What is given is merged into what is stored: `domain.settings_schema` checks it, as a whole."""
+
+    policy_config: SkipValidation[PolicyConfig] | None = None
+    budget_config: SkipValidation[BudgetConfig] | None = None
+    model_config_: SkipValidation[ModelConfig] | None = Field(default=None, alias="modelConfig")
 
 
 class RoleBody(Body):
