@@ -12,6 +12,7 @@ from aiohttp import web
 
 import locales
 from domain.actor import Actor
+from domain.bounded_json import Bounds, loads
 from domain.errors import Invalid, PilotError
 from locales import Texts, Translator
 from locales.words import tool_does, why_asked, why_ended
@@ -23,6 +24,7 @@ from webapp.texts import TABS, script_texts, tab_texts, wanted
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
 KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+SMALL = Bounds(size=10_000, depth=8, nodes=100)
 FOREVER = "public, max-age=31536000, immutable"
 ActorOf = Callable[[web.Request], Awaitable[Actor]]
 
@@ -74,6 +76,10 @@ class _Pages:
         self._csp = csp
         self._actor_of = actor_of
         self._version = _version()
+        # only what is here now is ever served: a name from outside never becomes a path
+        self._files = {
+            path.relative_to(STATIC).as_posix(): path for path in STATIC.rglob("*.*") if path.suffix in KINDS
+        }
         self._translator: Translator | None = None
 
     async def bare(self, _request: web.Request) -> web.Response:
@@ -98,8 +104,8 @@ class _Pages:
 
     async def static(self, request: web.Request) -> web.Response:
         """A file of ours; kept for a year under the version its content gives it."""
-        path = (STATIC / request.match_info["path"]).resolve()
-        if not path.is_relative_to(STATIC) or path.suffix not in KINDS or not path.is_file():
+        path = self._files.get(request.match_info["path"])
+        if path is None:
             raise web.HTTPNotFound
         current = request.match_info["version"] == self._version
         return web.Response(
@@ -131,10 +137,7 @@ class _Pages:
     async def choose_language(self, request: web.Request) -> web.Response:
         """Keep the language a person chose, for the Mini App and the chat alike."""
         actor = await self._actor_of(request)
-        try:
-            given = await request.json()
-        except ValueError:
-            raise Invalid("Invalid JSON in request body", code="invalid_json") from None
+        given = loads(await request.read(), SMALL)
         code = given.get("language") if isinstance(given, dict) else None
         if not isinstance(code, str) or code not in locales.languages():
             raise Invalid.field("language", "is not a language of this installation")
