@@ -196,6 +196,9 @@ async def _answered(request: web.Request, handler: Next, request_id: str) -> web
         )
         response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
         return response
+    except (web.RequestPayloadError, web.PayloadAccessError):
+        # marked as packed and not so, broken off, or in pieces that do not fit
+        return error_response(Invalid("The request body cannot be read", code="invalid_body"), request_id)
     except web.HTTPException as error:
         if error.status < 400:
             raise

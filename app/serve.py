@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from api.middlewares import HttpConfig, admit
-from api.server import Gate, create_app
+from api.server import Gate, create_app, runner_of
 from app.container import Parts, open_services
 from app.schedule import Clock
 from app.settings import Settings
@@ -94,7 +94,7 @@ class Process:
         if settings.telegram_webhook and settings.pilot_role != "worker":
             mounts.append(self._mount_webhook)
         app = create_app(self.gate, http_config(settings), mount=mounts)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        self._runner = runner_of(app, handle_signals=False, shutdown_timeout=2.0)
         await self._runner.setup()
         if early is None:
             await web.TCPSite(self._runner, settings.host, settings.port).start()

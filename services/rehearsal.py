@@ -71,7 +71,7 @@ class RehearsalService:
         found = tools.get(tool)
         if found is None:
             raise Invalid.field("tool", "is not known here")
-        problem = tools.problem(tool, args)
+        problem = await tools.problem_of(tool, args)
         if problem is not None:
             raise Invalid.field("args", problem)
 
@@ -89,7 +89,8 @@ class RehearsalService:
             )
             return Rehearsed(decision=decision, findings=findings)
 
-        return await self.store.read(work)
+        # rules and bans look at every text of the call: that is not for the event loop
+        return await self.store.read(work, long=True)
 
     async def policy(self, actor: Actor, patch: Any, *, limit: int) -> PolicyTrial:
         """Make the newest `limit` decisions again, as they would be were `patch` merged into the settings.

@@ -592,7 +592,9 @@ class RunService:
             results=[_result(s) for s in view.steps],
         )
         try:
-            allowance = await self._allowance(view, planner.estimate(request))
+            # a long conversation is gone through from end to end: not on the event loop
+            estimate = await asyncio.to_thread(planner.estimate, request)
+            allowance = await self._allowance(view, estimate)
         except Forbidden as frozen:
             await self._end(view, RunState.BLOCKED, error=str(frozen), code=frozen.code)
             return False
@@ -690,9 +692,10 @@ class RunService:
 
     async def _propose(self, view: _View, answer: PlanAnswer, call: ToolCall) -> bool:
         tool = view.tools.get(call.tool)
-        problem = (
-            f"there is no tool called {call.tool[:100]}" if tool is None else view.tools.problem(call.tool, call.args)
-        )
+        if tool is None:
+            problem: str | None = f"there is no tool called {call.tool[:100]}"
+        else:
+            problem = await view.tools.problem_of(call.tool, call.args)
         step = self._new_step(view, answer, call, tool)
         if tool is None or problem is not None:
             await self._write(

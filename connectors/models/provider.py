@@ -14,12 +14,15 @@ from connectors.models.clients import Clients
 from connectors.models.memory import Memory, size, tool_return, user_message
 from connectors.models.prices import UNKNOWN, PerMillion, price
 from connectors.models.prompts import result_text, system_prompt, task_prompt
+from domain.bounded_json import BadJson, loads, measure
 from domain.outside import OutsideError
 from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, ToolCall, Usage
-from domain.tools import ToolSpec
+from domain.tools import ARGUMENTS, ToolSpec
 from domain.untrusted import MAX_INTEGER, clean_and_cap
 
 FINISH = "finish"
+# a summary that is being written is read again and again as it grows, up to this many characters
+MAX_WORDS = 60_000
 _WIRE_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _NOT_CARRIED_OUT = frozenset({"denied", "rejected", "changes_requested", "cancelled"})
 
@@ -269,6 +272,8 @@ def _in_words(tool: str, args: Any) -> str:
     """A call that is still being written: of the end of a run its summary so far, of any other its name."""
     if tool != FINISH:
         return f"→ {tool}"
+    if isinstance(args, str) and len(args) > MAX_WORDS:
+        return ""
     if isinstance(args, str):
         try:
             args = from_json(args, allow_partial="trailing-strings")
@@ -348,21 +353,19 @@ def _read_calls(calls: Sequence[WireCall], tools: Mapping[str, WireTool]) -> tup
 def _read_args(raw: Any) -> tuple[dict[str, Any] | None, str]:
     if raw is None or raw == "":
         return {}, ""
-    if isinstance(raw, str):
-        try:
-            raw = json.loads(raw, strict=False, parse_constant=_no_constant)
-        except (ValueError, RecursionError):
-            return None, "are not valid JSON"
+    try:
+        if isinstance(raw, str):
+            raw = loads(raw, ARGUMENTS, lenient=True)
+        else:
+            measure(raw, ARGUMENTS)
+    except BadJson as error:
+        return None, "are not valid JSON" if error.code == "invalid_json" else f"cannot be read: {error}"
     if not isinstance(raw, dict):
         return None, "are not a JSON object"
     try:
         return cast("dict[str, Any]", _storable(raw)), ""
     except (ValueError, RecursionError) as error:
         return None, str(error) or "are nested too deeply"
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
 
 
 def _storable(value: Any) -> Any:

@@ -21,6 +21,7 @@ from domain.outside import OutsideError
 from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, Usage
 from tests.connectors.models.some_tools import TOOLS, tool
 from tests.connectors.openai_server import Script, ScriptedModel, Turn, call, scripted_model
+from tests.cost import HOLDS_NOBODY, loop_pauses
 
 
 @pytest.fixture(autouse=True, params=["whole", "streamed"])
@@ -177,6 +178,10 @@ async def test_malformed_arguments_are_corrected_once() -> None:
         (Turn(calls=[("http__post", '{"url": "x", "json": NaN}')]), "model_malformed_call", "are not valid JSON"),
         (Turn(calls=[("http__post", '{"url": "x", "json": 1e999}')]), "model_malformed_call", "too large"),
         (Turn(calls=[("http__post", '{"url": "x", "json": 9007199254740993}')]), "model_malformed_call", "too large"),
+        (Turn(calls=[("http__post", '{"url": "x", "url": "y"}')]), "model_malformed_call", "'url' comes twice"),
+        (Turn(calls=[("http__post", '{"url": "x", "json": ' + "[" * 500 + "]" * 500 + "}")]), "model_malformed_call", "nested deeper"),
+        (Turn(calls=[("http__post", '{"url": "x", "json": ' + "1" * 5000 + "}")]), "model_malformed_call", "digits"),
+        (Turn(calls=[("http__post", '{"url": "x", "json": [' + "0," * 30_000 + "0]}")]), "model_malformed_call", "more than 20000 values"),
         (Turn(calls=[("rm_rf", {})]), "model_unknown_tool", "there is no tool called rm_rf"),
         (Turn(text="I would look at the site."), "model_no_action", "It said: I would look at the site."),
         (Turn(text=""), "model_no_action", "neither called a tool nor finished"),
@@ -692,3 +697,48 @@ async def test_at_own_cost_no_model_is_asked_that_the_installation_pays_for() ->
         assert (caught.value.code, caught.value.retryable) == (OVER_INSTALLATION_BUDGET, False)
         assert len(theirs.requests) == 1
         await clients.aclose()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"choices": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"choices": [' + b"{}," * 100_000 + b"{}]}",
+        b'{"usage": {' + b",".join(b'"%d": 0' % n for n in range(100_000)) + b"}}",
+    ],
+    ids=["deep", "wide", "many names"],
+)
+async def test_an_answer_without_bounds_is_no_answer(answer: bytes, heard: list[str]) -> None:
+    del heard
+    streamed = LISTENER.get() is not None
+    body = b"data: " + answer + b"\n\n" if streamed else answer
+    kind = "text/event-stream" if streamed else "application/json"
+
+    async def handle(_request: web.Request) -> web.Response:
+        return web.Response(body=body, content_type=kind)
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    clients = Clients(Guard())
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        at = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        asked = ModelChoice(provider="openai", model="gpt-4o-mini", base_url=at, api_key="sk-secret-key")
+        await clients.warm("openai")
+        with loop_pauses() as pauses, pytest.raises(OutsideError) as caught:
+            await ModelPlanner([asked], clients=clients).next(request())
+        assert caught.value.code == "model_bad_answer"
+        assert pauses.longest < HOLDS_NOBODY, pauses.where
+    finally:
+        await clients.aclose()
+        await runner.cleanup()
+
+
+async def test_no_answer_calls_without_number() -> None:
+    many = Turn(calls=[("http__get", {"url": str(n)}) for n in range(150)])
+    async with planning([many]) as (planner, _):
+        with pytest.raises(OutsideError) as caught:
+            await planner.next(request())
+    assert caught.value.code == "model_bad_answer"
