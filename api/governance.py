@@ -48,6 +48,7 @@ from domain.approvals import ApprovalStatus, Via
 from domain.audit import AuditAction
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
 from domain.ids import parse_id
+from domain.integrity import ALTERED
 from domain.permissions import Action
 from domain.tasks import Mode
 from services.approval_gateway import LONGEST_WAIT, Callback
@@ -302,7 +303,7 @@ async def ask_approval(call: Call, body: AskBody) -> Any:
     "GET",
     "/api/approvals/{approval_id}",
     action=Action.APPROVAL_REQUEST,
-    errors=(NotFound, Invalid),
+    errors=(NotFound, Invalid, Conflict),
     response=ApprovalOut,
 )
 async def await_approval(call: Call, approval_id: str, query: WaitQuery) -> Any:
@@ -386,7 +387,7 @@ async def revoke_grant(call: Call, grant_id: str) -> Any:
 @route("GET", "/api/audit", action=Action.AUDIT_READ, errors=(Invalid,), response=list[AuditOut])
 async def list_audit(call: Call, query: AuditQuery) -> Any:
     """Lines of the audit log, newest first."""
-    return await remembered(call, "list_audit", lambda: _audit_page(call, query))
+    return await remembered(call, "list_audit", lambda: _audit_page(call, query), outside=True)
 
 
 async def _audit_page(call: Call, query: AuditQuery) -> Any:
@@ -421,9 +422,20 @@ async def export_audit(call: Call, query: ExportQuery) -> Any:
 _COLUMNS = ("id", "createdAt", "actor", "action", "target", "verdict", "reason", "metadata")
 
 
+def _marked(row: dict[str, Any]) -> dict[str, Any]:
+    """A line as a table shows it. The columns are as ever: one that is not what was signed says so in its cells."""
+    found = row["integrity"]
+    if found["ok"]:
+        return dict(row)
+    reason = f"ALTERED ({', '.join(found['differs'])}) {row['reason'] or ''}".rstrip()
+    return {**row, "reason": reason, "metadata": {**row["metadata"], "integrity": found}}
+
+
 def _csv(row: dict[str, Any]) -> bytes:
     buffer = io.StringIO()
-    cells = [orjson.dumps(row[c]).decode() if c == "metadata" else row[c] or "" for c in _COLUMNS]
+    shown = _marked(row)
+    shown["metadata"] = orjson.dumps(shown["metadata"]).decode()
+    cells = [shown[c] or "" for c in _COLUMNS]
     # a cell that a spreadsheet would take for a formula is shown as text
     csv.writer(buffer).writerow([f"'{c}" if c[:1] in ("=", "+", "-", "@") else c for c in cells])
     return buffer.getvalue().encode()
@@ -466,11 +478,18 @@ async def list_receipts(call: Call, query: ReceiptsQuery) -> Any:
         kinds=(query.kind,) if query.kind else (),
         verdict=query.verdict,
     )
-    more = len(found) == query.limit
+    rows = found.receipts
+    altered = bool(found.missing or found.problem)
     return {
-        "receipts": [wire.receipt(r) for r in found],
+        "receipts": [wire.receipt(r) for r in rows],
         # the place in the log, not its time: several receipts are written in one millisecond
-        "nextCursor": str(found[-1].idx) if more else None,
+        "nextCursor": str(rows[-1].idx) if len(rows) == query.limit else None,
+        "integrity": {
+            "ok": not altered,
+            "code": ALTERED if altered else None,
+            "missing": list(found.missing),
+            "problem": found.problem,
+        },
     }
 
 
@@ -486,7 +505,13 @@ def _place(text: str | None) -> tuple[int | None, datetime | None]:
         raise Invalid.field("before", "must be a nextCursor or an RFC 3339 time") from None
 
 
-@route("GET", "/api/governance/receipts/{name}", action=Action.RECEIPT_READ, errors=(NotFound,), response=InclusionOut)
+@route(
+    "GET",
+    "/api/governance/receipts/{name}",
+    action=Action.RECEIPT_READ,
+    errors=(NotFound, Conflict),
+    response=InclusionOut,
+)
 async def get_receipt(call: Call, name: str) -> Any:
     """A receipt by its own id or its decision's, with its signed bytes and the proof that the log holds it."""
     row = await call.services.receipts.find(call.actor, name)
@@ -498,7 +523,15 @@ async def get_receipt(call: Call, name: str) -> Any:
 )
 async def proof_graph(call: Call, task_id: str) -> Any:
     """What led to what in a task: request, decisions, approvals, effects, outcome."""
-    return await call.services.receipts.proof_graph(call.actor, task_id)
+    graph = await call.services.receipts.proof_graph(call.actor, task_id)
+    nodes = [
+        {
+            **{name: value for name, value in node.items() if name != "differs"},
+            "integrity": wire.integrity(node["differs"]),
+        }
+        for node in graph["nodes"]
+    ]
+    return {**graph, "nodes": nodes}
 
 
 @route("GET", "/api/governance/log/checkpoint", action=Action.RECEIPT_READ, response=CheckpointOut)
@@ -569,7 +602,7 @@ async def consistency_proof(call: Call, query: ConsistencyQuery) -> Any:
     "GET",
     "/api/governance/archive",
     action=Action.RECEIPT_EXPORT,
-    errors=(NotFound, Invalid),
+    errors=(NotFound, Invalid, Conflict),
     media="application/gzip",
 )
 async def get_archive(call: Call, query: ArchiveQuery) -> Any:
@@ -656,12 +689,21 @@ async def try_policy(call: Call, query: TrialQuery, body: LooseBody) -> Any:
 
 @route("GET", "/api/governance/replay", action=Action.RECEIPT_READ, response=ReplayOut)
 async def replay_all(call: Call) -> Any:
-    """Decide every kept decision again under the policy of then, and say where the verdict differs."""
+    """Decide every kept decision again under the policy of then, and say where the verdict differs.
+
+    What is kept is compared with the hashes in the signed receipt first; `problem` says what is not what was signed.
+    """
     results = await call.services.receipts.replay(call.actor)
     return {
         "replayed": len(results),
         "different": [
-            {"receiptId": r.receipt_id, "tool": r.tool, "recorded": r.recorded, "replayed": r.replayed}
+            {
+                "receiptId": r.receipt_id,
+                "tool": r.tool,
+                "recorded": r.recorded,
+                "replayed": r.replayed,
+                "problem": r.problem,
+            }
             for r in results
             if not r.same
         ],

@@ -54,6 +54,14 @@ class Out(BaseModel):
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True)
 
 
+class IntegrityOut(Out):
+    """Whether this is what was signed: `differs` names the members, or parts of the receipt, that are not."""
+
+    ok: bool
+    code: Literal["altered"] | None
+    differs: list[str]
+
+
 # --- errors ---------------------------------------------------------------------------------------
 
 
@@ -293,6 +301,7 @@ class SettingsOut(Out):
     model_config_: Json = Field(alias="modelConfig")
     version: int
     evidence_item_id: Id | None = None
+    integrity: IntegrityOut
 
 
 class ModeOut(Out):
@@ -380,6 +389,7 @@ class RunOut(Out):
     created_at: Moment
     started_at: Moment | None
     completed_at: Moment | None
+    integrity: IntegrityOut
 
 
 class StepOut(Out):
@@ -408,6 +418,7 @@ class StepOut(Out):
     created_at: Moment
     started_at: Moment | None
     completed_at: Moment | None
+    integrity: IntegrityOut
 
 
 class RunInFull(RunOut):
@@ -608,6 +619,7 @@ class ApprovalOut(Out):
     resolved_at: Moment | None
     execute_after: Moment | None
     expires_at: Moment | None
+    integrity: IntegrityOut
 
 
 class BatchOut(BaseModel):
@@ -634,6 +646,7 @@ class GrantOut(Out):
     created_at: Moment
     expires_at: Moment
     revoked_at: Moment | None
+    integrity: IntegrityOut
 
 
 class AuditOut(Out):
@@ -646,6 +659,7 @@ class AuditOut(Out):
     reason: str | None
     metadata: Json
     created_at: Moment
+    integrity: IntegrityOut
 
 
 class ViolationOut(Out):
@@ -658,6 +672,7 @@ class ViolationOut(Out):
     blocked: bool
     metadata: Json
     created_at: Moment
+    integrity: IntegrityOut
 
 
 class HelmSnapshot(Out):
@@ -697,11 +712,22 @@ class ReceiptOut(Out):
     log_index: int
     received_at: Moment
     verified_at: Moment | None
+    integrity: IntegrityOut
+
+
+class LogState(Out):
+    """Whether the log itself holds: `missing` are places of this page that hold no receipt any more."""
+
+    ok: bool
+    code: Literal["altered"] | None
+    missing: list[int]
+    problem: str
 
 
 class ReceiptsOut(Out):
     receipts: list[ReceiptOut]
     next_cursor: str | None
+    integrity: LogState
 
 
 class PayloadOut(Out):
@@ -745,6 +771,7 @@ class GraphNode(Out):
     step_id: Id | None
     approval_id: Id | None
     hash: Hash
+    integrity: IntegrityOut
 
 
 class GraphEdge(BaseModel):
@@ -780,6 +807,7 @@ class ReplayedOut(Out):
     tool: str
     recorded: VerdictName
     replayed: VerdictName
+    problem: str
 
 
 class FindingOut(Out):
@@ -818,7 +846,7 @@ class PolicyTrialOut(Out):
 
 
 class ReplayOut(Out):
-    """How many decisions were decided again, and those that came out differently."""
+    """How many decisions were decided again, and those that came out differently or keep what was not signed."""
 
     replayed: int
     different: list[ReplayedOut]

@@ -176,14 +176,18 @@ def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
 
     @plain.route("GET", "/health", needs=Needs.PUBLIC, response=HealthOut, also={503: HealthOut})
     async def health(call: Call) -> Any:
-        """Readiness, part by part; 503 while starting, and while a part is down that nothing works without."""
+        """Readiness, part by part; 503 while starting, and while a part is down that nothing works without.
+
+        `degraded` with 200: it works, and something in the store is not what was signed (`ledger`, `integrity`).
+        """
         head: dict[str, Any] = {"service": "pilot", "version": config.version}
         try:
             services = call.services
         except Unavailable:
             return Answer(body={"status": "starting", **head, "checks": {"db": False}}, status=503)
         up, checks = await services.health.checks()
-        body = {"status": "ok" if up else "degraded", **head, "uptime": services.health.uptime, "checks": checks}
+        sound = up and services.health.sound
+        body = {"status": "ok" if sound else "degraded", **head, "uptime": services.health.uptime, "checks": checks}
         return Answer(body=body, status=200 if up else 503)
 
     @plain.route("GET", "/healthz", needs=Needs.PUBLIC, response=HealthzOut, also={503: HealthzOut})

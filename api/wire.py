@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic.alias_generators import to_camel
+
 from domain.approvals import Approval
 from domain.audit import AuditEntry
 from domain.clock import iso, utc_now
 from domain.governance import Decision
+from domain.integrity import ALTERED
 from domain.mcp import McpServer, OfferedTool
 from domain.policy.decide import Finding
 from domain.runs import Run, Step
@@ -24,6 +27,16 @@ from storage.secrets import Secret
 from storage.sidecar import SidecarSnapshot
 from storage.violations import Violation
 from storage.workspaces import Member, Workspace
+
+
+def integrity(differs: Sequence[str]) -> dict[str, Any]:
+    """Whether a row is what was signed, and if not, which members of it (or parts of its receipt) are not."""
+    if not differs:
+        return _HOLDS
+    return {"ok": False, "code": ALTERED, "differs": [to_camel(one) if one.isidentifier() else one for one in differs]}
+
+
+_HOLDS: dict[str, Any] = {"ok": True, "code": None, "differs": []}
 
 
 def task(t: Task) -> dict[str, Any]:
@@ -81,6 +94,7 @@ def run(r: Run) -> dict[str, Any]:
         "createdAt": iso(r.created_at),
         "startedAt": iso(r.started_at),
         "completedAt": iso(r.completed_at),
+        "integrity": integrity(r.differs),
     }
 
 
@@ -146,6 +160,7 @@ def step(s: Step) -> dict[str, Any]:
         "createdAt": iso(s.created_at),
         "startedAt": iso(s.started_at),
         "completedAt": iso(s.completed_at),
+        "integrity": integrity(s.differs),
     }
 
 
@@ -203,6 +218,7 @@ def approval(a: Approval, *, approved_by: Sequence[str] = ()) -> dict[str, Any]:
         "resolvedAt": iso(a.resolved_at),
         "executeAfter": iso(a.execute_after),
         "expiresAt": iso(a.expires_at),
+        "integrity": integrity(a.differs),
     }
 
 
@@ -219,6 +235,7 @@ def grant(g: Grant) -> dict[str, Any]:
         "createdAt": iso(g.created_at),
         "expiresAt": iso(g.expires_at),
         "revokedAt": iso(g.revoked_at),
+        "integrity": integrity(g.differs),
     }
 
 
@@ -233,6 +250,7 @@ def audit_entry(e: AuditEntry) -> dict[str, Any]:
         "reason": e.reason,
         "metadata": e.metadata,
         "createdAt": iso(e.created_at),
+        "integrity": integrity(e.differs),
     }
 
 
@@ -247,6 +265,7 @@ def violation(v: Violation) -> dict[str, Any]:
         "blocked": v.blocked,
         "metadata": v.metadata,
         "createdAt": iso(v.created_at),
+        "integrity": integrity(v.differs),
     }
 
 
@@ -282,6 +301,7 @@ def receipt(r: ReceiptRow) -> dict[str, Any]:
         "logIndex": r.idx,
         "receivedAt": iso(r.created_at),
         "verifiedAt": None,
+        "integrity": integrity(r.differs),
     }
 
 

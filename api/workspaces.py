@@ -63,7 +63,12 @@ class DeleteQuery(Body):
 
 def settings_wire(view: SettingsView) -> dict[str, Any]:
     """Settings as the wire has them."""
-    return {"workspaceId": view.workspace_id, **view.settings.as_json(), "version": view.version}
+    return {
+        "workspaceId": view.workspace_id,
+        **view.settings.as_json(),
+        "version": view.version,
+        "integrity": wire.integrity(view.differs),
+    }
 
 
 @route("GET", "/api/me", needs=Needs.PERSON, response=MeOut)

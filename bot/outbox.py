@@ -258,6 +258,8 @@ class Sender:
             return await self._uncertain(message, t)
         if kind.startswith("run."):
             return await self._run(message, chat_id, t, person)
+        if kind == "integrity":
+            return Piece(view=views.integrity(t, payload))
         if kind == "text":
             return Piece(view={"text": clip(payload["text"], LIMIT), "entities": []}, silent=self._away(person))
         if kind == "view":

@@ -14,6 +14,7 @@ error-deputy_cannot = That person may not decide under the policy, so they canno
 error-not_json = That is no JSON object. Nothing was changed.
 error-stale_version = The question was changed meanwhile. Look at the new card.
 error-stale_digest = What was shown is not what would run. Look at the new card.
+error-altered = What is stored is not what was signed, so this was not done. Look at the receipts.
 error-approval_decided = This was decided already.
 error-approval_expired = This approval has expired; it was not done.
 error-run_active = A run of this task is under way already.

@@ -14,6 +14,7 @@ error-deputy_cannot = Esa persona no puede decidir según la política, así que
 error-not_json = Eso no es un objeto JSON. No se cambió nada.
 error-stale_version = La pregunta cambió mientras tanto. Mire la tarjeta nueva.
 error-stale_digest = Lo mostrado no es lo que se ejecutaría. Mire la tarjeta nueva.
+error-altered = Lo guardado no es lo que se firmó, por eso no se hizo. Revise los recibos.
 error-approval_decided = Esto ya se decidió.
 error-approval_expired = Esta aprobación venció; no se hizo.
 error-run_active = Esta tarea ya está en curso.

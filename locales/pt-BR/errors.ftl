@@ -14,6 +14,7 @@ error-deputy_cannot = Essa pessoa não pode decidir segundo a política, então 
 error-not_json = Isso não é um objeto JSON. Nada foi alterado.
 error-stale_version = A pergunta mudou nesse meio-tempo. Veja o novo cartão.
 error-stale_digest = O que foi mostrado não é o que seria executado. Veja o novo cartão.
+error-altered = O que está guardado não é o que foi assinado, por isso nada foi feito. Veja os recibos.
 error-approval_decided = Isto já foi decidido.
 error-approval_expired = Esta aprovação venceu; não foi feito.
 error-run_active = Esta tarefa já está em andamento.
