@@ -134,7 +134,7 @@ async def ask_approval(call: Call, body: AskBody) -> Serialized[ApprovalOut]:
     "GET",
     "/api/approvals/{approval_id}",
     action=Action.APPROVAL_REQUEST,
-    errors=(NotFound, Invalid),
+    errors=(NotFound, Invalid, Conflict),
 )
 async def await_approval(call: Call, approval_id: str, query: WaitQuery) -> Serialized[ApprovalOut]:
     """An approval; with `?wait=` up to 60 seconds the answer comes as soon as somebody decided.

@@ -91,6 +91,9 @@ async def try_policy(call: Call, query: TrialQuery, body: SettingsBody) -> Seria
 
 @route("GET", "/api/governance/replay", action=Action.RECEIPT_READ)
 async def replay_all(call: Call) -> Serialized[ReplayOut]:
-    """Decide every kept decision again under the policy of then, and say where the verdict differs."""
+    """Decide every kept decision again under the policy of then, and say where the verdict differs.
+
+    What is kept is compared with the hashes in the signed receipt first; `problem` says what is not what was signed.
+    """
     results = await call.services.receipts.replay(call.actor)
     return ReplayOut.answer(replayed=len(results), different=[ReplayedOut.of(r) for r in results if not r.same])

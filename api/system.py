@@ -175,7 +175,10 @@ def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
 
     @plain.route("GET", "/health", needs=Needs.PUBLIC, also={503: HealthOut})
     async def health(call: Call) -> Answer[Serialized[HealthOut]]:
-        """Readiness, part by part; 503 while starting, and while a part is down that nothing works without."""
+        """Readiness, part by part; 503 while starting, and while a part is down that nothing works without.
+
+        `degraded` with 200: it works, and something in the store is not what was signed (`ledger`, `integrity`).
+        """
         head: dict[str, Any] = {"service": "pilot", "version": config.version, "sign_up": config.sign_up}
         try:
             services = call.services
@@ -183,7 +186,8 @@ def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
             return Answer(body=HealthOut.answer(status="starting", **head, checks={"db": False}), status=503)
         up, checks = await services.health.checks()
         uptime = services.health.uptime
-        body = HealthOut.answer(status="ok" if up else "degraded", **head, uptime=uptime, checks=checks)
+        sound = up and services.health.sound
+        body = HealthOut.answer(status="ok" if sound else "degraded", **head, uptime=uptime, checks=checks)
         return Answer(body=body, status=200 if up else 503)
 
     @plain.route("GET", "/healthz", needs=Needs.PUBLIC, also={503: HealthzOut})

@@ -169,7 +169,7 @@ def replay(receipt_id: str, workspace: str, as_json: bool) -> None:
     wrong = [r for r in results if not r["same"]]
     text = "\n".join(
         f"{'same' if r['same'] else 'DIFFERS'} {r['receiptId']} {r['tool']} "
-        f"recorded {r['recorded']} replayed {r['replayed']}"
+        f"recorded {r['recorded']} replayed {r['replayed']}{': ' + r['problem'] if r['problem'] else ''}"
         for r in results
     )
     _print(results, as_json=as_json, text=f"{text}\n{len(results)} replayed, {len(wrong)} differ")

@@ -47,6 +47,7 @@ from services.idempotency import IdempotencyService
 from services.identity import IdentityService
 from services.inbox import InboxService
 from services.intake import IntakeService
+from services.integrity.alarm import Alarm
 from services.knowledge import KnowledgeService
 from services.ledger import Ledger
 from services.ledger_watch import LedgerWatch
@@ -91,6 +92,7 @@ class Parts:
     deliveries: Mapping[str, Delivery]
     daily: DailyWord
     watch: LedgerWatch
+    alarm: Alarm
     sidecar: SidecarWatch | None
 
 
@@ -254,7 +256,7 @@ async def _build(
     stack.push_async_callback(factory.aclose)
     sidecar = make_sidecar(settings)
     watched = None if sidecar is None else SidecarWatch(store, sidecar, now, fail_closed=settings.helm_fail_closed)
-    governor = Governor(rules, now, sidecar, installation_budget(settings))
+    governor = Governor(rules, ledger, now, sidecar, installation_budget(settings))
     requests = ApprovalRequests(governor, recorder, notices, now)
     vault = Vault(_secret(settings.encryption_key))
     mcp = McpServerService(
@@ -323,6 +325,7 @@ async def _build(
         store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url, limits
     )
     places = WorkspaceService(store, identity, runs, recorder, rules, now, settings.public_url)
+    alarm = Alarm(store, ledger, notices, now)
     services = Services(
         store=store,
         engine=engine,
@@ -345,13 +348,19 @@ async def _build(
         decision_point=DecisionPoint(store, governor, toolbox, requests, recorder, ledger, now),
         operators=OperatorService(store, toolbox, recorder, now),
         knowledge=KnowledgeService(store, recorder, now),
-        receipts=ReceiptService(store, ledger, recorder, rules, now),
+        receipts=ReceiptService(store, ledger, recorder, rules, now, alarm),
         rehearsal=RehearsalService(store, governor, toolbox, rules, now),
         secrets=secrets,
         mcp=mcp,
-        audit=AuditService(store, recorder, now),
+        audit=AuditService(store, recorder, now, alarm),
         live=LiveService(store, bus),
-        health=Health(store, engine, damaged_logs=ledger.damaged, helm=None if watched is None else watched.look),
+        health=Health(
+            store,
+            engine,
+            damaged_logs=ledger.damaged,
+            altered=ledger.altered,
+            helm=None if watched is None else watched.look,
+        ),
         idempotency=IdempotencyService(store, now),
         inbox=InboxService(store, bus, now),
         intake=IntakeService(store, now),
@@ -366,6 +375,7 @@ async def _build(
             "callbacks": Callbacks(store, bus, http, vault, recorder, now).queue(),
         },
         daily=DailyWord(store, ledger, notices, now),
-        watch=LedgerWatch(store, ledger),
+        watch=LedgerWatch(store, ledger, alarm),
+        alarm=alarm,
         sidecar=watched,
     )

@@ -80,7 +80,7 @@ def _store(settings: Settings) -> list[Finding]:
         if at == newest():
             ledger = make_ledger(settings)
             wrong = wrong_key(settings, ledger, asyncio.run(store.read(ledger.ring)))
-            findings += [Finding("signing key", False, wrong)] if wrong is not None else []
+            findings += [Finding("signing key", False, wrong)] if wrong is not None else [_ledger(store, ledger)]
     except Exception as error:  # noqa: BLE001 - whatever keeps it from opening is the finding
         findings.append(Finding("store", False, f"{type(error).__name__}: cannot be opened"))
     finally:
@@ -91,6 +91,26 @@ def _store(settings: Settings) -> list[Finding]:
 def _sign_up(settings: Settings) -> Finding:
     said = words(settings, _read(settings, standing, empty=Standing(people=0, ever=False)))
     return Finding("sign-up", said.well, said.text, bearable=True)
+
+
+def _ledger(store: Any, ledger: Any) -> Finding:
+    """Every log, and every row that its receipts speak of, read again from the signed bytes."""
+    from services.ledger_watch import LedgerWatch
+    from storage import receipts
+
+    async def look() -> int:
+        await LedgerWatch(store, ledger, rest=0.0).look()
+        return len(await store.read(receipts.logs))
+
+    count = asyncio.run(look())
+    wrong = [f"{place}: {why}" for place, why in ledger.damaged.items()]
+    wrong += [
+        f"{place}: {subject} is not as it was signed ({', '.join(differs)})"
+        for place, found in ledger.altered.items()
+        for subject, differs in found.items()
+    ]
+    more = f", and {len(wrong) - 20} more" if len(wrong) > 20 else ""
+    return Finding("ledger", not wrong, "; ".join(wrong[:20]) + more if wrong else f"{count} logs, everything holds")
 
 
 def _disk(settings: Settings) -> Finding:

@@ -193,6 +193,7 @@ class Process:
     def _start_clock(self, parts: Parts) -> None:
         services, settings = parts.services, self.settings
         clock = Clock(services.store, utc_now)
+        clock.every("alarm", 5.0, parts.alarm.tell, shared=False)
         if settings.pilot_role != "web":
             keep = timedelta(days=settings.pilot_retention_days)
             clock.every("due", 1.0, services.runs.sweep_due, shared=False)

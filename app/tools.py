@@ -40,6 +40,7 @@ def replay_receipts(settings: Settings, workspace_id: str, receipt_id: str | Non
                 "tool": r.tool,
                 "recorded": r.recorded,
                 "replayed": r.replayed,
+                "problem": r.problem,
                 "same": r.same,
             }
             for r in found

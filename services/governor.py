@@ -10,7 +10,7 @@ from domain.approvals import Approval, ApprovalStatus
 from domain.clock import Now, iso
 from domain.delegation import narrowed
 from domain.errors import Forbidden
-from domain.governance import Decision, Opinion, Verdict
+from domain.governance import Decision, Opinion, Verdict, severity_of
 from domain.ids import new_id
 from domain.policy.decide import FINISH, Finding, decide, effect_in_force, explain
 from domain.policy.effective import EffectivePolicy, effective
@@ -21,7 +21,10 @@ from domain.runs import Run, Step
 from domain.settings_schema import WorkspaceSettings, load
 from domain.tasks import Task
 from domain.tools import ToolSpec
-from storage import approvals, installation_spend, operators, receipts, runs, settings
+from services.integrity.records import live_grants
+from services.integrity.records import stored_settings as signed_settings
+from services.ledger import Ledger
+from storage import approvals, installation_spend, operators, receipts, runs
 from storage.database import Tx
 from storage.violations import Violation
 from storage.violations import add as add_violation
@@ -92,6 +95,7 @@ class Governor:
     """The policy with what it needs to know. It decides; recording is the caller's."""
 
     rules: RuleEngine
+    ledger: Ledger
     now: Now
     second_opinion: SecondOpinion | None = None
     installation: InstallationBudget = InstallationBudget()
@@ -99,10 +103,13 @@ class Governor:
     # --- what is in force -------------------------------------------------------------------------
 
     def settings(self, tx: Tx, workspace_id: str) -> tuple[WorkspaceSettings, str]:
-        """The settings of a workspace, and its mode; read once a transaction."""
+        """The settings of a workspace as they were signed, and its mode; read once a transaction.
+
+        Altered when the store holds others: nothing is decided by what nobody signed.
+        """
         key = f"settings:{workspace_id}"
         if key not in tx.cache:
-            stored = settings.get(tx, workspace_id)
+            stored = signed_settings(self.ledger, tx, workspace_id)
             tx.cache[key] = (load(stored.policy, stored.budget, stored.model), stored.mode)
         found: tuple[WorkspaceSettings, str] = tx.cache[key]
         return found
@@ -256,15 +263,15 @@ class Governor:
         )
         tx.cache["facts"], tx.cache["opinion"] = facts.as_json(), heard[0]
         own = decide(policy, facts, self.rules, policy_hash=name)
-        if own.verdict is Verdict.ALLOW and own.rule_id.startswith("grant:") and not self._use_grant(tx, own):
+        if own.verdict is Verdict.ALLOW and own.rule_id.startswith("grant:"):
+            used = approvals.use_grant(tx, own.rule_id.removeprefix("grant:"), now=self.now())
+            if used is not None:
+                return replace(own, grant_use=used)
             # somebody else used it up: what is kept for replay must not hold it either
             facts = _without_grants(facts)
             tx.cache["facts"] = facts.as_json()
             own = decide(policy, facts, self.rules, policy_hash=name)
         return own
-
-    def _use_grant(self, tx: Tx, decision: Decision) -> bool:
-        return approvals.use_grant(tx, decision.rule_id.removeprefix("grant:"), now=self.now())
 
     def facts(
         self,
@@ -340,7 +347,7 @@ class Governor:
         """What holds for a call whatever was spent and done before it."""
         operator = operators.facts(tx, workspace_id, operator_id)
         tools = narrowed(operator["tools"], bounds)
-        live = approvals.grants_of(tx, workspace_id, live_at=now, tool=spec.name)
+        live = live_grants(self.ledger, tx, workspace_id, tool=spec.name, now=now)
         return CallFacts(
             tool=spec.name,
             effect=int(spec.effect),
@@ -484,7 +491,6 @@ class Governor:
 
     def refused(self, tx: Tx, workspace_id: str, *, tool: str, decision: Decision, metadata: Mapping[str, str]) -> None:
         """Write down a refusal by policy; `metadata` says what it belongs to."""
-        severe = decision.reason_code in ("SYSTEM_FROZEN", "DATA_EGRESS_BLOCKED", "TAINTED_APPROVAL", "PDP_ERROR")
         add_violation(
             tx,
             Violation(
@@ -492,7 +498,7 @@ class Governor:
                 workspace_id=workspace_id,
                 policy_rule=decision.rule_id,
                 violation=decision.reason,
-                severity="critical" if severe else "warning",
+                severity=severity_of(decision.reason_code),
                 action=tool,
                 blocked=True,
                 metadata={

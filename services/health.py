@@ -1,7 +1,7 @@
 """How the parts are: what /health says and /metrics counts."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -31,7 +31,9 @@ class Health:
     started: float = field(default_factory=time.monotonic)
     # parts that report themselves: telegram, scheduler, webapp; True, False or a word
     parts: dict[str, Any] = field(default_factory=dict)
-    damaged_logs: dict[str, str] = field(default_factory=dict)
+    damaged_logs: Mapping[str, str] = field(default_factory=dict)
+    # by workspace, what is not as it was signed
+    altered: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     helm: Probe | None = None
     now: Now = utc_now
     began: datetime = field(default_factory=utc_now)
@@ -46,6 +48,9 @@ class Health:
             "pgboss": self.engine.ready,
             "eventBus": True,
             "ledger": "ok" if not self.damaged_logs else f"{len(self.damaged_logs)} damaged",
+            "integrity": "ok"
+            if not self.altered
+            else f"{sum(len(one) for one in list(self.altered.values()))} altered",
             "helm": "not_configured",
             **self.parts,
         }
@@ -98,6 +103,11 @@ class Health:
         except Exception:  # noqa: BLE001 - whatever keeps the store from answering is "down"
             return False
         return True
+
+    @property
+    def sound(self) -> bool:
+        """Whether every log and every row that was read holds; work goes on where it does not, and people must look."""
+        return not self.damaged_logs and not self.altered
 
     @property
     def uptime(self) -> int:

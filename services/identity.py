@@ -681,7 +681,7 @@ class IdentityService:
             actor=by or f"user:{user.id}",
             action=AuditAction.WORKSPACE_CREATED,
             target=workspace.id,
-            facts=Facts(kind="membership", args={"name": name}),
+            facts=Facts(kind="membership", args={"name": name}, metadata={"mode": workspace.current_mode}),
         )
         return workspace, evidence
 

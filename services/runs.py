@@ -21,8 +21,10 @@ from domain.audit import AuditAction
 from domain.clock import Now
 from domain.delegation import WAITS, narrowed
 from domain.errors import Conflict, Forbidden, PilotError
+from domain.evidence import INTEGRITY_RULE, end_facts, run_facts, step_facts
 from domain.governance import Decision, Effect, Verdict
 from domain.ids import new_id
+from domain.integrity import Altered
 from domain.outside import OutsideError
 from domain.permissions import Action, require
 from domain.ports import (
@@ -50,13 +52,15 @@ from domain.tasks import Task
 from domain.tools import Outcome, OutcomeStatus, Tool, ToolContext
 from services.approval_requests import ApprovalRequests, shown_args
 from services.governor import Allowance, Governor, OverBudget
+from services.integrity.gate import refusal_of_step
+from services.integrity.records import Records
 from services.ledger import Facts
 from services.notices import Notices
 from services.partial_answers import PartialAnswers
 from services.planners import Planners
 from services.recorder import Recorder
 from services.toolbox import Toolbox, Tools, failed
-from storage import installation_spend, operators, recipients, runs, tasks, workspaces
+from storage import installation_spend, operators, receipts, recipients, runs, tasks, workspaces
 from storage.database import Store, Tx, is_conflict
 from storage.engine import JobEngine
 from storage.runs import Effect as EffectRow
@@ -240,7 +244,7 @@ class RunService:
             action=AuditAction.TASK_RUN_DISPATCHED,
             target=task.id,
             metadata={"runId": run.id, "number": run.number, **run.lineage},
-            facts=Facts(task_id=task.id, run_id=run.id, args={"context": run.context}, metadata=run.lineage),
+            facts=Facts(task_id=task.id, run_id=run.id, args=run_facts(run), metadata=run.lineage),
         )
         self._tell(tx, run, "run.queued")
         return run
@@ -285,7 +289,7 @@ class RunService:
 
         def work(tx: Tx) -> Sequence[Run]:
             tasks.get(tx, workspace_id, task_id)
-            return runs.of_task(tx, workspace_id, task_id, limit=limit)
+            return [run for run, _ in self._all_proved(tx, workspace_id, task_id, limit=limit)]
 
         return await self.store.read(work)
 
@@ -294,8 +298,14 @@ class RunService:
         require(actor, Action.TASK_READ)
         workspace_id = actor.in_workspace
         return await self.store.read(
-            lambda tx: (runs.get(tx, workspace_id, run_id), self._shown(runs.steps_of(tx, workspace_id, run_id)))
+            lambda tx: self._proved(tx, runs.get(tx, workspace_id, run_id), runs.steps_of(tx, workspace_id, run_id))
         )
+
+    def _proved(self, tx: Tx, run: Run, steps: Sequence[Step]) -> tuple[Run, Sequence[Step]]:
+        """A run with its steps as they are shown, each with what of it is not what its receipts say."""
+        records = Records(self.recorder.ledger, tx, run.workspace_id)
+        said = records.of_task(run.task_id)
+        return records.runs([run], said, steps=steps)[0], self._shown(records.steps(steps, said))
 
     async def children(self, actor: Actor, run: Run, steps: Sequence[Step]) -> Sequence[Run]:
         """The sub-runs these steps of a run began, in their order."""
@@ -312,10 +322,21 @@ class RunService:
 
         def work(tx: Tx) -> Sequence[tuple[Run, Sequence[Step]]]:
             tasks.get(tx, workspace_id, task_id)
-            found = runs.of_task(tx, workspace_id, task_id)
-            return [(run, self._shown(runs.steps_of(tx, workspace_id, run.id))) for run in found]
+            return self._all_proved(tx, workspace_id, task_id)
 
         return await self.store.read(work)
+
+    def _all_proved(
+        self, tx: Tx, workspace_id: str, task_id: str, *, limit: int = 100
+    ) -> Sequence[tuple[Run, Sequence[Step]]]:
+        """The newest runs of a task with their steps, as `_proved` gives one."""
+        records = Records(self.recorder.ledger, tx, workspace_id)
+        said = records.of_task(task_id)
+        records.note_gone(receipts.of_task(tx, workspace_id, task_id))
+        found = runs.of_task(tx, workspace_id, task_id, limit=limit)
+        steps = {run.id: runs.steps_of(tx, workspace_id, run.id) for run in found}
+        proved = records.runs(found, said, steps=[one for some in steps.values() for one in some])
+        return [(run, self._shown(records.steps(steps[run.id], said))) for run in proved]
 
     async def workspace_of(self, run_id: str) -> str | None:
         """Where a run belongs; what its reader may see is decided there."""
@@ -369,7 +390,14 @@ class RunService:
                 action=AuditAction.EFFECT_RESOLVED,
                 target=step.id,
                 metadata={"choice": choice.value, "via": via, "tool": step.tool},
-                facts=Facts(kind="outcome", task_id=run.task_id, run_id=run.id, step_id=step.id, effect=step.effect),
+                facts=Facts(
+                    kind="outcome",
+                    task_id=run.task_id,
+                    run_id=run.id,
+                    step_id=step.id,
+                    effect=step.effect,
+                    metadata={"choice": choice.value},
+                ),
             )
             self.notices.uncertain_settled(tx, workspace_id=workspace_id, step_id=step.id)
             self.resume(tx, run)
@@ -874,12 +902,18 @@ class RunService:
                 step_id=step.id,
                 approval_id=step.approval_id,
                 policy_hash=decision.policy_hash,
-                args={"tool": step.tool, "input": step.args, "facts": self.governor.last_facts(tx)},
+                args={
+                    "tool": step.tool,
+                    "input": step.args,
+                    "facts": self.governor.last_facts(tx),
+                    "step": step_facts(step, reason=decision.reason),
+                },
                 status="decided",
                 metadata={
                     "rule_id": decision.rule_id,
                     "tool": step.tool,
                     "call_digest": step.args_hash,
+                    "grant_use": decision.grant_use,
                     **heard.metadata,
                     **view.run.lineage,
                 },
@@ -913,6 +947,8 @@ class RunService:
                     reason="what would run is not what was approved",
                     policy_hash=self.governor.policy_hash(tx, view.run.workspace_id),
                 )
+            elif refused := refusal_of_step(self.recorder.ledger, tx, step):
+                return self._refuse_altered(tx, view, step, refused)
             else:
                 decision = self.governor.decide(
                     tx,
@@ -967,10 +1003,47 @@ class RunService:
         moved = await self._write_step(view, work)
         if moved.state == StepState.INTENT:
             return await self._act(view, moved, tool)
+        if moved.rule_id == INTEGRITY_RULE:
+            return await self._stop_altered(view, moved)
         return moved.state == StepState.DENIED
+
+    def _refuse_altered(self, tx: Tx, view: _View, step: Step, why: str) -> Step:
+        """The store lets a call be made, and the log does not: it is refused, with receipt and violation."""
+        decision = Decision(
+            verdict=Verdict.DENY,
+            reason_code="TAINTED_APPROVAL",
+            rule_id=INTEGRITY_RULE,
+            reason=why,
+            policy_hash=self.governor.policy_hash(tx, view.run.workspace_id),
+        )
+        receipt_id = self._record_decision(tx, view, step, decision)
+        moved = replace(step, state=StepState.DENIED, error=why, completed_at=self.now(), **_decision_columns(decision))
+        self.governor.violation(tx, view.task, moved, decision)
+        runs.change_step(
+            tx,
+            step.workspace_id,
+            step.id,
+            expected=step.state,
+            state=StepState.DENIED.value,
+            error=why,
+            completed_at=moved.completed_at,
+            decision_receipt_id=receipt_id,
+            **_decision_columns(decision),
+        )
+        self._tell(tx, view.run, "step.denied", step=moved)
+        return moved
+
+    async def _stop_altered(self, view: _View, step: Step) -> bool:
+        """A run whose rows were altered is not gone on with."""
+        await self._end(view, RunState.FAILED, error=f"{step.tool}: {step.error}", code=INTEGRITY_RULE)
+        return False
 
     async def _recover(self, view: _View, step: Step) -> bool:
         """An intent without an outcome: the process died, or was replaced, while the call may have been under way."""
+        refused = await self.store.read(lambda tx: refusal_of_step(self.recorder.ledger, tx, step))
+        if refused:
+            moved = await self._write_step(view, lambda tx: self._refuse_begun(tx, view, step, refused))
+            return await self._stop_altered(view, moved)
         tool = view.tools.get(step.tool)
         if tool is None:
             # nobody can say any more what repeating it would do
@@ -994,6 +1067,10 @@ class RunService:
             return await self._settle(view, step, tool, found)
         await self._ask_uncertain(view, step)
         return False
+
+    def _refuse_begun(self, tx: Tx, view: _View, step: Step, why: str) -> Step:
+        self._mine(tx, view.run)
+        return self._refuse_altered(tx, view, step, why)
 
     async def _not_repeated(self, view: _View, step: Step, why: str) -> bool:
         """An interrupted call that must not be made again: a failure where it is harmless, else a question."""
@@ -1145,6 +1222,7 @@ class RunService:
                     step_id=step.id,
                     approval_id=step.approval_id,
                     status="uncertain",
+                    args={"why": why},
                     metadata=run.lineage,
                 ),
             )
@@ -1300,7 +1378,7 @@ class RunService:
                 kind="outcome",
                 task_id=run.task_id,
                 run_id=run.id,
-                output={"state": state.value, "summary": summary, "error": error},
+                output=end_facts(ended),
                 status=state.value,
                 metadata={"iterations": ended.iterations_used, "cost_micros": ended.cost_micros, **run.lineage},
             ),
@@ -1343,7 +1421,9 @@ class RunService:
     async def _trouble(self, run_id: str, segment: int, error: Exception) -> None:
         """A segment failed: try again later, and after the last try end as failed, visible and re-runnable."""
         delay = error.retry_after if isinstance(error, OutsideError) else None
-        lasting = isinstance(error, OutsideError) and not error.retryable
+        # what nobody signed is not acted on, and does not become signed by waiting
+        lasting = isinstance(error, Altered) or (isinstance(error, OutsideError) and not error.retryable)
+        code = INTEGRITY_RULE if isinstance(error, Altered) else "dead_letter"
         text = str(error)[:500] if isinstance(error, OutsideError | PilotError) else type(error).__name__
 
         def work(tx: Tx) -> None:
@@ -1357,7 +1437,7 @@ class RunService:
                 return
             run = self._paid(tx, run, error.usage if isinstance(error, PaidForNothing) else Usage())
             if lasting or run.attempts + 1 >= MAX_TRIES:
-                self._finish(tx, run, RunState.FAILED, error=text, error_code="dead_letter")
+                self._finish(tx, run, RunState.FAILED, error=text, error_code=code)
                 return
             pause = min(LONGEST_PAUSE, delay if delay is not None else 2.0 ** (run.attempts + 1))
             runs.change(tx, run, attempts=run.attempts + 1, error=text)

@@ -19,6 +19,7 @@ from domain.settings_schema import PolicyConfig, WorkspaceSettings, load, merge
 from domain.tasks import Mode
 from services.email_login import normal_address
 from services.identity import KEY_PREFIX, IdentityService, Login
+from services.integrity.records import Records
 from services.ledger import Facts
 from services.notices import Notices
 from services.recorder import Recorder
@@ -46,6 +47,8 @@ class SettingsView:
     version: int
     created: bool = False
     evidence_id: str | None = None
+    # sections that no signed change made so
+    differs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,16 @@ class WorkspaceService:
     async def settings(self, actor: Actor) -> SettingsView:
         """The settings in force, defaults filled in."""
         require(actor, Action.SETTINGS_READ)
-        stored = await self.store.read(lambda tx: settings.get(tx, actor.in_workspace))
-        return SettingsView(workspace_id=actor.in_workspace, settings=_loaded(stored), version=stored.version)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> SettingsView:
+            stored = settings.get(tx, workspace_id)
+            differs = Records(self.recorder.ledger, tx, workspace_id).settings_differ(stored)
+            return SettingsView(
+                workspace_id=workspace_id, settings=_loaded(stored), version=stored.version, differs=differs
+            )
+
+        return await self.store.read(work)
 
     async def change_settings(self, actor: Actor, patch: Any) -> SettingsView:
         """Merge a change into the settings; keys that are not given stay. Invalid names the field."""
@@ -108,7 +119,7 @@ class WorkspaceService:
 
     def _change(self, tx: Tx, actor: Actor, patch: Any) -> SettingsView:
         workspace_id = actor.in_workspace
-        stored = settings.get(tx, workspace_id, lock=True)
+        stored = self._as_signed(tx, settings.get(tx, workspace_id, lock=True))
         before = _loaded(stored)
         after = merged(before, patch, rules=self.rules)
         _check_deciders(before.policy, after.policy, approvals.people(tx, workspace_id))
@@ -169,6 +180,21 @@ class WorkspaceService:
             evidence_id=evidence,
         )
 
+    def _as_signed(self, tx: Tx, stored: StoredSettings) -> StoredSettings:
+        """What a change is merged into: the sections of the newest signed change, whatever the store holds.
+
+        So saving again is what mends settings that somebody altered. Where nothing signed is left, what is shown is.
+        """
+        signed = Records(self.recorder.ledger, tx, stored.workspace_id).signed_settings()
+        if signed is None:
+            return stored
+        return replace(
+            stored,
+            policy=signed.get("policyConfig", {}),
+            budget=signed.get("budgetConfig", {}),
+            model=signed.get("modelConfig", {}),
+        )
+
     async def set_kill_switch(self, actor: Actor, on: bool) -> SettingsView:
         """Freeze everything, or thaw it. It takes effect before the next step of running work."""
         require(actor, Action.KILL_SWITCH_WRITE)
@@ -188,7 +214,7 @@ class WorkspaceService:
                 action=AuditAction.WORKSPACE_MODE_CHANGED,
                 target=workspace.id,
                 metadata={"from": workspace.current_mode, "to": mode.value},
-                facts=Facts(kind="settings"),
+                facts=Facts(kind="settings", metadata={"mode": mode.value}),
             )
             self.recorder.event(
                 tx, workspace_id=workspace.id, kind="workspace.mode", ref=workspace.id, payload={"mode": mode.value}

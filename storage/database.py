@@ -314,6 +314,13 @@ class Store:
             return self._read(fn)
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, fn)
 
+    def file_version(self) -> int:
+        """A number that is another one after anybody has committed to the SQLite file. Call it on the event loop.
+
+        It tells apart what the thread that reads there has seen: another thread's numbers are others.
+        """
+        return self._read(lambda tx: int(tx.cursor.execute("PRAGMA data_version").fetchone()[0]))
+
     async def stream(self, statement: Any) -> AsyncIterator[Any]:
         """Rows of a long select, a few at a time, without holding a reader thread (exports)."""
         if self._stream_engine is None:

@@ -524,9 +524,31 @@ audit_log = Table(
     Column("verdict", String(16), nullable=False),
     Column("reason", Text),
     Column("metadata", Json, nullable=False),
+    # of the hash of this line in its receipt; None for lines of before, and for those that have no receipt
+    Column("salt", String(32)),
     _created(),
     Index("ix_audit_log_workspace_created", "workspace_id", "created_at", "id"),
 )
+
+# What is looked up when a call is decided: changes of settings, mode, permissions and tools, and erasures. There are
+# few of them among many receipts, so that an index of theirs costs an ordinary append nothing.
+RARE = (
+    "api_key:created",
+    "api_key:revoked",
+    "grant:created",
+    "grant:revoked",
+    "mcp:changed",
+    "operator:created",
+    "operator:updated",
+    "policy:kill_switch_changed",
+    "user:erased",
+    "workspace:created",
+    "workspace:mode_changed",
+    "workspace:purged",
+    "workspace:settings_created",
+    "workspace:settings_updated",
+)
+IS_RARE = "action IN ({})".format(", ".join(f"'{action}'" for action in RARE))
 
 receipts = Table(
     "receipts",
@@ -552,6 +574,14 @@ receipts = Table(
     _created(),
     Index("ix_receipts_decision", "workspace_id", "decision_id"),
     Index("ix_receipts_task", "workspace_id", "task_id"),
+    Index(
+        "ix_receipts_rare",
+        "workspace_id",
+        "resource",
+        "idx",
+        sqlite_where=text(IS_RARE),
+        postgresql_where=text(IS_RARE),
+    ),
 )
 
 log_heads = Table(

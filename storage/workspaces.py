@@ -59,6 +59,11 @@ def add(tx: Tx, workspace: Workspace) -> None:
     tx.execute(sa.insert(workspaces).values({c.name: getattr(workspace, c.name) for c in COLUMNS}))
 
 
+def exists(tx: Tx, workspace_id: str) -> bool:
+    """Whether there is such a workspace, closed ones too."""
+    return tx.one(sa.select(workspaces.c.id).where(workspaces.c.id == workspace_id)) is not None
+
+
 def get(tx: Tx, workspace_id: str, *, deleted: bool = False, lock: bool = False) -> Workspace:
     """The workspace; NotFound when it does not exist or (unless `deleted`) was deleted."""
     query = sa.select(*COLUMNS).where(workspaces.c.id == workspace_id)

@@ -43,6 +43,8 @@ SCRIPT_KEYS: tuple[str, ...] = (
     "app-check-leaf",
     "app-check-inclusion",
     "app-check-checkpoint",
+    "app-check-columns",
+    "app-check-payloads",
     "app-checked-here",
     "app-checked-by-server",
     "app-check-bad",

@@ -11,6 +11,7 @@ from api.schemas.base import (
     Body,
     Hash,
     Id,
+    Integrity,
     Json,
     Level,
     LooseBody,
@@ -124,6 +125,7 @@ class ApprovalOut(View[Approval]):
     resolved_at: Moment | None
     execute_after: Moment | None
     expires_at: Moment | None
+    integrity: Integrity
 
 
 class BatchOut(Out):
@@ -150,3 +152,4 @@ class GrantOut(View[Grant]):
     created_at: Moment
     expires_at: Moment
     revoked_at: Moment | None
+    integrity: Integrity

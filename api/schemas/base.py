@@ -6,7 +6,7 @@ All have snake_case attributes and camelCase names on the wire.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from domain.clock import iso
+from domain.integrity import ALTERED
 from domain.untrusted import clean
 
 # --- requests -------------------------------------------------------------------------------------
@@ -352,3 +353,22 @@ class Problem(BaseModel):
     code: str
     request_id: str
     details: Trouble | None = None
+
+
+class IntegrityOut(Out):
+    """Whether this is what was signed: `differs` names the members, or parts of the receipt, that are not."""
+
+    ok: bool
+    code: Literal["altered"] | None
+    differs: list[str]
+
+
+def integrity(differs: Sequence[str]) -> dict[str, Any]:
+    """Return the wire form of what is not as it was signed; an empty sequence means that all of it is."""
+    if not differs:
+        return _HOLDS
+    return {"ok": False, "code": ALTERED, "differs": [to_camel(one) if one.isidentifier() else one for one in differs]}
+
+
+_HOLDS: dict[str, Any] = {"ok": True, "code": None, "differs": []}
+Integrity = Annotated[IntegrityOut, Attr("differs", integrity)]

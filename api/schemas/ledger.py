@@ -12,6 +12,8 @@ from api.schemas.base import (
     GivenTime,
     Hash,
     Id,
+    Integrity,
+    IntegrityOut,
     Json,
     LooseBody,
     Moment,
@@ -112,6 +114,7 @@ class AuditOut(View[AuditEntry]):
     reason: str | None
     metadata: Json
     created_at: Moment
+    integrity: Integrity
 
 
 class ReceiptOut(View[ReceiptRow]):
@@ -135,11 +138,22 @@ class ReceiptOut(View[ReceiptRow]):
     received_at: Annotated[Moment, Attr("created_at")]
     # nobody but the reader verifies
     verified_at: Annotated[Moment | None, From(lambda _: None)]
+    integrity: Integrity
+
+
+class LogState(Out):
+    """Whether the log itself holds: `missing` are places of this page that hold no receipt any more."""
+
+    ok: bool
+    code: Literal["altered"] | None
+    missing: list[int]
+    problem: str
 
 
 class ReceiptsOut(Out):
     receipts: list[ReceiptOut]
     next_cursor: str | None
+    integrity: LogState
 
 
 class PayloadOut(View[Payload]):
@@ -188,6 +202,7 @@ class GraphNode(Out):
     step_id: Id | None
     approval_id: Id | None
     hash: Hash
+    integrity: IntegrityOut
 
 
 class GraphEdge(PlainOut):

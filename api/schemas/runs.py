@@ -11,6 +11,7 @@ from api.schemas.base import (
     Body,
     From,
     Id,
+    Integrity,
     Json,
     Level,
     LooseBody,
@@ -193,6 +194,7 @@ class RunOut(View[Run]):
     created_at: Moment
     started_at: Moment | None
     completed_at: Moment | None
+    integrity: Integrity
 
 
 class StepOut(View[Step]):
@@ -221,6 +223,7 @@ class StepOut(View[Step]):
     created_at: Moment
     started_at: Moment | None
     completed_at: Moment | None
+    integrity: Integrity
 
 
 class RunInFull(RunOut):

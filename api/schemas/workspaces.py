@@ -10,6 +10,7 @@ from api.schemas.base import (
     Body,
     From,
     Id,
+    Integrity,
     Json,
     LooseBody,
     ModeName,
@@ -189,6 +190,7 @@ class SettingsOut(View[SettingsView]):
     model_config_: Annotated[Json, From(lambda view: view.settings.model.as_json())] = Field(alias="modelConfig")
     version: int
     evidence_item_id: Annotated[Id | None, GIVEN] = None
+    integrity: Integrity
 
 
 class ModeOut(View[Workspace]):

@@ -19,6 +19,7 @@ error-json_too_large = That JSON is too long. Nothing was changed.
 error-json_number = That JSON holds a number that is too large. Write it in quotes. Nothing was changed.
 error-stale_version = The question was changed meanwhile. Look at the new card.
 error-stale_digest = What was shown is not what would run. Look at the new card.
+error-altered = What is stored is not what was signed, so this was not done. Look at the receipts.
 error-approval_decided = This was decided already.
 error-approval_expired = This approval has expired; it was not done.
 error-run_active = A run of this task is under way already.

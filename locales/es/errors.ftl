@@ -19,6 +19,7 @@ error-json_too_large = Ese JSON es demasiado largo. No se cambió nada.
 error-json_number = Ese JSON contiene un número demasiado grande. Escríbalo entre comillas. No se cambió nada.
 error-stale_version = La pregunta cambió mientras tanto. Mire la tarjeta nueva.
 error-stale_digest = Lo mostrado no es lo que se ejecutaría. Mire la tarjeta nueva.
+error-altered = Lo guardado no es lo que se firmó, por eso no se hizo. Revise los recibos.
 error-approval_decided = Esto ya se decidió.
 error-approval_expired = Esta aprobación venció; no se hizo.
 error-run_active = Esta tarea ya está en curso.

@@ -19,6 +19,7 @@ error-json_too_large = Esse JSON é longo demais. Nada foi alterado.
 error-json_number = Esse JSON contém um número grande demais. Escreva-o entre aspas. Nada foi alterado.
 error-stale_version = A pergunta mudou nesse meio-tempo. Veja o novo cartão.
 error-stale_digest = O que foi mostrado não é o que seria executado. Veja o novo cartão.
+error-altered = O que está guardado não é o que foi assinado, por isso nada foi feito. Veja os recibos.
 error-approval_decided = Isto já foi decidido.
 error-approval_expired = Esta aprovação venceu; não foi feito.
 error-run_active = Esta tarefa já está em andamento.

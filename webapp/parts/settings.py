@@ -49,6 +49,7 @@ async def policy(services: Services, actor: Actor, _item: str, _query: Query) ->
         "workspace_id": actor.in_workspace,
         "policy": view.settings.policy,
         "version": view.version,
+        "differs": view.differs,
         "members": members,
         "tools": [_tool(spec, in_force) for spec in specs],
         "elsewhere": sorted(set(view.settings.policy.tool_effects) - {spec.name for spec in specs}),
