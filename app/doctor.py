@@ -14,7 +14,9 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from app.holding import holding
 from app.settings import Settings
+from app.store_use import Use
 
 # before it, two connections writing and checkpointing at one moment can damage a WAL file (very rare)
 WAL_RESET_FIXED = (3, 51, 3)
@@ -48,9 +50,7 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _store(settings: Settings) -> list[Finding]:
-    from app.container import make_ledger, wrong_key
-    from storage.database import Store
-    from storage.migrate import current, newest
+    from storage.hold import StoreError, holders
 
     findings: list[Finding] = []
     if settings.store_url.startswith("sqlite:"):
@@ -58,21 +58,38 @@ def _store(settings: Settings) -> list[Finding]:
         good = tuple(map(int, version.split("."))) >= WAL_RESET_FIXED
         said = version if good else f"{version}: below 3.51.3; keep nightly backups (pilot backup)"
         findings.append(Finding("sqlite", good, said, bearable=True))
-    store = Store(settings.store_url)
     try:
-        with store.engine.connect() as connection:
-            at = current(connection)
-        said = "empty: the first start creates it" if at is None else f"schema {at}, expected {newest()}"
-        findings.append(Finding("store", at in (None, newest()), said))
-        if at == newest():
-            ledger = make_ledger(settings)
-            wrong = wrong_key(settings, ledger, asyncio.run(store.read(ledger.ring)))
-            findings += [Finding("signing key", False, wrong)] if wrong is not None else []
+        users = holders(settings.store_url)
+        if not any(one.alone for one in users):
+            findings += _opened(settings)
+        findings.append(Finding("in use", True, f"by {' and '.join(map(str, users)) or 'nobody'}"))
+    except StoreError as error:
+        findings.append(Finding("store", False, str(error)))
     except Exception as error:  # noqa: BLE001 - whatever keeps it from opening is the finding
         findings.append(Finding("store", False, f"{type(error).__name__}: cannot be opened"))
-    finally:
-        asyncio.run(store.close())
     return findings
+
+
+def _opened(settings: Settings) -> list[Finding]:
+    """The store, while nobody is alone with it. One that is not there yet is not made."""
+    from app.container import make_ledger, wrong_key
+    from storage.database import Store
+    from storage.migrate import newest, revision
+
+    at = revision(settings.store_url)
+    if at is None:
+        return [Finding("store", True, "empty: the first start creates it")]
+    findings = [Finding("store", at == newest(), f"schema {at}, expected {newest()}")]
+    if at != newest():
+        return findings
+    with holding(settings, name="doctor", use=Use.READS):
+        store = Store(settings.store_url)
+        try:
+            ledger = make_ledger(settings)
+            wrong = wrong_key(settings, ledger, asyncio.run(store.read(ledger.ring)))
+        finally:
+            asyncio.run(store.close())
+    return findings if wrong is None else [*findings, Finding("signing key", False, wrong)]
 
 
 def _disk(settings: Settings) -> Finding:

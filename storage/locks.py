@@ -10,7 +10,8 @@ import psycopg
 from storage.database import Store
 
 
-def _key(name: str) -> int:
+def lock_number(name: str) -> int:
+    """The number of an advisory lock of Postgres with this name."""
     return int.from_bytes(hashlib.sha256(f"pilot:{name}".encode()).digest()[:8], "big", signed=True)
 
 
@@ -51,7 +52,7 @@ class Lock:
             keepalives_count=3,
         )
         try:
-            row = session.execute("SELECT pg_try_advisory_lock(%s)", (_key(self.name),)).fetchone()
+            row = session.execute("SELECT pg_try_advisory_lock(%s)", (lock_number(self.name),)).fetchone()
         except psycopg.Error:
             session.close()
             raise
