@@ -11,7 +11,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.settings import NEXT_KEY, BadSettings, Settings
+from app.holding import held, holding
+from app.settings import KEPT, NEXT_KEY, BadSettings, Settings
+from app.store_use import Use, command_or, under_way
 from connectors.cel import CelRules
 from connectors.helm import HelmSidecar
 from connectors.http import Guard, GuardedHttp
@@ -71,11 +73,13 @@ from services.tenants import TenantService
 from services.toolbox import Finish, KnowledgeSearch, MessageSend, NoteCreate, Toolbox, WaitUntil
 from services.usage import UsageService
 from services.workspaces import WorkspaceService
+from storage import private
 from storage import settings as stored_settings
 from storage.database import Store, Tx
 from storage.engine import JobEngine
+from storage.hold import Hold, hold_on
 from storage.locks import Lock, own_name
-from storage.migrate import migrate
+from storage.migrate import bring_up, bring_up_alone
 from storage.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -94,6 +98,7 @@ class Parts:
     watch: LedgerWatch
     alarm: Alarm
     sidecar: SidecarWatch | None
+    hold: Hold
 
 
 def wanted_executor_id(settings: Settings) -> str:
@@ -120,7 +125,7 @@ def make_mailer(settings: Settings) -> Mailer:
             tls=settings.smtp_tls,
         )
     if settings.email_provider == "file":
-        return FileMailer(folder=settings.pilot_data_dir / "mail", sender=settings.email_from)
+        return FileMailer(folder=settings.pilot_data_dir / "mail", sender=settings.email_from, keep=private.keep)
     return NoMailer()
 
 
@@ -198,28 +203,49 @@ def wrong_key(settings: Settings, ledger: Ledger, known: KeyRing) -> str | None:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Parts]:
-    """Everything built once, in order; closed in reverse. The engine is started by the process."""
+async def open_services(settings: Settings, *, serving: bool = False) -> AsyncIterator[Parts]:
+    """Everything built once, in order; closed in reverse. The engine is started by the process.
+
+    The store is held from before it is opened until after the last write. `serving` says that this process is a server.
+    """
+    private.narrow_folder(settings.pilot_data_dir, KEPT)
     async with AsyncExitStack() as stack:
+        hold = await _hold(settings, stack, serving=serving)
         store = Store(settings.store_url)
         stack.push_async_callback(store.close)
-        if store.sqlite:
-            # before anything is written: the files SQLite keeps beside it take their mode from it
-            store.path.touch(mode=0o600)
-            store.path.chmod(0o600)
-        if settings.run_migrations_on_startup:
-            await asyncio.to_thread(migrate, store)
         ledger = make_ledger(settings)
         known = await store.read(ledger.ring)
         if (wrong := wrong_key(settings, ledger, known)) is not None:
             raise BadSettings([wrong])
-        await store.write(ledger.register_key)
+        if command_or("", Use.SHARED).use is not Use.READS:
+            await store.write(ledger.register_key)
         damaged = await store.read(ledger.check_at_start)
         for workspace_id, why in damaged.items():
             log.error("ledger_damaged", extra={"workspace": workspace_id, "why": why})
-        name = await own_name(partial(Lock, store), wanted_executor_id(settings))
-        stack.push_async_callback(name.release)
-        yield await _build(settings, stack, store, ledger, executor_id=name.name)
+        executor_id = wanted_executor_id(settings)
+        if serving or not under_way():
+            # a command starts no engine: it leaves the name to the server, which takes up its work by it
+            name = await own_name(partial(Lock, store), executor_id)
+            stack.push_async_callback(name.release)
+            executor_id = name.name
+        yield await _build(settings, stack, store, ledger, executor_id=executor_id, hold=hold)
+
+
+async def _hold(settings: Settings, stack: AsyncExitStack, *, serving: bool) -> Hold:
+    """The hold of the command under way, or one of our own, on a store with the schema of this code."""
+    command = command_or("a program", Use.SHARED)
+    upgrade = settings.run_migrations_on_startup and command.use is not Use.READS
+    mine = held(settings)
+    if mine is None and command.use in (Use.SHARED, Use.READS):
+        what = f"{command.name} ({settings.pilot_role})" if serving else command.name
+        mine = hold_on(settings.store_url, what=what)
+        await asyncio.to_thread(bring_up, mine, upgrade=upgrade, serving=serving)
+        stack.callback(mine.release)
+    elif mine is None:
+        mine = stack.enter_context(holding(settings, name=command.name, use=command.use))
+        await asyncio.to_thread(bring_up_alone, settings.store_url, upgrade=upgrade)
+    mine.mark()
+    return mine
 
 
 async def _build(
@@ -229,6 +255,7 @@ async def _build(
     ledger: Ledger,
     *,
     executor_id: str,
+    hold: Hold,
 ) -> Parts:
     now = utc_now
     bus = Bus()
@@ -378,4 +405,5 @@ async def _build(
         watch=LedgerWatch(store, ledger, alarm),
         alarm=alarm,
         sidecar=watched,
+        hold=hold,
     )

@@ -17,12 +17,14 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from app.holding import holding
 from app.settings import Settings
 from app.sign_up import Standing, standing, words
+from app.store_use import Use
 from domain.clock import utc_now
 from storage import installation_spend
 from storage.database import Store, Tx
-from storage.migrate import current, newest
+from storage.migrate import newest, revision
 
 T = TypeVar("T")
 
@@ -63,7 +65,7 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _store(settings: Settings) -> list[Finding]:
-    from app.container import make_ledger, wrong_key
+    from storage.hold import StoreError, holders
 
     findings: list[Finding] = []
     if settings.store_url.startswith("sqlite:"):
@@ -71,20 +73,36 @@ def _store(settings: Settings) -> list[Finding]:
         good = tuple(map(int, version.split("."))) >= WAL_RESET_FIXED
         said = version if good else f"{version}: below 3.51.3; keep nightly backups (pilot backup)"
         findings.append(Finding("sqlite", good, said, bearable=True))
-    store = Store(settings.store_url)
     try:
-        with store.engine.connect() as connection:
-            at = current(connection)
-        said = "empty: the first start creates it" if at is None else f"schema {at}, expected {newest()}"
-        findings.append(Finding("store", at in (None, newest()), said))
-        if at == newest():
+        users = holders(settings.store_url)
+        if not any(one.alone for one in users):
+            findings += _opened(settings)
+        findings.append(Finding("in use", True, f"by {' and '.join(map(str, users)) or 'nobody'}"))
+    except StoreError as error:
+        findings.append(Finding("store", False, str(error)))
+    except Exception as error:  # noqa: BLE001 - whatever keeps it from opening is the finding
+        findings.append(Finding("store", False, f"{type(error).__name__}: cannot be opened"))
+    return findings
+
+
+def _opened(settings: Settings) -> list[Finding]:
+    """The store, while nobody is alone with it. One that is not there yet is not made."""
+    from app.container import make_ledger, wrong_key
+
+    at = revision(settings.store_url)
+    if at is None:
+        return [Finding("store", True, "empty: the first start creates it")]
+    findings = [Finding("store", at == newest(), f"schema {at}, expected {newest()}")]
+    if at != newest():
+        return findings
+    with holding(settings, name="doctor", use=Use.READS):
+        store = Store(settings.store_url)
+        try:
             ledger = make_ledger(settings)
             wrong = wrong_key(settings, ledger, asyncio.run(store.read(ledger.ring)))
             findings += [Finding("signing key", False, wrong)] if wrong is not None else [_ledger(store, ledger)]
-    except Exception as error:  # noqa: BLE001 - whatever keeps it from opening is the finding
-        findings.append(Finding("store", False, f"{type(error).__name__}: cannot be opened"))
-    finally:
-        asyncio.run(store.close())
+        finally:
+            asyncio.run(store.close())
     return findings
 
 
@@ -253,17 +271,20 @@ def _budget(settings: Settings) -> list[Finding]:
 
 def _read(settings: Settings, work: Callable[[Tx], T], *, empty: T) -> T | None:
     """What `work` finds in the store, `empty` where there is none yet; None while it cannot be read by this version."""
-    store = Store(settings.store_url)
     try:
-        with store.engine.connect() as connection:
-            at = current(connection)
+        at = revision(settings.store_url)
         if at is None:
             return empty
-        return asyncio.run(store.read(work)) if at == newest() else None
+        if at != newest():
+            return None
+        with holding(settings, name="doctor", use=Use.READS):
+            store = Store(settings.store_url)
+            try:
+                return asyncio.run(store.read(work))
+            finally:
+                asyncio.run(store.close())
     except Exception:  # noqa: BLE001 - what keeps it from opening is a finding of its own
         return None
-    finally:
-        asyncio.run(store.close())
 
 
 def _sidecar(settings: Settings) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 import base64
 import ipaddress
-import os
 import re
 import secrets
 import shlex
@@ -17,6 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from domain.sign_up import SignUpMode, SignUpRule, allow_list, email_entry, telegram_entry
+from storage import private
 
 WEAK = ("change", "secret", "example", "default", "placeholder", "password", "dev-", "test")
 
@@ -332,6 +332,8 @@ GENERATED = ("session_secret", "encryption_key", "evidence_signing_key", "telegr
 SECRETS_FILE = "secrets.env"
 # where `pilot keys rotate` puts the new signing key until it is in force
 NEXT_KEY = "next-signing-key"
+# how the names begin of all that Pilot keeps in its data directory
+KEPT = (SECRETS_FILE, NEXT_KEY, "pilot.db", "mail", "demo")
 
 
 def _with_generated_secrets(settings: Settings) -> Settings:
@@ -364,21 +366,9 @@ def kept_secrets(folder: Path) -> dict[str, str]:
 
 def keep_secrets(folder: Path, kept: Mapping[str, str]) -> Path:
     """Write them all; the file."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / SECRETS_FILE
-    write_private(path, "".join(f"{name.upper()}={value}\n" for name, value in sorted(kept.items())))
+    private.keep(path, "".join(f"{name.upper()}={value}\n" for name, value in sorted(kept.items())))
     return path
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file that only its owner may read. After a crash it is the old one or the new one, never half of it."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 - a mode of its own
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 def _random(name: str) -> str:

@@ -11,6 +11,7 @@ from app.container import Parts, open_services
 from app.settings import Settings
 from connectors.cel import CelRules
 from domain.policy.sidecar import sidecar_files
+from storage import private
 
 T = TypeVar("T")
 
@@ -58,10 +59,6 @@ def export_sidecar_policy(settings: Settings, workspace_id: str, folder: Path) -
         return sidecar_files(policy, services.toolbox.specs)
 
     files = with_parts(settings, work)
-    folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
     for name, text in files.items():
-        path = folder / name
-        path.write_text(text)
-        written.append(path)
-    return written
+        private.keep(folder / name, text)
+    return [folder / name for name in files]

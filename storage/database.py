@@ -26,6 +26,8 @@ from sqlalchemy.engine import Connection, CursorResult, Engine, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from storage import private
+
 T = TypeVar("T")
 
 GROUP = 64
@@ -265,7 +267,7 @@ class Store:
         self._stream_engine: AsyncEngine | None = None
         if self.sqlite:
             self.path = Path(self._parsed.database or "pilot.db")
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            private.database(self.path)
             self.engine = sqlite_engine(self.path)
             self._read_engine = sqlite_engine(self.path, read_only=True)
             self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
