@@ -527,7 +527,7 @@ def _person(said: Statement, shown: str | None) -> str | None:
 
 
 def grant_differs(grant: Any, said: Sequence[Statement], *, uses: int | None) -> tuple[str, ...]:
-    """`said` is what the log says of a permission; `uses` how often it was used by the newest decision that did.
+    """`said` is what the log says of a permission; `uses` how often it was used, None where that is not told.
 
     A permission without its receipt is none.
     """
@@ -563,7 +563,7 @@ def grant_differs(grant: Any, said: Sequence[Statement], *, uses: int | None) ->
         found.append("created_at")
     if not _near(grant.revoked_at, None if ended is None else ended.at):
         found.append("revoked_at")
-    if uses is not None and grant.uses < uses:
+    if uses is not None and (grant.uses != uses if isinstance(made.args, dict) else grant.uses < uses):
         found.append("uses")
     return tuple(dict.fromkeys(found))
 
@@ -599,14 +599,10 @@ def violation_differs(violation: Any, decisions: Sequence[Statement]) -> tuple[s
         "stepId": made.step_id,
         "decisionId": made.decision_id,
     }
-    if (
-        any(name in metadata and metadata[name] != wanted for name, wanted in named.items())
-        or not {
-            "reasonCode",
-            "policyHash",
-        }
-        <= metadata.keys()
-    ):
+    if "agent_session" in made.metadata:
+        named |= {"session": made.metadata["agent_session"], "principal": made.metadata.get("agent_principal")}
+    complete = {"reasonCode", "policyHash"} <= metadata.keys() <= named.keys()
+    if not complete or any(value != named[name] for name, value in metadata.items()):
         found.append("metadata")
     if not _near(violation.created_at, made.at):
         found.append("created_at")

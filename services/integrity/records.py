@@ -196,17 +196,22 @@ class Records:
         }
 
     def _uses(self, grant: Grant, made: Sequence[Statement]) -> int | None:
-        """How often a permission of so many uses was used, as the newest decision by it says; None where none says."""
-        if grant.max_uses is None or not made:
+        """How often a permission was used, as the newest decision by it says; None where that is not told.
+
+        Of one that may be used as often as one likes the newest decisions about its tool are all that is looked at.
+        """
+        if not made:
             return None
-        rows = receipts.decisions_about(
-            self.tx, self.workspace_id, resource=grant.tool, after=made[0].idx, rule=f"grant:{grant.id}"
-        )
-        for row in rows:
-            used = receipts.body_of(row)["metadata"].get("grant_use")
-            if isinstance(used, int):
+        rows = receipts.decisions_about(self.tx, self.workspace_id, resource=grant.tool, after=made[0].idx)
+        for count, row in enumerate(rows):
+            if grant.max_uses is None and count == LOOKED_BACK:
+                return None
+            metadata = receipts.body_of(row)["metadata"]
+            used = metadata.get("grant_use")
+            if metadata.get("rule_id") == f"grant:{grant.id}" and isinstance(used, int):
                 return used
-        return None
+        # older receipts do not count
+        return 0 if isinstance(made[0].args, dict) else None
 
     def _bound_by_approval(self, grant: Grant, made: Sequence[Statement]) -> tuple[str, ...]:
         """Older receipts of permissions name neither tool nor level: they are those of the approval they came with."""
@@ -367,6 +372,7 @@ _BEGINS = (AuditAction.TASK_RUN_DISPATCHED, AuditAction.APPROVAL_REQUESTED)
 # of an audit line: a line before it is gone
 MISSING_BEFORE = "before"
 PAGE = 50
+LOOKED_BACK = 200
 
 
 def stored_settings(ledger: Ledger, tx: Tx, workspace_id: str) -> StoredSettings:

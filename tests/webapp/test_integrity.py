@@ -303,12 +303,13 @@ async def audit_page(story: Story) -> bool:
 
 
 async def violations_read(story: Story) -> bool:
-    found = [one for one in await story.get("/api/audit/violations") if one["policyRule"] != "integrity"]
+    # what was found altered is written down among them, and gravely
+    found = [one for how in ("warning", "info") for one in await story.get(f"/api/audit/violations?severity={how}")]
     return not found or any(map(bad, found))
 
 
 async def violations_page(story: Story) -> bool:
-    text = await story.part("violations")
+    text = await story.part("violations?severity=warning") + await story.part("violations?severity=info")
     return "Not as it was signed" in text or "email.send" not in text
 
 
