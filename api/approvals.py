@@ -2,9 +2,10 @@
 
 from datetime import timedelta
 
+from api.credentials import credentials_of
 from api.http import Answer, Call, Endpoints, cursor_of, page, read_cursor
-from api.middlewares import credentials_of
 from api.schemas.approvals import (
+    DECISIONS,
     ApprovalOut,
     ApprovalsQuery,
     AskBody,
@@ -69,8 +70,7 @@ async def get_approval(call: Call, approval_id: str) -> Serialized[ApprovalOut]:
 )
 async def resolve_approval(call: Call, approval_id: str, body: ResolveBody) -> Serialized[ApprovalOut]:
     """Decide: approved, rejected or changes_requested. The first decision stands; a later one hears who made it."""
-    allowed = (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED, ApprovalStatus.CHANGES_REQUESTED)
-    if body.status not in allowed:
+    if body.status not in DECISIONS:
         raise Invalid(
             "status must be approved or rejected",
             code="invalid_status",
@@ -135,7 +135,7 @@ async def ask_approval(call: Call, body: AskBody) -> Serialized[ApprovalOut]:
     "GET",
     "/api/approvals/{approval_id}",
     action=Action.APPROVAL_REQUEST,
-    errors=(NotFound, Invalid),
+    errors=(NotFound, Invalid, Conflict),
 )
 async def await_approval(call: Call, approval_id: str, query: WaitQuery) -> Serialized[ApprovalOut]:
     """An approval; with `?wait=` up to 60 seconds the answer comes as soon as somebody decided.

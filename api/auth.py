@@ -2,8 +2,9 @@
 
 from typing import Any, cast
 
+from api.credentials import COOKIE, credentials_of
 from api.http import Answer, Call, Endpoints, Needs
-from api.middlewares import COOKIE, CSRF_COOKIE, HttpConfig, credentials_of, session_cookies
+from api.middlewares import CSRF_COOKIE, HttpConfig, session_cookies
 from api.schemas.base import Serialized, text_ok
 from api.schemas.identity import (
     AcceptInvite,
@@ -78,7 +79,10 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         errors=(Invalid, RateLimited),
     )
     async def request_code(call: Call, body: EmailRequest) -> Serialized[CodeSent]:
-        """Send a login code by mail. The answer is the same whoever the address belongs to."""
+        """Send a login code by mail. The answer is the same whoever the address belongs to.
+
+        An address that is nobody's here and could not sign up is sent none.
+        """
         requested = await call.services.email_login.request(body.email)
         return CodeSent.answer(sent=True, email=requested.email, **shown(requested.code))
 
@@ -89,7 +93,7 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         rate="auth",
         max_body=AUTH_BODY,
         keeps_answers=False,
-        errors=(Invalid, Unauthorized),
+        errors=(Invalid, Unauthorized, Forbidden),
     )
     async def verify_code(call: Call, body: EmailVerify) -> Answer[Serialized[LoginOut]]:
         """Log in with a code from a mail."""
@@ -103,11 +107,11 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         rate="auth",
         max_body=AUTH_BODY,
         keeps_answers=False,
-        errors=(Invalid, Unauthorized),
+        errors=(Invalid, Unauthorized, Forbidden),
     )
     async def redeem_link(call: Call, body: LinkLogin) -> Answer[Serialized[LoginOut]]:
-        """Log in with the one-time token of the mailed link."""
-        one = await call.services.email_login.redeem_link(body.token, ip=call.ip, agent=call.agent)
+        """Log in with the one-time token of the mailed link; somebody new with the `invite` in it, where it has one."""
+        one = await call.services.email_login.redeem_link(body.token, ip=call.ip, agent=call.agent, invite=body.invite)
         return logged_in(one, telegram=False)
 
     @route(
@@ -117,16 +121,19 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         rate="auth",
         max_body=AUTH_BODY,
         keeps_answers=False,
-        errors=(Invalid, Unauthorized, Unavailable),
+        errors=(Invalid, Unauthorized, Forbidden, Unavailable),
     )
     async def login_telegram(call: Call, body: TelegramLogin) -> Answer[Serialized[LoginOut]]:
-        """Log in with the launch data of the Mini App, in the body or as `Authorization: tma <initData>`."""
+        """Log in with the launch data of the Mini App, in the body or as `Authorization: tma <initData>`.
+
+        Somebody new comes with an invite: as `invite`, or as the start parameter `inv_<token>` of the launch data.
+        """
         raw = body.init_data if body.init_data is not None else credentials_of(call.request).init_data
         if not isinstance(raw, str) or not raw:
             raise Invalid(
                 "initData required", details={"formErrors": [], "fieldErrors": {"initData": ["initData required"]}}
             )
-        one = await call.services.identity.login_telegram(raw, ip=call.ip, agent=call.agent)
+        one = await call.services.identity.login_telegram(raw, ip=call.ip, agent=call.agent, invite=body.invite)
         return logged_in(one, telegram=True)
 
     @route(
@@ -156,16 +163,17 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         rate="auth",
         max_body=AUTH_BODY,
         keeps_answers=False,
-        errors=(Invalid, Unauthorized, Unavailable),
+        errors=(Invalid, Unauthorized, Forbidden, Unavailable),
     )
     async def return_from_telegram(call: Call, body: BrowserReturn) -> Answer[Serialized[LoginOut]]:
-        """Log in with what Telegram Login sent back, in the browser that left."""
+        """Log in with what Telegram Login sent back, in the browser that left; somebody new with an `invite`."""
         one = await _browser_login(call).finish(
             code=body.code,
             state=body.state,
             binding=call.request.cookies.get(ATTEMPT_COOKIE),
             ip=call.ip,
             agent=call.agent,
+            invite=body.invite,
         )
         answer = logged_in(one, telegram=True)
         gone: dict[str, Any] = {"path": ATTEMPT_PATH, "max_age": 0}
@@ -240,15 +248,23 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         rate="auth",
         max_body=AUTH_BODY,
         keeps_answers=False,
-        errors=(Invalid, Unauthorized, Forbidden, NotFound, Conflict, Gone),
+        errors=(Invalid, Unauthorized, Forbidden, NotFound, Conflict, Gone, RateLimited, Unavailable),
         response=Joined,
         also={202: InviteCodeSent},
     )
     async def accept_invite(call: Call, token: str, body: AcceptInvite) -> Accepted:
-        """Accept an invite: as the person already logged in, or with `email` and, once it came by mail, its `code`."""
+        """Accept an invite: as the person already logged in, or with `email` and, once it came by mail, its `code`.
+
+        Somebody new gets an account by it, and comes into this workspace alone. Launch data
+        (`Authorization: tma <initData>`) is enough of a login.
+        """
         services = call.services
         given = credentials_of(call.request)
-        if given.bearer or given.cookie or given.init_data:
+        if given.init_data and not given.bearer:
+            person = await services.identity.join_telegram(given.init_data, invite=token)
+            actor = await services.workspaces.accept_invite(person, token)
+            return Joined.answer(workspace_id=actor.workspace_id, role=None if actor.role is None else actor.role.value)
+        if given.bearer or given.cookie:
             identity = await services.identity.identify(given, unsafe_method=True)
             actor = await services.workspaces.accept_invite(identity.actor, token)
             return Joined.answer(workspace_id=actor.workspace_id, role=None if actor.role is None else actor.role.value)
@@ -256,10 +272,10 @@ def auth_routes(config: HttpConfig) -> Endpoints:
             raise Invalid("email required", details={"formErrors": [], "fieldErrors": {"email": ["email required"]}})
         await services.workspaces.check_invite(token)
         if body.code is None:
-            requested = await services.email_login.request(body.email, purpose="invite")
+            requested = await services.email_login.request(body.email, purpose="invite", invite=token)
             sent = InviteCodeSent.answer(code_sent=True, email=requested.email, **shown(requested.code))
             return Answer(body=sent, status=202)
-        one = await services.email_login.verify(body.email, body.code, ip=call.ip, agent=call.agent)
+        one = await services.email_login.verify(body.email, body.code, ip=call.ip, agent=call.agent, invite=token)
         invite = await services.workspaces.accept_by_login(one, token)
         joined = Joined.answer(workspace_id=invite.workspace_id, role=invite.role)
         return Answer(

@@ -7,6 +7,7 @@ answer is held against it.
 
 import inspect
 import re
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,8 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from api.schemas.base import Serialized, text_ok
 from domain.actor import Actor
-from domain.errors import Invalid, PilotError, Unavailable
+from domain.bounded_json import BadJson, Bounds, loads
+from domain.errors import Invalid, PilotError, TooLarge, Unavailable
 from domain.ids import parse_id
 from domain.permissions import Action, require
 from services.container import Services
@@ -29,6 +31,8 @@ from services.container import Services
 SERVICES = web.AppKey("services", dict)
 # set in tests only: hold every answer against the model its route documents
 CHECK_ANSWERS = web.AppKey("check_answers", bool)
+# set where the server hands on packed bodies as they came: they are unpacked here
+UNPACKS = web.AppKey("unpacks", bool)
 REQUEST_ID = web.RequestKey("request_id", str)
 ACTOR = web.RequestKey("actor", Actor)
 ENDPOINT = web.RequestKey("endpoint", object)
@@ -252,6 +256,8 @@ def json_response(data: Any, *, status: int = 200) -> web.Response:
 _BODY = web.RequestKey("json_body", dict)
 # what orjson reads is not always what it writes: it parses to any depth and prints to 254
 DEEPEST = 64
+# what lies between the two depths is read, so that the error can name its field
+BODY = Bounds(size=2_000_000, depth=500, nodes=20_000)
 # JSON numbers beyond these are not the same in every reader (RFC 7493), and not in every column
 LARGEST = 2**53 - 1
 
@@ -261,20 +267,45 @@ async def json_body(request: web.Request) -> dict[str, Any]:
     if _BODY in request:
         kept: dict[str, Any] = request[_BODY]
         return kept
-    raw = await request.read()
-    if not raw:
-        data: Any = {}
-    else:
-        try:
-            data = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            raise Invalid("Invalid JSON in request body", code="invalid_json") from None
+    raw = unpacked(request, await request.read())
+    data: Any = parsed_body(raw) if raw else {}
     if not isinstance(data, dict):
         raise Invalid("the body must be a JSON object", code="invalid_json")
     if b"\\u0000" in raw or raw.count(b"[") + raw.count(b"{") > DEEPEST or _LONG_NUMBER.search(raw) is not None:
         _check_value(data, "", DEEPEST)
     request[_BODY] = data
     return data
+
+
+def unpacked(request: web.Request, raw: bytes) -> bytes:
+    """The body of a request as it was before it was packed (gzip, deflate); Invalid for what is not, TooLarge."""
+    packing = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if not raw or packing == "identity" or not request.app.get(UNPACKS, False):
+        return raw
+    if packing not in ("gzip", "x-gzip", "deflate"):
+        raise Invalid("The request body may be packed as gzip or deflate only", code="invalid_body")
+    # "deflate" is zlib by the standard and raw by some clients; the first byte tells
+    bits = 31 if packing != "deflate" else 15 if raw[:1] and raw[0] & 15 == 8 else -15
+    inflate = zlib.decompressobj(bits)
+    try:
+        found = inflate.decompress(raw, request.client_max_size + 1)
+    except zlib.error:
+        raise Invalid("The request body is not packed as it says", code="invalid_body") from None
+    if len(found) > request.client_max_size:
+        raise TooLarge("Request body too large", details={"maxBytes": request.client_max_size})
+    if not inflate.eof or inflate.unused_data:
+        raise Invalid("The request body is not packed as it says", code="invalid_body")
+    return found
+
+
+def parsed_body(raw: bytes) -> Any:
+    """The JSON of a body; BadJson for what is none, is too much, or names one thing twice."""
+    try:
+        return loads(raw, BODY)
+    except BadJson as error:
+        if error.code == "invalid_json":
+            raise BadJson("Invalid JSON in request body", details=error.details) from None
+        raise
 
 
 _LONG_NUMBER = re.compile(rb"[0-9.]{16}|[0-9][eE]")

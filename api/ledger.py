@@ -10,7 +10,7 @@ from aiohttp import web
 
 from api.http import Answer, Call, Endpoints, cursor_of, page, read_cursor
 from api.lists import remembered
-from api.schemas.base import Serialized, in_utc
+from api.schemas.base import Serialized, in_utc, integrity
 from api.schemas.ledger import (
     ArchiveQuery,
     AuditOut,
@@ -28,7 +28,8 @@ from api.schemas.ledger import (
     ReceiptsQuery,
     hexes,
 )
-from domain.errors import Invalid, NotFound
+from domain.errors import Conflict, Invalid, NotFound
+from domain.integrity import ALTERED
 from domain.permissions import Action
 
 ledger = Endpoints("governance")
@@ -38,7 +39,7 @@ route = ledger.route
 @route("GET", "/api/audit", action=Action.AUDIT_READ, errors=(Invalid,))
 async def list_audit(call: Call, query: AuditQuery) -> Answer[list[Serialized[AuditOut]]]:
     """Lines of the audit log, newest first."""
-    return await remembered(call, "list_audit", lambda: _audit_page(call, query))
+    return await remembered(call, "list_audit", lambda: _audit_page(call, query), outside=True)
 
 
 async def _audit_page(call: Call, query: AuditQuery) -> Answer[list[Serialized[AuditOut]]]:
@@ -73,9 +74,20 @@ async def export_audit(call: Call, query: ExportQuery) -> web.StreamResponse:
 _COLUMNS = ("id", "createdAt", "actor", "action", "target", "verdict", "reason", "metadata")
 
 
+def _marked(row: dict[str, Any]) -> dict[str, Any]:
+    """Mark a line that is not what was signed, in its own cells: the columns of the table stay as they are."""
+    found = row["integrity"]
+    if found["ok"]:
+        return dict(row)
+    reason = f"ALTERED ({', '.join(found['differs'])}) {row['reason'] or ''}".rstrip()
+    return {**row, "reason": reason, "metadata": {**row["metadata"], "integrity": found}}
+
+
 def _csv(row: dict[str, Any]) -> bytes:
     buffer = io.StringIO()
-    cells = [orjson.dumps(row[c]).decode() if c == "metadata" else row[c] or "" for c in _COLUMNS]
+    shown = _marked(row)
+    shown["metadata"] = orjson.dumps(shown["metadata"]).decode()
+    cells = [shown[c] or "" for c in _COLUMNS]
     # a cell that a spreadsheet would take for a formula is shown as text
     csv.writer(buffer).writerow([f"'{c}" if c[:1] in ("=", "+", "-", "@") else c for c in cells])
     return buffer.getvalue().encode()
@@ -93,10 +105,19 @@ async def list_receipts(call: Call, query: ReceiptsQuery) -> Serialized[Receipts
         kinds=(query.kind,) if query.kind else (),
         verdict=query.verdict,
     )
-    more = len(found) == query.limit
-    # the place in the log, not its time: several receipts are written in one millisecond
-    place = str(found[-1].idx) if more else None
-    return ReceiptsOut.answer(receipts=[ReceiptOut.of(r) for r in found], next_cursor=place)
+    rows = found.receipts
+    altered = bool(found.missing or found.problem)
+    return ReceiptsOut.answer(
+        receipts=[ReceiptOut.of(r) for r in rows],
+        # the place in the log, not its time: several receipts are written in one millisecond
+        next_cursor=str(rows[-1].idx) if len(rows) == query.limit else None,
+        integrity={
+            "ok": not altered,
+            "code": ALTERED if altered else None,
+            "missing": list(found.missing),
+            "problem": found.problem,
+        },
+    )
 
 
 def _place(text: str | None) -> tuple[int | None, datetime | None]:
@@ -111,7 +132,7 @@ def _place(text: str | None) -> tuple[int | None, datetime | None]:
         raise Invalid.field("before", "must be a nextCursor or an RFC 3339 time") from None
 
 
-@route("GET", "/api/governance/receipts/{name}", action=Action.RECEIPT_READ, errors=(NotFound,))
+@route("GET", "/api/governance/receipts/{name}", action=Action.RECEIPT_READ, errors=(NotFound, Conflict))
 async def get_receipt(call: Call, name: str) -> Serialized[InclusionOut]:
     """A receipt by its own id or its decision's, with its signed bytes and the proof that the log holds it."""
     row = await call.services.receipts.find(call.actor, name)
@@ -121,7 +142,15 @@ async def get_receipt(call: Call, name: str) -> Serialized[InclusionOut]:
 @route("GET", "/api/governance/proofgraph/{task_id}", action=Action.RECEIPT_READ, errors=(NotFound,))
 async def proof_graph(call: Call, task_id: str) -> Serialized[ProofGraph]:
     """What led to what in a task: request, decisions, approvals, effects, outcome."""
-    return cast("Serialized[ProofGraph]", await call.services.receipts.proof_graph(call.actor, task_id))
+    graph = await call.services.receipts.proof_graph(call.actor, task_id)
+    nodes = [
+        {
+            **{name: value for name, value in node.items() if name != "differs"},
+            "integrity": integrity(node["differs"]),
+        }
+        for node in graph["nodes"]
+    ]
+    return cast("Serialized[ProofGraph]", {**graph, "nodes": nodes})
 
 
 @route("GET", "/api/governance/log/checkpoint", action=Action.RECEIPT_READ)
@@ -185,7 +214,7 @@ async def consistency_proof(call: Call, query: ConsistencyQuery) -> Serialized[C
     "GET",
     "/api/governance/archive",
     action=Action.RECEIPT_EXPORT,
-    errors=(NotFound, Invalid),
+    errors=(NotFound, Invalid, Conflict),
     media="application/gzip",
 )
 async def get_archive(call: Call, query: ArchiveQuery) -> web.StreamResponse:

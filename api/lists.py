@@ -9,12 +9,16 @@ import orjson
 from api.http import Answer, Call
 
 KEPT = 512
-_answers: OrderedDict[tuple[int, str, str, str], tuple[int, Answer[Any]]] = OrderedDict()
+_answers: OrderedDict[tuple[int, str, str, str], tuple[tuple[int, int], Answer[Any]]] = OrderedDict()
 T = TypeVar("T")
 
 
-async def remembered(call: Call, name: str, build: Callable[[], Awaitable[Answer[T]]]) -> Answer[T]:
+async def remembered(
+    call: Call, name: str, build: Callable[[], Awaitable[Answer[T]]], *, outside: bool = False
+) -> Answer[T]:
     """The answer of `build`, or the kept one if nothing in the workspace was written since.
+
+    With `outside` it is built anew after any change of the file, also by somebody who is not this process.
 
     Only where this process alone writes to the store, which is so on SQLite; elsewhere it always
     builds. The count of writes is read before the data, so a kept answer is never older than it.
@@ -24,7 +28,7 @@ async def remembered(call: Call, name: str, build: Callable[[], Awaitable[Answer
     if not services.store.sqlite:
         return await build()
     key = (id(services.bus), workspace_id, name, call.request.query_string)
-    generation = services.bus.generation(workspace_id)
+    generation = (services.bus.generation(workspace_id), services.store.file_version() if outside else 0)
     kept = _answers.get(key)
     if kept is not None and kept[0] == generation:
         return kept[1]

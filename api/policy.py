@@ -1,7 +1,7 @@
 """Routes about the policy: what it refused, what it would say, and what it said before; and the sidecar beside it."""
 
 from api.http import Answer, Call, Endpoints, Needs, cursor_of, json_body, page, read_cursor
-from api.schemas.base import LooseBody, Serialized
+from api.schemas.base import Serialized
 from api.schemas.policy import (
     EvaluateBody,
     GovernanceStatus,
@@ -14,6 +14,7 @@ from api.schemas.policy import (
     ViolationOut,
     ViolationsQuery,
 )
+from api.schemas.workspaces import SettingsBody
 from domain.errors import Invalid, NotFound
 from domain.ids import parse_id
 from domain.permissions import Action
@@ -74,7 +75,7 @@ async def evaluate(call: Call, body: EvaluateBody) -> Serialized[RehearsedOut]:
     keeps_answers=False,
     errors=(Invalid,),
 )
-async def try_policy(call: Call, query: TrialQuery, body: LooseBody) -> Serialized[PolicyTrialOut]:
+async def try_policy(call: Call, query: TrialQuery, body: SettingsBody) -> Serialized[PolicyTrialOut]:
     """Which of the newest `limit` decisions would differ under changed settings, before anybody saves them.
 
     The body is what `PUT .../settings` takes, and is checked as that would.
@@ -90,6 +91,9 @@ async def try_policy(call: Call, query: TrialQuery, body: LooseBody) -> Serializ
 
 @route("GET", "/api/governance/replay", action=Action.RECEIPT_READ)
 async def replay_all(call: Call) -> Serialized[ReplayOut]:
-    """Decide every kept decision again under the policy of then, and say where the verdict differs."""
+    """Decide every kept decision again under the policy of then, and say where the verdict differs.
+
+    What is kept is compared with the hashes in the signed receipt first; `problem` says what is not what was signed.
+    """
     results = await call.services.receipts.replay(call.actor)
     return ReplayOut.answer(replayed=len(results), different=[ReplayedOut.of(r) for r in results if not r.same])

@@ -9,8 +9,9 @@ import orjson
 from aiohttp import web
 from prometheus_client import generate_latest
 
+from api.credentials import bearer_of, credentials_of, same_secret
 from api.http import Answer, Call, Endpoints, Needs
-from api.middlewares import HttpConfig, Metrics, bearer_of, credentials_of, same_secret
+from api.middlewares import HttpConfig, Metrics
 from api.schemas.base import Serialized
 from api.schemas.installation import (
     HealthOut,
@@ -174,15 +175,19 @@ def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
 
     @plain.route("GET", "/health", needs=Needs.PUBLIC, also={503: HealthOut})
     async def health(call: Call) -> Answer[Serialized[HealthOut]]:
-        """Readiness, part by part; 503 while starting, and while a part is down that nothing works without."""
-        head = {"service": "pilot", "version": config.version}
+        """Readiness, part by part; 503 while starting, and while a part is down that nothing works without.
+
+        `degraded` with 200: it works, and something in the store is not what was signed (`ledger`, `integrity`).
+        """
+        head: dict[str, Any] = {"service": "pilot", "version": config.version, "sign_up": config.sign_up}
         try:
             services = call.services
         except Unavailable:
             return Answer(body=HealthOut.answer(status="starting", **head, checks={"db": False}), status=503)
         up, checks = await services.health.checks()
         uptime = services.health.uptime
-        body = HealthOut.answer(status="ok" if up else "degraded", **head, uptime=uptime, checks=checks)
+        sound = up and services.health.sound
+        body = HealthOut.answer(status="ok" if sound else "degraded", **head, uptime=uptime, checks=checks)
         return Answer(body=body, status=200 if up else 503)
 
     @plain.route("GET", "/healthz", needs=Needs.PUBLIC, also={503: HealthzOut})

@@ -3,7 +3,7 @@
 from typing import cast
 
 from api.http import Answer, Call, Endpoints, Needs, json_body
-from api.schemas.base import LooseBody, Serialized
+from api.schemas.base import Serialized
 from api.schemas.workspaces import (
     ClosedOut,
     DeleteQuery,
@@ -20,6 +20,7 @@ from api.schemas.workspaces import (
     OwnerBody,
     PlaceOut,
     RoleBody,
+    SettingsBody,
     SettingsOut,
     UserOut,
     WorkspaceOut,
@@ -54,9 +55,9 @@ async def list_mine(call: Call) -> list[Serialized[MyWorkspaceOut]]:
     return [MyWorkspaceOut.of(w, role=role) for w, role in await call.services.workspaces.mine(call.actor)]
 
 
-@route("POST", "/api/workspaces", needs=Needs.PERSON, status=201, errors=(Invalid,))
+@route("POST", "/api/workspaces", needs=Needs.PERSON, status=201, errors=(Invalid, Forbidden, Conflict))
 async def create_workspace(call: Call, body: NamedBody) -> Serialized[WorkspaceOut]:
-    """Create one more workspace."""
+    """Create one more workspace: whoever owns one, where not everybody may sign up."""
     return WorkspaceOut.of(await call.services.workspaces.create(call.actor, body.name))
 
 
@@ -103,7 +104,7 @@ async def delete_workspace(call: Call, workspace_id: str, query: DeleteQuery) ->
 
 @route("POST", "/api/workspace/{workspace_id}/restore", needs=Needs.PERSON, errors=(NotFound,))
 async def restore_workspace(call: Call, workspace_id: str) -> Serialized[WorkspaceOut]:
-    """Open a closed workspace again; its owner only."""
+    """Open a closed workspace again; its owner only, and not where the administrator closed it."""
     return WorkspaceOut.of(await call.services.workspaces.restore(call.actor, workspace_id))
 
 
@@ -128,7 +129,7 @@ async def get_settings(call: Call, workspace_id: str) -> Serialized[SettingsOut]
     action=Action.SETTINGS_WRITE,
     also={201: SettingsOut},
 )
-async def put_settings(call: Call, workspace_id: str, body: LooseBody) -> Answer[Serialized[SettingsOut]]:
+async def put_settings(call: Call, workspace_id: str, body: SettingsBody) -> Answer[Serialized[SettingsOut]]:
     """Change settings: what is given is merged into what is stored, unknown names are refused."""
     del workspace_id, body
     view = await call.services.workspaces.change_settings(call.actor, await json_body(call.request))

@@ -18,6 +18,7 @@ from domain.notices import (
     CallbackNotice,
     CardNotice,
     CardUpdate,
+    IntegrityNotice,
     LoginCodeNotice,
     NoticeKind,
     ProgressNotice,
@@ -92,6 +93,9 @@ class Pieces:
                 return await self._uncertain(notice, message, t)
             case ProgressNotice() | ResultNotice():
                 return await self._run(notice, message, t, person)
+            case IntegrityNotice():
+                found = views.integrity(t, subject=notice.subject, differs=notice.differs, count=notice.count)
+                return Piece(view=found)
             case TextNotice():
                 text = clip(notice.text, LIMIT)
                 return self._piece(t, {"text": text}, page="", silent=self._away(person)) if text.strip() else None

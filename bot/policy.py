@@ -1,7 +1,6 @@
 """The policy in chat: what is in force, and its essentials to change with buttons or words."""
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 from aiogram import F, Router
@@ -17,6 +16,7 @@ from bot.text import line
 from domain.errors import Invalid
 from domain.permissions import Action, allows, require
 from domain.settings_schema import PolicyConfig, WorkspaceSettings
+from domain.tools import name_fits
 from locales import Texts
 
 router = Router(name="policy")
@@ -146,7 +146,7 @@ def _keyboard(ctx: Ctx, policy: PolicyConfig) -> Sequence[Sequence[Button | None
 def _tools(ctx: Ctx, policy: PolicyConfig) -> views.View:
     """What is blocked, each with a button that frees it, and the other tools, each with one that blocks it."""
     blocked = policy.tool_blocklist
-    others = [tool for tool in ctx.deps.tools() if not any(fnmatchcase(tool, name) for name in blocked)]
+    others = [tool for tool in ctx.deps.tools() if not any(name_fits(name, tool) for name in blocked)]
     taps = [(f"⛔ {name}", f"p:free:{name}") for name in blocked] + [
         (f"▶ {name}", f"p:block:{name}") for name in others
     ]

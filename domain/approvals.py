@@ -9,6 +9,7 @@ from typing import Any
 from domain.actor import Actor, Role
 from domain.errors import Forbidden
 from domain.governance import Effect
+from domain.integrity import differs_field
 from domain.permissions import Action, roles_for
 from domain.receipts.canonical import payload_hash
 from domain.settings_schema import PolicyConfig
@@ -182,6 +183,7 @@ class Approval:
     execute_after: datetime | None
     expires_at: datetime | None
     reminded: int
+    differs: tuple[str, ...] = differs_field()
 
     @property
     def pending(self) -> bool:

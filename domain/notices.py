@@ -21,6 +21,7 @@ class NoticeKind(StrEnum):
     RUN_RESULT = "run.result"
     RUN_UNCERTAIN = "run.uncertain"
     RUN_UNCERTAIN_UPDATE = "run.uncertain_update"
+    INTEGRITY = "integrity"
     TEXT = "text"
     VIEW = "view"
     LOGIN_CODE = "login_code"
@@ -106,6 +107,16 @@ class UncertainUpdate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrityNotice:
+    """Something in the store is not what was signed: the first of `count` findings, and what of it differs."""
+
+    kind: ClassVar = NoticeKind.INTEGRITY
+    subject: str
+    differs: Sequence[str]
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextNotice:
     """Plain words."""
 
@@ -144,6 +155,7 @@ Notice = (
     | ResultNotice
     | UncertainNotice
     | UncertainUpdate
+    | IntegrityNotice
     | TextNotice
     | ViewNotice
     | LoginCodeNotice

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from domain.delegation import DELEGATE
+from domain.integrity import differs_field
 from domain.states import StateTable
 from domain.tasks import TaskStatus
 
@@ -132,6 +133,7 @@ STEPS = StateTable(
             StepState.DONE: "the call succeeded",
             StepState.FAILED: "the call failed",
             StepState.UNCERTAIN: "interrupted, and the call may have happened",
+            StepState.DENIED: "interrupted, and no receipt lets it be made again",
             StepState.CANCELLED: "its run has ended",
         },
         StepState.UNCERTAIN: {
@@ -221,6 +223,7 @@ class Run:
     root_run_id: str | None
     budget_micros: int | None
     reserved_micros: int
+    reserved_installation_micros: int
     partial_text: str | None
     priority: int
     deadline_at: datetime | None
@@ -228,6 +231,7 @@ class Run:
     started_at: datetime | None
     updated_at: datetime
     completed_at: datetime | None
+    differs: tuple[str, ...] = differs_field()
 
     @property
     def ended(self) -> bool:
@@ -310,6 +314,7 @@ class Step:
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
+    differs: tuple[str, ...] = differs_field()
 
     @property
     def ended(self) -> bool:

@@ -17,6 +17,9 @@ from pydantic.alias_generators import to_camel
 from domain.errors import Invalid
 from domain.untrusted import clean
 
+MAX_EFFECTS = 300
+# more than any section has
+MAX_GIVEN = 100
 Tool: Any = Field(default_factory=list, max_length=200)
 _TOOL = re.compile(r"[A-Za-z0-9_.*:-]{1,120}")
 _HOST = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -90,7 +93,7 @@ class PolicyConfig(_Section):
     require_approval_for: list[str] = Tool
     fail_closed: bool = Field(default=True, strict=True)
     rules: list[Rule] = Field(default_factory=list, max_length=100)
-    tool_effects: dict[str, Literal["E0", "E1", "E2", "E3", "E4"]] = Field(default_factory=dict, max_length=300)
+    tool_effects: dict[str, Literal["E0", "E1", "E2", "E3", "E4"]] = Field(default_factory=dict, max_length=MAX_EFFECTS)
     approval_ttl_minutes: int = Field(default=1440, ge=1, le=43_200, strict=True)
     approval_quorum: int = Field(default=1, ge=1, le=10, strict=True)
     approvers: list[Name] = Field(default_factory=list, max_length=50)
@@ -105,6 +108,14 @@ class PolicyConfig(_Section):
     @classmethod
     def _names(cls, value: list[str]) -> list[str]:
         return _tool_names(value)
+
+    @field_validator("tool_effects", mode="before")
+    @classmethod
+    def _few(cls, value: Any) -> Any:
+        # said before each of them is looked at
+        if isinstance(value, dict) and len(value) > MAX_EFFECTS:
+            raise ValueError(f"should have at most {MAX_EFFECTS} items")
+        return value
 
     @field_validator("tool_effects")
     @classmethod
@@ -134,7 +145,7 @@ class PolicyConfig(_Section):
     def _bans(cls, value: list[str]) -> list[str]:
         for item in value:
             # a text that is nothing once spaces and invisible characters are gone would ban everything
-            if not clean(item).strip(_INVISIBLE) or len(item) > 200:
+            if len(item) > 200 or not clean(item).strip(_INVISIBLE):
                 raise ValueError("holds an empty or over-long text")
         return sorted(set(value))
 
@@ -220,6 +231,8 @@ def merge(stored: WorkspaceSettings, patch: Any) -> WorkspaceSettings:
             continue
         if not isinstance(given, dict):
             raise Invalid.field(name, "must be an object")
+        if len(given) > MAX_GIVEN:
+            raise Invalid.field(name, "holds more settings than there are")
         if not _encodable(given):
             raise Invalid.field(name, "holds half a character, which no text may")
         aliases = _ALIASES.get(name, {})

@@ -19,7 +19,11 @@ from domain.runs import Run
 from domain.settings_schema import WorkspaceSettings, load
 from domain.tasks import Task
 from domain.tools import ToolSpec
-from storage import approvals, operators, receipts, runs, settings
+from services.budgets import UNLIMITED, Budgets, InstallationBudget
+from services.integrity.records import live_grants
+from services.integrity.records import stored_settings as signed_settings
+from services.ledger import Ledger
+from storage import approvals, operators, receipts
 from storage.database import Tx
 
 log = logging.getLogger(__name__)
@@ -61,27 +65,30 @@ class ApprovalRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
-    """What the next answer of a model may cost at most, in micros; held back from everybody else meanwhile."""
-
-    micros: int
-
-
-@dataclass(frozen=True, slots=True)
 class Governor:
     """The policy with what it needs to know. It decides; recording is the caller's."""
 
     rules: RuleEngine
+    ledger: Ledger
     now: Now
     second_opinion: SecondOpinion | None = None
+    installation: InstallationBudget = UNLIMITED
+
+    @property
+    def budgets(self) -> Budgets:
+        """What work may still cost under this policy."""
+        return Budgets(lambda tx, workspace_id: self.policy(tx, workspace_id)[0], self.now, self.installation)
 
     # --- what is in force -------------------------------------------------------------------------
 
     def settings(self, tx: Tx, workspace_id: str) -> tuple[WorkspaceSettings, str]:
-        """The settings of a workspace, and its mode; read once a transaction."""
+        """The settings of a workspace as they were signed, and its mode; read once a transaction.
+
+        Altered when the store holds others: nothing is decided by what nobody signed.
+        """
         key = f"settings:{workspace_id}"
         if key not in tx.cache:
-            stored = settings.get(tx, workspace_id)
+            stored = signed_settings(self.ledger, tx, workspace_id)
             tx.cache[key] = (load(stored.policy, stored.budget, stored.model), stored.mode)
         found: tuple[WorkspaceSettings, str] = tx.cache[key]
         return found
@@ -214,7 +221,7 @@ class Governor:
         now = self.now()
         bare = self._facts(tx, workspace_id=workspace_id, operator_id=None, task_mode="", spec=spec, args=args, now=now)
         facts = replace(
-            _with_spent(_without_grants(bare), self._spent_today(tx, workspace_id, None, now)),
+            _with_spent(_without_grants(bare), self.budgets.spent_today(tx, workspace_id, None, now=now)),
             approved=asked_before is not None and asked_before.verdict is Verdict.ALLOW,
         )
         return self._decide(tx, workspace_id, facts, consulted, asked_before)
@@ -234,7 +241,12 @@ class Governor:
         )
         own = decide(policy, facts, self.rules, policy_hash=name)
         grant, by_grant = own.rule_id.removeprefix("grant:"), own.rule_id.startswith("grant:")
-        if own.verdict is Verdict.ALLOW and by_grant and not approvals.use_grant(tx, grant, now=self.now()):
+        if own.verdict is Verdict.ALLOW and by_grant:
+            used = approvals.use_grant(tx, grant, now=self.now())
+            if used is not None:
+                return Decided(
+                    decision=replace(own, grant_use=used), input=facts.as_json(), external=heard[0] or UNHEARD
+                )
             # somebody else used it up: what is kept for replay must not hold it either
             facts = _without_grants(facts)
             own = decide(policy, facts, self.rules, policy_hash=name)
@@ -264,7 +276,7 @@ class Governor:
             bounds=run.bounds,
         )
         return replace(
-            _with_spent(bare, self._spent(tx, task, run, now)),
+            _with_spent(bare, self.budgets.spent(tx, task, run, now=now)),
             task_id=task.id,
             estimate=estimate,
             iteration=run.iterations_used,
@@ -296,7 +308,7 @@ class Governor:
             args=args,
             now=now,
         )
-        facts = _with_spent(facts, self._spent_today(tx, workspace_id, operator_id, now))
+        facts = _with_spent(facts, self.budgets.spent_today(tx, workspace_id, operator_id, now=now))
         return decide(policy, facts, self.rules, policy_hash=name), explain(policy, facts, self.rules)
 
     def _facts(
@@ -314,7 +326,7 @@ class Governor:
         """What holds for a call whatever was spent and done before it."""
         operator = operators.facts(tx, workspace_id, operator_id)
         tools = narrowed(operator["tools"], bounds)
-        live = approvals.grants_of(tx, workspace_id, live_at=now, tool=spec.name)
+        live = live_grants(self.ledger, tx, workspace_id, tool=spec.name, now=now)
         return CallFacts(
             tool=spec.name,
             effect=int(spec.effect),
@@ -339,79 +351,6 @@ class Governor:
                 for g in live
             ),
         )
-
-    def _spent(self, tx: Tx, task: Task, run: Run, now: datetime) -> dict[str, int]:
-        return {
-            # a sub-run has no more left than its slice, whatever the task's budget is
-            "task_spent": self._per_task(tx, task) - self.left(tx, task, run),
-            **self._spent_today(tx, task.workspace_id, task.operator_id, now),
-        }
-
-    def left(self, tx: Tx, task: Task, run: Run) -> int:
-        """What the run may still spend (micros): of the task's budget, and of its slice where it is a sub-run."""
-        of_task = self._per_task(tx, task) - runs.task_spent(tx, task.workspace_id, task.id)
-        return of_task if run.budget_micros is None else min(of_task, run.budget_micros - run.cost_micros)
-
-    def _per_task(self, tx: Tx, task: Task) -> int:
-        """The task's budget in force for whoever works on it."""
-        policy = self.policy(tx, task.workspace_id)[0]
-        if not policy.packs:
-            return policy.per_task
-        return policy.for_role(operators.facts(tx, task.workspace_id, task.operator_id)["role"]).per_task
-
-    @staticmethod
-    def _spent_today(tx: Tx, workspace_id: str, operator_id: str | None, now: datetime) -> dict[str, int]:
-        day = now.date()
-        by_operator, today, month = runs.spent_lately(
-            tx,
-            workspace_id,
-            operator_id=operator_id or "",
-            day=day.isoformat(),
-            month=day.replace(day=1).isoformat(),
-        )
-        return {"operator_spent": by_operator, "day_spent": today, "month_spent": month}
-
-    def before_model_call(self, tx: Tx, task: Task, run: Run, *, estimate: int = 0) -> Allowance | str:
-        """What the next answer of a model may cost, or why none may be asked any more.
-
-        `estimate` (micros) is what one request may cost at most. Every budget must have room for it beside what was
-        spent and what other runs hold back for calls under way: to be kept true, the caller holds the workspace's
-        lock and writes the allowance into the run in the same transaction.
-        """
-        budgets = self._budgets(tx, task, run)
-        for name, limit, used in budgets:
-            if used >= limit:
-                return f"the {name} budget of {limit / 1e6:.2f} USD is used up"
-            if used + estimate > limit:
-                return (
-                    f"the next call of the model may cost up to {estimate / 1e6:.4f} USD, "
-                    f"and of the {name} budget of {limit / 1e6:.2f} USD only {(limit - used) / 1e6:.4f} USD is left"
-                )
-        # an answer that has to be corrected takes a second request
-        return Allowance(min(2 * estimate, *(limit - used for _, limit, used in budgets)))
-
-    def _budgets(self, tx: Tx, task: Task, run: Run) -> Sequence[tuple[str, int, int]]:
-        """Each budget by name: its limit, and what of it was spent or is held back, in micros."""
-        workspace_id, operator_id = task.workspace_id, task.operator_id or ""
-        policy, _ = self.policy(tx, workspace_id)
-        if policy.packs:
-            policy = policy.for_role(operators.facts(tx, workspace_id, task.operator_id)["role"])
-        spent = self._spent(tx, task, run, self.now())
-        held = runs.held_back(tx, workspace_id, but=run.id)
-        of_task = sum(micros for one, _, micros in held if one == task.id)
-        of_operator = sum(micros for _, one, micros in held if one == operator_id)
-        of_all = sum(micros for _, _, micros in held)
-        found = [
-            ("task", policy.per_task, spent["task_spent"] + of_task),
-            ("operator", policy.per_operator, spent["operator_spent"] + of_operator),
-            ("emergency", policy.emergency, spent["day_spent"] + of_all),
-            ("day", policy.per_day, spent["day_spent"] + of_all),
-        ]
-        if policy.per_month is not None:
-            found.append(("month", policy.per_month, spent["month_spent"] + of_all))
-        if run.budget_micros is not None:
-            found.append(("run", run.budget_micros, run.cost_micros))
-        return found
 
 
 def _with_spent(facts: CallFacts, spent: Mapping[str, int]) -> CallFacts:

@@ -1,7 +1,9 @@
 """One door for what is remembered: an audit line, a signed receipt and a live event, in the caller's transaction."""
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, replace
 
+from domain.audit import line_hash
 from domain.clock import Now
 from domain.events import Event
 from domain.ids import new_id
@@ -31,8 +33,11 @@ class Recorder:
         details = dict(written.details)
         if receipt_id is not None:
             details["evidenceItemId"] = receipt_id
+        line_id = new_id()
+        salt = secrets.token_bytes(16) if receipt_id is not None else None
         audit.append(
             tx,
+            entry_id=line_id,
             workspace_id=workspace_id,
             action=entry.action.value,
             actor=entry.actor,
@@ -40,12 +45,25 @@ class Recorder:
             verdict=written.verdict,
             reason=written.reason,
             metadata=details,
+            salt=None if salt is None else salt.hex(),
             now=now,
         )
         if workspace_id is None:
             return None
         tx.on_commit(lambda: self.bus.touched(workspace_id))
-        if receipt_id is not None and entry.kind is not None:
+        if receipt_id is not None and entry.kind is not None and salt is not None:
+            bound = line_hash(
+                salt=salt,
+                line_id=line_id,
+                action=entry.action.value,
+                actor=entry.actor,
+                target=written.target,
+                verdict=written.verdict,
+                reason=written.reason,
+                metadata=details,
+                created_at=now,
+            )
+            said = written.receipt
             self.ledger.append(
                 tx,
                 workspace_id=workspace_id,
@@ -54,7 +72,7 @@ class Recorder:
                 principal=entry.actor,
                 action=entry.action,
                 resource=written.target or "",
-                fields=written.receipt,
+                fields=replace(said, metadata={**said.metadata, "line_hash": bound}),
                 now=now,
             )
         if written.event is not None:

@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from domain.governance import Decision
+from domain.governance import Decision, severity_of
 from domain.ids import new_id
 from storage import violations
 from storage.database import Tx
 from storage.violations import Violation
-
-SEVERE = frozenset({"SYSTEM_FROZEN", "DATA_EGRESS_BLOCKED", "TAINTED_APPROVAL", "PDP_ERROR"})
 
 
 def note_refusal(
@@ -23,7 +21,7 @@ def note_refusal(
             workspace_id=workspace_id,
             policy_rule=decision.rule_id,
             violation=decision.reason,
-            severity="critical" if decision.reason_code in SEVERE else "warning",
+            severity=severity_of(decision.reason_code),
             action=tool,
             blocked=True,
             metadata={

@@ -9,12 +9,11 @@ from typing import Any
 from domain.actor import Actor, Channel, Role
 from domain.approvals import ApprovalStatus, Decider, circle_of
 from domain.clock import Now
-from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
+from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.ids import new_id
 from domain.journal.people import (
     ApiKeyCreated,
     ApiKeyRevoked,
-    InviteAccepted,
     InviteCreated,
     InviteRevoked,
     MemberLeft,
@@ -36,10 +35,12 @@ from domain.settings_schema import PolicyConfig, WorkspaceSettings, load, merge
 from domain.tasks import Mode
 from services.email_login import normal_address
 from services.identity import KEY_PREFIX, IdentityService, Login
+from services.integrity.records import Records
 from services.lifecycle.container import Lifecycle
 from services.notices import Notices
 from services.recorder import Recorder
-from storage import accounts, approvals, audit, chat, inbox, outbox, receipts, runs, settings, workspaces
+from services.sign_up import ADMINISTRATOR, Newcomer
+from storage import accounts, approvals, audit, chat, inbox, outbox, receipts, runs, settings, sign_up, workspaces
 from storage.accounts import ApiKey, Invite, Session, User
 from storage.database import Store, Tx
 from storage.settings import StoredSettings
@@ -61,6 +62,8 @@ class SettingsView:
     version: int
     created: bool = False
     evidence_id: str | None = None
+    # sections that no signed change made so
+    differs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,13 @@ class WorkspaceService:
         return await self.store.read(lambda tx: workspaces.of_user(tx, actor.user_id))
 
     async def closed(self, actor: Actor) -> Sequence[Workspace]:
-        """Workspaces the person closed and can still restore, newest first."""
-        return await self.store.read(lambda tx: workspaces.closed_of(tx, actor.user_id, now=self.now()))
+        """Workspaces of the person that are closed and that they can still restore, newest first."""
+
+        def work(tx: Tx) -> Sequence[Workspace]:
+            found = workspaces.closed_of(tx, actor.user_id, now=self.now())
+            return [one for one in found if sign_up.closed_by(tx, one.id) != ADMINISTRATOR]
+
+        return await self.store.read(work)
 
     async def me(self, actor: Actor) -> tuple[User, Sequence[tuple[Workspace, str]]]:
         """The person and their workspaces."""
@@ -108,8 +116,16 @@ class WorkspaceService:
     async def settings(self, actor: Actor) -> SettingsView:
         """The settings in force, defaults filled in."""
         require(actor, Action.SETTINGS_READ)
-        stored = await self.store.read(lambda tx: settings.get(tx, actor.in_workspace))
-        return SettingsView(workspace_id=actor.in_workspace, settings=_loaded(stored), version=stored.version)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> SettingsView:
+            stored = settings.get(tx, workspace_id)
+            differs = Records(self.recorder.ledger, tx, workspace_id).settings_differ(stored)
+            return SettingsView(
+                workspace_id=workspace_id, settings=_loaded(stored), version=stored.version, differs=differs
+            )
+
+        return await self.store.read(work)
 
     async def change_settings(self, actor: Actor, patch: Any) -> SettingsView:
         """Merge a change into the settings; keys that are not given stay. Invalid names the field."""
@@ -118,7 +134,7 @@ class WorkspaceService:
 
     def _change(self, tx: Tx, actor: Actor, patch: Any) -> SettingsView:
         workspace_id = actor.in_workspace
-        stored = settings.get(tx, workspace_id, lock=True)
+        stored = self._as_signed(tx, settings.get(tx, workspace_id, lock=True))
         before = _loaded(stored)
         after = merged(before, patch, rules=self.rules)
         _check_deciders(before.policy, after.policy, approvals.people(tx, workspace_id))
@@ -160,6 +176,21 @@ class WorkspaceService:
             evidence_id=evidence,
         )
 
+    def _as_signed(self, tx: Tx, stored: StoredSettings) -> StoredSettings:
+        """What a change is merged into: the sections of the newest signed change, whatever the store holds.
+
+        So saving again is what mends settings that somebody altered. Where nothing signed is left, what is shown is.
+        """
+        signed = Records(self.recorder.ledger, tx, stored.workspace_id).signed_settings()
+        if signed is None:
+            return stored
+        return replace(
+            stored,
+            policy=signed.get("policyConfig", {}),
+            budget=signed.get("budgetConfig", {}),
+            model=signed.get("modelConfig", {}),
+        )
+
     async def set_kill_switch(self, actor: Actor, on: bool) -> SettingsView:
         """Freeze everything, or thaw it. It takes effect before the next step of running work."""
         require(actor, Action.KILL_SWITCH_WRITE)
@@ -188,7 +219,10 @@ class WorkspaceService:
     # --- the workspace itself ---------------------------------------------------------------------
 
     async def create(self, actor: Actor, name: str) -> Workspace:
-        """One more workspace, owned by the person."""
+        """One more workspace, owned by the person.
+
+        Forbidden for who was only invited into somebody's workspace, Conflict for who owns as many as one may.
+        """
         if actor.channel is Channel.API_KEY:
             raise Forbidden("an API key belongs to one workspace", code="insufficient_scope")
 
@@ -196,9 +230,19 @@ class WorkspaceService:
             user = accounts.get_user(tx, actor.user_id)
             if user is None:
                 raise NotFound("User not found")
+            self.identity.sign_up.check_owner(tx, user)
             return self.identity.create_workspace(tx, user, name, now=self.now())[0]
 
         return await self.store.write(work)
+
+    async def may_create(self, actor: Actor) -> bool:
+        """Whether the person may make one more workspace."""
+
+        def work(tx: Tx) -> bool:
+            user = accounts.get_user(tx, actor.user_id)
+            return user is not None and self.identity.sign_up.may_own(tx, Newcomer.of(user))
+
+        return actor.channel is not Channel.API_KEY and await self.store.read(work)
 
     async def rename(self, actor: Actor, name: str) -> Workspace:
         """Another name for the workspace."""
@@ -238,10 +282,11 @@ class WorkspaceService:
         return gone, evidence
 
     async def restore(self, actor: Actor, workspace_id: str) -> Workspace:
-        """Open a closed workspace again within its grace; only its owner can."""
+        """Open a closed workspace again within its grace; only its owner can, and not what the administrator closed."""
 
         def work(tx: Tx) -> Workspace:
-            if workspaces.get(tx, workspace_id, deleted=True).owner_id != actor.user_id:
+            mine = workspaces.get(tx, workspace_id, deleted=True).owner_id == actor.user_id
+            if not mine or sign_up.closed_by(tx, workspace_id) == ADMINISTRATOR:
                 raise NotFound("Workspace not found")
             return self.reopen(tx, workspace_id, by=actor.principal)[0]
 
@@ -325,6 +370,8 @@ class WorkspaceService:
             if not workspaces.leave(tx, workspace.id, user_id):
                 raise NotFound("Member not found")
             accounts.revoke_keys_of_member(tx, workspace.id, user_id, now=self.now())
+            # an invite they made and kept would let them in again
+            accounts.revoke_invites_of_member(tx, workspace.id, user_id, now=self.now())
             self.recorder.record(tx, entry)
             self._people_changed(tx, workspace.id)
 
@@ -408,43 +455,12 @@ class WorkspaceService:
 
     async def check_invite(self, token: str) -> Invite:
         """The open invitation with this token; the same refusal for every other."""
-
-        def work(tx: Tx) -> Invite:
-            return self._open(tx, token)
-
-        return await self.store.read(work)
-
-    def _open(self, tx: Tx, token: str) -> Invite:
-        invite = accounts.invite_by_hash(tx, hash_token(token[:200]))
-        if invite is None or invite.revoked_at is not None:
-            raise NotFound("Invalid or expired invite", code="invite_unknown")
-        if invite.accepted_at is not None:
-            raise Conflict("this invite was used", code="invite_used")
-        if invite.expires_at <= self.now():
-            raise Gone("this invite has expired", code="invite_expired")
-        return invite
+        return await self.store.read(lambda tx: self.identity.invites.open(tx, token))
 
     def _accept(self, tx: Tx, user: User, token: str) -> Invite:
-        invite = self._open(tx, token)
-        if invite.email is not None and invite.email != user.email:
-            raise Forbidden("this invite is for another mail address", code="invite_bound")
-        workspaces.get(tx, invite.workspace_id)
-        now = self.now()
-        if not accounts.accept_invite(tx, invite.id, user_id=user.id, now=now):
-            raise Conflict("this invite was used", code="invite_used")
-        workspaces.join(
-            tx, member_id=new_id(), workspace_id=invite.workspace_id, user_id=user.id, role=invite.role, now=now
-        )
-        self.recorder.record(
-            tx,
-            InviteAccepted(
-                workspace_id=invite.workspace_id,
-                actor=f"user:{user.id}",
-                user_id=user.id,
-                invite_id=invite.id,
-                role=invite.role,
-            ),
-        )
+        # whoever belongs to no workspace any more is as new as anybody
+        self.identity.check_may_enter(tx, user, invite=token)
+        invite = self.identity.invites.accept(tx, user, token)
         self.identity.forget_after(tx)
         return invite
 
@@ -553,6 +569,7 @@ class WorkspaceService:
                     owned.append(workspace.id)
                 else:
                     workspaces.leave(tx, workspace.id, actor.user_id)
+                    accounts.revoke_invites_of_member(tx, workspace.id, actor.user_id, now=now)
                     self.recorder.record(
                         tx,
                         MemberLeft(

@@ -1,37 +1,52 @@
 """From rows to frozen values: a value's fields are its table's columns."""
 
-from dataclasses import fields
+from dataclasses import Field, fields
 from enum import Enum
 from functools import cache
 from typing import Any, TypeVar, get_type_hints
 
 import sqlalchemy as sa
 
+from domain.integrity import Altered
+
 V = TypeVar("V")
+
+
+def _stored(value: type[Any]) -> list[Field[Any]]:
+    """The fields that columns hold; one made with `domain.integrity.DERIVED` is found out when a row is read."""
+    return [f for f in fields(value) if f.metadata.get("stored", True)]
 
 
 def columns_of(table: sa.Table, value: type[Any]) -> list[sa.Column[Any]]:
     """The columns that make up `value`, in the order of its fields."""
-    return [table.c[f.name] for f in fields(value)]
+    return [table.c[f.name] for f in _stored(value)]
 
 
 @cache
 def _plan(value: Any) -> tuple[tuple[str, ...], tuple[tuple[int, type[Enum]], ...]]:
     """The names of the fields, and which of them, by place, are states: a column holds their text."""
     kinds = get_type_hints(value)
-    names = tuple(f.name for f in fields(value))
+    names = tuple(f.name for f in _stored(value))
     states = [(at, kinds[name]) for at, name in enumerate(names)]
     return names, tuple((at, kind) for at, kind in states if isinstance(kind, type) and issubclass(kind, Enum))
 
 
 def to_value(value: type[V], row: Any) -> V:
-    """The value a row of `columns_of` holds: columns and fields are in the same order."""
+    """The value a row of `columns_of` holds: columns and fields are in the same order.
+
+    Altered when a column of a state holds a word that is none: no code of ours ever wrote it.
+    """
     wanted: Any = value
     names, states = _plan(wanted)
     if states:
         row = list(row)
         for at, kind in states:
-            row[at] = kind(row[at])
+            try:
+                row[at] = kind(row[at])
+            except ValueError:
+                raise Altered(
+                    f"{row[at]!r} is no {names[at]} of a {value.__name__.lower()}", differs=(names[at],)
+                ) from None
     return value(**dict(zip(names, row, strict=True)))
 
 

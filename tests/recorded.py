@@ -769,6 +769,7 @@ async def _opened(folder: Path, clock: Clock) -> AsyncIterator[Story]:
         telegram_login_client_id="7",
         telegram_login_client_secret="x",
         app_url="https://pilot.example",
+        pilot_signup="open",
         pilot_mcp_stdio=(f"world={command(folder)}",),
     )
     async with open_services(settings) as parts:

@@ -12,6 +12,7 @@ from aiohttp import web
 
 import locales
 from domain.actor import Actor
+from domain.bounded_json import Bounds, loads
 from domain.errors import Invalid, PilotError
 from locales import Texts, Translator
 from locales.words import tool_does, why_asked, why_ended
@@ -22,6 +23,7 @@ from webapp.parts.common import filters
 from webapp.texts import TABS, script_texts, tab_texts, wanted
 
 HERE = Path(__file__).parent
+SMALL = Bounds(size=10_000, depth=8, nodes=100)
 FOREVER = "public, max-age=31536000, immutable"
 ActorOf = Callable[[web.Request], Awaitable[Actor]]
 
@@ -135,10 +137,7 @@ class _Pages:
     async def choose_language(self, request: web.Request) -> web.Response:
         """Keep the language a person chose, for the Mini App and the chat alike."""
         actor = await self._actor_of(request)
-        try:
-            given = await request.json()
-        except ValueError:
-            raise Invalid("Invalid JSON in request body", code="invalid_json") from None
+        given = loads(await request.read(), SMALL)
         code = given.get("language") if isinstance(given, dict) else None
         if not isinstance(code, str) or code not in locales.languages():
             raise Invalid.field("language", "is not a language of this installation")

@@ -11,6 +11,7 @@ from api.schemas.base import (
     Body,
     Hash,
     Id,
+    Integrity,
     Json,
     Level,
     LooseBody,
@@ -18,10 +19,13 @@ from api.schemas.base import (
     Out,
     Paged,
     View,
+    any_of,
+    needed,
+    one_of,
     said,
     text_ok,
 )
-from domain.approvals import Approval
+from domain.approvals import Approval, ApprovalStatus
 from services.approvals.external import LONGEST_WAIT
 from storage.approvals import Grant
 
@@ -33,7 +37,7 @@ Digest = Annotated[str, StringConstraints(min_length=12, max_length=64)]
 
 
 class ApprovalsQuery(Paged):
-    status: str | None = None
+    status: Annotated[str, one_of(ApprovalStatus)] | None = None
     task_id: str | None = None
 
 
@@ -43,8 +47,13 @@ class GrantBody(Body):
     this_task_only: bool = True
 
 
+DECISIONS = (ApprovalStatus.APPROVED, ApprovalStatus.REJECTED, ApprovalStatus.CHANGES_REQUESTED)
+
+
 class ResolveBody(LooseBody):
-    status: Any = None
+    model_config = needed("status")
+
+    status: Annotated[Any, any_of(DECISIONS)] = None
     note: Annotated[str, StringConstraints(max_length=2000)] | None = None
     version: Version | None = None
     digest: Digest | None = None
@@ -77,7 +86,7 @@ class BatchItem(Body):
     id: str
     version: Version
     digest: Digest
-    status: str
+    status: Annotated[str, one_of((ApprovalStatus.APPROVED, ApprovalStatus.REJECTED))]
 
 
 class BatchBody(Body):
@@ -116,6 +125,7 @@ class ApprovalOut(View[Approval]):
     resolved_at: Moment | None
     execute_after: Moment | None
     expires_at: Moment | None
+    integrity: Integrity
 
 
 class BatchOut(Out):
@@ -142,3 +152,4 @@ class GrantOut(View[Grant]):
     created_at: Moment
     expires_at: Moment
     revoked_at: Moment | None
+    integrity: Integrity

@@ -6,7 +6,7 @@ All have snake_case attributes and camelCase names on the wire.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic.alias_generators import to_camel
 
 from domain.clock import iso
+from domain.integrity import ALTERED
 from domain.untrusted import clean
 
 # --- requests -------------------------------------------------------------------------------------
@@ -95,9 +96,32 @@ GivenTime = Annotated[datetime, BeforeValidator(_written), AfterValidator(in_utc
 ZonedTime = Annotated[datetime, BeforeValidator(_written), AfterValidator(_zoned), AfterValidator(in_utc)]
 
 
-def described(**schema: Any) -> WithJsonSchema:
-    """For a value that an endpoint checks itself, with an error of its own: what the document says of it."""
-    return WithJsonSchema(schema)
+# A value that an endpoint checks itself, with an error of its own: what the document says of it.
+AnyText = Annotated[Any, WithJsonSchema({"type": "string"})]
+
+
+MaybeText = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "null"}]})]
+
+
+def any_of(words: Iterable[str]) -> WithJsonSchema:
+    """One of these words, checked by the endpoint."""
+    return WithJsonSchema({"type": "string", "enum": [str(word) for word in words]})
+
+
+def one_of(words: Iterable[str]) -> Any:
+    """A text that is one of these words: the endpoint or a validator sees to it."""
+    return Field(json_schema_extra={"enum": [str(word) for word in words]})
+
+
+def needed(*names: str) -> ConfigDict:
+    """The document says that these fields are needed: the endpoint refuses a request without them, in its own words."""
+
+    def say(schema: dict[str, Any]) -> None:
+        schema["required"] = sorted({*schema.get("required", ()), *names})
+        for name in names:
+            schema["properties"][name].pop("default", None)
+
+    return ConfigDict(json_schema_extra=say)
 
 
 # --- answers --------------------------------------------------------------------------------------
@@ -329,3 +353,22 @@ class Problem(BaseModel):
     code: str
     request_id: str
     details: Trouble | None = None
+
+
+class IntegrityOut(Out):
+    """Whether this is what was signed: `differs` names the members, or parts of the receipt, that are not."""
+
+    ok: bool
+    code: Literal["altered"] | None
+    differs: list[str]
+
+
+def integrity(differs: Sequence[str]) -> dict[str, Any]:
+    """Return the wire form of what is not as it was signed; an empty sequence means that all of it is."""
+    if not differs:
+        return _HOLDS
+    return {"ok": False, "code": ALTERED, "differs": [to_camel(one) if one.isidentifier() else one for one in differs]}
+
+
+_HOLDS: dict[str, Any] = {"ok": True, "code": None, "differs": []}
+Integrity = Annotated[IntegrityOut, Attr("differs", integrity)]

@@ -1,35 +1,60 @@
 """Getting in and out: mail codes, Telegram, API keys, sessions, invites."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from api.schemas.base import GIVEN, Attr, Body, Id, LooseBody, Moment, Out, RoleName, View, said
+from api.schemas.base import (
+    GIVEN,
+    AnyText,
+    Attr,
+    Body,
+    Id,
+    LooseBody,
+    MaybeText,
+    Moment,
+    Out,
+    RoleName,
+    View,
+    needed,
+    said,
+)
 from domain.actor import Role
 from services.identity import Login
 from storage.accounts import ApiKey, Session
 
 
 class EmailRequest(LooseBody):
-    email: Any = None
+    model_config = needed("email")
+
+    email: AnyText = None
 
 
 class EmailVerify(LooseBody):
-    email: Any = None
-    code: Any = None
+    model_config = needed("email", "code")
+
+    email: AnyText = None
+    code: AnyText = None
+
+
+# the token of an invite that somebody new comes with
+InviteToken = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 
 
 class LinkLogin(Body):
     token: Annotated[str, StringConstraints(min_length=20, max_length=200)]
+    invite: InviteToken | None = None
 
 
 class TelegramLogin(LooseBody):
-    init_data: Any = None
+    init_data: MaybeText = None
+    invite: InviteToken | None = None
 
 
 class BrowserReturn(Body):
     code: Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(said)]
     state: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(said)]
+    invite: InviteToken | None = None
 
 
 class NewKey(LooseBody):
@@ -40,8 +65,8 @@ class NewKey(LooseBody):
 
 
 class AcceptInvite(LooseBody):
-    email: Any = None
-    code: Any = None
+    email: MaybeText = None
+    code: MaybeText = None
 
 
 class CodeSent(Out):

@@ -92,11 +92,12 @@ class RootOut(Out):
 
 
 class HealthOut(Out):
-    """`status` is starting, ok or degraded; each check is true, false or a word."""
+    """`status` is starting, ok or degraded; `signUp` is who may sign up; each check is true, false or a word."""
 
     status: Literal["starting", "ok", "degraded"]
     service: str
     version: str
+    sign_up: Literal["first", "invite", "open"] | None = None
     uptime: int | None = None
     checks: Json
 

@@ -12,6 +12,8 @@ from api.schemas.base import (
     GivenTime,
     Hash,
     Id,
+    Integrity,
+    IntegrityOut,
     Json,
     LooseBody,
     Moment,
@@ -20,6 +22,7 @@ from api.schemas.base import (
     PlainOut,
     VerdictName,
     View,
+    one_of,
     or_none,
 )
 from domain.audit import AuditAction, AuditEntry
@@ -39,7 +42,7 @@ def _known_action(value: str) -> str:
 
 class AuditQuery(Paged):
     actor: str | None = None
-    action: Annotated[str, AfterValidator(_known_action)] | None = None
+    action: Annotated[str, one_of(AuditAction), AfterValidator(_known_action)] | None = None
     target: str | None = None
     verdict: Literal["allow", "deny", "escalate", "error"] | None = None
     since: GivenTime | None = None
@@ -57,7 +60,7 @@ class AuditQuery(Paged):
 
 
 class ExportQuery(AuditQuery):
-    format: str = "jsonl"
+    format: Annotated[str, one_of(("jsonl", "csv"))] = "jsonl"
 
 
 class ReceiptsQuery(LooseBody):
@@ -111,6 +114,7 @@ class AuditOut(View[AuditEntry]):
     reason: str | None
     metadata: Json
     created_at: Moment
+    integrity: Integrity
 
 
 class ReceiptOut(View[ReceiptRow]):
@@ -134,11 +138,22 @@ class ReceiptOut(View[ReceiptRow]):
     received_at: Annotated[Moment, Attr("created_at")]
     # nobody but the reader verifies
     verified_at: Annotated[Moment | None, From(lambda _: None)]
+    integrity: Integrity
+
+
+class LogState(Out):
+    """Whether the log itself holds: `missing` are places of this page that hold no receipt any more."""
+
+    ok: bool
+    code: Literal["altered"] | None
+    missing: list[int]
+    problem: str
 
 
 class ReceiptsOut(Out):
     receipts: list[ReceiptOut]
     next_cursor: str | None
+    integrity: LogState
 
 
 class PayloadOut(View[Payload]):
@@ -187,6 +202,7 @@ class GraphNode(Out):
     step_id: Id | None
     approval_id: Id | None
     hash: Hash
+    integrity: IntegrityOut
 
 
 class GraphEdge(PlainOut):

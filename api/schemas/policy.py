@@ -11,6 +11,7 @@ from api.schemas.base import (
     GivenTime,
     Hash,
     Id,
+    Integrity,
     Json,
     LooseBody,
     Moment,
@@ -101,6 +102,7 @@ class ViolationOut(View[Violation]):
     blocked: bool
     metadata: Json
     created_at: Moment
+    integrity: Integrity
 
 
 class HelmSnapshot(View[SidecarSnapshot]):
@@ -164,10 +166,11 @@ class ReplayedOut(View[Replayed]):
     tool: str
     recorded: VerdictName
     replayed: VerdictName
+    problem: str
 
 
 class ReplayOut(Out):
-    """How many decisions were decided again, and those that came out differently."""
+    """How many decisions were decided again, and those that came out differently or keep what was not signed."""
 
     replayed: int
     different: list[ReplayedOut]

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, WithJsonSchema, field_validator
 
 from api.schemas.base import (
     GIVEN,
@@ -11,6 +11,7 @@ from api.schemas.base import (
     Body,
     From,
     Id,
+    Integrity,
     Json,
     Level,
     LooseBody,
@@ -20,6 +21,8 @@ from api.schemas.base import (
     VerdictName,
     View,
     ZonedTime,
+    any_of,
+    needed,
     or_none,
     text_ok,
     visible,
@@ -27,7 +30,7 @@ from api.schemas.base import (
 from domain.clock import iso, utc_now
 from domain.runs import Run, Step, UncertainChoice
 from domain.schedules import Schedule, next_times
-from domain.tasks import Mode, Task
+from domain.tasks import Mode, Task, TaskStatus
 
 StatusName = Literal["pending", "queued", "running", "awaiting_approval", "completed", "failed", "cancelled"]
 RunStateName = Literal[
@@ -101,11 +104,15 @@ class TaskChange(Texts):
 
 
 class StatusBody(LooseBody):
-    status: Any = None
+    model_config = needed("status")
+
+    status: Annotated[Any, any_of(TaskStatus)] = None
 
 
 class RunBody(LooseBody):
-    context: Any = None
+    context: Annotated[Any, WithJsonSchema({"anyOf": [{"type": "string", "maxLength": 10_000}, {"type": "null"}]})] = (
+        None
+    )
     iteration_budget: Budget | None = None
 
 
@@ -187,6 +194,7 @@ class RunOut(View[Run]):
     created_at: Moment
     started_at: Moment | None
     completed_at: Moment | None
+    integrity: Integrity
 
 
 class StepOut(View[Step]):
@@ -215,6 +223,7 @@ class StepOut(View[Step]):
     created_at: Moment
     started_at: Moment | None
     completed_at: Moment | None
+    integrity: Integrity
 
 
 class RunInFull(RunOut):

@@ -20,6 +20,7 @@ from api.schemas.base import (
     Serialized,
     View,
     level,
+    one_of,
     or_none,
     said,
     text_ok,
@@ -67,7 +68,7 @@ class ToolWord(Body):
 
 class OperatorBody(Texts):
     name: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(visible)]
-    role: str
+    role: Annotated[str, one_of(ROLES)]
     goal: Goal = ""
     constraints: Annotated[list[Line], Field(max_length=20)] = Field(default_factory=list)
     tools: Annotated[list[ToolName], Field(max_length=50)] = Field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, StringConstraints, field_validator
+from pydantic import AfterValidator, AwareDatetime, Field, SecretStr, SkipValidation, StringConstraints, field_validator
 
 from api.schemas.base import (
     GIVEN,
@@ -10,6 +10,7 @@ from api.schemas.base import (
     Body,
     From,
     Id,
+    Integrity,
     Json,
     LooseBody,
     ModeName,
@@ -17,10 +18,15 @@ from api.schemas.base import (
     Out,
     RoleName,
     View,
+    any_of,
+    needed,
+    one_of,
     said,
     text_ok,
 )
 from domain.actor import Role
+from domain.settings_schema import BudgetConfig, ModelConfig, PolicyConfig
+from domain.tasks import Mode
 from services.workspaces import SettingsView
 from storage.accounts import Invite, User
 from storage.secrets import Secret
@@ -42,12 +48,22 @@ class NamedBody(Body):
 
 
 class NewInvite(LooseBody):
-    role: str = "member"
+    role: Annotated[str, one_of((Role.MEMBER, Role.PARTNER))] = "member"
     email: str | None = None
 
 
 class ModeBody(LooseBody):
-    mode: Any = None
+    model_config = needed("mode")
+
+    mode: Annotated[Any, any_of(Mode)] = None
+
+
+class SettingsBody(LooseBody):
+    """What is given is merged into what is stored: `domain.settings_schema` checks it, as a whole."""
+
+    policy_config: SkipValidation[PolicyConfig] | None = None
+    budget_config: SkipValidation[BudgetConfig] | None = None
+    model_config_: SkipValidation[ModelConfig] | None = Field(default=None, alias="modelConfig")
 
 
 class RoleBody(Body):
@@ -174,6 +190,7 @@ class SettingsOut(View[SettingsView]):
     model_config_: Annotated[Json, From(lambda view: view.settings.model.as_json())] = Field(alias="modelConfig")
     version: int
     evidence_item_id: Annotated[Id | None, GIVEN] = None
+    integrity: Integrity
 
 
 class ModeOut(View[Workspace]):

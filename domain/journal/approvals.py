@@ -9,6 +9,7 @@ from domain.approvals import Approval, ApprovalStatus, Via
 from domain.audit import AuditAction
 from domain.clock import iso
 from domain.events import OF_APPROVAL, Event, EventKind
+from domain.evidence import approval_facts
 from domain.governance import Decision, Opinion
 from domain.journal.entry import ReceiptFields, Written
 from domain.receipts.receipt import Kind
@@ -74,6 +75,7 @@ class ApprovalAsked(_OfApproval):
                 verdict="ESCALATE",
                 reason_code="APPROVAL_REQUIRED",
                 status=ApprovalStatus.PENDING.value,
+                args=approval_facts(a),
                 metadata={"call_digest": a.action_hash},
             ),
             event=Event(
@@ -126,7 +128,12 @@ class ApprovalDecided(_OfApproval):
                 reason_code="" if approved else _REASON[a.status],
                 args={"note": self.note} if self.note else None,
                 status=a.status.value,
-                metadata={"call_digest": a.action_hash, "via": self.via.value, "version": a.version},
+                metadata={
+                    "call_digest": a.action_hash,
+                    "via": self.via.value,
+                    "version": a.version,
+                    "grant_id": a.grant_id or "",
+                },
             ),
             event=self.told(),
         )
@@ -227,7 +234,7 @@ class CallbackFailed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantGiven:
-    """A person said yes from now on; `task_id` where it is for one task only."""
+    """A person said yes from now on; `task_id` where it is for one task only, `bound` all that it allows."""
 
     action = AuditAction.GRANT_CREATED
     kind = Kind.CHANGE
@@ -240,12 +247,15 @@ class GrantGiven:
     tool: str
     expires_at: datetime
     max_uses: int | None
+    bound: Mapping[str, Any]
 
     def written(self) -> Written:
         return Written(
             target=self.grant_id,
             details={"tool": self.tool, "expiresAt": iso(self.expires_at), "maxUses": self.max_uses},
-            receipt=ReceiptFields(approval_id=self.approval_id, task_id=self.task_id),
+            receipt=ReceiptFields(
+                decision_id=self.grant_id, approval_id=self.approval_id, task_id=self.task_id, args=self.bound
+            ),
         )
 
 
@@ -262,7 +272,11 @@ class GrantRevoked:
     tool: str
 
     def written(self) -> Written:
-        return Written(target=self.grant_id, details={"tool": self.tool})
+        return Written(
+            target=self.grant_id,
+            details={"tool": self.tool},
+            receipt=ReceiptFields(decision_id=self.grant_id),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,6 +324,7 @@ class CallEvaluated:
                     "tool": self.tool,
                     "input": dict(self.args),
                     "facts": self.input,
+                    "step": {"reason": decision.reason},
                     "context": dict(self.context),
                 },
                 status="decided",

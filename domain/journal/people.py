@@ -175,9 +175,11 @@ class WorkspaceCreated(_Membership):
     action = AuditAction.WORKSPACE_CREATED
 
     name: str
+    mode: str
 
     def written(self) -> Written:
-        return Written(target=self.workspace_id, receipt=ReceiptFields(args={"name": self.name}))
+        receipt = ReceiptFields(args={"name": self.name}, metadata={"mode": self.mode})
+        return Written(target=self.workspace_id, receipt=receipt)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

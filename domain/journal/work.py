@@ -6,6 +6,7 @@ from typing import Any
 
 from domain.audit import AuditAction
 from domain.events import Event, EventKind
+from domain.evidence import end_facts, run_facts, step_facts
 from domain.governance import Decision, Opinion
 from domain.journal.entry import ReceiptFields, Written
 from domain.receipts.receipt import Kind
@@ -138,9 +139,7 @@ class RunBegun(_OfRun):
         return Written(
             target=run.task_id,
             details={"runId": run.id, "number": run.number, **run.lineage},
-            receipt=ReceiptFields(
-                task_id=run.task_id, run_id=run.id, args={"context": run.context}, metadata=run.lineage
-            ),
+            receipt=ReceiptFields(task_id=run.task_id, run_id=run.id, args=run_facts(run), metadata=run.lineage),
         )
 
 
@@ -182,7 +181,7 @@ class RunFinished(_OfRun):
             receipt=ReceiptFields(
                 task_id=run.task_id,
                 run_id=run.id,
-                output={"state": state, "summary": run.summary, "error": run.error},
+                output=end_facts(run),
                 status=state,
                 metadata={"iterations": run.iterations_used, "cost_micros": run.cost_micros, **run.lineage},
             ),
@@ -226,12 +225,18 @@ class StepDecided(_OfRun):
                 step_id=step.id,
                 approval_id=step.approval_id,
                 policy_hash=decision.policy_hash,
-                args={"tool": step.tool, "input": step.args, "facts": self.input},
+                args={
+                    "tool": step.tool,
+                    "input": step.args,
+                    "facts": self.input,
+                    "step": step_facts(step, reason=decision.reason),
+                },
                 status="decided",
                 metadata={
                     "rule_id": decision.rule_id,
                     "tool": step.tool,
                     "call_digest": step.args_hash,
+                    "grant_use": decision.grant_use,
                     **self.external.metadata,
                     **run.lineage,
                 },
@@ -304,6 +309,7 @@ class RunInterrupted(_OfRun):
                 step_id=step.id,
                 approval_id=step.approval_id,
                 status=StepState.UNCERTAIN.value,
+                args={"why": self.why},
                 metadata=run.lineage,
             ),
         )
@@ -326,5 +332,11 @@ class EffectResolved(_OfRun):
         return Written(
             target=step.id,
             details={"choice": self.choice.value, "via": self.via, "tool": step.tool},
-            receipt=ReceiptFields(task_id=run.task_id, run_id=run.id, step_id=step.id, effect=step.effect),
+            receipt=ReceiptFields(
+                task_id=run.task_id,
+                run_id=run.id,
+                step_id=step.id,
+                effect=step.effect,
+                metadata={"choice": self.choice.value},
+            ),
         )

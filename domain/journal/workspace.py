@@ -95,6 +95,7 @@ class ModeChanged:
         return Written(
             target=self.workspace_id,
             details={"from": self.before, "to": self.mode},
+            receipt=ReceiptFields(metadata={"mode": self.mode}),
             event=Event(kind=EventKind.WORKSPACE_MODE, ref=self.workspace_id, payload={"mode": self.mode}),
         )
 

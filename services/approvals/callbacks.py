@@ -15,6 +15,7 @@ import orjson
 from domain.approvals import Approval, ApprovalStatus
 from domain.clock import Now, iso
 from domain.errors import NotFound
+from domain.integrity import Altered
 from domain.journal.approvals import CallbackFailed
 from domain.notices import CallbackNotice, notice_of
 from domain.outside import OutsideError
@@ -22,6 +23,8 @@ from domain.ports import Http
 from services.approvals.external import callback_place, webhook_key
 from services.bus import Bus
 from services.delivery import Delivery
+from services.integrity.gate import answer_of
+from services.ledger import Ledger
 from services.lifecycle.approvals import CALLBACK_TOPIC
 from services.recorder import Recorder
 from storage import approvals, recipients
@@ -70,7 +73,11 @@ class Callbacks:
         )
 
     async def _send(self, message: Message) -> None:
-        found = await self.store.read(lambda tx: _outcome(tx, message))
+        try:
+            found = await self.store.read(lambda tx: _outcome(self.recorder.ledger, tx, message))
+        except Altered as altered:
+            # nobody outside is told what nobody here has signed
+            raise OutsideError(str(altered), code=altered.code, sent=False, retryable=False) from altered
         if found is None:
             return
         approval, name = found
@@ -120,7 +127,7 @@ class Callbacks:
         )
 
 
-def _outcome(tx: Tx, message: Message) -> tuple[Approval, str | None] | None:
+def _outcome(ledger: Ledger, tx: Tx, message: Message) -> tuple[Approval, str | None] | None:
     """The approval and who decided it; None when it is gone, and nobody is owed an answer."""
     notice = notice_of(message.payload)
     if message.workspace_id is None or not isinstance(notice, CallbackNotice):
@@ -129,6 +136,7 @@ def _outcome(tx: Tx, message: Message) -> tuple[Approval, str | None] | None:
         approval = approvals.get(tx, message.workspace_id, notice.approval_id)
     except NotFound:
         return None
+    answer_of(ledger, tx, approval)
     return approval, recipients.name_of_principal(tx, approval.resolved_by)
 
 

@@ -19,6 +19,7 @@ from domain.receipts.receipt import parse
 from domain.tools import ToolSpec
 from services.approvals.external import MAX_INPUT, check_room
 from services.governor import Decided, Governor
+from services.integrity.gate import answer_of
 from services.ledger import Ledger
 from services.lifecycle.requests import ApprovalRequests, Question, shown_args
 from services.recorder import Recorder
@@ -155,7 +156,8 @@ class DecisionPoint:
         decided = self.governor.decide_outside(
             tx, workspace_id=workspace_id, spec=spec, args=call.args, consulted=consulted, asked_before=answer
         )
-        decision, approval_id = decided.decision, None
+        decision = decided.decision
+        approval_id, decision_id = None, new_id()
         if decision.verdict is Verdict.ESCALATE:
             still_open = open_question is not None and approvals.get(tx, workspace_id, open_question).pending
             approval_id = open_question if still_open else self._ask(tx, actor, call, spec, decision)
@@ -164,16 +166,26 @@ class DecisionPoint:
             # the policy became milder meanwhile: nobody needs to be asked any more
             self.requests.cancel(tx, approvals.get(tx, workspace_id, open_question), by="system")
         elif decision.verdict is Verdict.DENY:
-            named = {"session": call.session, "principal": call.principal}
+            named = {"session": call.session, "principal": call.principal, "decisionId": decision_id}
             note_refusal(tx, workspace_id, tool=call.tool, decision=decision, metadata=named, now=self.now())
-        return self._record(tx, actor, call, spec, decided=decided, digest=digest, approval_id=approval_id)
+        return self._record(
+            tx,
+            actor,
+            call,
+            spec,
+            decided=decided,
+            digest=digest,
+            decision_id=approval_id or decision_id,
+            approval_id=approval_id,
+        )
 
     def _answer(self, tx: Tx, workspace_id: str, approval_id: str) -> Opinion | None:
         """What people said about this call; None while they think, and when their answer no longer counts."""
         approval = approvals.get(tx, workspace_id, approval_id)
-        if approval.pending:
+        answered = answer_of(self.ledger, tx, approval)
+        if answered is None:
             return None
-        age = self.now() - (approval.resolved_at or approval.requested_at)
+        age = self.now() - min(answered.at, approval.resolved_at or answered.at)
         if approval.status is ApprovalStatus.APPROVED and age < YES_LASTS:
             return Opinion(source=SOURCE, verdict=Verdict.ALLOW)
         if approval.status in _NO and age < NO_LASTS:
@@ -211,10 +223,10 @@ class DecisionPoint:
         *,
         decided: Decided,
         digest: str,
+        decision_id: str,
         approval_id: str | None,
     ) -> Evaluated:
         workspace_id, decision = actor.in_workspace, decided.decision
-        decision_id = approval_id or new_id()
         signed = sign_decision(
             self.ledger.signer,
             decision_id=decision_id,

@@ -8,9 +8,11 @@ from domain.actor import Actor
 from domain.approvals import Approval
 from domain.clock import Now
 from domain.errors import Invalid
+from domain.evidence import grant_facts
 from domain.ids import new_id
 from domain.journal.approvals import GrantGiven, GrantRevoked
 from domain.permissions import Action, require
+from services.integrity.records import Records
 from services.recorder import Recorder
 from storage import approvals
 from storage.approvals import Grant
@@ -40,7 +42,9 @@ class GrantService:
         """Standing permissions of the workspace."""
         require(actor, Action.GRANT_LIST)
         return await self.store.read(
-            lambda tx: approvals.grants_of(tx, actor.in_workspace, live_at=self.now() if live else None)
+            lambda tx: Records(self.recorder.ledger, tx, actor.in_workspace).grants(
+                approvals.grants_of(tx, actor.in_workspace, live_at=self.now() if live else None)
+            )
         )
 
     async def revoke(self, actor: Actor, grant_id: str) -> Grant:
@@ -95,6 +99,7 @@ class GrantService:
                 tool=grant.tool,
                 expires_at=grant.expires_at,
                 max_uses=grant.max_uses,
+                bound=grant_facts(grant),
             ),
         )
         return grant.id

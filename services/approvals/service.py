@@ -31,6 +31,8 @@ from services.approvals.grants import GrantService, GrantWish
 from services.approvals.outcome import already_decided, already_expired
 from services.approvals.reminders import Reminders
 from services.governor import Governor
+from services.integrity.gate import check_question, counted_votes
+from services.integrity.records import Records
 from services.lifecycle.container import Lifecycle
 from services.lifecycle.moves import Superseded
 from services.lifecycle.requests import shown_args, unhidden
@@ -100,21 +102,30 @@ class ApprovalService:
         """Approvals of the workspace, newest first."""
         require(actor, Action.APPROVAL_READ)
         return await self.store.read(
-            lambda tx: approvals.find(
-                tx,
-                actor.in_workspace,
-                limit=limit,
-                status=status,
-                task_id=task_id,
-                before=before,
-                naming=actor.user_id if sees_own_only(actor) else None,
+            lambda tx: self._records(tx, actor.in_workspace).approvals(
+                approvals.find(
+                    tx,
+                    actor.in_workspace,
+                    limit=limit,
+                    status=status,
+                    task_id=task_id,
+                    before=before,
+                    naming=actor.user_id if sees_own_only(actor) else None,
+                )
             )
         )
+
+    def _records(self, tx: Tx, workspace_id: str) -> Records:
+        return Records(self.recorder.ledger, tx, workspace_id)
 
     async def get(self, actor: Actor, approval_id: str) -> Approval:
         """One approval; NotFound also for a member whom it does not name."""
         require(actor, Action.APPROVAL_READ)
-        found = await self.store.read(lambda tx: approvals.get(tx, actor.in_workspace, approval_id))
+        [found] = await self.store.read(
+            lambda tx: self._records(tx, actor.in_workspace).approvals(
+                [approvals.get(tx, actor.in_workspace, approval_id)], signatures=True
+            )
+        )
         if sees_own_only(actor) and actor.user_id not in found.circle.named:
             raise NotFound("Approval not found")
         return found
@@ -125,7 +136,10 @@ class ApprovalService:
         several = [one for one in found if one.quorum > 1]
         if not several:
             return {}
-        return await self.store.read(lambda tx: {one.id: ids(approvals.voters(tx, one)) for one in several})
+        ledger = self.recorder.ledger
+        return await self.store.read(
+            lambda tx: {one.id: ids(counted_votes(ledger, tx, one, approvals.voters(tx, one))) for one in several}
+        )
 
     async def standing(self, actor: Actor, found: Sequence[Approval]) -> Mapping[str, Standing]:
         """What this person may do about each of these, and whether they can be approved at all."""
@@ -184,6 +198,8 @@ class ApprovalService:
         now = self.now()
         if approval.is_over(now):
             return self._too_late(tx, approval)
+        if wish.status is ApprovalStatus.APPROVED:
+            check_question(self.recorder.ledger, tx, approval)
         if wish.version is not None and wish.version != approval.version:
             raise Conflict(
                 "this approval was changed meanwhile", code="stale_version", details={"version": approval.version}
@@ -198,7 +214,7 @@ class ApprovalService:
             if wish.grant is not None:
                 raise Invalid.field("grant", "what takes several people is approved for this once only")
             new = approvals.vote(tx, approval, user_id=actor.user_id, choice="approved", now=now)
-            voters = approvals.voters(tx, approval)
+            voters = counted_votes(self.recorder.ledger, tx, approval, approvals.voters(tx, approval), now=actor)
             if not approval.circle.enough(voters):
                 if new:
                     self._voted(tx, approval, actor, ids(voters))
@@ -282,6 +298,7 @@ class ApprovalService:
                 raise Conflict(
                     "this approval was changed meanwhile", code="stale_version", details={"version": approval.version}
                 )
+            check_question(self.recorder.ledger, tx, approval)
             if approval.step_id is None:
                 raise Conflict("only a step of a run can be edited", code="not_editable")
             tools = self.toolbox.within(tx, approval.workspace_id)

@@ -327,6 +327,7 @@ def _new_run(
         root_run_id=run_id if parent is None else parent.root_run_id,
         budget_micros=budget_micros,
         reserved_micros=0,
+        reserved_installation_micros=0,
         partial_text=None,
         priority=task.priority,
         deadline_at=task.deadline_at,

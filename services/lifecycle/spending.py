@@ -5,11 +5,16 @@ from typing import Any
 from domain.clock import Now
 from domain.ports import Usage
 from domain.runs import Run
-from storage import runs, tasks
+from storage import installation_spend, runs, tasks
 from storage.database import Tx
 
 # what a run has no more once no model is asked for it
-DONE_THINKING: dict[str, Any] = {"reserved_micros": 0, "wait_reason": None, "partial_text": None}
+DONE_THINKING: dict[str, Any] = {
+    "reserved_micros": 0,
+    "reserved_installation_micros": 0,
+    "wait_reason": None,
+    "partial_text": None,
+}
 
 
 def spend(tx: Tx, run: Run, usage: Usage, *, now: Now) -> dict[str, Any]:
@@ -25,6 +30,8 @@ def spend(tx: Tx, run: Run, usage: Usage, *, now: Now) -> dict[str, Any]:
             model=usage.model,
             spent={name: getattr(usage, name) for name in runs.MEASURES},
         )
+    if usage.installation_micros:
+        installation_spend.enter(tx, day=now().date().isoformat(), micros=usage.installation_micros)
     return {
         "model": usage.model or run.model,
         "tokens_in": run.tokens_in + usage.tokens_in,

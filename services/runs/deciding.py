@@ -1,5 +1,6 @@
 """What a run does next: the planner proposes a call within the budgets, and the policy decides about it."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -8,16 +9,20 @@ from domain.approvals import digest_of_call
 from domain.clock import Now
 from domain.errors import Forbidden
 from domain.events import EventKind
+from domain.evidence import INTEGRITY_RULE
 from domain.governance import Decision, Effect, Opinion, Verdict
 from domain.ids import new_id
-from domain.ports import OVER_BUDGET, PlanAnswer, Planner, PlanRequest, ToolCall, Usage
+from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, PlanAnswer, Planner, PlanRequest, ToolCall, Usage
 from domain.runs import THINKING, Run, RunState, Step, StepState
 from domain.tools import Tool
-from services.governor import Allowance, Decided, Governor
+from services.budgets import Allowance, OverBudget
+from services.governor import Decided, Governor
+from services.integrity.gate import refusal_of_step
 from services.lifecycle.container import Lifecycle
 from services.lifecycle.moves import Superseded
 from services.lifecycle.spending import spend
 from services.runs.acting import Acting
+from services.runs.budget_notice import tell_administrator
 from services.runs.partial_answers import PartialAnswers
 from services.runs.planners import Planners
 from services.runs.view import View, Views
@@ -57,12 +62,15 @@ class Deciding:
         planner = await self.planners.of(run.workspace_id)
         request = self._request(view)
         try:
-            allowance = await self._allowance(view, planner.estimate(request))
+            # a long conversation is gone through from end to end: not on the event loop
+            estimate = await asyncio.to_thread(planner.estimate, request)
+            allowance = await self._allowance(view, estimate)
         except Forbidden as frozen:
             return await self.end(view, RunState.BLOCKED, error=str(frozen), code=frozen.code)
-        if isinstance(allowance, str):
-            return await self.end(view, RunState.BUDGET_EXHAUSTED, error=allowance, code=OVER_BUDGET)
-        answer = await self._ask(view, planner, replace(request, allowance=allowance.micros))
+        if isinstance(allowance, OverBudget):
+            return await self.end(view, RunState.BUDGET_EXHAUSTED, error=allowance.reason, code=allowance.code)
+        wanted = replace(request, allowance=allowance.micros, at_own_cost=allowance.at_own_cost)
+        answer = await self._ask(view, planner, wanted)
         if answer.call is not None:
             return await self._propose(view, answer, answer.call)
         if answer.blocked is None:
@@ -81,7 +89,7 @@ class Deciding:
             results=[_result(s) for s in view.steps],
         )
 
-    async def _allowance(self, view: View, estimate: Usage) -> Allowance | str:
+    async def _allowance(self, view: View, estimate: Usage) -> Allowance | OverBudget:
         """What the next answer may cost, held back in the books, or why no model may be asked any more.
 
         Where a model will be asked, whoever watches the run is told that it thinks: once a request, however long it
@@ -90,13 +98,17 @@ class Deciding:
         if not estimate.calls and view.unpriced is not None:
             return view.unpriced
 
-        def work(tx: Tx) -> Allowance | str:
+        def work(tx: Tx) -> Allowance | OverBudget:
             run = self.lifecycle.runs.mine(tx, view.run)
             self.governor.check_not_frozen(tx, run.workspace_id)
-            found = self.governor.before_model_call(tx, view.task, run, estimate=estimate.cost_micros)
-            if isinstance(found, Allowance):
+            found = self.governor.budgets.before_model_call(tx, view.task, run, expected=estimate)
+            if isinstance(found, OverBudget):
+                if found.code == OVER_INSTALLATION_BUDGET:
+                    tell_administrator(tx, self.lifecycle.runs.notices, found, now=self.now())
+            else:
                 thinking: dict[str, Any] = {
                     "reserved_micros": found.micros,
+                    "reserved_installation_micros": found.of_installation,
                     "wait_reason": THINKING,
                     "updated_at": self.now(),
                 }
@@ -131,7 +143,7 @@ class Deciding:
         step = self._new_step(view, answer, call, tool)
         if tool is None:
             return await self._refuse(view, step, answer, f"there is no tool called {call.tool[:100]}")
-        problem = view.tools.problem(call.tool, call.args)
+        problem = await view.tools.problem_of(call.tool, call.args)
         if problem is not None:
             return await self._refuse(view, step, answer, problem)
         consulted = await self._consult(view, tool, call.args)
@@ -181,6 +193,8 @@ class Deciding:
                     rule_id="approval_digest",
                     reason="what would run is not what was approved",
                 )
+            elif refused := refusal_of_step(self.lifecycle.runs.recorder.ledger, tx, step):
+                decided = self._altered(tx, run, refused)
             else:
                 decided = self.governor.decide(
                     tx,
@@ -195,10 +209,34 @@ class Deciding:
 
         return await self._carry_on(view, await self._write(view, work), tool)
 
+    async def go_on(self, view: View, step: Step) -> bool:
+        """An intent without an outcome: what became of it is found out, where a receipt says that it may be made."""
+        ledger = self.lifecycle.runs.recorder.ledger
+        refused = await self.views.store.read(lambda tx: refusal_of_step(ledger, tx, step))
+        if not refused:
+            return await self.acting.recover(view, step)
+
+        def work(tx: Tx) -> Step:
+            run = self.lifecycle.runs.mine(tx, view.run)
+            decided = self._altered(tx, run, refused)
+            return self.lifecycle.steps.apply(tx, run=run, task=view.task, step=step, spec=None, decided=decided)
+
+        return await self._stop_altered(view, await self._write(view, work))
+
     async def _carry_on(self, view: View, decided: Step, tool: Tool) -> bool:
         if decided.state is StepState.INTENT:
             return await self.acting.act(view, decided, tool)
+        if decided.rule_id == INTEGRITY_RULE:
+            return await self._stop_altered(view, decided)
         return decided.state is StepState.DENIED
+
+    def _altered(self, tx: Tx, run: Run, why: str) -> Decided:
+        """The store lets a call be made, and the log does not."""
+        return self._denied(tx, run, reason_code="TAINTED_APPROVAL", rule_id=INTEGRITY_RULE, reason=why)
+
+    async def _stop_altered(self, view: View, step: Step) -> bool:
+        """A run whose rows were altered is not gone on with."""
+        return await self.end(view, RunState.FAILED, error=f"{step.tool}: {step.error}", code=INTEGRITY_RULE)
 
     async def _refuse(self, view: View, step: Step, answer: PlanAnswer, problem: str) -> bool:
         """What the planner wants is no call that can be made: it hears why, and plans again."""

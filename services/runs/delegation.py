@@ -91,7 +91,7 @@ class Delegate:
         # a playbook that cannot run is refused here, where its author hears of it
         parse(args["goal"], specs)
         wanted = args.get("budget_usd")
-        micros = share(None if wanted is None else round(wanted * 1e6), self.governor.left(tx, task, run))
+        micros = share(None if wanted is None else round(wanted * 1e6), self.governor.budgets.left(tx, task, run))
         if micros < FLOOR_MICROS:
             return failed(f"the budget that is left is too small to hand on: {micros / 1e6:.4f} USD")
         iterations = share(args.get("iterations"), run.iteration_budget - run.iterations_used)

@@ -14,6 +14,8 @@ from datetime import timedelta
 
 from domain.clock import Now
 from domain.errors import PilotError
+from domain.evidence import INTEGRITY_RULE
+from domain.integrity import Altered
 from domain.outside import OutsideError
 from domain.ports import PaidForNothing, Usage
 from domain.runs import Run, RunState, Step, StepState
@@ -111,7 +113,7 @@ class Segments:
         if step.state is StepState.APPROVED:
             return await self.deciding.carry_out_approved(view, step)
         if step.state is StepState.INTENT:
-            return await self.acting.recover(view, step)
+            return await self.deciding.go_on(view, step)
         return await self._park_again(view, step)
 
     async def _park_again(self, view: View, step: Step) -> bool:
@@ -127,7 +129,9 @@ class Segments:
     async def _trouble(self, run_id: str, segment: int, error: Exception) -> None:
         """A segment failed: try again later, and after the last try end as failed, visible and re-runnable."""
         delay = error.retry_after if isinstance(error, OutsideError) else None
-        lasting = isinstance(error, OutsideError) and not error.retryable
+        # what nobody signed is not acted on, and does not become signed by waiting
+        lasting = isinstance(error, Altered) or (isinstance(error, OutsideError) and not error.retryable)
+        code = INTEGRITY_RULE if isinstance(error, Altered) else "dead_letter"
         text = str(error)[:500] if isinstance(error, OutsideError | PilotError) else type(error).__name__
 
         def work(tx: Tx) -> None:
@@ -141,7 +145,7 @@ class Segments:
                 return
             run = self._paid(tx, run, error.usage if isinstance(error, PaidForNothing) else Usage())
             if lasting or run.attempts + 1 >= MAX_TRIES:
-                self.lifecycle.runs.finish(tx, run, RunState.FAILED, error=text, error_code="dead_letter")
+                self.lifecycle.runs.finish(tx, run, RunState.FAILED, error=text, error_code=code)
                 return
             pause = min(LONGEST_PAUSE, delay if delay is not None else 2.0 ** (run.attempts + 1))
             runs.change(tx, run, attempts=run.attempts + 1, error=text)

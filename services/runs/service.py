@@ -12,13 +12,14 @@ from domain.clock import Now
 from domain.errors import Conflict
 from domain.permissions import Action, require
 from domain.runs import Run, Step, UncertainChoice
+from services.integrity.records import Records
 from services.lifecycle.container import Lifecycle
 from services.lifecycle.requests import shown_args
 from services.lifecycle.runs import waits_for_segment
 from services.recorder import Recorder
 from services.runs.segment import Segments
 from services.toolbox import Toolbox
-from storage import runs, tasks
+from storage import receipts, runs, tasks
 from storage.database import Store, Tx
 from storage.engine import JobEngine
 
@@ -107,7 +108,7 @@ class RunService:
 
         def work(tx: Tx) -> Sequence[Run]:
             tasks.get(tx, workspace_id, task_id)
-            return runs.of_task(tx, workspace_id, task_id, limit=limit)
+            return [run for run, _ in self._all_proved(tx, workspace_id, task_id, limit=limit)]
 
         return await self.store.read(work)
 
@@ -116,8 +117,14 @@ class RunService:
         require(actor, Action.TASK_READ)
         workspace_id = actor.in_workspace
         return await self.store.read(
-            lambda tx: (runs.get(tx, workspace_id, run_id), self._shown(runs.steps_of(tx, workspace_id, run_id)))
+            lambda tx: self._proved(tx, runs.get(tx, workspace_id, run_id), runs.steps_of(tx, workspace_id, run_id))
         )
+
+    def _proved(self, tx: Tx, run: Run, steps: Sequence[Step]) -> tuple[Run, Sequence[Step]]:
+        """A run with its steps as they are shown, each with what of it is not what its receipts say."""
+        records = Records(self.recorder.ledger, tx, run.workspace_id)
+        said = records.of_task(run.task_id)
+        return records.runs([run], said, steps=steps)[0], self._shown(records.steps(steps, said))
 
     async def children(self, actor: Actor, run: Run, steps: Sequence[Step]) -> Sequence[Run]:
         """The sub-runs these steps of a run began, in their order."""
@@ -134,10 +141,21 @@ class RunService:
 
         def work(tx: Tx) -> Sequence[tuple[Run, Sequence[Step]]]:
             tasks.get(tx, workspace_id, task_id)
-            found = runs.of_task(tx, workspace_id, task_id)
-            return [(run, self._shown(runs.steps_of(tx, workspace_id, run.id))) for run in found]
+            return self._all_proved(tx, workspace_id, task_id)
 
         return await self.store.read(work)
+
+    def _all_proved(
+        self, tx: Tx, workspace_id: str, task_id: str, *, limit: int = 100
+    ) -> Sequence[tuple[Run, Sequence[Step]]]:
+        """The newest runs of a task with their steps, as `_proved` gives one."""
+        records = Records(self.recorder.ledger, tx, workspace_id)
+        said = records.of_task(task_id)
+        records.note_gone(receipts.of_task(tx, workspace_id, task_id))
+        found = runs.of_task(tx, workspace_id, task_id, limit=limit)
+        steps = {run.id: runs.steps_of(tx, workspace_id, run.id) for run in found}
+        proved = records.runs(found, said, steps=[one for some in steps.values() for one in some])
+        return [(run, self._shown(records.steps(steps[run.id], said))) for run in proved]
 
     async def workspace_of(self, run_id: str) -> str | None:
         """Where a run belongs; what its reader may see is decided there."""

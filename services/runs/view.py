@@ -8,7 +8,8 @@ from domain.delegation import narrowed
 from domain.runs import Run, RunState, Step
 from domain.tasks import Task
 from domain.tools import ToolContext
-from services.governor import Allowance, Governor
+from services.budgets import Allowance, OverBudget
+from services.governor import Governor
 from services.lifecycle.moves import Superseded
 from services.toolbox import Toolbox, Tools
 from storage import operators, runs, tasks
@@ -31,7 +32,7 @@ class View:
     steps: Sequence[Step]
     operator: Mapping[str, Any]
     tools: Tools
-    unpriced: Allowance | str | None
+    unpriced: Allowance | OverBudget | None
 
     @property
     def open_step(self) -> Step | None:
@@ -76,7 +77,7 @@ class Views:
             steps=steps,
             operator={**operator, "tools": narrowed(operator["tools"], run.bounds)},
             tools=self.toolbox.within(tx, run.workspace_id),
-            unpriced=self.governor.before_model_call(tx, task, run) if all(s.ended for s in steps) else None,
+            unpriced=self.governor.budgets.before_model_call(tx, task, run) if all(s.ended for s in steps) else None,
         )
 
     async def write(self, view: View, work: Callable[[Tx], T]) -> T:

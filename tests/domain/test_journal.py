@@ -132,6 +132,7 @@ def test_every_notice_is_queued_somewhere_and_rendered_somewhere() -> None:
         "services/chat.py",
         "services/email_login.py",
         "services/lifecycle",
+        "services/integrity",
         "bot/context.py",
     )
     assert names - names_in(*writers) == set()

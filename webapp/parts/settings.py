@@ -49,6 +49,7 @@ async def policy(services: Services, actor: Actor, _item: str, _query: Query) ->
         "workspace_id": actor.in_workspace,
         "policy": view.settings.policy,
         "version": view.version,
+        "differs": view.differs,
         "members": members,
         "tools": [_tool(spec, in_force) for spec in specs],
         "elsewhere": sorted(set(view.settings.policy.tool_effects) - {spec.name for spec in specs}),
@@ -93,6 +94,7 @@ async def members(services: Services, actor: Actor, _item: str, _query: Query) -
         "invites": [i for i in invites if i.accepted_at is None and i.revoked_at is None and i.expires_at > now],
         "roles": (Role.MEMBER, Role.PARTNER),
         "may_invite": allows(actor, Action.MEMBER_INVITE),
+        "invites_make_accounts": services.identity.sign_up.by_invite,
         "may_role": allows(actor, Action.MEMBER_ROLE),
         "may_remove": allows(actor, Action.MEMBER_REMOVE),
         "may_leave": actor.role is not Role.OWNER,
@@ -147,6 +149,7 @@ async def workspace(services: Services, actor: Actor, _item: str, _query: Query)
         "may_leave": actor.role is not Role.OWNER and actor.api_key_id is None,
         "workspace": found,
         "places": await services.workspaces.mine(actor),
+        "may_create": await services.workspaces.may_create(actor),
         "may_rename": allows(actor, Action.WORKSPACE_RENAME),
     }
 

@@ -7,6 +7,7 @@ export const session = {
   workspace: "",
   language: document.documentElement.lang,
   unreachable: "",
+  texts: {},
   open: false,
 };
 const lost = [];
@@ -17,7 +18,7 @@ export const csrf = () => (document.cookie.match(/(?:^|; )helm_csrf=([^;]+)/) ||
 export class Refused extends Error {
   constructor(status, data, fallback) {
     const who = data && data.resolvedByName ? ` (${data.resolvedByName})` : "";
-    super(((data && data.error) || fallback) + who);
+    super(((data && (session.texts["error-" + data.code] || data.error)) || fallback) + who);
     this.status = status;
     this.code = (data && data.code) || "";
     this.fields = (data && data.details && data.details.fieldErrors) || {};

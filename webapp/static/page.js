@@ -38,6 +38,7 @@ export const say = (key, given = {}) =>
 
 export function speak(texts) {
   page.texts = texts;
+  session.texts = texts;
   session.unreachable = say("unreachable");
 }
 speak(page.texts);

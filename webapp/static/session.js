@@ -56,32 +56,43 @@ async function tried(work, otherwise) {
   }
 }
 // Outside Telegram the cookie of this answer is the session: the token itself is not kept.
-async function loggedIn(data) {
+async function loggedIn(data, invite) {
   if (bridge.inside) session.token = data.token;
-  await enter(data.workspaceId || data.workspace.id);
+  let place = data.workspaceId || data.workspace.id;
+  if (invite) place = await tried(() => accept(invite), place);
+  await enter(place);
   return true;
+}
+// With an invite somebody new may log in; it waits here while the browser is at the provider.
+const withInvite = (body, invite) => (invite ? {...body, invite} : body);
+function keptInvite() {
+  const kept = sessionStorage.getItem("invite");
+  sessionStorage.removeItem("invite");
+  return kept;
 }
 
 export async function boot() {
-  const [, link] = location.hash.match(/^#login=([\w-]+)$/) || [];
+  const [, link, sent] = location.hash.match(/^#login=([\w-]+)(?:&invite=([\w-]+))?$/) || [];
   const [, invite] = location.hash.match(/^#invite=([\w-]+)$/) || [];
   if (link || invite || bridge.route !== location.hash.slice(1))
     settle(0, location.pathname + (bridge.route.startsWith("/") ? `#${bridge.route}` : ""));
   if (bridge.inside) return bootInside();
-  if (await returned()) return;
+  const kept = query.has("state") ? keptInvite() : invite;
+  if (await returned(kept)) return;
   if (link) {
-    if (await tried(async () => loggedIn(await api("POST", "/api/auth/email/link", {token: link})))) return;
+    const proof = withInvite({token: link}, sent);
+    if (await tried(async () => loggedIn(await api("POST", "/api/auth/email/link", proof), sent))) return;
   } else if (csrf() && (await resumed(invite))) return;
-  login(invite);
+  login(kept);
 }
 // Back from the provider of a login, with its code or without.
-async function returned() {
+async function returned(invite) {
   if (!query.has("state")) return false;
   // what the provider added leaves the address, whatever comes of it
   settle(0, location.pathname);
-  const given = {code: query.get("code"), state: query.get("state")};
+  const given = withInvite({code: query.get("code"), state: query.get("state")}, invite);
   if (given.code !== null)
-    return tried(async () => loggedIn(await api("POST", "/api/auth/telegram/browser/return", given)));
+    return tried(async () => loggedIn(await api("POST", "/api/auth/telegram/browser/return", given), invite));
   notice(say("login-not-given"), true);
   return false;
 }
@@ -98,10 +109,11 @@ async function resumed(invite) {
   return true;
 }
 async function bootInside() {
+  const [, invite] = bridge.startParam.match(/^inv_([\w-]+)$/) || [];
   let answer;
   for (let tries = 0; !answer; tries += 1) {
     try {
-      answer = await api("POST", "/api/auth/telegram", {initData: bridge.initData});
+      answer = await api("POST", "/api/auth/telegram", withInvite({initData: bridge.initData}, invite));
     } catch (error) {
       // the server may be starting; anything it says against the data is final
       if (tries >= 8 || (error.status !== 503 && error.status !== undefined)) return trouble(error.message);
@@ -113,7 +125,6 @@ async function bootInside() {
   // a link from chat says which of several workspaces it means
   const meant = query.get("in");
   if (meant && meant !== place && (await placesOf()).includes(meant)) place = meant;
-  const [, invite] = bridge.startParam.match(/^inv_([\w-]+)$/) || [];
   if (invite) {
     session.open = true;
     place = await tried(() => accept(invite), place);
@@ -148,6 +159,8 @@ export function login(invite) {
   if (leave)
     leave.onclick = async () => {
       leave.disabled = true;
+      if (invite) sessionStorage.setItem("invite", invite);
+      else sessionStorage.removeItem("invite");
       const gone = await tried(async () => (await api("POST", "/api/auth/telegram/browser", {})).url);
       if (gone) location.assign(gone);
       else leave.disabled = false;

@@ -106,5 +106,17 @@ export async function verifyReceipt(data, keys) {
     }
     return false;
   });
+  // what the server found, and payloads held against the hashes in the bytes: said only where they do not hold
+  const differs = data.receipt.integrity.differs;
+  const about = (one) => one.startsWith("payload.") || one.startsWith("policy");
+  if (differs.some((one) => !about(one))) found.push({name: "check-columns", ok: false});
+  let payloads = !differs.some(about);
+  for (const payload of data.payloads) {
+    const wanted = {args: body.args_hash, output: body.output_hash}[payload.kind];
+    if (payload.body === null || !wanted) continue;
+    const digest = await sha256(bytes(payload.salt || ""), utf8(payload.body));
+    if (hex(digest) !== wanted) payloads = false;
+  }
+  if (!payloads) found.push({name: "check-payloads", ok: false});
   return found;
 }
