@@ -38,8 +38,19 @@ browser: $(DEV_STAMP) # a Chromium: the system's, or Playwright's own
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 	  || $(BIN)/python -m playwright install chromium
 
+format: $(DEV_STAMP) ## Write Python, templates, scripts and styles in the house's form
+	@$(BIN)/ruff format --quiet .
+	@$(BIN)/djlint --reformat --quiet webapp/templates || true # 1 says that it changed something
+	@$(BIN)/oxfmt webapp/static simulator/static
+
 check: $(DEV_STAMP) browser ## The full gate: format, lint, types, rooms, tests with coverage, migrations, API fuzz, secrets
 	@bash tools/check.sh
+
+migration: $(DEV_STAMP) ## Write the next migration from a change of the tables: make migration name=task_labels
+	@$(BIN)/python -m tools.migration "$(name)"
+
+hooks: $(DEV_STAMP) ## Check the fast stages of the gate before each commit
+	@$(BIN)/pre-commit install
 
 bench: $(DEV_STAMP) ## Measure it against bare baselines in the same run
 	@$(BIN)/python -m bench
@@ -50,4 +61,4 @@ chaos: $(DEV_STAMP) ## 500 times kill -9 over both stores while it works; prints
 clean: ## Remove the environment and caches (never ./data)
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage* build ./*.egg-info
 
-.PHONY: help demo serve test browser check bench chaos clean
+.PHONY: help demo serve test browser format check migration hooks bench chaos clean

@@ -1,26 +1,32 @@
 """Routes for getting in and out: mail codes, Telegram, API keys, sessions, invites."""
 
-from typing import Annotated, Any
+from typing import Any, cast
 
-from pydantic import AfterValidator, Field, StringConstraints
-
-from api import wire
-from api.http import Answer, Body, Call, Endpoints, LooseBody, Needs, said, text_ok
-from api.middlewares import COOKIE, CSRF_COOKIE, HttpConfig, credentials_of, session_cookies
-from api.models import (
+from api.credentials import COOKIE, credentials_of
+from api.http import Answer, Call, Endpoints, Needs
+from api.middlewares import CSRF_COOKIE, HttpConfig, session_cookies
+from api.schemas.base import Serialized, text_ok
+from api.schemas.identity import (
+    AcceptInvite,
     ApiKeyOut,
+    BrowserReturn,
     CodeSent,
     DepartureOut,
+    EmailRequest,
+    EmailVerify,
     InviteCodeSent,
     Joined,
+    LinkLogin,
     LoggedOut,
     LoginOut,
+    LoginUser,
+    Named,
+    NewKey,
     NewKeyOut,
     Revoked,
     SessionOut,
+    TelegramLogin,
 )
-from domain.actor import Role
-from domain.clock import iso
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound, RateLimited, Unauthorized, Unavailable
 from domain.permissions import Action
 from services.browser_login import BrowserLogin
@@ -32,38 +38,17 @@ ATTEMPT_COOKIE = "pilot_login"
 ATTEMPT_PATH = "/api/auth/telegram/browser"
 
 
-class EmailRequest(LooseBody):
-    email: Any = None
+# the membership, with a session or without; or that a code was sent
+Accepted = Serialized[Joined] | Answer[Serialized[Joined]] | Answer[Serialized[InviteCodeSent]]
 
 
-class EmailVerify(LooseBody):
-    email: Any = None
-    code: Any = None
-
-
-class LinkLogin(Body):
-    token: Annotated[str, StringConstraints(min_length=20, max_length=200)]
-
-
-class TelegramLogin(LooseBody):
-    initData: Any = None  # noqa: N815 - a name of the wire
-
-
-class BrowserReturn(Body):
-    code: Annotated[str, StringConstraints(min_length=1, max_length=2000), AfterValidator(said)]
-    state: Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(said)]
-
-
-class NewKey(LooseBody):
-    name: Annotated[str, StringConstraints(min_length=1, max_length=100), AfterValidator(said)] = "default"
-    role: Role | None = None
-    scopes: Annotated[list[str], Field(max_length=50)] | None = None
-    expiresInDays: Annotated[int, Field(ge=1, le=3650)] | None = None  # noqa: N815
-
-
-class AcceptInvite(LooseBody):
-    email: Any = None
-    code: Any = None
+def _login(one: Login, *, telegram: bool) -> Serialized[LoginOut]:
+    who = {"telegram_id": str(one.user.telegram_id)} if telegram else {"email": one.user.email}
+    return LoginOut.of(
+        one,
+        user=LoginUser.answer(id=one.user.id, name=one.user.name, **who),
+        workspace=Named.answer(id=one.workspace.id, name=one.workspace.name),
+    )
 
 
 def _browser_login(call: Call) -> BrowserLogin:
@@ -78,8 +63,11 @@ def auth_routes(config: HttpConfig) -> Endpoints:
     routes = Endpoints("auth")
     route = routes.route
 
-    def logged_in(one: Login, *, telegram: bool) -> Answer:
-        return Answer(body=wire.login(one, telegram=telegram), cookies=session_cookies(one.token, config))
+    def logged_in(one: Login, *, telegram: bool) -> Answer[Serialized[LoginOut]]:
+        return Answer(body=_login(one, telegram=telegram), cookies=session_cookies(one.token, config))
+
+    def shown(code: str | None) -> dict[str, Any]:
+        return {"code": code} if config.show_codes else {}
 
     @route(
         "POST",
@@ -89,15 +77,14 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         max_body=AUTH_BODY,
         keeps_answers=False,
         errors=(Invalid, RateLimited),
-        response=CodeSent,
     )
-    async def request_code(call: Call, body: EmailRequest) -> Any:
-        """Send a login code by mail. The answer is the same whoever the address belongs to."""
+    async def request_code(call: Call, body: EmailRequest) -> Serialized[CodeSent]:
+        """Send a login code by mail. The answer is the same whoever the address belongs to.
+
+        An address that is nobody's here and could not sign up is sent none.
+        """
         requested = await call.services.email_login.request(body.email)
-        answer: dict[str, Any] = {"sent": True, "email": requested.email}
-        if config.show_codes:
-            answer["code"] = requested.code
-        return answer
+        return CodeSent.answer(sent=True, email=requested.email, **shown(requested.code))
 
     @route(
         "POST",
@@ -106,10 +93,9 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         rate="auth",
         max_body=AUTH_BODY,
         keeps_answers=False,
-        errors=(Invalid, Unauthorized),
-        response=LoginOut,
+        errors=(Invalid, Unauthorized, Forbidden),
     )
-    async def verify_code(call: Call, body: EmailVerify) -> Any:
+    async def verify_code(call: Call, body: EmailVerify) -> Answer[Serialized[LoginOut]]:
         """Log in with a code from a mail."""
         one = await call.services.email_login.verify(body.email, body.code, ip=call.ip, agent=call.agent)
         return logged_in(one, telegram=False)
@@ -121,12 +107,11 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         rate="auth",
         max_body=AUTH_BODY,
         keeps_answers=False,
-        errors=(Invalid, Unauthorized),
-        response=LoginOut,
+        errors=(Invalid, Unauthorized, Forbidden),
     )
-    async def redeem_link(call: Call, body: LinkLogin) -> Any:
-        """Log in with the one-time token of the mailed link."""
-        one = await call.services.email_login.redeem_link(body.token, ip=call.ip, agent=call.agent)
+    async def redeem_link(call: Call, body: LinkLogin) -> Answer[Serialized[LoginOut]]:
+        """Log in with the one-time token of the mailed link; somebody new with the `invite` in it, where it has one."""
+        one = await call.services.email_login.redeem_link(body.token, ip=call.ip, agent=call.agent, invite=body.invite)
         return logged_in(one, telegram=False)
 
     @route(
@@ -136,17 +121,19 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         rate="auth",
         max_body=AUTH_BODY,
         keeps_answers=False,
-        errors=(Invalid, Unauthorized, Unavailable),
-        response=LoginOut,
+        errors=(Invalid, Unauthorized, Forbidden, Unavailable),
     )
-    async def login_telegram(call: Call, body: TelegramLogin) -> Any:
-        """Log in with the launch data of the Mini App, in the body or as `Authorization: tma <initData>`."""
-        raw = body.initData if body.initData is not None else credentials_of(call.request).init_data
+    async def login_telegram(call: Call, body: TelegramLogin) -> Answer[Serialized[LoginOut]]:
+        """Log in with the launch data of the Mini App, in the body or as `Authorization: tma <initData>`.
+
+        Somebody new comes with an invite: as `invite`, or as the start parameter `inv_<token>` of the launch data.
+        """
+        raw = body.init_data if body.init_data is not None else credentials_of(call.request).init_data
         if not isinstance(raw, str) or not raw:
             raise Invalid(
                 "initData required", details={"formErrors": [], "fieldErrors": {"initData": ["initData required"]}}
             )
-        one = await call.services.identity.login_telegram(raw, ip=call.ip, agent=call.agent)
+        one = await call.services.identity.login_telegram(raw, ip=call.ip, agent=call.agent, invite=body.invite)
         return logged_in(one, telegram=True)
 
     @route(
@@ -156,9 +143,8 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         rate="auth",
         keeps_answers=False,
         errors=(Unavailable,),
-        response=DepartureOut,
     )
-    async def leave_for_telegram(call: Call) -> Any:
+    async def leave_for_telegram(call: Call) -> Answer[Serialized[DepartureOut]]:
         """Begin Telegram Login in a browser: send it to `url`; it comes back to `/app/` with `code` and `state`."""
         left = await _browser_login(call).start()
         kept = {
@@ -168,7 +154,7 @@ def auth_routes(config: HttpConfig) -> Endpoints:
             "secure": config.production,
             "httponly": True,
         }
-        return Answer(body={"url": left.url}, cookies=((ATTEMPT_COOKIE, left.binding, kept),))
+        return Answer(body=DepartureOut.answer(url=left.url), cookies=((ATTEMPT_COOKIE, left.binding, kept),))
 
     @route(
         "POST",
@@ -177,17 +163,17 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         rate="auth",
         max_body=AUTH_BODY,
         keeps_answers=False,
-        errors=(Invalid, Unauthorized, Unavailable),
-        response=LoginOut,
+        errors=(Invalid, Unauthorized, Forbidden, Unavailable),
     )
-    async def return_from_telegram(call: Call, body: BrowserReturn) -> Any:
-        """Log in with what Telegram Login sent back, in the browser that left."""
+    async def return_from_telegram(call: Call, body: BrowserReturn) -> Answer[Serialized[LoginOut]]:
+        """Log in with what Telegram Login sent back, in the browser that left; somebody new with an `invite`."""
         one = await _browser_login(call).finish(
             code=body.code,
             state=body.state,
             binding=call.request.cookies.get(ATTEMPT_COOKIE),
             ip=call.ip,
             agent=call.agent,
+            invite=body.invite,
         )
         answer = logged_in(one, telegram=True)
         gone: dict[str, Any] = {"path": ATTEMPT_PATH, "max_age": 0}
@@ -202,27 +188,18 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         max_body=AUTH_BODY,
         errors=(Invalid, Forbidden),
         action=Action.APIKEY_CREATE,
-        response=NewKeyOut,
     )
-    async def create_key(call: Call, body: NewKey) -> Any:
+    async def create_key(call: Call, body: NewKey) -> Serialized[NewKeyOut]:
         """Create an API key for this workspace. The key is shown this once."""
         key, token, evidence = await call.services.workspaces.create_key(
-            call.actor, name=text_ok(body.name), role=body.role, scopes=body.scopes, days=body.expiresInDays
+            call.actor, name=text_ok(body.name), role=body.role, scopes=body.scopes, days=body.expires_in_days
         )
-        return {
-            "key": token,
-            "id": key.id,
-            "name": key.name,
-            "role": key.role,
-            "scopes": key.scopes,
-            "expiresAt": iso(key.expires_at),
-            "evidenceItemId": evidence,
-        }
+        return NewKeyOut.of(key, key=token, evidence_item_id=evidence)
 
-    @route("GET", "/api/auth/apikeys", errors=(Forbidden,), action=Action.APIKEY_LIST, response=list[ApiKeyOut])
-    async def list_keys(call: Call) -> Any:
+    @route("GET", "/api/auth/apikeys", errors=(Forbidden,), action=Action.APIKEY_LIST)
+    async def list_keys(call: Call) -> list[Serialized[ApiKeyOut]]:
         """API keys of the workspace, without their secrets."""
-        return [wire.api_key(k) for k in await call.services.workspaces.keys(call.actor)]
+        return [ApiKeyOut.of(k) for k in await call.services.workspaces.keys(call.actor)]
 
     @route(
         "DELETE", "/api/auth/apikeys/{key_id}", status=204, errors=(Forbidden, NotFound), action=Action.APIKEY_REVOKE
@@ -231,8 +208,8 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         """Revoke an API key; it stops working at once."""
         await call.services.workspaces.revoke_key(call.actor, key_id)
 
-    @route("DELETE", "/api/auth/session", needs=Needs.PUBLIC, errors=(Invalid, Forbidden), response=LoggedOut)
-    async def logout(call: Call) -> Any:
+    @route("DELETE", "/api/auth/session", needs=Needs.PUBLIC, errors=(Invalid, Forbidden))
+    async def logout(call: Call) -> Answer[Serialized[LoggedOut]]:
         """End the current session with all its rotations."""
         given = credentials_of(call.request)
         token = given.bearer or given.cookie
@@ -243,15 +220,15 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         evidence = await call.services.identity.logout(token)
         gone: dict[str, Any] = {"path": "/", "max_age": 0}
         return Answer(
-            body={"ok": True, **({"evidenceItemId": evidence} if evidence else {})},
+            body=LoggedOut.answer(ok=True, **({"evidence_item_id": evidence} if evidence else {})),
             cookies=((COOKIE, "", gone), (CSRF_COOKIE, "", gone)),
         )
 
-    @route("GET", "/api/auth/sessions", needs=Needs.PERSON, response=list[SessionOut])
-    async def list_sessions(call: Call) -> Any:
+    @route("GET", "/api/auth/sessions", needs=Needs.PERSON)
+    async def list_sessions(call: Call) -> list[Serialized[SessionOut]]:
         """Where the person is logged in."""
         found = await call.services.workspaces.sessions(call.actor)
-        return [wire.session(s, current=call.actor.session_id) for s in found]
+        return [SessionOut.of(s, current=s.family_id == call.actor.session_id) for s in found]
 
     @route("DELETE", "/api/auth/sessions/{session_id}", needs=Needs.PERSON, status=204, errors=(NotFound,))
     async def revoke_session(call: Call, session_id: str) -> None:
@@ -259,10 +236,10 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         if not await call.services.workspaces.revoke_session(call.actor, session_id):
             raise NotFound("Session not found")
 
-    @route("DELETE", "/api/auth/sessions", needs=Needs.PERSON, response=Revoked)
-    async def revoke_sessions(call: Call) -> Any:
+    @route("DELETE", "/api/auth/sessions", needs=Needs.PERSON)
+    async def revoke_sessions(call: Call) -> Serialized[Revoked]:
         """End every login of the person, this one too."""
-        return {"revoked": await call.services.workspaces.revoke_session(call.actor, None)}
+        return Revoked.answer(revoked=await call.services.workspaces.revoke_session(call.actor, None))
 
     @route(
         "POST",
@@ -271,31 +248,38 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         rate="auth",
         max_body=AUTH_BODY,
         keeps_answers=False,
-        errors=(Invalid, Unauthorized, Forbidden, NotFound, Conflict, Gone),
+        errors=(Invalid, Unauthorized, Forbidden, NotFound, Conflict, Gone, RateLimited, Unavailable),
         response=Joined,
         also={202: InviteCodeSent},
     )
-    async def accept_invite(call: Call, token: str, body: AcceptInvite) -> Any:
-        """Accept an invite: as the person already logged in, or with `email` and, once it came by mail, its `code`."""
+    async def accept_invite(call: Call, token: str, body: AcceptInvite) -> Accepted:
+        """Accept an invite: as the person already logged in, or with `email` and, once it came by mail, its `code`.
+
+        Somebody new gets an account by it, and comes into this workspace alone. Launch data
+        (`Authorization: tma <initData>`) is enough of a login.
+        """
         services = call.services
         given = credentials_of(call.request)
-        if given.bearer or given.cookie or given.init_data:
+        if given.init_data and not given.bearer:
+            person = await services.identity.join_telegram(given.init_data, invite=token)
+            actor = await services.workspaces.accept_invite(person, token)
+            return Joined.answer(workspace_id=actor.workspace_id, role=None if actor.role is None else actor.role.value)
+        if given.bearer or given.cookie:
             identity = await services.identity.identify(given, unsafe_method=True)
             actor = await services.workspaces.accept_invite(identity.actor, token)
-            return {"workspaceId": actor.workspace_id, "role": None if actor.role is None else actor.role.value}
+            return Joined.answer(workspace_id=actor.workspace_id, role=None if actor.role is None else actor.role.value)
         if body.email is None:
             raise Invalid("email required", details={"formErrors": [], "fieldErrors": {"email": ["email required"]}})
         await services.workspaces.check_invite(token)
         if body.code is None:
-            requested = await services.email_login.request(body.email, purpose="invite")
-            answer: dict[str, Any] = {"codeSent": True, "email": requested.email}
-            if config.show_codes:
-                answer["code"] = requested.code
-            return Answer(body=answer, status=202)
-        one = await services.email_login.verify(body.email, body.code, ip=call.ip, agent=call.agent)
+            requested = await services.email_login.request(body.email, purpose="invite", invite=token)
+            sent = InviteCodeSent.answer(code_sent=True, email=requested.email, **shown(requested.code))
+            return Answer(body=sent, status=202)
+        one = await services.email_login.verify(body.email, body.code, ip=call.ip, agent=call.agent, invite=token)
         invite = await services.workspaces.accept_by_login(one, token)
+        joined = Joined.answer(workspace_id=invite.workspace_id, role=invite.role)
         return Answer(
-            body={**wire.login(one, telegram=False), "workspaceId": invite.workspace_id, "role": invite.role},
+            body=cast("Serialized[Joined]", {**_login(one, telegram=False), **joined}),
             cookies=session_cookies(one.token, config),
         )
 

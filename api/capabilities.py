@@ -1,29 +1,21 @@
 """Routes about what this installation can do; public, as the contract has them."""
 
 from collections import Counter
-from typing import Any
 
 from api.http import Call, Endpoints, Needs
 from api.middlewares import HttpConfig
-from api.models import Capabilities, OneCapability
+from api.schemas.base import Serialized
+from api.schemas.installation import (
+    Capabilities,
+    CapabilityBlocker,
+    CapabilityOut,
+    CapabilitySummary,
+    OneCapability,
+    StateCounts,
+)
 from domain.clock import iso, utc_now
 from domain.errors import NotFound
-from services.capabilities import STATES, CapabilityService, CapabilityState
-
-
-def _wire(s: CapabilityState) -> dict[str, Any]:
-    c = s.capability
-    return {
-        "key": c.key,
-        "name": c.name,
-        "state": s.state,
-        "summary": c.summary,
-        "owner": c.owner,
-        "blockers": list(s.blockers),
-        "evidence": list(s.evidence),
-        "evalRequirement": c.evaluation,
-        "updatedAt": iso(s.updated_at),
-    }
+from services.capabilities import STATES, CapabilityService
 
 
 def capability_routes(config: HttpConfig) -> Endpoints:
@@ -33,31 +25,27 @@ def capability_routes(config: HttpConfig) -> Endpoints:
     def service(call: Call) -> CapabilityService:
         return CapabilityService(call.services.store, call.services.health, utc_now)
 
-    @routes.route("GET", "/api/capabilities", needs=Needs.PUBLIC, response=Capabilities)
-    async def list_capabilities(call: Call) -> Any:
+    @routes.route("GET", "/api/capabilities", needs=Needs.PUBLIC)
+    async def list_capabilities(call: Call) -> Serialized[Capabilities]:
         """Every capability with its state, computed from checks that run now and evaluations that were recorded."""
         found = await service(call).all(version=config.version)
         counts = Counter(s.state for s in found)
         now = iso(utc_now())
-        return {
-            "generatedAt": now,
-            "summary": {
-                "generatedAt": now,
-                "total": len(found),
-                "productionReady": counts["production_ready"],
-                "byState": {state: counts[state] for state in STATES},
-                "blockers": [
-                    {"key": s.capability.key, "state": s.state, "blockers": list(s.blockers)}
-                    for s in found
-                    if s.state not in ("implemented", "production_ready")
-                ],
-            },
-            "capabilities": [_wire(s) for s in found],
-        }
+        return Capabilities.answer(
+            generated_at=now,
+            summary=CapabilitySummary.answer(
+                generated_at=now,
+                total=len(found),
+                production_ready=counts["production_ready"],
+                by_state=StateCounts.answer(**{state: counts[state] for state in STATES}),
+                blockers=[CapabilityBlocker.of(s) for s in found if s.state not in ("implemented", "production_ready")],
+            ),
+            capabilities=[CapabilityOut.of(s) for s in found],
+        )
 
-    @routes.route("GET", "/api/capabilities/{key}", needs=Needs.PUBLIC, response=OneCapability, errors=(NotFound,))
-    async def get_capability(call: Call, key: str) -> Any:
+    @routes.route("GET", "/api/capabilities/{key}", needs=Needs.PUBLIC, errors=(NotFound,))
+    async def get_capability(call: Call, key: str) -> Serialized[OneCapability]:
         """One capability: its state, what blocks it, who owns it, and the evaluation it takes."""
-        return {"capability": _wire(await service(call).get(key, version=config.version))}
+        return OneCapability.answer(capability=CapabilityOut.of(await service(call).get(key, version=config.version)))
 
     return routes

@@ -3,14 +3,20 @@
 import base64
 import binascii
 import re
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from api.http import Answer, Call, Endpoints, GivenTime, LooseBody, text_ok
-from api.models import Moment
-from domain.clock import iso
+from api.http import Answer, Call, Endpoints
+from api.schemas.base import Serialized
+from api.schemas.policy import (
+    CallBody,
+    EvaluateOut,
+    ReceiptSessionOut,
+    SessionsQuery,
+    SignedReceiptsOut,
+    SignedReceiptsQuery,
+)
 from domain.errors import Conflict, Invalid, NotFound
 from domain.permissions import Action
 from domain.receipts.signing import rfc3339
@@ -21,83 +27,6 @@ route = decision_point.route
 
 _SESSION_CURSOR = re.compile(r"lamport:([0-9]{1,15})")
 _CURSOR = re.compile(r"v1\.[A-Za-z0-9_-]{1,400}")
-
-Words = Annotated[str, StringConstraints(max_length=200), AfterValidator(text_ok)]
-
-
-class CallBody(LooseBody):
-    """HELM's EvaluateRequest: `action`, `resource` and `context.session_id` are old names of the first three."""
-
-    tool: Words | None = None
-    effect_level: Words | None = None
-    session_id: Words | None = None
-    args: dict[str, Any] | None = None
-    context: dict[str, Any] | None = None
-    action: Words | None = None
-    resource: Words | None = None
-
-
-class SignedReceiptsQuery(LooseBody):
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100
-    session_id: str | None = None
-    since: str | None = None
-    verdict: str | None = None
-    reason_code: str | None = None
-    principal: str | None = None
-    executor: str | None = None
-    first: Annotated[GivenTime | None, Field(alias="from")] = None
-    beyond: Annotated[GivenTime | None, Field(alias="to")] = None
-
-
-class SessionsQuery(LooseBody):
-    limit: Annotated[int, Field(ge=1, le=1000)] = 50
-    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-
-
-class KernelOut(BaseModel):
-    """An answer with HELM's own names."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-
-class EvaluateOut(KernelOut):
-    """HELM's EvaluateResponse; after `signature` the approval that is waited for, and what else is signed."""
-
-    allow: bool
-    verdict: str
-    receipt_id: str
-    decision_id: str
-    decision_hash: str
-    reason_code: str
-    policy_ref: str
-    lamport_clock: int
-    id: str
-    action: str
-    resource: str
-    reason: str
-    policy_version: str
-    policy_decision_hash: str
-    signature: str
-    approval_id: str | None
-    effect_digest: str
-    subject_id: str
-    key_id: str
-
-
-class SignedReceiptsOut(KernelOut):
-    """Receipts are receipt.v5 as they were signed; `next_cursor` goes on after the last of them."""
-
-    receipts: list[dict[str, Any]]
-    count: int
-    next_cursor: str
-    has_more: bool
-
-
-class ReceiptSessionOut(KernelOut):
-    session_id: str
-    created_at: Moment
-    receipt_count: int
-    last_lamport_clock: int
 
 
 def _one_of(name: str, *given: Any) -> str:
@@ -141,42 +70,19 @@ def _call_of(call: Call, body: CallBody) -> OutsideCall:
     "/api/v1/evaluate",
     action=Action.GOVERNANCE_EVALUATE,
     errors=(Invalid, Conflict),
-    response=EvaluateOut,
 )
-async def evaluate_call(call: Call, body: CallBody) -> Any:
+async def evaluate_call(call: Call, body: CallBody) -> Serialized[EvaluateOut]:
     """Decide about a call that an agent which is not ours wants to make, as a HELM kernel would.
 
     `X-Helm-Tenant-ID` is the workspace's id, `X-Helm-Principal-ID` is recorded. ESCALATE hands a card to the people who
     decide; `decision_id` is then the approval's id. The same call asked again by the same key gets their answer: a yes
     is one ALLOW within a day, a no is DENY for an hour. The same means tool, effect level, session, principal and args.
     """
-    found = await call.services.decision_point.evaluate(call.actor, _call_of(call, body))
-    decision = found.decision
-    return {
-        "allow": decision.verdict.value == "ALLOW",
-        "verdict": decision.verdict.value,
-        "receipt_id": found.receipt_id,
-        "decision_id": found.decision_id,
-        "decision_hash": found.signed.hash,
-        "reason_code": decision.reason_code,
-        "policy_ref": decision.policy_hash,
-        "lamport_clock": found.lamport_clock,
-        "id": found.decision_id,
-        "action": found.action,
-        "resource": found.resource,
-        "reason": decision.reason,
-        "policy_version": decision.policy_hash,
-        "policy_decision_hash": found.signed.hash,
-        "signature": found.signed.signature,
-        "approval_id": found.approval_id,
-        "effect_digest": found.effect_digest,
-        "subject_id": found.subject_id,
-        "key_id": found.key_id,
-    }
+    return EvaluateOut.of(await call.services.decision_point.evaluate(call.actor, _call_of(call, body)))
 
 
-@route("GET", "/api/v1/receipts", action=Action.RECEIPT_READ, errors=(Invalid,), response=SignedReceiptsOut)
-async def list_signed_receipts(call: Call, query: SignedReceiptsQuery) -> Any:
+@route("GET", "/api/v1/receipts", action=Action.RECEIPT_READ, errors=(Invalid,))
+async def list_signed_receipts(call: Call, query: SignedReceiptsQuery) -> Answer[SignedReceiptsOut]:
     """The receipts of the workspace as they were signed, oldest first.
 
     `session_id` is what an agent called its session, or the workspace's id: that is the session all are signed and
@@ -208,8 +114,8 @@ async def list_signed_receipts(call: Call, query: SignedReceiptsQuery) -> Any:
     return Answer(body=b'{"receipts":' + _array(found) + b"," + rest[1:])
 
 
-@route("GET", "/api/v1/receipts/{name}", action=Action.RECEIPT_READ, errors=(NotFound,), response=dict[str, Any])
-async def get_signed_receipt(call: Call, name: str) -> Any:
+@route("GET", "/api/v1/receipts/{name}", action=Action.RECEIPT_READ, errors=(NotFound,))
+async def get_signed_receipt(call: Call, name: str) -> Answer[dict[str, Any]]:
     """One receipt by its id, exactly as it was signed."""
     return Answer(body=await call.services.decision_point.receipt(call.actor, name))
 
@@ -219,26 +125,15 @@ async def get_signed_receipt(call: Call, name: str) -> Any:
     "/api/v1/proofgraph/sessions",
     action=Action.RECEIPT_READ,
     errors=(Invalid,),
-    response=list[ReceiptSessionOut],
 )
-async def list_receipt_sessions(call: Call, query: SessionsQuery) -> Any:
+async def list_receipt_sessions(call: Call, query: SessionsQuery) -> list[Serialized[ReceiptSessionOut]]:
     """The whole log as the session it is signed in, then the sessions that agents named."""
     found = await call.services.decision_point.sessions(call.actor, limit=query.limit, offset=query.offset)
-    return [
-        {
-            "session_id": one.name,
-            "created_at": iso(one.began_at),
-            "receipt_count": one.count,
-            "last_lamport_clock": one.last_idx + 1,
-        }
-        for one in found
-    ]
+    return [ReceiptSessionOut.of(one) for one in found]
 
 
-@route(
-    "GET", "/api/v1/proofgraph/sessions/{session}/receipts", action=Action.RECEIPT_READ, response=list[dict[str, Any]]
-)
-async def list_session_receipts(call: Call, session: str) -> Any:
+@route("GET", "/api/v1/proofgraph/sessions/{session}/receipts", action=Action.RECEIPT_READ)
+async def list_session_receipts(call: Call, session: str) -> Answer[list[dict[str, Any]]]:
     """The newest receipts of a session, at most a thousand, oldest first."""
     return Answer(body=_array(await call.services.decision_point.of_session(call.actor, session)))
 
@@ -248,9 +143,8 @@ async def list_session_receipts(call: Call, session: str) -> Any:
     "/api/v1/proofgraph/receipts/{name}",
     action=Action.RECEIPT_READ,
     errors=(NotFound,),
-    response=dict[str, Any],
 )
-async def get_session_receipt(call: Call, name: str) -> Any:
+async def get_session_receipt(call: Call, name: str) -> Answer[dict[str, Any]]:
     """One receipt by its id, exactly as it was signed."""
     return Answer(body=await call.services.decision_point.receipt(call.actor, name))
 

@@ -1,5 +1,6 @@
 """The API described: the OpenAPI document, and a page to read it in, without scripts or anything from outside."""
 
+import json
 from html import escape
 from typing import Any
 
@@ -22,6 +23,8 @@ h2{margin-top:2.5rem;text-transform:capitalize}h3{font-size:1rem;margin:1.2rem 0
 nav a{margin-right:1rem;text-transform:capitalize}
 details{border:1px solid var(--line);border-radius:8px;margin:.5rem 0}
 summary{padding:.6rem .8rem;cursor:pointer}summary>span:last-child{color:var(--soft)}
+pre{font:13px/1.45 ui-monospace,monospace;background:var(--code);border-radius:8px;padding:.6rem .8rem;
+white-space:pre-wrap}
 code{font:13px/1.45 ui-monospace,monospace;background:var(--code);border-radius:4px;padding:0 .25rem}
 .m{display:inline-block;min-width:4.2rem;font-weight:700}.in{padding:0 1rem .8rem}
 .about{white-space:pre-line}
@@ -66,7 +69,9 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
         )
         blocks.append(f"<h3>Parameters</h3><table>{rows}</table>")
     if "requestBody" in operation:
-        blocks.append(f"<h3>Body</h3><p>{_type(operation['requestBody']['content']['application/json']['schema'])}</p>")
+        content = operation["requestBody"]["content"]["application/json"]
+        example = json.dumps(content.get("example", {}), indent=2, ensure_ascii=False)
+        blocks.append(f"<h3>Body</h3><p>{_type(content['schema'])}, for example:</p><pre>{escape(example)}</pre>")
     answers = "".join(
         f"<tr><td>{code}<td>{_marked(answer['description'])}<td>{_content(answer)}"
         for code, answer in operation["responses"].items()

@@ -1,32 +1,38 @@
 """Typed endpoints on plain aiohttp: the signature says what an endpoint needs, the decorator who may call it.
 
-An endpoint is `async def name(call, path parameters..., body, query)`. It returns JSON-able data or
-an `Answer`. Its response model documents the answer and is checked in tests; it does not serialize.
+An endpoint is `async def name(call, path parameters..., body, query)`. What it returns is said by its annotation:
+`Serialized[TaskOut]`, a list of those, or an `Answer` of either; the document describes that type, and in tests every
+answer is held against it.
 """
 
 import inspect
 import re
+import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Generic, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import orjson
 from aiohttp import web
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from api.schemas.base import Serialized, text_ok
 from domain.actor import Actor
-from domain.errors import Invalid, PilotError, Unavailable
+from domain.bounded_json import BadJson, Bounds, loads
+from domain.errors import Invalid, PilotError, TooLarge, Unavailable
 from domain.ids import parse_id
 from domain.permissions import Action, require
-from domain.untrusted import clean
 from services.container import Services
 
 SERVICES = web.AppKey("services", dict)
 # set in tests only: hold every answer against the model its route documents
 CHECK_ANSWERS = web.AppKey("check_answers", bool)
+# set where the server hands on packed bodies as they came: they are unpacked here
+UNPACKS = web.AppKey("unpacks", bool)
 REQUEST_ID = web.RequestKey("request_id", str)
 ACTOR = web.RequestKey("actor", Actor)
 ENDPOINT = web.RequestKey("endpoint", object)
@@ -36,6 +42,8 @@ CLIENT_IP = web.RequestKey("client_ip", str)
 HEADERS = web.RequestKey("more_headers", dict)
 
 Handler = Callable[..., Awaitable[Any]]
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Needs(StrEnum):
@@ -47,21 +55,9 @@ class Needs(StrEnum):
     ADMIN = "admin"
 
 
-class Body(BaseModel):
-    """A request body of ours: unknown names are refused."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
-class LooseBody(BaseModel):
-    """A request body of the contract: unknown names are dropped, as its clients expect."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """An answer that is not plainly the endpoint's status and data."""
+class Answer(Generic[T_co]):
+    """An answer that is not plainly the endpoint's status and data; `body` may be the bytes of it already."""
 
     body: Any = None
     status: int = 200
@@ -190,7 +186,8 @@ class Endpoints:
     ) -> Callable[[Handler], Handler]:
         """Register an endpoint.
 
-        `response` is the model of the answer with `status`, `also` of those with another success status.
+        The handler's annotation says what is answered with `status`, or `response` where the annotation is wider;
+        `also` are the models of answers with another success status.
         `keeps_answers` False: the answer holds a secret, so no Idempotency-Key is taken.
         `workspace_in_path` names the path parameter that is the workspace's id.
         `pattern` is the path as the router matches it, where a parameter is more than one segment.
@@ -212,7 +209,7 @@ class Endpoints:
                     rate=rate,
                     max_body=max_body,
                     keeps_answers=keeps_answers,
-                    response=response,
+                    response=response or response_of(hints.get("return")),
                     also=also or {},
                     media=media,
                     body=hints.get("body"),
@@ -226,6 +223,21 @@ class Endpoints:
             return handler
 
         return register
+
+
+def response_of(kind: Any) -> Any:
+    """The model of what a handler returns; None where it is no JSON, or makes the HTTP answer itself."""
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Serialized, Answer):
+        return response_of(arguments[0])
+    if origin is list:
+        return list[response_of(arguments[0])]  # type: ignore[misc]
+    if origin in (Union, UnionType):
+        models = tuple(model for one in arguments if (model := response_of(one)) is not None)
+        return Union[models] if models else None  # noqa: UP007 - a tuple
+    if kind is NoneType or (isinstance(kind, type) and issubclass(kind, web.StreamResponse)):
+        return None
+    return kind
 
 
 def agent_of(request: web.Request) -> str:
@@ -244,6 +256,8 @@ def json_response(data: Any, *, status: int = 200) -> web.Response:
 _BODY = web.RequestKey("json_body", dict)
 # what orjson reads is not always what it writes: it parses to any depth and prints to 254
 DEEPEST = 64
+# what lies between the two depths is read, so that the error can name its field
+BODY = Bounds(size=2_000_000, depth=500, nodes=20_000)
 # JSON numbers beyond these are not the same in every reader (RFC 7493), and not in every column
 LARGEST = 2**53 - 1
 
@@ -253,20 +267,45 @@ async def json_body(request: web.Request) -> dict[str, Any]:
     if _BODY in request:
         kept: dict[str, Any] = request[_BODY]
         return kept
-    raw = await request.read()
-    if not raw:
-        data: Any = {}
-    else:
-        try:
-            data = orjson.loads(raw)
-        except orjson.JSONDecodeError:
-            raise Invalid("Invalid JSON in request body", code="invalid_json") from None
+    raw = unpacked(request, await request.read())
+    data: Any = parsed_body(raw) if raw else {}
     if not isinstance(data, dict):
         raise Invalid("the body must be a JSON object", code="invalid_json")
     if b"\\u0000" in raw or raw.count(b"[") + raw.count(b"{") > DEEPEST or _LONG_NUMBER.search(raw) is not None:
         _check_value(data, "", DEEPEST)
     request[_BODY] = data
     return data
+
+
+def unpacked(request: web.Request, raw: bytes) -> bytes:
+    """The body of a request as it was before it was packed (gzip, deflate); Invalid for what is not, TooLarge."""
+    packing = request.headers.get("Content-Encoding", "identity").strip().lower()
+    if not raw or packing == "identity" or not request.app.get(UNPACKS, False):
+        return raw
+    if packing not in ("gzip", "x-gzip", "deflate"):
+        raise Invalid("The request body may be packed as gzip or deflate only", code="invalid_body")
+    # "deflate" is zlib by the standard and raw by some clients; the first byte tells
+    bits = 31 if packing != "deflate" else 15 if raw[:1] and raw[0] & 15 == 8 else -15
+    inflate = zlib.decompressobj(bits)
+    try:
+        found = inflate.decompress(raw, request.client_max_size + 1)
+    except zlib.error:
+        raise Invalid("The request body is not packed as it says", code="invalid_body") from None
+    if len(found) > request.client_max_size:
+        raise TooLarge("Request body too large", details={"maxBytes": request.client_max_size})
+    if not inflate.eof or inflate.unused_data:
+        raise Invalid("The request body is not packed as it says", code="invalid_body")
+    return found
+
+
+def parsed_body(raw: bytes) -> Any:
+    """The JSON of a body; BadJson for what is none, is too much, or names one thing twice."""
+    try:
+        return loads(raw, BODY)
+    except BadJson as error:
+        if error.code == "invalid_json":
+            raise BadJson("Invalid JSON in request body", details=error.details) from None
+        raise
 
 
 _LONG_NUMBER = re.compile(rb"[0-9.]{16}|[0-9][eE]")
@@ -327,62 +366,6 @@ def validated(model: type[BaseModel], data: Any) -> Any:
         raise Invalid("Validation failed", details={"formErrors": form, "fieldErrors": fields}) from None
 
 
-def text_ok(value: str) -> str:
-    """A text that every part of the system can hold: no NUL, no lone surrogates."""
-    if "\x00" in value:
-        raise ValueError("must not hold NUL characters")
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError("must be valid Unicode") from None
-    return value
-
-
-def visible(value: str) -> str:
-    """The text as it is; something of it must be seen."""
-    if not clean(value).strip():
-        raise ValueError("must not be blank")
-    return value
-
-
-def said(value: str) -> str:
-    """A text without the blanks around it; something must be left."""
-    return text_ok(visible(value.strip()))
-
-
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]|$)")
-
-
-def _written(value: Any) -> Any:
-    # a number would be taken for seconds since 1970
-    if not isinstance(value, str) or not _DATE.match(value):
-        raise ValueError("must be a time as in RFC 3339")
-    return value
-
-
-def in_utc(moment: datetime) -> datetime:
-    """The moment in UTC, which is also the zone of one that names none."""
-    if moment.tzinfo is None:
-        return moment.replace(tzinfo=UTC)
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        # the first and the last hours of the calendar exist in some zones only
-        raise ValueError("lies outside of the calendar") from None
-
-
-def _zoned(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise ValueError("must name its time zone")
-    return moment
-
-
-# A time of the wire: RFC 3339, or a date alone.
-GivenTime = Annotated[datetime, BeforeValidator(_written), AfterValidator(in_utc)]
-# One that things are to happen by: without its zone it would be hours off.
-ZonedTime = Annotated[datetime, BeforeValidator(_written), AfterValidator(_zoned), AfterValidator(in_utc)]
-
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _CURSOR = re.compile(r"[0-9]{1,16}\.[0-9a-f-]{36}")
 
@@ -402,7 +385,7 @@ def read_cursor(text: str | None) -> tuple[datetime, str] | None:
     return _EPOCH + timedelta(microseconds=int(stamp)), item_id
 
 
-def page(call: Call, items: list[Any], *, limit: int, cursor: str | None) -> Answer:
+def page(call: Call, items: list[T], *, limit: int, cursor: str | None) -> Answer[list[T]]:
     """A list as the contract has it, a bare array, with the way to the next page in `Link`."""
     headers: dict[str, str] = {}
     if len(items) == limit and cursor is not None:

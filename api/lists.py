@@ -2,17 +2,23 @@
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
 
 import orjson
 
 from api.http import Answer, Call
 
 KEPT = 512
-_answers: OrderedDict[tuple[int, str, str, str], tuple[int, Answer]] = OrderedDict()
+_answers: OrderedDict[tuple[int, str, str, str], tuple[tuple[int, int], Answer[Any]]] = OrderedDict()
+T = TypeVar("T")
 
 
-async def remembered(call: Call, name: str, build: Callable[[], Awaitable[Answer]]) -> Answer:
+async def remembered(
+    call: Call, name: str, build: Callable[[], Awaitable[Answer[T]]], *, outside: bool = False
+) -> Answer[T]:
     """The answer of `build`, or the kept one if nothing in the workspace was written since.
+
+    With `outside` it is built anew after any change of the file, also by somebody who is not this process.
 
     Only where this process alone writes to the store, which is so on SQLite; elsewhere it always
     builds. The count of writes is read before the data, so a kept answer is never older than it.
@@ -22,12 +28,12 @@ async def remembered(call: Call, name: str, build: Callable[[], Awaitable[Answer
     if not services.store.sqlite:
         return await build()
     key = (id(services.bus), workspace_id, name, call.request.query_string)
-    generation = services.bus.generation(workspace_id)
+    generation = (services.bus.generation(workspace_id), services.store.file_version() if outside else 0)
     kept = _answers.get(key)
     if kept is not None and kept[0] == generation:
         return kept[1]
     built = await build()
-    answer = Answer(body=orjson.dumps(built.body), status=built.status, headers=built.headers)
+    answer: Answer[T] = Answer(body=orjson.dumps(built.body), status=built.status, headers=built.headers)
     _answers[key] = (generation, answer)
     if len(_answers) > KEPT:
         _answers.popitem(last=False)

@@ -1,12 +1,8 @@
 """Routes about tool servers (MCP). Secrets go in and never come out."""
 
-from typing import Annotated, Any
-
-from pydantic import Field, SecretStr, StringConstraints
-
-from api import wire
-from api.http import Body, Call, Endpoints
-from api.models import McpServerOut, McpServersOut
+from api.http import Call, Endpoints
+from api.schemas.base import Serialized
+from api.schemas.tools import McpServerOut, McpServersOut, NewServerBody, ServerChange, ToolWord
 from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.governance import Effect
 from domain.mcp import OwnersWord
@@ -16,36 +12,15 @@ from storage.vault import CannotOpen
 
 mcp = Endpoints("tool servers")
 route = mcp.route
-Secret = Annotated[SecretStr, Field(min_length=1, max_length=4000)]
-Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
-class NewServerBody(Body):
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-    url: Annotated[str, StringConstraints(max_length=4000, pattern=r"^https?://")] | None = None
-    header: Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")] | None = None
-    program: Annotated[str, StringConstraints(max_length=40)] | None = None
-    variable: Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{0,63}$")] | None = None
-    secret: Secret | None = None
-
-
-class ServerChange(Body):
-    enabled: Annotated[bool, Field(strict=True)] | None = None
-    secret: Secret | None = None
-
-
-class ToolWord(Body):
-    effectLevel: Annotated[str, StringConstraints(pattern=r"^E[1-4]$")]  # noqa: N815 - a name of the wire
-    idempotent: Annotated[bool, Field(strict=True)] = False
-    enabled: Annotated[bool, Field(strict=True)] = True
-    digest: Digest
-
-
-@route("GET", "/api/mcp-servers", action=Action.SETTINGS_READ, response=McpServersOut)
-async def list_mcp_servers(call: Call) -> Any:
+@route("GET", "/api/mcp-servers", action=Action.SETTINGS_READ)
+async def list_mcp_servers(call: Call) -> Serialized[McpServersOut]:
     """The tool servers of the workspace with their tools, and the programs it may use as ones."""
     found = await call.services.mcp.list(call.actor)
-    return {"servers": [wire.mcp_server(s) for s in found], "programs": list(call.services.mcp.client.programs)}
+    return McpServersOut.answer(
+        servers=[McpServerOut.of(s) for s in found], programs=list(call.services.mcp.client.programs)
+    )
 
 
 @route(
@@ -55,9 +30,8 @@ async def list_mcp_servers(call: Call) -> Any:
     status=201,
     rate="task",
     errors=(Invalid, Forbidden, Conflict),
-    response=McpServerOut,
 )
-async def add_mcp_server(call: Call, body: NewServerBody) -> Any:
+async def add_mcp_server(call: Call, body: NewServerBody) -> Serialized[McpServerOut]:
     """Add a tool server by its address, or by the name of a program the administrator allows, and ask for its tools."""
     new = NewServer(
         name=body.name,
@@ -67,7 +41,7 @@ async def add_mcp_server(call: Call, body: NewServerBody) -> Any:
         variable=body.variable or "",
         secret="" if body.secret is None else body.secret.get_secret_value(),
     )
-    return wire.mcp_server(await call.services.mcp.add(call.actor, new))
+    return McpServerOut.of(await call.services.mcp.add(call.actor, new))
 
 
 @route(
@@ -75,11 +49,10 @@ async def add_mcp_server(call: Call, body: NewServerBody) -> Any:
     "/api/mcp-servers/{server_id}",
     action=Action.SETTINGS_READ,
     errors=(NotFound,),
-    response=McpServerOut,
 )
-async def get_mcp_server(call: Call, server_id: str) -> Any:
+async def get_mcp_server(call: Call, server_id: str) -> Serialized[McpServerOut]:
     """One tool server with its tools."""
-    return wire.mcp_server(await call.services.mcp.get(call.actor, server_id))
+    return McpServerOut.of(await call.services.mcp.get(call.actor, server_id))
 
 
 @route(
@@ -87,9 +60,8 @@ async def get_mcp_server(call: Call, server_id: str) -> Any:
     "/api/mcp-servers/{server_id}",
     action=Action.MCP_WRITE,
     errors=(Invalid, Forbidden, NotFound),
-    response=McpServerOut,
 )
-async def change_mcp_server(call: Call, server_id: str, body: ServerChange) -> Any:
+async def change_mcp_server(call: Call, server_id: str, body: ServerChange) -> Serialized[McpServerOut]:
     """Turn a tool server on or off, or keep another secret for it (null forgets it)."""
     given = body.model_fields_set
     if not given:
@@ -103,7 +75,7 @@ async def change_mcp_server(call: Call, server_id: str, body: ServerChange) -> A
             raise Invalid.field("enabled", "must not be null")
         server = await call.services.mcp.set_enabled(call.actor, server_id, body.enabled)
     assert server is not None
-    return wire.mcp_server(server)
+    return McpServerOut.of(server)
 
 
 @route(
@@ -124,11 +96,10 @@ async def remove_mcp_server(call: Call, server_id: str) -> None:
     action=Action.MCP_WRITE,
     rate="task",
     errors=(Forbidden, NotFound, CannotOpen),
-    response=McpServerOut,
 )
-async def refresh_mcp_server(call: Call, server_id: str) -> Any:
+async def refresh_mcp_server(call: Call, server_id: str) -> Serialized[McpServerOut]:
     """Ask a tool server again what it offers. A tool that changed since its level was set is off until looked at."""
-    return wire.mcp_server(await call.services.mcp.refresh(call.actor, server_id))
+    return McpServerOut.of(await call.services.mcp.refresh(call.actor, server_id))
 
 
 @route(
@@ -136,11 +107,10 @@ async def refresh_mcp_server(call: Call, server_id: str) -> Any:
     "/api/mcp-servers/{server_id}/tools/{tool}",
     action=Action.MCP_WRITE,
     errors=(Invalid, Forbidden, NotFound, Conflict),
-    response=McpServerOut,
 )
-async def set_mcp_tool(call: Call, server_id: str, tool: str, body: ToolWord) -> Any:
+async def set_mcp_tool(call: Call, server_id: str, tool: str, body: ToolWord) -> Serialized[McpServerOut]:
     """Set a tool's effect level, and whether a call may be repeated, for the description with this digest."""
     word = OwnersWord(
-        effect=Effect(int(body.effectLevel[1])), idempotent=body.idempotent, enabled=body.enabled, digest=body.digest
+        effect=Effect(int(body.effect_level[1])), idempotent=body.idempotent, enabled=body.enabled, digest=body.digest
     )
-    return wire.mcp_server(await call.services.mcp.set_tool(call.actor, server_id, tool, word))
+    return McpServerOut.of(await call.services.mcp.set_tool(call.actor, server_id, tool, word))

@@ -1,7 +1,6 @@
 """What every request goes through, in this order: id, log, errors, CORS, body limit, identity, rates, repeats."""
 
 import hashlib
-import hmac
 import ipaddress
 import math
 import re
@@ -16,6 +15,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from api.credentials import COOKIE, check_admin, enter_workspace, identify, note_refusal
 from api.http import (
     ACTOR,
     BY_COOKIE,
@@ -26,17 +26,15 @@ from api.http import (
     SERVICES,
     Endpoint,
     Needs,
-    agent_of,
-    json_body,
     json_response,
 )
 from api.problems import PREFIX, as_problem
 from domain.actor import Actor
 from domain.errors import Forbidden, Invalid, NotFound, PilotError, RateLimited, TooLarge, Unauthorized, Unavailable
-from domain.ids import new_id, parse_id
+from domain.ids import new_id
 from services.container import Services
 from services.idempotency import KeptAnswer
-from services.identity import KEY_PREFIX, Credentials, Identity, csrf_of
+from services.identity import csrf_of
 from services.limits import LimitState
 
 log = structlog.get_logger("http")
@@ -46,7 +44,6 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
-COOKIE = "helm_session"
 CSRF_COOKIE = "helm_csrf"
 COOKIE_LIFE = 30 * 24 * 3600
 EXPOSED = (
@@ -56,7 +53,6 @@ EXPOSED = (
 ALLOWED_HEADERS = (
     "Content-Type, Authorization, X-API-Key, X-Workspace-Id, X-CSRF-Token, X-Request-Id, Idempotency-Key, Last-Event-ID"
 )
-SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 LIMIT = web.RequestKey("limit", LimitState)
 
@@ -74,6 +70,8 @@ class HttpConfig:
     metrics_public: bool = False
     admin_key: str | None = None
     show_codes: bool = False
+    # who may sign up: first, invite or open
+    sign_up: str = "open"
     # tests only: an answer that is not what its route documents becomes a 500
     check_answers: bool = False
 
@@ -198,6 +196,9 @@ async def _answered(request: web.Request, handler: Next, request_id: str) -> web
         )
         response.headers["Allow"] = ", ".join(sorted(error.allowed_methods))
         return response
+    except (web.RequestPayloadError, web.PayloadAccessError):
+        # marked as packed and not so, broken off, or in pieces that do not fit
+        return error_response(Invalid("The request body cannot be read", code="invalid_body"), request_id)
     except web.HTTPException as error:
         if error.status < 400:
             raise
@@ -305,71 +306,6 @@ def _too_large(request: web.Request) -> TooLarge:
 # --- the door -------------------------------------------------------------------------------------
 
 
-def bearer_of(request: web.Request) -> str | None:
-    """The token of `Authorization: Bearer ...`."""
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else None
-
-
-def credentials_of(request: web.Request) -> Credentials:
-    """What came with the request, nothing judged yet."""
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    bearer = value.strip() if scheme.lower() == "bearer" else None
-    key = request.headers.get("X-API-Key")
-    if bearer is not None and bearer.startswith(KEY_PREFIX):
-        # many clients can send a bearer only; no session looks like a key
-        bearer, key = None, key or bearer
-    return Credentials(
-        bearer=bearer,
-        init_data=value.strip() if scheme.lower() == "tma" else None,
-        api_key=key,
-        cookie=request.cookies.get(COOKIE) if "Cookie" in request.headers else None,
-        csrf=request.headers.get("X-CSRF-Token"),
-        ip=request[CLIENT_IP],
-        user_agent=agent_of(request),
-    )
-
-
-async def identify(request: web.Request, services: Services) -> Identity:
-    """Who asks; remembers a rotated token for the answer."""
-    identity = await services.identity.identify(credentials_of(request), unsafe_method=request.method not in SAFE)
-    request[ACTOR] = identity.actor
-    if identity.new_token is not None:
-        request[NEW_TOKEN] = identity.new_token
-        request[BY_COOKIE] = identity.by_cookie
-    return identity
-
-
-async def enter_workspace(request: web.Request, services: Services, actor: Actor, endpoint: Endpoint | None) -> Actor:
-    """The actor in the workspace that path, header, query or body name; they must agree."""
-    wanted: dict[str, str] = {}
-    if endpoint is not None and endpoint.workspace_in_path is not None:
-        wanted["path"] = request.match_info[endpoint.workspace_in_path]
-    if (header := request.headers.get("X-Workspace-Id")) is not None:
-        wanted["header"] = header
-    if request.path.startswith(PREFIX) and (tenant := request.headers.get("X-Helm-Tenant-ID")) is not None:
-        wanted["tenant"] = tenant
-    if (query := request.query.get("workspaceId")) is not None:
-        wanted["query"] = query
-    if endpoint is not None and endpoint.body is not None and request.can_read_body:
-        given = (await json_body(request)).get("workspaceId")
-        if given is not None:
-            if not isinstance(given, str):
-                raise Invalid.field("workspaceId", "must be a string")
-            wanted["body"] = given
-    ids = {parse_id(value, what="workspace") for value in wanted.values()}
-    if len(ids) > 1:
-        # only somebody who is in the first learns that the second differs
-        for one in ids:
-            await services.identity.in_workspace(actor, one)
-        raise Forbidden("workspaceId does not match authenticated workspace", code="workspace_conflict")
-    if not ids:
-        if actor.workspace_id is not None:
-            return actor
-        raise Invalid("workspaceId required", code="workspace_required")
-    return await services.identity.in_workspace(actor, ids.pop())
-
-
 async def admit(
     request: web.Request,
     services: Services,
@@ -387,35 +323,10 @@ async def admit(
     except (Unauthorized, Forbidden, NotFound) as error:
         # counted first: what is written down here is as much as the limits allow
         await _count(request, services, classes, actor)
-        await _note_refusal(request, services, actor, error)
+        await note_refusal(request, services, actor, error)
         raise
     await _count(request, services, classes, actor)
     return actor
-
-
-async def _note_refusal(request: web.Request, services: Services, actor: Actor | None, error: PilotError) -> None:
-    """Whoever showed something at the door and was not let in is in the installation's log, in no workspace's."""
-    shown = credentials_of(request)
-    if actor is None and not (shown.bearer or shown.init_data or shown.api_key or shown.cookie):
-        return
-    resource = request.match_info.route.resource
-    await services.audit.refused(
-        workspace_id=None,
-        actor="anonymous" if actor is None else actor.principal,
-        route=f"{request.method} {'' if resource is None else resource.canonical}",
-        code=error.code,
-    )
-
-
-def _check_admin(request: web.Request, expected: str | None) -> None:
-    """Unavailable when no administrator's key is set, Unauthorized without a bearer, Forbidden with a wrong one."""
-    if expected is None:
-        raise Unavailable("PILOT_ADMIN_API_KEY is not set", code="admin_not_configured")
-    given = bearer_of(request)
-    if not given:
-        raise Unauthorized("the administrator's key is needed")
-    if not same_secret(given, expected):
-        raise Forbidden("not the administrator's key", code="admin_key_wrong")
 
 
 def door(config: HttpConfig) -> Any:
@@ -443,7 +354,7 @@ def door(config: HttpConfig) -> Any:
         elif endpoint.needs is Needs.ADMIN:
             # counted first: the key must not be guessed at any speed
             await _count(request, services, ("default", endpoint.rate), None)
-            _check_admin(request, config.admin_key)
+            check_admin(request, config.admin_key)
         else:
             actor = await admit(request, services, ("default", endpoint.rate), endpoint, needs=endpoint.needs)
         return await _once(request, services, endpoint, partial(_noted, services, endpoint, actor, handler))
@@ -532,8 +443,3 @@ async def _once(request: web.Request, services: Services, endpoint: Endpoint, ha
     else:
         await services.idempotency.drop(claim)
     return answer
-
-
-def same_secret(given: str, expected: str) -> bool:
-    """Constant-time comparison of what a caller sent with a secret."""
-    return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())

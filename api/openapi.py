@@ -6,9 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from api.http import Endpoint, Endpoints, LooseBody, Needs
-from api.models import Problem
+from api.examples import TEXTS, example_of
+from api.http import Endpoint, Endpoints, Needs
 from api.problems import MEDIA, PREFIX, ProblemDetails
+from api.schemas.base import LooseBody, Problem
 from domain.errors import (
     Conflict,
     Forbidden,
@@ -51,8 +52,8 @@ HEADERS = {
 COMMON = ("X-Request-Id", "X-RateLimit-Class", "X-RateLimit-Limit", "X-RateLimit-Remaining", "X-RateLimit-Reset")
 
 
-def document(groups: Sequence[Endpoints], *, version: str) -> dict[str, Any]:
-    """The document of these routes."""
+def document(groups: Sequence[Endpoints], *, version: str, server: str = "/") -> dict[str, Any]:
+    """The document of these routes, of an installation that is reached under `server`."""
     definitions: dict[str, Any] = {}
     paths: dict[str, dict[str, Any]] = {}
     _schema(Problem, definitions)
@@ -63,7 +64,8 @@ def document(groups: Sequence[Endpoints], *, version: str) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {"title": "Pilot", "version": version, "description": ABOUT, "license": {"name": "MIT"}},
-        "tags": [{"name": group.tag} for group in groups],
+        "servers": [{"url": server}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(group.tag for group in groups)],
         "paths": paths,
         "components": {
             "schemas": dict(sorted(definitions.items())),
@@ -119,8 +121,10 @@ def _operation(endpoint: Endpoint, definitions: dict[str, Any]) -> dict[str, Any
     }
     if endpoint.body is not None:
         schema = _schema(endpoint.body, definitions, mode="validation")
-        needed = any(field.is_required() for field in endpoint.body.model_fields.values())
-        operation["requestBody"] = {"required": needed, "content": {"application/json": {"schema": schema}}}
+        needed = bool(definitions[endpoint.body.__name__].get("required"))
+        example = example_of(schema, definitions, full=False)
+        content = {"schema": schema, "example": example}
+        operation["requestBody"] = {"required": needed, "content": {"application/json": content}}
     return operation
 
 
@@ -152,6 +156,10 @@ def _responses(endpoint: Endpoint, definitions: dict[str, Any]) -> dict[str, Any
         answer = _answer(schema, _WORDS.get(code, "Done."), names, media=endpoint.media)
         if code == 204:
             del answer["content"]
+        elif schema:
+            answer["content"][endpoint.media]["example"] = example_of(schema, definitions, full=True)
+        elif endpoint.media in TEXTS:
+            answer["content"][endpoint.media]["example"] = TEXTS[endpoint.media]
         responses[str(code)] = answer
     return dict(sorted(responses.items()))
 

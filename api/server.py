@@ -6,16 +6,18 @@ from typing import Any
 from aiohttp import web
 
 from api.admin import admin
+from api.approvals import approvals
 from api.auth import auth_routes
 from api.capabilities import capability_routes
 from api.decision_point import decision_point
 from api.docs import add_docs
-from api.governance import governance
-from api.http import CHECK_ANSWERS, SERVICES, Endpoints
+from api.http import CHECK_ANSWERS, SERVICES, UNPACKS, Endpoints
 from api.knowledge import knowledge
+from api.ledger import ledger
 from api.mcp import mcp
 from api.middlewares import HttpConfig, Metrics, door, headers, outer, preflight
 from api.openapi import document
+from api.policy import policy
 from api.secrets import secrets
 from api.system import plain_routes, system
 from api.tasks import tasks
@@ -55,7 +57,9 @@ def groups(config: HttpConfig) -> Sequence[Endpoints]:
         tasks,
         usage,
         knowledge,
-        governance,
+        approvals,
+        ledger,
+        policy,
         decision_point,
         capability_routes(config),
         admin,
@@ -76,7 +80,17 @@ def create_app(
     for group in parts:
         for endpoint in group.table:
             app.router.add_route(endpoint.method, endpoint.pattern or endpoint.path, endpoint.handle)
-    add_docs(app, document(parts, version=config.version))
+    add_docs(app, document(parts, version=config.version, server=config.app_url))
     for add in mount:
         add(app)
     return app
+
+
+def runner_of(app: web.Application, **options: Any) -> web.AppRunner:
+    """What serves the application. Packed bodies come as they are; who reads one unpacks it, within bounds.
+
+    The library would unpack all of a body that nobody reads, only to be rid of it: a megabyte holds everybody for a
+    second.
+    """
+    app[UNPACKS] = True
+    return web.AppRunner(app, access_log=None, auto_decompress=False, **options)

@@ -3,17 +3,28 @@
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
-from typing import Annotated, Any
+from typing import Any, cast
 
 import orjson
 from aiohttp import web
 from prometheus_client import generate_latest
-from pydantic import StringConstraints
 
-from api import wire
-from api.http import Answer, Call, Endpoints, LooseBody, Needs
-from api.middlewares import HttpConfig, Metrics, bearer_of, credentials_of, same_secret
-from api.models import HealthOut, HealthzOut, PublicKeys, RootOut, StatusOut, VersionOut
+from api.credentials import bearer_of, credentials_of, same_secret
+from api.http import Answer, Call, Endpoints, Needs
+from api.middlewares import HttpConfig, Metrics
+from api.schemas.base import Serialized
+from api.schemas.installation import (
+    HealthOut,
+    HealthzOut,
+    Resume,
+    RootOut,
+    StatusOut,
+    StatusWorkspace,
+    TaskCounts,
+    VersionOut,
+)
+from api.schemas.ledger import PublicKeys
+from api.schemas.runs import TaskOut
 from domain.errors import Invalid, NotFound, Unauthorized, Unavailable
 from domain.permissions import Action, allows
 from storage.events import Event
@@ -25,8 +36,8 @@ system = Endpoints("system")
 route = system.route
 
 
-@route("GET", "/api/status", action=Action.WORKSPACE_READ, response=StatusOut)
-async def status(call: Call) -> Any:
+@route("GET", "/api/status", action=Action.WORKSPACE_READ)
+async def status(call: Call) -> Serialized[StatusOut]:
     """Counts for a first page: of what the caller may see, zero of the rest."""
     services, actor = call.services, call.actor
     workspace, members = await services.workspaces.get(actor)
@@ -35,28 +46,16 @@ async def status(call: Call) -> Any:
     waiting = (
         await services.approvals.list(actor, status="pending", limit=200) if allows(actor, Action.APPROVAL_READ) else []
     )
-    return {
-        "workspace": {"id": workspace.id, "name": workspace.name, "currentMode": workspace.current_mode},
-        "tasks": {
-            "total": sum(counts.values()),
-            "pending": counts.get("pending", 0),
-            "running": counts.get("running", 0),
-            "queued": counts.get("queued", 0),
-            "completed": counts.get("completed", 0),
-            "failed": counts.get("failed", 0),
-            "cancelled": counts.get("cancelled", 0),
-            "awaitingApproval": counts.get("awaiting_approval", 0),
-        },
-        "operators": len(operators),
-        "members": len(members),
-        "pendingApprovals": len(waiting),
-    }
-
-
-class Resume(LooseBody):
-    """Where to go on; browsers' EventSource sends the header by itself."""
-
-    lastEventId: Annotated[str, StringConstraints(pattern=r"^[0-9]{1,17}$")] | None = None  # noqa: N815
+    return StatusOut.answer(
+        workspace=StatusWorkspace.of(workspace),
+        tasks=TaskCounts.answer(
+            total=sum(counts.values()),
+            **{name: counts.get(name, 0) for name in TaskCounts.model_fields if name != "total"},
+        ),
+        operators=len(operators),
+        members=len(members),
+        pending_approvals=len(waiting),
+    )
 
 
 def _frame(kind: str, data: Any, *, seq: int | None = None) -> bytes:
@@ -65,7 +64,7 @@ def _frame(kind: str, data: Any, *, seq: int | None = None) -> bytes:
 
 
 def _last_seen(call: Call, query: Resume) -> int | None:
-    last = call.request.headers.get("Last-Event-ID") or query.lastEventId
+    last = call.request.headers.get("Last-Event-ID") or query.last_event_id
     if last is None:
         return None
     if not (last.isascii() and last.isdigit() and len(last) < 18):
@@ -119,7 +118,7 @@ async def _still_logged_in(call: Call) -> None:
 
 
 @route("GET", "/api/events", action=Action.EVENTS_READ, errors=(Invalid,), media="text/event-stream")
-async def events(call: Call, query: Resume) -> Any:
+async def events(call: Call, query: Resume) -> web.StreamResponse:
     """Live events of the workspace as server-sent events; resumes after `Last-Event-ID`.
 
     Each event has its number as `id`, `<noun>.<verb>` as its name and `{"ref": <id>, ...}` as data. A `ping` comes
@@ -135,7 +134,7 @@ async def events(call: Call, query: Resume) -> Any:
 
 
 @route("GET", "/api/events/tasks", action=Action.EVENTS_READ, errors=(Invalid,), media="text/event-stream")
-async def task_events(call: Call, query: Resume) -> Any:
+async def task_events(call: Call, query: Resume) -> web.StreamResponse:
     """Live changes of tasks: `snapshot` with the newest 20, then `task.updated` with the whole task; resumes too."""
     services, actor = call.services, call.actor
     last = _last_seen(call, query)
@@ -144,7 +143,7 @@ async def task_events(call: Call, query: Resume) -> Any:
         # the number is read before the tasks: what changes in between is sent, not lost
         last = await services.live.head(actor)
         newest = await services.tasks.list(actor, limit=20)
-        first = _frame("snapshot", [wire.task(t) for t in newest], seq=last)
+        first = _frame("snapshot", [TaskOut.of(t) for t in newest], seq=last)
 
     async def render(event: Event) -> bytes | None:
         if not event.kind.startswith("task."):
@@ -153,56 +152,62 @@ async def task_events(call: Call, query: Resume) -> Any:
             task = await services.tasks.get(actor, event.ref)
         except NotFound:
             return _frame("task.deleted", {"id": event.ref}, seq=event.seq)
-        return _frame("task.updated", wire.task(task), seq=event.seq)
+        return _frame("task.updated", TaskOut.of(task), seq=event.seq)
 
     return await _stream(call, last, first, render)
 
 
-@route("GET", "/api/governance/keys", needs=Needs.PUBLIC, response=PublicKeys)
-async def api_keys(call: Call) -> Any:
+@route("GET", "/api/governance/keys", needs=Needs.PUBLIC)
+async def api_keys(call: Call) -> Serialized[PublicKeys]:
     """The public keys receipts and checkpoints are signed with."""
-    return (await call.services.receipts.ring()).to_json()
+    return cast("Serialized[PublicKeys]", (await call.services.receipts.ring()).to_json())
 
 
 def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
     """Routes outside /api; they answer while the process is still starting, too."""
     plain = Endpoints("installation")
 
-    @plain.route("GET", "/", needs=Needs.PUBLIC, response=RootOut)
-    async def root(call: Call) -> Any:
+    @plain.route("GET", "/", needs=Needs.PUBLIC)
+    async def root(call: Call) -> Serialized[RootOut]:
         """Name and version."""
         del call
-        return {"name": "pilot", "version": config.version, "description": DESCRIPTION}
+        return RootOut.answer(name="pilot", version=config.version, description=DESCRIPTION)
 
-    @plain.route("GET", "/health", needs=Needs.PUBLIC, response=HealthOut, also={503: HealthOut})
-    async def health(call: Call) -> Any:
-        """Readiness, part by part; 503 while starting, and while a part is down that nothing works without."""
-        head: dict[str, Any] = {"service": "pilot", "version": config.version}
+    @plain.route("GET", "/health", needs=Needs.PUBLIC, also={503: HealthOut})
+    async def health(call: Call) -> Answer[Serialized[HealthOut]]:
+        """Readiness, part by part; 503 while starting, and while a part is down that nothing works without.
+
+        `degraded` with 200: it works, and something in the store is not what was signed (`ledger`, `integrity`).
+        """
+        head: dict[str, Any] = {"service": "pilot", "version": config.version, "sign_up": config.sign_up}
         try:
             services = call.services
         except Unavailable:
-            return Answer(body={"status": "starting", **head, "checks": {"db": False}}, status=503)
+            return Answer(body=HealthOut.answer(status="starting", **head, checks={"db": False}), status=503)
         up, checks = await services.health.checks()
-        body = {"status": "ok" if up else "degraded", **head, "uptime": services.health.uptime, "checks": checks}
+        uptime = services.health.uptime
+        sound = up and services.health.sound
+        body = HealthOut.answer(status="ok" if sound else "degraded", **head, uptime=uptime, checks=checks)
         return Answer(body=body, status=200 if up else 503)
 
-    @plain.route("GET", "/healthz", needs=Needs.PUBLIC, response=HealthzOut, also={503: HealthzOut})
-    async def healthz(call: Call) -> Any:
+    @plain.route("GET", "/healthz", needs=Needs.PUBLIC, also={503: HealthzOut})
+    async def healthz(call: Call) -> Answer[Serialized[HealthzOut]]:
         """Readiness in one word, as clients of HELM kernels ask for it."""
         try:
             up, _ = await call.services.health.checks()
         except Unavailable:
             up = False
-        return Answer(body={"status": "ok" if up else "down", "version": config.version}, status=200 if up else 503)
+        word = HealthzOut.answer(status="ok" if up else "down", version=config.version)
+        return Answer(body=word, status=200 if up else 503)
 
-    @plain.route("GET", "/version", needs=Needs.PUBLIC, response=VersionOut)
-    async def version(call: Call) -> Any:
+    @plain.route("GET", "/version", needs=Needs.PUBLIC)
+    async def version(call: Call) -> Serialized[VersionOut]:
         """The version, as clients of HELM kernels ask for it; what is Go's stays empty."""
         del call
-        return {"version": config.version, "commit": "", "build_time": "", "go_version": ""}
+        return VersionOut.answer(version=config.version, commit="", build_time="", go_version="")
 
     @plain.route("GET", "/metrics", needs=Needs.PUBLIC, errors=(Unauthorized, NotFound), media="text/plain")
-    async def measured(call: Call) -> Any:
+    async def measured(call: Call) -> web.StreamResponse:
         """Figures for Prometheus; `METRICS_AUTH_TOKEN` as bearer or `X-Metrics-Token`, where one is set."""
         given = call.request.headers.get("X-Metrics-Token") or bearer_of(call.request) or ""
         if config.metrics_token is not None:
@@ -216,10 +221,11 @@ def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
             lines += "".join(f"{name} {value}\n" for name, value in numbers.items()).encode()
         return web.Response(body=lines, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
-    @plain.route("GET", "/.well-known/pilot-keys.json", needs=Needs.PUBLIC, response=PublicKeys, errors=(Unavailable,))
-    async def well_known_keys(call: Call) -> Any:
+    @plain.route("GET", "/.well-known/pilot-keys.json", needs=Needs.PUBLIC, errors=(Unavailable,))
+    async def well_known_keys(call: Call) -> Answer[Serialized[PublicKeys]]:
         """The public keys receipts and checkpoints are signed with."""
         ring = await call.services.receipts.ring()
-        return Answer(body=ring.to_json(), headers={"Access-Control-Allow-Origin": "*"})
+        body = cast("Serialized[PublicKeys]", ring.to_json())
+        return Answer(body=body, headers={"Access-Control-Allow-Origin": "*"})
 
     return plain

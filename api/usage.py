@@ -1,32 +1,19 @@
 """Routes about what models took."""
 
 from datetime import date
-from typing import Annotated, Any, Literal
-from uuid import UUID
 
-from pydantic import Field, StringConstraints
-
-from api.http import Answer, Call, Endpoints, LooseBody
-from api.models import UsageOut
+from api.http import Answer, Call, Endpoints
+from api.schemas.base import Serialized
+from api.schemas.installation import UsageAmounts, UsageItem, UsageOut, UsageQuery
 from domain.errors import Invalid, NotFound
 from domain.permissions import Action
-from services.usage import MOST_DAYS, Amounts, UsageBy, UsageReport, UsageWish
+from services.usage import UsageBy, UsageReport, UsageWish
 
 usage = Endpoints("usage")
-Day = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\d$")]
 
 
-class UsageQuery(LooseBody):
-    from_: Annotated[Day | None, Field(alias="from")] = None
-    to: Day | None = None
-    groupBy: Literal["day", "task", "operator", "model"] = "day"  # noqa: N815
-    taskId: UUID | None = None  # noqa: N815
-    limit: Annotated[int, Field(ge=1, le=MOST_DAYS)] = MOST_DAYS
-    cursor: Annotated[str, StringConstraints(max_length=300)] | None = None
-
-
-@usage.route("GET", "/api/usage", action=Action.USAGE_READ, errors=(Invalid, NotFound), response=UsageOut)
-async def get_usage(call: Call, query: UsageQuery) -> Any:
+@usage.route("GET", "/api/usage", action=Action.USAGE_READ, errors=(Invalid, NotFound))
+async def get_usage(call: Call, query: UsageQuery) -> Answer[Serialized[UsageOut]]:
     """Tokens, calls and cost of models, by day, task, operator or model; without dates of the last thirty days.
 
     Days are UTC. Days come in their order, everything else the dearest first. `costMicros` is in millionths of a US
@@ -38,8 +25,8 @@ async def get_usage(call: Call, query: UsageQuery) -> Any:
         UsageWish(
             since=_day(query.from_, "from"),
             until=_day(query.to, "to"),
-            by=UsageBy(query.groupBy),
-            task_id=None if query.taskId is None else str(query.taskId),
+            by=UsageBy(query.group_by),
+            task_id=None if query.task_id is None else str(query.task_id),
             limit=query.limit,
             after=_read_cursor(query.cursor),
         ),
@@ -68,23 +55,12 @@ def _read_cursor(text: str | None) -> tuple[int, str] | None:
     return int(micros), key
 
 
-def _out(report: UsageReport) -> dict[str, Any]:
-    return {
-        "from": report.since.isoformat(),
-        "to": report.until.isoformat(),
-        "groupBy": report.by.value,
-        "currency": "USD",
-        "total": _amounts(report.total),
-        "items": [{"key": line.key, "name": line.name, **_amounts(line.amounts)} for line in report.lines],
-    }
-
-
-def _amounts(amounts: Amounts) -> dict[str, Any]:
-    return {
-        "tokensIn": amounts.tokens_in,
-        "tokensOut": amounts.tokens_out,
-        "calls": amounts.calls,
-        "costMicros": amounts.cost_micros,
-        "costUsd": f"{amounts.cost_micros / 1e6:.6f}",
-        "guessedUsd": f"{amounts.guessed_micros / 1e6:.6f}",
-    }
+def _out(report: UsageReport) -> Serialized[UsageOut]:
+    return UsageOut.answer(
+        since=report.since.isoformat(),
+        to=report.until.isoformat(),
+        group_by=report.by.value,
+        currency="USD",
+        total=UsageAmounts.of(report.total),
+        items=[UsageItem.of(line.amounts, key=line.key, name=line.name) for line in report.lines],
+    )

@@ -10,15 +10,37 @@ import click
 from app.version import VERSION
 
 
+class _Command(click.Command):
+    """A command uses the store as `app.store_use` says, and in no other way."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        from app.store_use import command_of
+
+        words: list[str] = []
+        above: click.Context | None = ctx
+        while above is not None and above.parent is not None:
+            words.insert(0, str(above.info_name))
+            above = above.parent
+        with command_of(" ".join(words)):
+            return super().invoke(ctx)
+
+
 class _Commands(click.Group):
-    """Settings that cannot be used end every command the same way, also where that shows only in the store."""
+    """What keeps a command from its work ends it in one way: settings that cannot be used, a store that is in use."""
+
+    command_class = _Command
+    group_class = type
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except Exception as error:
             from app.settings import BadSettings
+            from storage.hold import StoreError
 
+            if isinstance(error, StoreError):
+                click.echo(str(error), err=True)
+                sys.exit(1)
             if not isinstance(error, BadSettings):
                 raise
             click.echo("These settings cannot be used:", err=True)
@@ -70,15 +92,21 @@ def demo(port: int, data: Path, fresh: bool) -> None:
 @main.command()
 @click.option("--json", "as_json", is_flag=True)
 def migrate(as_json: bool) -> None:
-    """Bring the database up to date and say what was done."""
+    """Bring the database up to date and say what was done. Pilot must not be running."""
     settings = _settings()
+    from app.holding import holding
+    from app.store_use import Use
     from storage.database import Store
+    from storage.migrate import check_not_newer, newest
     from storage.migrate import migrate as bring_up
-    from storage.migrate import newest
 
-    store = Store(settings.store_url)
-    done = bring_up(store)
-    store.abandon()
+    with holding(settings, name="migrate", use=Use.ALONE):
+        check_not_newer(settings.store_url)
+        store = Store(settings.store_url)
+        try:
+            done = bring_up(store)
+        finally:
+            store.abandon()
     text = f"migrated to {newest()}" if done else f"up to date at {newest()}"
     _print({"migrated": done, "revision": newest()}, as_json=as_json, text=text)
 
@@ -169,7 +197,7 @@ def replay(receipt_id: str, workspace: str, as_json: bool) -> None:
     wrong = [r for r in results if not r["same"]]
     text = "\n".join(
         f"{'same' if r['same'] else 'DIFFERS'} {r['receiptId']} {r['tool']} "
-        f"recorded {r['recorded']} replayed {r['replayed']}"
+        f"recorded {r['recorded']} replayed {r['replayed']}{': ' + r['problem'] if r['problem'] else ''}"
         for r in results
     )
     _print(results, as_json=as_json, text=f"{text}\n{len(results)} replayed, {len(wrong)} differ")
@@ -264,7 +292,7 @@ def keys() -> None:
 @keys.command("rotate")
 @click.option("--json", "as_json", is_flag=True)
 def keys_rotate(as_json: bool) -> None:
-    """Make a new signing key and have the old one vouch for it in every log. Pilot has to be started again."""
+    """Make a new signing key and have the old one vouch for it in every log. Pilot must not be running."""
     settings = _settings()
     from app.keys import rotate_key
 
@@ -368,7 +396,10 @@ def admin_create(name: str, owner: str, as_json: bool) -> None:
 @click.option("--grace-days", type=click.IntRange(0, 365), default=30, show_default=True)
 @click.option("--json", "as_json", is_flag=True)
 def admin_delete(workspace_id: str, reason: str | None, grace_days: int, as_json: bool) -> None:
-    """Close a workspace; it can be restored until its grace is over."""
+    """Close a workspace; it can be restored until its grace is over.
+
+    Pilot must not be running: while it is, it does the same over HTTP.
+    """
     gone, _ = _tenants(lambda t: t.delete(workspace_id, grace_days=grace_days, reason=reason))
     _print_tenants([gone], as_json=as_json)
 
@@ -386,6 +417,9 @@ def admin_restore(workspace_id: str, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 @click.option("--json", "as_json", is_flag=True)
 def admin_cleanup(limit: int, as_json: bool) -> None:
-    """Remove workspaces whose grace is over."""
+    """Remove workspaces whose grace is over.
+
+    Pilot must not be running: while it is, it does so by itself every hour, and over HTTP.
+    """
     removed = _tenants(lambda t: t.clean_up(limit=limit))
     _print({"removed": removed}, as_json=as_json, text=f"{removed} removed")

@@ -11,7 +11,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.settings import NEXT_KEY, BadSettings, Settings
+from app.holding import held, holding
+from app.settings import KEPT, NEXT_KEY, BadSettings, Settings
+from app.store_use import Use, command_or, under_way
 from connectors.cel import CelRules
 from connectors.helm import HelmSidecar
 from connectors.http import Guard, GuardedHttp
@@ -41,12 +43,13 @@ from services.decision_point import DecisionPoint
 from services.delegation import Delegate
 from services.delivery import Delivery
 from services.email_login import EmailLogin
-from services.governor import Governor
+from services.governor import Governor, InstallationBudget
 from services.health import Health
 from services.idempotency import IdempotencyService
 from services.identity import IdentityService
 from services.inbox import InboxService
 from services.intake import IntakeService
+from services.integrity.alarm import Alarm
 from services.knowledge import KnowledgeService
 from services.ledger import Ledger
 from services.ledger_watch import LedgerWatch
@@ -63,17 +66,20 @@ from services.rehearsal import RehearsalService
 from services.runs import RunService, Stopping
 from services.secrets import SecretService
 from services.sidecar import SidecarWatch
+from services.sign_up import SignUp
 from services.task_tools import TaskCreate
 from services.tasks import TaskService
 from services.tenants import TenantService
 from services.toolbox import Finish, KnowledgeSearch, MessageSend, NoteCreate, Toolbox, WaitUntil
 from services.usage import UsageService
 from services.workspaces import WorkspaceService
+from storage import private
 from storage import settings as stored_settings
 from storage.database import Store, Tx
 from storage.engine import JobEngine
+from storage.hold import Hold, hold_on
 from storage.locks import Lock, own_name
-from storage.migrate import migrate
+from storage.migrate import bring_up, bring_up_alone
 from storage.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -90,7 +96,9 @@ class Parts:
     deliveries: Mapping[str, Delivery]
     daily: DailyWord
     watch: LedgerWatch
+    alarm: Alarm
     sidecar: SidecarWatch | None
+    hold: Hold
 
 
 def wanted_executor_id(settings: Settings) -> str:
@@ -117,8 +125,16 @@ def make_mailer(settings: Settings) -> Mailer:
             tls=settings.smtp_tls,
         )
     if settings.email_provider == "file":
-        return FileMailer(folder=settings.pilot_data_dir / "mail", sender=settings.email_from)
+        return FileMailer(folder=settings.pilot_data_dir / "mail", sender=settings.email_from, keep=private.keep)
     return NoMailer()
+
+
+def installation_budget(settings: Settings) -> InstallationBudget:
+    """What the settings let all workspaces together spend with the installation's own keys."""
+    day, month = settings.pilot_budget_day_usd, settings.pilot_budget_month_usd
+    return InstallationBudget(
+        day=None if day is None else int(day * 1_000_000), month=None if month is None else int(month * 1_000_000)
+    )
 
 
 def make_ledger(settings: Settings) -> Ledger:
@@ -187,28 +203,49 @@ def wrong_key(settings: Settings, ledger: Ledger, known: KeyRing) -> str | None:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Parts]:
-    """Everything built once, in order; closed in reverse. The engine is started by the process."""
+async def open_services(settings: Settings, *, serving: bool = False) -> AsyncIterator[Parts]:
+    """Everything built once, in order; closed in reverse. The engine is started by the process.
+
+    The store is held from before it is opened until after the last write. `serving` says that this process is a server.
+    """
+    private.narrow_folder(settings.pilot_data_dir, KEPT)
     async with AsyncExitStack() as stack:
+        hold = await _hold(settings, stack, serving=serving)
         store = Store(settings.store_url)
         stack.push_async_callback(store.close)
-        if store.sqlite:
-            # before anything is written: the files SQLite keeps beside it take their mode from it
-            store.path.touch(mode=0o600)
-            store.path.chmod(0o600)
-        if settings.run_migrations_on_startup:
-            await asyncio.to_thread(migrate, store)
         ledger = make_ledger(settings)
         known = await store.read(ledger.ring)
         if (wrong := wrong_key(settings, ledger, known)) is not None:
             raise BadSettings([wrong])
-        await store.write(ledger.register_key)
+        if command_or("", Use.SHARED).use is not Use.READS:
+            await store.write(ledger.register_key)
         damaged = await store.read(ledger.check_at_start)
         for workspace_id, why in damaged.items():
             log.error("ledger_damaged", extra={"workspace": workspace_id, "why": why})
-        name = await own_name(partial(Lock, store), wanted_executor_id(settings))
-        stack.push_async_callback(name.release)
-        yield await _build(settings, stack, store, ledger, executor_id=name.name)
+        executor_id = wanted_executor_id(settings)
+        if serving or not under_way():
+            # a command starts no engine: it leaves the name to the server, which takes up its work by it
+            name = await own_name(partial(Lock, store), executor_id)
+            stack.push_async_callback(name.release)
+            executor_id = name.name
+        yield await _build(settings, stack, store, ledger, executor_id=executor_id, hold=hold)
+
+
+async def _hold(settings: Settings, stack: AsyncExitStack, *, serving: bool) -> Hold:
+    """The hold of the command under way, or one of our own, on a store with the schema of this code."""
+    command = command_or("a program", Use.SHARED)
+    upgrade = settings.run_migrations_on_startup and command.use is not Use.READS
+    mine = held(settings)
+    if mine is None and command.use in (Use.SHARED, Use.READS):
+        what = f"{command.name} ({settings.pilot_role})" if serving else command.name
+        mine = hold_on(settings.store_url, what=what)
+        await asyncio.to_thread(bring_up, mine, upgrade=upgrade, serving=serving)
+        stack.callback(mine.release)
+    elif mine is None:
+        mine = stack.enter_context(holding(settings, name=command.name, use=command.use))
+        await asyncio.to_thread(bring_up_alone, settings.store_url, upgrade=upgrade)
+    mine.mark()
+    return mine
 
 
 async def _build(
@@ -218,6 +255,7 @@ async def _build(
     ledger: Ledger,
     *,
     executor_id: str,
+    hold: Hold,
 ) -> Parts:
     now = utc_now
     bus = Bus()
@@ -245,7 +283,7 @@ async def _build(
     stack.push_async_callback(factory.aclose)
     sidecar = make_sidecar(settings)
     watched = None if sidecar is None else SidecarWatch(store, sidecar, now, fail_closed=settings.helm_fail_closed)
-    governor = Governor(rules, now, sidecar)
+    governor = Governor(rules, ledger, now, sidecar, installation_budget(settings))
     requests = ApprovalRequests(governor, recorder, notices, now)
     vault = Vault(_secret(settings.encryption_key))
     mcp = McpServerService(
@@ -278,7 +316,7 @@ async def _build(
         def work(tx: Tx) -> tuple[dict[str, Any], str | None]:
             stored = stored_settings.get(tx, workspace_id)
             model = load(stored.policy, stored.budget, stored.model).model
-            return model.model_dump(), secrets.model_key(tx, workspace_id, model.provider)
+            return model.as_json(), secrets.model_key(tx, workspace_id, model.provider)
 
         return await store.read(work)
 
@@ -296,11 +334,25 @@ async def _build(
         init_data_max_age=timedelta(seconds=settings.telegram_init_data_max_age),
         # one process knows of every change at once; several trust what they remember for two seconds
         cache_seconds=30.0 if store.sqlite else 2.0,
+        sign_up=SignUp(settings.sign_up),
+    )
+    limits = Limits(
+        store,
+        {
+            "auth": settings.rate_limit_auth,
+            "task": settings.rate_limit_task,
+            "default": settings.rate_limit_default,
+            "page": settings.rate_limit_page,
+            "workspace": settings.rate_limit_workspace,
+        },
+        shared=not store.sqlite,
+        enabled=settings.rate_limits_enabled,
     )
     email_login = EmailLogin(
-        store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url
+        store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url, limits
     )
     places = WorkspaceService(store, identity, runs, recorder, rules, now, settings.public_url)
+    alarm = Alarm(store, ledger, notices, now)
     services = Services(
         store=store,
         engine=engine,
@@ -312,18 +364,7 @@ async def _build(
         identity=identity,
         email_login=email_login,
         browser_login=make_browser_login(settings, store, identity, recorder),
-        limits=Limits(
-            store,
-            {
-                "auth": settings.rate_limit_auth,
-                "task": settings.rate_limit_task,
-                "default": settings.rate_limit_default,
-                "page": settings.rate_limit_page,
-                "workspace": settings.rate_limit_workspace,
-            },
-            shared=not store.sqlite,
-            enabled=settings.rate_limits_enabled,
-        ),
+        limits=limits,
         workspaces=places,
         tenants=TenantService(store, identity, places, now),
         tasks=tasks,
@@ -334,13 +375,19 @@ async def _build(
         decision_point=DecisionPoint(store, governor, toolbox, requests, recorder, ledger, now),
         operators=OperatorService(store, toolbox, recorder, now),
         knowledge=KnowledgeService(store, recorder, now),
-        receipts=ReceiptService(store, ledger, recorder, rules, now),
+        receipts=ReceiptService(store, ledger, recorder, rules, now, alarm),
         rehearsal=RehearsalService(store, governor, toolbox, rules, now),
         secrets=secrets,
         mcp=mcp,
-        audit=AuditService(store, recorder, now),
+        audit=AuditService(store, recorder, now, alarm),
         live=LiveService(store, bus),
-        health=Health(store, engine, damaged_logs=ledger.damaged, helm=None if watched is None else watched.look),
+        health=Health(
+            store,
+            engine,
+            damaged_logs=ledger.damaged,
+            altered=ledger.altered,
+            helm=None if watched is None else watched.look,
+        ),
         idempotency=IdempotencyService(store, now),
         inbox=InboxService(store, bus, now),
         intake=IntakeService(store, now),
@@ -355,6 +402,8 @@ async def _build(
             "callbacks": Callbacks(store, bus, http, vault, recorder, now).queue(),
         },
         daily=DailyWord(store, ledger, notices, now),
-        watch=LedgerWatch(store, ledger),
+        watch=LedgerWatch(store, ledger, alarm),
+        alarm=alarm,
         sidecar=watched,
+        hold=hold,
     )

@@ -18,6 +18,8 @@ from app.serve import serve
 from app.settings import Settings, load_settings
 from simulator.server import create_simulator
 from simulator.telegram import Telegram
+from storage import private
+from storage.hold import Mode, hold_on
 
 INBOX_HTML = """<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=2>
 <title>Demo: what arrived outside</title><meta name=viewport content="width=device-width">
@@ -74,6 +76,7 @@ def demo_settings(*, port: int, data: Path, simulator: int) -> Settings:
     return load_settings(
         _env_file=None,
         pilot_env="development",
+        pilot_signup="open",
         pilot_data_dir=data,
         host="127.0.0.1",
         port=port,
@@ -101,15 +104,34 @@ def run_demo(*, port: int, data: Path, fresh: bool) -> int:
             except OSError:
                 click.echo(f"Port {needed} is in use. Try: pilot demo --port {port + 100}", err=True)
                 return 2
-    if fresh and data.exists():
-        shutil.rmtree(data)
-    data.mkdir(parents=True, exist_ok=True)
+    if fresh:
+        _clear(data)
+    private.folder(data)
     settings = demo_settings(port=port, data=data, simulator=port + 1)
     configure_logging(level=settings.log_level, form="console")
     try:
         return asyncio.run(_demo(settings, simulator=port + 1))
     except KeyboardInterrupt:
         return 0
+
+
+def _clear(data: Path) -> None:
+    """Take away what the last demo left; InUse while one runs there."""
+    if not data.exists():
+        return
+    hold = hold_on(f"sqlite:///{data.absolute() / 'pilot.db'}", what="demo")
+    hold.take(Mode.ALONE)
+    try:
+        for path in data.iterdir():
+            # what holds the place stays
+            if path.suffix == ".lock":
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    finally:
+        hold.release()
 
 
 async def _demo(settings: Settings, *, simulator: int) -> int:

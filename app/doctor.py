@@ -6,16 +6,27 @@ import shutil
 import socket
 import sqlite3
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
+from app.holding import holding
 from app.settings import Settings
+from app.sign_up import Standing, standing, words
+from app.store_use import Use
+from domain.clock import utc_now
+from storage import installation_spend
+from storage.database import Store, Tx
+from storage.migrate import newest, revision
+
+T = TypeVar("T")
 
 # before it, two connections writing and checkpointing at one moment can damage a WAL file (very rare)
 WAL_RESET_FIXED = (3, 51, 3)
@@ -41,20 +52,20 @@ def examine(settings: Settings) -> list[Finding]:
     return [
         Finding("settings", True, f"{settings.pilot_env}, {settings.public_url}"),
         *_store(settings),
+        _sign_up(settings),
         _disk(settings),
         _telegram(settings),
         *_updates(settings),
         _mail(settings),
         _models(settings),
+        *_budget(settings),
         *_sidecar(settings),
         _clock(),
     ]
 
 
 def _store(settings: Settings) -> list[Finding]:
-    from app.container import make_ledger, wrong_key
-    from storage.database import Store
-    from storage.migrate import current, newest
+    from storage.hold import StoreError, holders
 
     findings: list[Finding] = []
     if settings.store_url.startswith("sqlite:"):
@@ -62,21 +73,62 @@ def _store(settings: Settings) -> list[Finding]:
         good = tuple(map(int, version.split("."))) >= WAL_RESET_FIXED
         said = version if good else f"{version}: below 3.51.3; keep nightly backups (pilot backup)"
         findings.append(Finding("sqlite", good, said, bearable=True))
-    store = Store(settings.store_url)
     try:
-        with store.engine.connect() as connection:
-            at = current(connection)
-        said = "empty: the first start creates it" if at is None else f"schema {at}, expected {newest()}"
-        findings.append(Finding("store", at in (None, newest()), said))
-        if at == newest():
-            ledger = make_ledger(settings)
-            wrong = wrong_key(settings, ledger, asyncio.run(store.read(ledger.ring)))
-            findings += [Finding("signing key", False, wrong)] if wrong is not None else []
+        users = holders(settings.store_url)
+        if not any(one.alone for one in users):
+            findings += _opened(settings)
+        findings.append(Finding("in use", True, f"by {' and '.join(map(str, users)) or 'nobody'}"))
+    except StoreError as error:
+        findings.append(Finding("store", False, str(error)))
     except Exception as error:  # noqa: BLE001 - whatever keeps it from opening is the finding
         findings.append(Finding("store", False, f"{type(error).__name__}: cannot be opened"))
-    finally:
-        asyncio.run(store.close())
     return findings
+
+
+def _opened(settings: Settings) -> list[Finding]:
+    """The store, while nobody is alone with it. One that is not there yet is not made."""
+    from app.container import make_ledger, wrong_key
+
+    at = revision(settings.store_url)
+    if at is None:
+        return [Finding("store", True, "empty: the first start creates it")]
+    findings = [Finding("store", at == newest(), f"schema {at}, expected {newest()}")]
+    if at != newest():
+        return findings
+    with holding(settings, name="doctor", use=Use.READS):
+        store = Store(settings.store_url)
+        try:
+            ledger = make_ledger(settings)
+            wrong = wrong_key(settings, ledger, asyncio.run(store.read(ledger.ring)))
+            findings += [Finding("signing key", False, wrong)] if wrong is not None else [_ledger(store, ledger)]
+        finally:
+            asyncio.run(store.close())
+    return findings
+
+
+def _sign_up(settings: Settings) -> Finding:
+    said = words(settings, _read(settings, standing, empty=Standing(people=0, ever=False)))
+    return Finding("sign-up", said.well, said.text, bearable=True)
+
+
+def _ledger(store: Any, ledger: Any) -> Finding:
+    """Every log, and every row that its receipts speak of, read again from the signed bytes."""
+    from services.ledger_watch import LedgerWatch
+    from storage import receipts
+
+    async def look() -> int:
+        await LedgerWatch(store, ledger, rest=0.0).look()
+        return len(await store.read(receipts.logs))
+
+    count = asyncio.run(look())
+    wrong = [f"{place}: {why}" for place, why in ledger.damaged.items()]
+    wrong += [
+        f"{place}: {subject} is not as it was signed ({', '.join(differs)})"
+        for place, found in ledger.altered.items()
+        for subject, differs in found.items()
+    ]
+    more = f", and {len(wrong) - 20} more" if len(wrong) > 20 else ""
+    return Finding("ledger", not wrong, "; ".join(wrong[:20]) + more if wrong else f"{count} logs, everything holds")
 
 
 def _disk(settings: Settings) -> Finding:
@@ -191,6 +243,48 @@ def _models(settings: Settings) -> Finding:
         named.append(f"OpenAI protocol at {urlsplit(settings.openai_base_url).netloc}")
     said = ", ".join(named) or "none: operators run playbooks only"
     return Finding("models", bool(named), said, bearable=True)
+
+
+def _budget(settings: Settings) -> list[Finding]:
+    """What all workspaces together have spent with the keys of this installation, where it has any or limits them."""
+    limits = {"today": settings.pilot_budget_day_usd, "this month": settings.pilot_budget_month_usd}
+    keys = (settings.openrouter_api_key, settings.openai_api_key, settings.anthropic_api_key)
+    if not any(keys) and all(limit is None for limit in limits.values()):
+        return []
+    day = utc_now().date()
+    spent = _read(
+        settings,
+        lambda tx: installation_spend.used(tx, day=day.isoformat(), month=day.replace(day=1).isoformat())[:2],
+        empty=(0, 0),
+    )
+    if spent is None:
+        return []
+    said, well = [], any(limit is not None for limit in limits.values())
+    for (span, limit), micros in zip(limits.items(), spent, strict=True):
+        usd = Decimal(micros) / 1_000_000
+        said.append(f"{span} {usd:.2f}" + (" USD" if limit is None else f" of {limit:.2f} USD"))
+        well = well and (limit is None or usd < limit)
+    if all(limit is None for limit in limits.values()):
+        said.append("no limit: PILOT_BUDGET_DAY_USD is not set")
+    return [Finding("budget", well, f"spent with the keys of this installation: {', '.join(said)}", bearable=True)]
+
+
+def _read(settings: Settings, work: Callable[[Tx], T], *, empty: T) -> T | None:
+    """What `work` finds in the store, `empty` where there is none yet; None while it cannot be read by this version."""
+    try:
+        at = revision(settings.store_url)
+        if at is None:
+            return empty
+        if at != newest():
+            return None
+        with holding(settings, name="doctor", use=Use.READS):
+            store = Store(settings.store_url)
+            try:
+                return asyncio.run(store.read(work))
+            finally:
+                asyncio.run(store.close())
+    except Exception:  # noqa: BLE001 - what keeps it from opening is a finding of its own
+        return None
 
 
 def _sidecar(settings: Settings) -> list[Finding]:

@@ -20,7 +20,7 @@ class EarlyPort:
     """The listening port of a process that is still coming up. `sockets` hands it over to the real server."""
 
     def __init__(self) -> None:
-        self._answering = web.Server(_starting, access_log=None)
+        self._answering = web.Server(_starting, access_log=None, auto_decompress=False)
         self._server: asyncio.Server | None = None
 
     async def listen(self, host: str, port: int) -> None:

@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from app.container import Parts
-from app.settings import NEXT_KEY, Settings, keep_secrets, kept_secrets, write_private
+from app.holding import holding
+from app.settings import NEXT_KEY, Settings, keep_secrets, kept_secrets
+from app.store_use import Use
 from app.tools import with_parts
 from domain.audit import AuditAction
 from domain.clock import utc_now
 from domain.receipts.receipt import rotation_metadata
 from domain.receipts.signing import Signer, parse_seed
 from services.ledger import Facts
-from storage import receipts
+from storage import private, receipts
 from storage.database import Store, Tx
+from storage.migrate import bring_up_alone
 from storage.receipts import KeyRow
 
 
@@ -26,6 +29,12 @@ def rotate_key(settings: Settings) -> dict[str, Any]:
     A key that was generated is replaced in `secrets.env`, and the old one kept beside it for checkpoints;
     one that was set stays where it is, and whoever set it is told what to do.
     """
+    with holding(settings, name="keys rotate", use=Use.ALONE):
+        bring_up_alone(settings.store_url, upgrade=settings.run_migrations_on_startup)
+        return _rotate(settings)
+
+
+def _rotate(settings: Settings) -> dict[str, Any]:
     assert settings.evidence_signing_key is not None
     old = settings.evidence_signing_key.get_secret_value()
     path = settings.pilot_data_dir / NEXT_KEY
@@ -56,8 +65,7 @@ def _next_key(path: Path, *, old: str) -> tuple[Signer, str]:
         if text != old:
             return Signer(parse_seed(text)), text
     text = base64.b64encode(secrets.token_bytes(32)).decode()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_private(path, text + "\n")
+    private.keep(path, text + "\n")
     return Signer(parse_seed(text)), text
 
 

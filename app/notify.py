@@ -8,10 +8,10 @@ import psycopg
 
 from services.container import Services
 from storage import events
+from storage.hold import CHANNEL, NAME
 
 log = logging.getLogger(__name__)
 
-CHANNEL = "pilot_events"
 COALESCE_SECONDS = 0.03
 CATCH_UP_SECONDS = 5.0
 
@@ -37,8 +37,13 @@ class Notifier:
     async def run(self) -> None:
         """Listen and tell until cancelled; ends with an error when the connection does, to be started again."""
         async with (
-            await psycopg.AsyncConnection.connect(self._url, autocommit=True) as listening,
-            await psycopg.AsyncConnection.connect(self._url, autocommit=True) as telling,
+            # under a name: by the lack of one a process of an older version is known, see storage.hold
+            await psycopg.AsyncConnection.connect(
+                self._url, autocommit=True, application_name=f"{NAME}: events"
+            ) as listening,
+            await psycopg.AsyncConnection.connect(
+                self._url, autocommit=True, application_name=f"{NAME}: events"
+            ) as telling,
             asyncio.TaskGroup() as group,
         ):
             await listening.execute(f"LISTEN {CHANNEL}")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from api import wire
+from api.schemas.policy import PolicyTrialOut
 from app.container import Parts
 from app.settings import Settings
 from app.tools import with_parts
@@ -43,4 +43,4 @@ def try_policy(settings: Settings, workspace_id: str, given: Any, *, last: int) 
 
         return await parts.services.store.read(trial, long=True)
 
-    return wire.policy_trial(with_parts(settings, work))
+    return PolicyTrialOut.of(with_parts(settings, work))

@@ -4,18 +4,21 @@ import asyncio
 import contextlib
 import gc
 import logging
-from collections.abc import Callable, Sequence
+import os
+import sys
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
 from api.middlewares import HttpConfig, admit
-from api.server import Gate, create_app
+from api.server import Gate, create_app, runner_of
 from app.container import Parts, open_services
 from app.schedule import Clock
-from app.settings import Settings
+from app.settings import BadSettings, Settings
+from app.sign_up import standing, words
 from app.supervisor import Supervisor
 from app.version import VERSION
 from domain.actor import Actor
@@ -23,6 +26,7 @@ from domain.clock import utc_now
 from domain.errors import Unavailable
 from storage import chat, events, outbox, ticks
 from storage.database import Tx
+from storage.hold import Hold, StoreError
 from storage.locks import Lock
 
 if TYPE_CHECKING:
@@ -32,6 +36,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STOP_SECONDS = 10.0
+# how often a server looks whether it still holds the store
+WATCH_SECONDS = 5.0
+# and while it does not
+AGAIN_SECONDS = 0.25
+# the exit code of one that does not
+STORE_LOST = 3
 # a process that has not said for so long that it lives, and has lost its name, is dead ...
 DEAD_AFTER = timedelta(seconds=15)
 # ... and one that seems to have its name still, but is not heard of, is after so long
@@ -52,6 +62,7 @@ def http_config(settings: Settings) -> HttpConfig:
         metrics_public=settings.metrics_allow_public,
         admin_key=None if settings.pilot_admin_api_key is None else settings.pilot_admin_api_key.get_secret_value(),
         show_codes=not settings.production and settings.email_provider != "smtp",
+        sign_up=settings.sign_up.mode.value,
     )
 
 
@@ -64,6 +75,9 @@ class Process:
         self.supervisor = Supervisor()
         self.ready = asyncio.Event()
         self.failed: BaseException | None = None
+        # set when the store is not this process's to write to any more
+        self.lost = asyncio.Event()
+        self.why_lost = ""
         self.port = 0
         self._stack = contextlib.AsyncExitStack()
         self._runner: web.AppRunner | None = None
@@ -92,7 +106,7 @@ class Process:
         if settings.telegram_webhook and settings.pilot_role != "worker":
             mounts.append(self._mount_webhook)
         app = create_app(self.gate, http_config(settings), mount=mounts)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=2.0)
+        self._runner = runner_of(app, handle_signals=False, shutdown_timeout=2.0)
         await self._runner.setup()
         if early is None:
             await web.TCPSite(self._runner, settings.host, settings.port).start()
@@ -126,6 +140,13 @@ class Process:
     async def _come_up(self) -> None:
         try:
             await self._open()
+        except (BadSettings, StoreError) as error:
+            # whoever runs Pilot is told in a sentence what is in the way
+            for why in getattr(error, "problems", None) or [str(error)]:
+                log.error("start_refused", extra={"why": why})  # noqa: TRY400 - the sentence says it all
+                print(why, file=sys.stderr)
+            self.failed = error
+            self.ready.set()
         except Exception as error:
             log.exception("start_failed")
             self.failed = error
@@ -133,14 +154,17 @@ class Process:
 
     async def _open(self) -> None:
         settings = self.settings
-        parts = await self._stack.enter_async_context(open_services(settings))
+        parts = await self._stack.enter_async_context(open_services(settings, serving=True))
         self._parts = parts
+        self.supervisor.keep("hold", partial(self._watch, parts.hold))
         services = parts.services
         # a process without a bot says how the bot of the others is
         telegram = "not_configured" if settings.telegram_bot_token is None else "starting"
         services.health.parts.update({"telegram": telegram, "scheduler": False})
         self.gate.open(services)
         log.info("store_ready", extra={"store": "sqlite" if services.store.sqlite else "postgres"})
+        said = words(settings, await services.store.read(standing))
+        log.log(logging.INFO if said.well else logging.WARNING, "sign_up", extra={"mode": said.mode, "said": said.text})
         working = settings.pilot_role != "web"
         await services.engine.start(services.runs.advance if working else None)
         log.info("engine_ready")
@@ -161,6 +185,13 @@ class Process:
         gc.collect()
         gc.freeze()
         self.ready.set()
+
+    async def _watch(self, hold: Hold) -> None:
+        """Look whether the store is still held and the same one: at once when the connection that holds it breaks."""
+        while (why := await asyncio.to_thread(hold.trouble)) is None:
+            await _readable(hold.alarm(), seconds=WATCH_SECONDS if hold.firm else AGAIN_SECONDS)
+        self.why_lost = why
+        self.lost.set()
 
     async def _run_bot(self) -> None:
         settings = self.settings
@@ -189,6 +220,7 @@ class Process:
     def _start_clock(self, parts: Parts) -> None:
         services, settings = parts.services, self.settings
         clock = Clock(services.store, utc_now)
+        clock.every("alarm", 5.0, parts.alarm.tell, shared=False)
         if settings.pilot_role != "web":
             keep = timedelta(days=settings.pilot_retention_days)
             clock.every("due", 1.0, services.runs.sweep_due, shared=False)
@@ -202,6 +234,7 @@ class Process:
             clock.every("heartbeat", 4.0, self._heartbeat, shared=False)
             clock.every("takeover", 5.0, self._take_over)
             clock.every("sessions", 3600.0, services.identity.purge)
+            clock.every("limits", 3600.0, services.limits.purge)
             clock.every("answers", 3600.0, services.idempotency.purge)
             clock.every("workspaces", 3600.0, services.workspaces.purge_due)
             clock.every("checkpoint_word", 86_400.0, parts.daily.send_checkpoints)
@@ -269,6 +302,21 @@ class Process:
         await self._stack.aclose()
 
 
+async def _readable(descriptor: int | None, *, seconds: float) -> None:
+    """Until there is something to read, or so many seconds."""
+    heard = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    if descriptor is not None:
+        loop.add_reader(descriptor, heard.set)
+    try:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await heard.wait()
+    finally:
+        if descriptor is not None:
+            loop.remove_reader(descriptor)
+
+
 class _BotEndedError(Exception):
     """The bot ended by itself; it is started again."""
 
@@ -276,17 +324,22 @@ class _BotEndedError(Exception):
 async def serve(
     settings: Settings, *, stop: asyncio.Event, early: "EarlyPort | None" = None, example: str | None = None
 ) -> int:
-    """Run until `stop` is set; the exit code."""
+    """Run until `stop` is set; the exit code.
+
+    When the store is not this process's any more it ends at once, as if it had been killed: finishing what is in hand
+    would write over what somebody else does there.
+    """
     process = Process(settings, example=example)
     await process.start(early=early)
     log.info("listening", extra={"port": process.port, "url": settings.public_url})
-    waits: Sequence[asyncio.Task[Any]] = (
-        asyncio.ensure_future(process.ready.wait()),
-        asyncio.ensure_future(stop.wait()),
-    )
+    _, told, lost = waits = [asyncio.ensure_future(one.wait()) for one in (process.ready, stop, process.lost)]
     await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
     if process.failed is None:
-        await stop.wait()
+        await asyncio.wait((told, lost), return_when=asyncio.FIRST_COMPLETED)
+    if process.lost.is_set():
+        log.critical("store_lost", extra={"why": process.why_lost})
+        print(f"Pilot ends: {process.why_lost}", file=sys.stderr, flush=True)
+        os._exit(STORE_LOST)
     for waiting in waits:
         waiting.cancel()
     log.info("stopping")

@@ -1,7 +1,7 @@
 """Every setting of Pilot: one frozen value read from the environment and `.env`, checked all at once."""
 
 import base64
-import os
+import ipaddress
 import re
 import secrets
 import shlex
@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from domain.sign_up import SignUpMode, SignUpRule, allow_list, email_entry, telegram_entry
+from storage import private
 
 WEAK = ("change", "secret", "example", "default", "placeholder", "password", "dev-", "test")
 
@@ -39,6 +42,12 @@ class Settings(BaseSettings):
     log_format: Literal["auto", "console", "json"] = "auto"
     metrics_auth_token: SecretStr | None = None
     metrics_allow_public: bool = False
+
+    # --- who may sign up
+    pilot_signup: Literal["first", "invite", "open"] | None = None
+    pilot_allow_emails: Annotated[tuple[str, ...], NoDecode] = ()
+    pilot_allow_telegram_ids: Annotated[tuple[int, ...], NoDecode] = ()
+    pilot_workspaces_per_person: int = Field(default=20, ge=1, le=10_000)
 
     # --- storage
     database_url: str = ""
@@ -83,6 +92,9 @@ class Settings(BaseSettings):
     # US dollars for a million tokens of a model the price list does not know
     pilot_llm_unknown_price_in: Decimal = Field(default=Decimal(3), ge=0, le=10_000)
     pilot_llm_unknown_price_out: Decimal = Field(default=Decimal(15), ge=0, le=10_000)
+    # US dollars that all workspaces together may spend with the installation's own keys
+    pilot_budget_day_usd: Decimal | None = Field(default=None, ge=0, le=1_000_000)
+    pilot_budget_month_usd: Decimal | None = Field(default=None, ge=0, le=10_000_000)
 
     # --- operators
     pilot_http_allow: Annotated[tuple[str, ...], NoDecode] = ()
@@ -122,7 +134,17 @@ class Settings(BaseSettings):
     )
     @classmethod
     def _comma_separated(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+        return _entries(value)
+
+    @field_validator("pilot_allow_emails", mode="before")
+    @classmethod
+    def _are_addresses(cls, value: Any) -> Any:
+        return tuple(email_entry(str(entry)) for entry in _entries(value))
+
+    @field_validator("pilot_allow_telegram_ids", mode="before")
+    @classmethod
+    def _are_telegram_ids(cls, value: Any) -> Any:
+        return tuple(telegram_entry(str(entry)) for entry in _entries(value))
 
     @field_validator(
         "app_url",
@@ -215,6 +237,23 @@ class Settings(BaseSettings):
         return self.pilot_env == "production"
 
     @property
+    def only_here(self) -> bool:
+        """Whether nobody but this machine reaches the page and the bot, as far as the settings tell."""
+        bot = self.telegram_bot_token is None or _is_loopback(urlsplit(self.telegram_api_url).hostname or "")
+        page = _is_loopback(self.host) and (not self.app_url or _is_loopback(urlsplit(self.app_url).hostname or ""))
+        return bot and page and not self.pilot_trusted_proxies
+
+    @property
+    def sign_up(self) -> SignUpRule:
+        """Who may sign up; not set, it is everybody in development that only this machine reaches, else by invite."""
+        mode = self.pilot_signup or ("open" if not self.production and self.only_here else "invite")
+        return SignUpRule(
+            mode=SignUpMode(mode),
+            allowed=allow_list(self.pilot_allow_emails, self.pilot_allow_telegram_ids),
+            workspaces_each=self.pilot_workspaces_per_person,
+        )
+
+    @property
     def store_url(self) -> str:
         """The database: as set, or a SQLite file in the data directory."""
         return self.database_url or f"sqlite:///{self.pilot_data_dir.absolute() / 'pilot.db'}"
@@ -223,6 +262,20 @@ class Settings(BaseSettings):
     def public_url(self) -> str:
         """Where people reach this installation."""
         return self.app_url or f"http://{self.host}:{self.port}"
+
+
+def _entries(value: Any) -> Any:
+    """The parts of a comma-separated text; what is no text stays as it is."""
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _weakness(value: SecretStr | None) -> str | None:
@@ -279,6 +332,8 @@ GENERATED = ("session_secret", "encryption_key", "evidence_signing_key", "telegr
 SECRETS_FILE = "secrets.env"
 # where `pilot keys rotate` puts the new signing key until it is in force
 NEXT_KEY = "next-signing-key"
+# how the names begin of all that Pilot keeps in its data directory
+KEPT = (SECRETS_FILE, NEXT_KEY, "pilot.db", "mail", "demo")
 
 
 def _with_generated_secrets(settings: Settings) -> Settings:
@@ -311,21 +366,9 @@ def kept_secrets(folder: Path) -> dict[str, str]:
 
 def keep_secrets(folder: Path, kept: Mapping[str, str]) -> Path:
     """Write them all; the file."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / SECRETS_FILE
-    write_private(path, "".join(f"{name.upper()}={value}\n" for name, value in sorted(kept.items())))
+    private.keep(path, "".join(f"{name.upper()}={value}\n" for name, value in sorted(kept.items())))
     return path
-
-
-def write_private(path: Path, text: str) -> None:
-    """Replace a file that only its owner may read. After a crash it is the old one or the new one, never half of it."""
-    fresh = path.with_name(f"{path.name}.{os.getpid()}")
-    fresh.unlink(missing_ok=True)
-    with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:  # noqa: PTH123 - a mode of its own
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
 
 
 def _random(name: str) -> str:

@@ -4,7 +4,6 @@ The order is always: decide in the store, answer the tap with the true outcome; 
 edited through the outbox by the decision. A redelivered tap meets its own decision and says so.
 """
 
-import json
 from typing import Any
 
 from aiogram import F, Router
@@ -18,10 +17,12 @@ from bot.buttons import ApprovalTap
 from bot.context import Ctx
 from bot.text import clip
 from domain.approvals import ApprovalStatus, Via
+from domain.bounded_json import BadJson, loads
 from domain.clock import iso
 from domain.errors import Invalid, NotFound
 from domain.permissions import Action, require
 from domain.runs import UncertainChoice
+from domain.tools import ARGUMENTS
 from services.approvals import GrantWish, Resolution, Wish
 
 router = Router(name="approvals")
@@ -223,9 +224,11 @@ async def _with_words(ctx: Ctx, wanted: ApprovalTap, words: str, *, kind: str) -
 async def _edit(ctx: Ctx, wanted: ApprovalTap, words: str) -> None:
     """A new version of the input, still to be approved; what is no JSON object changes nothing."""
     try:
-        given = json.loads(words)
-    except ValueError:
-        given = None
+        given = loads(words, ARGUMENTS, lenient=True)
+    except BadJson as error:
+        if error.code == "invalid_json":
+            raise Invalid("that is no JSON object", code="not_json") from None
+        raise
     if not isinstance(given, dict):
         raise Invalid("that is no JSON object", code="not_json")
     await ctx.deps.approvals.edit(ctx.who, wanted.approval_id, args=given, version=wanted.version)

@@ -66,9 +66,18 @@ class Ctx:
         }
 
     async def say(
-        self, view: View, *, reply: bool = False, shows: tuple[str, str] | None = None, edit: int | None = None
+        self,
+        view: View,
+        *,
+        reply: bool = False,
+        shows: tuple[str, str] | None = None,
+        edit: int | None = None,
+        once: str | None = None,
     ) -> None:
-        """Queue a message for this chat. `shows` is (kind, ref) to remember it by; `edit` an own message to replace."""
+        """Queue a message for this chat. `shows` is (kind, ref) to remember it by; `edit` an own message to replace.
+
+        `once` names what is said once as long as sent messages are kept, and not once an update.
+        """
         self.said += 1
         payload: dict[str, Any] = {"kind": "view", "view": view, "language": self.t.code}
         if shows is not None:
@@ -80,7 +89,7 @@ class Ctx:
         await self.deps.chat.say(
             chat_id=self.chat_id,
             payload=payload,
-            dedupe_key=f"tg:{self.update_id}:{self.said}",
+            dedupe_key=once or f"tg:{self.update_id}:{self.said}",
             workspace_id=None if self.actor is None else self.actor.workspace_id,
         )
 

@@ -30,10 +30,23 @@ class Identity(Protocol):
 
     async def of_telegram(self, telegram_user_id: int) -> Actor | None: ...
 
+    async def may_enter(self, *, telegram_id: int) -> bool:
+        """Whether this account is at home here, or may sign up without an invite."""
+        ...
+
     async def ensure_telegram_user(
-        self, *, telegram_user_id: int, name: str, username: str | None, language: str | None
+        self,
+        *,
+        telegram_user_id: int,
+        name: str,
+        username: str | None,
+        language: str | None,
+        invite: str | None = None,
     ) -> Actor:
-        """The person, created or brought up to date, in their workspace (created at first login), chat open."""
+        """The person, created or brought up to date, in their workspace (created at first login), chat open.
+
+        Forbidden for who may not sign up, with the invite of this token or without.
+        """
         ...
 
     async def workspaces(self, actor: Actor) -> Sequence[tuple[str, str]]:

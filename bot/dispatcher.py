@@ -12,6 +12,7 @@ from bot.commands import PRIVATE_ONLY
 from bot.context import ContextMiddleware, Ctx
 from bot.deps import BotDeps
 from bot.storage import ChatStorage
+from bot.strangers import StrangersMiddleware
 from domain.errors import Forbidden
 
 ROUTERS: tuple[Router, ...] = (
@@ -48,6 +49,7 @@ def create_dispatcher(deps: BotDeps) -> Dispatcher:
     """A dispatcher over these services. It may be made several times in one process (tests do)."""
     dispatcher = Dispatcher(storage=ChatStorage(deps.chat), name="pilot")
     dispatcher.update.outer_middleware(ContextMiddleware(deps))
+    dispatcher.update.outer_middleware(StrangersMiddleware())
     for router in ROUTERS:
         # a router belongs to one dispatcher for ever: each gets its own copy of the same handlers
         dispatcher.include_router(_copy(router))

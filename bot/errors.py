@@ -30,9 +30,10 @@ def text_of(t: Texts, error: PilotError) -> str:
     if error.code == "insufficient_role":
         role = error.details.get("requiredRole", "owner")
         return t("error-insufficient_role", action=line(error.details.get("action", ""), 80), role=t(f"role-{role}"))
+    field = line(next(iter(error.details.get("fieldErrors") or ()), ""), 80)
     for code in (error.code, *(code for kind, code in BY_KIND if isinstance(error, kind))):
         if t.has(f"error-{code}"):
-            return t(f"error-{code}")
+            return t(f"error-{code}", field=field)
     return t("error-default", message=line(str(error), 300))
 
 

@@ -311,6 +311,8 @@ class Sender:
             return await self._uncertain(message, t)
         if kind.startswith("run."):
             return await self._run(message, chat_id, t, person)
+        if kind == "integrity":
+            return Piece(view=views.integrity(t, payload))
         if kind == "text":
             text = clip(payload["text"], LIMIT)
             return self._piece(t, {"text": text}, page="", silent=self._away(person)) if text.strip() else None

@@ -1,7 +1,6 @@
 """The policy in chat: what is in force, and its essentials to change with buttons or words."""
 
 from collections.abc import Mapping, Sequence
-from fnmatch import fnmatchcase
 from typing import Any
 
 from aiogram import F, Router
@@ -17,6 +16,7 @@ from bot.text import line
 from domain.errors import Invalid
 from domain.permissions import Action, allows, require
 from domain.settings_schema import PolicyConfig, WorkspaceSettings
+from domain.tools import name_fits
 from locales import Texts
 
 router = Router(name="policy")
@@ -68,9 +68,9 @@ def _change(before: WorkspaceSettings, words: Sequence[str]) -> dict[str, Any] |
 
 def _blocking(before: PolicyConfig, tool: str, *, on: bool) -> dict[str, Any]:
     """The blocklist with a tool (or pattern) more, or less; Invalid when it is not on it."""
-    if not on and tool not in before.toolBlocklist:
+    if not on and tool not in before.tool_blocklist:
         raise Invalid.field("toolBlocklist", f"does not hold {tool[:120]}")
-    without = [name for name in before.toolBlocklist if name != tool]
+    without = [name for name in before.tool_blocklist if name != tool]
     return {"policyConfig": {"toolBlocklist": [*without, tool] if on else without}}
 
 
@@ -81,7 +81,7 @@ async def change_policy(tap: CallbackQuery, ctx: Ctx) -> None:
     view = (await ctx.deps.settings(ctx.who)).settings
     if verb == "kill":
         require(ctx.who, Action.KILL_SWITCH_WRITE)
-        await ctx.say(views.kill_confirm(ctx.t, on=not view.policy.killSwitch))
+        await ctx.say(views.kill_confirm(ctx.t, on=not view.policy.kill_switch))
     elif verb == "from" and value in LEVELS:
         view = (await ctx.deps.change_settings(ctx.who, {"policyConfig": {"approvalFrom": value}})).settings
         await ctx.answer(ctx.t("policy-from", level=value, effect=ctx.t(f"effect-{value[1]}")))
@@ -89,7 +89,7 @@ async def change_policy(tap: CallbackQuery, ctx: Ctx) -> None:
         return
     elif verb in ("block", "free"):
         # said for both a tap that is late and one that comes twice: what is wanted, not the other way round
-        if (value in view.policy.toolBlocklist) != (verb == "block"):
+        if (value in view.policy.tool_blocklist) != (verb == "block"):
             change = _blocking(view.policy, value, on=verb == "block")
             view = (await ctx.deps.change_settings(ctx.who, change)).settings
         await ctx.say(_tools(ctx, view.policy), edit=ctx.message_id)
@@ -107,21 +107,21 @@ async def change_policy(tap: CallbackQuery, ctx: Ctx) -> None:
 def _overview(ctx: Ctx, view: WorkspaceSettings) -> views.View:
     """The policy's essentials; buttons for those who may change them."""
     t, policy, budget = ctx.t, view.policy, view.budget
-    level = policy.approvalFrom
-    month = "" if budget.monthlyLlmBudget is None else f", {t('policy-month')} {budget.monthlyLlmBudget:g}"
+    level = policy.approval_from
+    month = "" if budget.monthly_llm_budget is None else f", {t('policy-month')} {budget.monthly_llm_budget:g}"
     may_write = allows(ctx.who, Action.SETTINGS_WRITE)
     return views.view(
         Bold(t("policy-title")),
-        t("status-kill-on" if policy.killSwitch else "status-kill-off"),
+        t("status-kill-on" if policy.kill_switch else "status-kill-off"),
         t("policy-from", level=level, effect=t(f"effect-{level[1]}")),
-        t("policy-always", tools=_listed(t, policy.requireApprovalFor)),
-        t("policy-blocked", tools=_listed(t, policy.toolBlocklist)),
+        t("policy-always", tools=_listed(t, policy.require_approval_for)),
+        t("policy-blocked", tools=_listed(t, policy.tool_blocklist)),
         t(
             "policy-budgets",
-            task=f"{budget.perTaskMax:g}",
-            operator=f"{budget.perOperatorMax:g}",
-            day=f"{budget.dailyTotalMax:g}",
-            emergency=f"{budget.emergencyKill:g}",
+            task=f"{budget.per_task_max:g}",
+            operator=f"{budget.per_operator_max:g}",
+            day=f"{budget.daily_total_max:g}",
+            emergency=f"{budget.emergency_kill:g}",
         )
         + month,
         *(("", t("policy-usage")) if may_write else ()),
@@ -131,22 +131,22 @@ def _overview(ctx: Ctx, view: WorkspaceSettings) -> views.View:
 
 def _keyboard(ctx: Ctx, policy: PolicyConfig) -> Sequence[Sequence[Button | None]]:
     t = ctx.t
-    stop = "button-unkill" if policy.killSwitch else "button-kill"
+    stop = "button-unkill" if policy.kill_switch else "button-kill"
     return (
         [
-            views.tap(f"{'✓ ' if level == policy.approvalFrom else ''}{level}", buttons.plain("p", f"from:{level}"))
+            views.tap(f"{'✓ ' if level == policy.approval_from else ''}{level}", buttons.plain("p", f"from:{level}"))
             for level in LEVELS
         ],
         [views.tap(t("policy-button-tools"), buttons.plain("p", "tools"))],
-        [views.tap(t(stop), buttons.plain("p", "kill"), style="success" if policy.killSwitch else "danger")],
+        [views.tap(t(stop), buttons.plain("p", "kill"), style="success" if policy.kill_switch else "danger")],
         [ctx.deps.links.button(t("open-app"), page="policy", start="policy", private=ctx.private)],
     )
 
 
 def _tools(ctx: Ctx, policy: PolicyConfig) -> views.View:
     """What is blocked, each with a button that frees it, and the other tools, each with one that blocks it."""
-    blocked = policy.toolBlocklist
-    others = [tool for tool in ctx.deps.tools() if not any(fnmatchcase(tool, name) for name in blocked)]
+    blocked = policy.tool_blocklist
+    others = [tool for tool in ctx.deps.tools() if not any(name_fits(name, tool) for name in blocked)]
     taps = [(f"⛔ {name}", f"p:free:{name}") for name in blocked] + [
         (f"▶ {name}", f"p:block:{name}") for name in others
     ]

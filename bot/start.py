@@ -8,9 +8,10 @@ from aiogram.utils.formatting import Bold
 from bot import buttons, views
 from bot.commands import COMMANDS
 from bot.context import Ctx
+from bot.strangers import turn_away
 from bot.tasks import title_of
 from bot.text import line
-from domain.errors import PilotError
+from domain.errors import Forbidden, PilotError
 from domain.ids import parse_id
 from services.tasks import NewTask
 
@@ -26,13 +27,18 @@ async def start(_message: Message, command: CommandObject, ctx: Ctx) -> None:
         await ctx.say(views.view(ctx.t("group-hello")), reply=True)
         return
     known = ctx.actor is not None
-    ctx.actor = await ctx.deps.identity.ensure_telegram_user(
-        telegram_user_id=ctx.user.id,
-        name=line(ctx.user.full_name, MAX_NAME) or str(ctx.user.id),
-        username=ctx.user.username,
-        language=ctx.user.language_code,
-    )
     kind, _, ref = (command.args or "").strip().partition("_")
+    try:
+        ctx.actor = await ctx.deps.identity.ensure_telegram_user(
+            telegram_user_id=ctx.user.id,
+            name=line(ctx.user.full_name, MAX_NAME) or str(ctx.user.id),
+            username=ctx.user.username,
+            language=ctx.user.language_code,
+            invite=ref if kind == "inv" else None,
+        )
+    except Forbidden as refused:
+        await turn_away(ctx, refused)
+        return
     if kind == "inv" and ref:
         await _join(ctx, ref)
     elif kind == "apr" and ref:

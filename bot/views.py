@@ -89,6 +89,7 @@ def approval_card(
     task_title = line(context.get("taskTitle") or "", 200)
     return view(
         Bold(title),
+        Bold(t("card-altered", differs=line(", ".join(a.differs), 200))) if a.differs else None,
         Italic(t("card-changed")) if live and a.version > 1 else None,
         t("card-stands-in", who=line(", ".join(stands_in), 200)) if stands_in else None,
         summary or None,
@@ -291,7 +292,7 @@ def run_result(t: Texts, card: RunCard, links: Links, *, private: bool) -> View:
     state = RunState(card.run.state)
     hash_ = None if card.receipt is None else card.receipt.leaf_hash.hex()[:12]
     summary = clip((card.run.summary or "").strip(), 2800)
-    error = clip(why_ended(t, (card.run.error or "").strip()), 600)
+    error = clip(why_ended(t, (card.run.error or "").strip(), code=card.run.error_code), 600)
     return view(
         Bold(f"{ICONS[state]} ", t("progress-title", state=t(f"state-{state}"), title=line(card.task.title, 300))),
         _missed(t, card.run),
@@ -509,6 +510,21 @@ def receipt(t: Texts, found: CheckedReceipt, links: Links, *, private: bool) -> 
                 links.button(t("button-open"), page=f"receipts/{row.id}", start=f"rec_{row.id}", private=private),
             ),
         ),
+    )
+
+
+def integrity(t: Texts, found: Mapping[str, Any]) -> View:
+    """Something in the store is not what was signed: what, and what to do."""
+    more = int(found.get("count", 1)) - 1
+    return view(
+        Bold(t("integrity-title")),
+        t(
+            "integrity-what",
+            subject=line(str(found.get("subject", "")), 120),
+            differs=line(", ".join(found.get("differs", ())), 300),
+        ),
+        t("integrity-more", count=more) if more > 0 else None,
+        t("integrity-hint"),
     )
 
 

@@ -6,7 +6,6 @@ Idempotency-Key, and every evaluation it begins mints a decision and a receipt.
 
 import asyncio
 import hashlib
-import json
 import random
 import re
 import time
@@ -15,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from domain.bounded_json import BadJson, Bounds, loads
 from domain.governance import Opinion, Verdict
 from domain.outside import OutsideError
 from domain.ports import Http, HttpAnswer, SidecarHealth
@@ -29,6 +29,7 @@ TRIES = 3
 LONGEST_PAUSE = 5.0
 HEALTH_SECONDS = 3.0
 MAX_ANSWER = 200_000
+ANSWER = Bounds(size=MAX_ANSWER, depth=64, nodes=5000)
 
 _ID = re.compile(r"[A-Za-z0-9._:@=+~-]{1,200}")
 _ANSWER: Mapping[str, type] = {
@@ -272,23 +273,12 @@ def _json(answer: HttpAnswer) -> dict[str, Any]:
 def _parse(raw: bytes) -> dict[str, Any]:
     """A JSON object in which no name comes twice: two readers must not read two things."""
     try:
-        found = json.loads(raw.decode(), object_pairs_hook=_once, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise BadAnswer("it is not JSON") from error
+        found = loads(raw, ANSWER)
+    except BadJson as error:
+        raise BadAnswer(f"it is not JSON as it should be: {error}") from error
     if not isinstance(found, dict):
         raise BadAnswer("it is no JSON object")
     return found
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name comes twice")
-    return found
-
-
-def _no_number(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
 
 
 def _words_of(answer: HttpAnswer) -> str:
@@ -319,4 +309,4 @@ def _retry_after(answer: HttpAnswer) -> float:
 
 def _line(text: str, width: int) -> str:
     """Foreign text as it may stand in a receipt: one line, printable, no longer than `width`."""
-    return "".join(c if c.isprintable() else " " for c in text)[:width]
+    return "".join(c if c.isprintable() else " " for c in text[:width])

@@ -285,6 +285,8 @@ class GuardedHttp:
         location = response.headers.get("location", "")
         if response.status_code not in _REDIRECTS or not location:
             return None
+        if len(location) > MAX_URL:
+            raise OutsideError("redirected to a bad URL", code="bad_url", sent=progress.sent)
         try:
             new = self._guard.parse(str(url.join(location.strip())))
         except (OutsideError, httpx.InvalidURL, ValueError) as error:

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import hmac
-import json
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +10,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import jwt
 
+from domain.bounded_json import BadJson, Bounds, loads
 from domain.clock import Now
 from domain.errors import Unauthorized
 from domain.initdata import clean_photo, clean_text
@@ -25,6 +25,10 @@ KEPT = timedelta(hours=1)
 # a token with a key id nobody knows must not make us ask for keys at any speed
 KEYS_PAUSE = timedelta(seconds=30)
 CAP = 200_000
+MAX_URL = 2000
+MAX_TOKEN = 16_000
+MAX_KEYS = 100
+DOCUMENT = Bounds(size=CAP, depth=20, nodes=5000)
 
 
 @dataclass(slots=True)
@@ -89,12 +93,13 @@ class OpenIdProvider:
         if 400 <= answer.status < 500:
             raise Unauthorized("Telegram did not accept this login: begin again", code="oidc_refused")
         token = _object(answer.status, answer.body, what="token endpoint").get("id_token")
-        if not isinstance(token, str):
+        if not isinstance(token, str) or len(token) > MAX_TOKEN:
             raise _broken("token endpoint")
         return _person(await self._claims(token, nonce=nonce))
 
     async def _claims(self, token: str, *, nonce: str) -> dict[str, Any]:
         try:
+            _check_parts(token)
             name = jwt.get_unverified_header(token).get("kid")
             key = await self._key(name if isinstance(name, str) else "")
             claims: dict[str, Any] = jwt.decode(
@@ -134,7 +139,7 @@ class OpenIdProvider:
 
     def _own(self, url: Any) -> str:
         """An endpoint, when it is the issuer's own: neither the secret nor a browser is sent anywhere else."""
-        if not isinstance(url, str) or urlsplit(url)[:2] != urlsplit(self._issuer)[:2]:
+        if not isinstance(url, str) or len(url) > MAX_URL or urlsplit(url)[:2] != urlsplit(self._issuer)[:2]:
             raise _broken("discovery")
         return url
 
@@ -146,7 +151,7 @@ class OpenIdProvider:
                 listed = (await self._get(known.about["jwks_uri"], what="key list")).get("keys")
                 known.keys_at = now
                 known.keys = {}
-                for one in listed if isinstance(listed, list) else ():
+                for one in listed[:MAX_KEYS] if isinstance(listed, list) else ():
                     if isinstance(one, dict) and one.get("kty") in ALGORITHMS and one.get("use", "sig") == "sig":
                         known.keys[str(one.get("kid", ""))] = jwt.PyJWK(one)
             if name not in known.keys:
@@ -178,12 +183,21 @@ def _object(status: int, body: bytes, *, what: str) -> dict[str, Any]:
     if status != 200:
         raise _broken(what)
     try:
-        found = json.loads(body)
-    except ValueError as error:
+        found = loads(body, DOCUMENT)
+    except BadJson as error:
         raise _broken(what) from error
     if not isinstance(found, dict):
         raise _broken(what)
     return found
+
+
+def _check_parts(token: str) -> None:
+    """ValueError unless header and claims of a token are JSON within bounds: its library reads whatever there is."""
+    for part in token.split(".")[:2]:
+        try:
+            loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)), DOCUMENT)
+        except BadJson as error:
+            raise ValueError(str(error)) from error
 
 
 def _broken(what: str) -> OutsideError:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import os
 import re
 import ssl
 from collections.abc import Callable
@@ -182,13 +181,15 @@ def _as_outside(error: Exception, under_way: _UnderWay) -> OutsideError:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileMailer:
-    """Writes each message as an `.eml` file (mode 0600) into a folder. For development: nothing leaves the machine.
+    """Writes each message as an `.eml` file into a folder. For development: nothing leaves the machine.
 
-    A message with the same id is the same file, so a repeat is one message.
+    A message with the same id is the same file, so a repeat is one message. `keep` writes a file that is there whole or
+    not at all, for its owner alone: login codes are in it.
     """
 
     folder: Path
     sender: str
+    keep: Callable[[Path, bytes], None]
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def send(self, mail: Mail) -> None:
@@ -201,15 +202,10 @@ class FileMailer:
             raise OutsideError("the mail folder cannot be written", code="connect_failed", sent=False) from error
 
     def _write(self, message_id: str, now: datetime, data: bytes) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         digest = hashlib.sha256(message_id.encode()).hexdigest()[:16]
         if any(self.folder.glob(f"*-{digest}.eml")):
             return
-        final = self.folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}-{digest}.eml"
-        draft = final.with_suffix(".part")
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            file.write(data)
-        draft.rename(final)
+        self.keep(self.folder / f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}-{digest}.eml", data)
 
 
 class NoMailer:

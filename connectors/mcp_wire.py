@@ -10,7 +10,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import httpx2
@@ -20,9 +20,10 @@ from mcp.client.client import Client
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from connectors.http import CONNECT_SECONDS, USER_AGENT, Guard, Target
+from domain.bounded_json import BadJson, Bounds, Meter
 from domain.mcp import MAX_TOOLS
 from domain.outside import OutsideError
 from domain.ports import McpAnswer, McpEndpoint
@@ -33,8 +34,22 @@ OUTPUT_CHARS = 20_000
 ERROR_CHARS = 500
 MAX_PAGES = 20
 KILL_SECONDS = 1.0
+# of each message: what the library makes of it costs far more than its bytes
+MESSAGE = Bounds(size=MAX_BYTES, depth=100, nodes=30_000, digits=400)
+MAX_PARTS = 200
 
-_CALL_RESULT: TypeAdapter[types.CallToolResult] = TypeAdapter(types.CallToolResult)
+
+def _few_parts(value: Any) -> Any:
+    """ValueError for a result of more parts than anybody reads: each is tried as five kinds of content."""
+    content = value.get("content") if isinstance(value, Mapping) else None
+    if isinstance(content, list) and len(content) > MAX_PARTS:
+        raise ValueError(f"more than {MAX_PARTS} parts")
+    return value
+
+
+_CALL_RESULT: TypeAdapter[types.CallToolResult] = TypeAdapter(
+    Annotated[types.CallToolResult, BeforeValidator(_few_parts)]
+)
 # Said by the library itself when an answer did not come or could not be read: what was asked for may have happened.
 _NO_ANSWER = frozenset({types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT, types.PARSE_ERROR, types.INVALID_REQUEST})
 _NOT_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout)
@@ -65,7 +80,9 @@ async def tools(
             cursor: str | None = None
             for _ in range(MAX_PAGES):
                 page = await client.session.list_tools(params=types.PaginatedRequestParams(cursor=cursor))
-                found += [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in page.tools]
+                # one more than are kept, so that it can be told that there were more
+                some = page.tools[: MAX_TOOLS + 1 - len(found)]
+                found += [tool.model_dump(by_alias=True, mode="json", exclude_none=True) for tool in some]
                 cursor = page.next_cursor
                 if cursor is None or len(found) > MAX_TOOLS:
                     break
@@ -101,7 +118,7 @@ async def call(
             except MCPError as error:
                 answer = _refused(error, progress)
             else:
-                answer = _answer(result)
+                answer = await asyncio.to_thread(_answer, result)
     assert answer is not None
     return answer
 
@@ -249,7 +266,8 @@ class _Guarded(httpx2.AsyncBaseTransport):
             raise
         if matters:
             self._progress.status = response.status_code
-            response.stream = _Capped(response.stream, self._progress)
+            events = "event-stream" in response.headers.get("content-type", "")
+            response.stream = _Capped(response.stream, self._progress, events=events)
         return response
 
     async def _at_one_of(self, target: Target, request: httpx2.Request) -> httpx2.Response:
@@ -282,16 +300,23 @@ def _is_call(request: httpx2.Request) -> bool:
 
 
 class _Capped(httpx2.AsyncByteStream):
-    """An answer of at most `MAX_BYTES`; one that goes on is broken off."""
+    """An answer of at most `MAX_BYTES`, each message in it within `MESSAGE`; one that goes on is broken off."""
 
-    def __init__(self, stream: Any, progress: _Progress) -> None:
+    def __init__(self, stream: Any, progress: _Progress, *, events: bool) -> None:
         self._stream = stream
         self._progress = progress
+        self._events = events
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         left = MAX_BYTES
+        meter = Meter(MESSAGE)
+        feed = meter.feed_lines if self._events else meter.feed
         async for piece in self._stream:
             left -= len(piece)
+            try:
+                feed(piece)
+            except BadJson:
+                left = -1
             if left < 0:
                 self._progress.failure = OutsideError(
                     "the answer of the tool server is too large", code="too_large", sent=self._progress.sent
@@ -351,8 +376,9 @@ async def _listen(
                 if left < 0:
                     return
                 try:
+                    Meter(MESSAGE).feed(line)
                     message = types.jsonrpc_message_adapter.validate_json(line, by_name=False)
-                except ValidationError:
+                except (BadJson, ValidationError):
                     # programs print all sorts of things; what is no message is none
                     continue
                 await into.send(SessionMessage(message))

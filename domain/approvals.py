@@ -9,6 +9,7 @@ from typing import Any
 from domain.actor import Actor, Role
 from domain.errors import Forbidden
 from domain.governance import Effect
+from domain.integrity import differs_field
 from domain.permissions import Action, roles_for
 from domain.receipts.canonical import payload_hash
 from domain.settings_schema import PolicyConfig
@@ -126,7 +127,7 @@ class Circle:
 def circle_of(policy: PolicyConfig) -> Circle:
     """Who decides ordinary questions under a policy."""
     return Circle(
-        quorum=policy.approvalQuorum, named=policy.approvers, role=Role(policy.approverRole), effect=int(Effect.E3)
+        quorum=policy.approval_quorum, named=policy.approvers, role=Role(policy.approver_role), effect=int(Effect.E3)
     )
 
 
@@ -162,6 +163,7 @@ class Approval:
     execute_after: datetime | None
     expires_at: datetime | None
     reminded: int
+    differs: tuple[str, ...] = differs_field()
 
     @property
     def pending(self) -> bool:

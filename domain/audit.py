@@ -1,9 +1,14 @@
 """The closed vocabulary of the audit log: `subject:action`, and what a line of it holds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
+
+from domain.integrity import differs_field
+from domain.receipts.canonical import payload_hash
+from domain.receipts.signing import rfc3339
 
 
 class AuditAction(StrEnum):
@@ -85,3 +90,38 @@ class AuditEntry:
     reason: str | None
     metadata: dict[str, Any]
     created_at: datetime
+    # of the hash of the line in its receipt; None where it has none
+    salt: str | None = None
+    differs: tuple[str, ...] = differs_field()
+
+    @property
+    def receipt_id(self) -> str | None:
+        """The receipt of the same deed."""
+        found = self.metadata.get("evidenceItemId")
+        return found if isinstance(found, str) else None
+
+
+def line_hash(
+    *,
+    salt: bytes,
+    line_id: str,
+    action: str,
+    actor: str,
+    target: str | None,
+    verdict: str,
+    reason: str | None,
+    metadata: Mapping[str, Any],
+    created_at: datetime,
+) -> str:
+    """64 hex digits that bind a whole line to its receipt (`metadata.line_hash`)."""
+    line = {
+        "id": line_id,
+        "action": action,
+        "actor": actor,
+        "target": target,
+        "verdict": verdict,
+        "reason": reason,
+        "metadata": metadata,
+        "created_at": rfc3339(created_at),
+    }
+    return payload_hash(line, salt=salt)

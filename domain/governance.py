@@ -27,6 +27,15 @@ class Effect(IntEnum):
     E4 = 4
 
 
+# what is refused for these reasons is somebody's to look at
+_SEVERE = frozenset({"SYSTEM_FROZEN", "DATA_EGRESS_BLOCKED", "TAINTED_APPROVAL", "PDP_ERROR"})
+
+
+def severity_of(reason_code: str) -> str:
+    """How grave a refusal for this reason is: critical or warning."""
+    return "critical" if reason_code in _SEVERE else "warning"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """The verdict about one call, with everything a receipt must say of why.
@@ -42,6 +51,8 @@ class Decision:
     reason: str
     policy_hash: str
     finality: str = ""
+    # how often the grant that allowed it was used with this call; None where no grant did
+    grant_use: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ import base64
 import binascii
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from domain.bounded_json import BadJson, Bounds, loads
 from domain.errors import Unauthorized
 
 MAX_LENGTH = 8192
@@ -29,6 +29,7 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _DIGITS = re.compile(r"[0-9]{1,12}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONE_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_USER = Bounds(size=MAX_LENGTH, depth=8, nodes=200)
 _BYTE_OF = {high + low: bytes.fromhex(high + low) for high in _HEX for low in _HEX}
 
 
@@ -177,8 +178,8 @@ def _accept(raw: str, fields: Mapping[str, str], *, now: datetime, max_age: time
 
 def _user(text: str) -> TelegramUser:
     try:
-        data: Any = json.loads(text)
-    except (ValueError, RecursionError):
+        data: Any = loads(text, _USER, lenient=True)
+    except BadJson:
         raise BadInitData("no-user") from None
     if not isinstance(data, dict):
         raise BadInitData("no-user")

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-import jsonschema
-
 from domain.governance import Effect
+from domain.json_schema import BadSchema, check_schema
 from domain.tools import ACTING_MODES, ToolSpec
 from domain.untrusted import clean_and_cap
 
@@ -23,9 +22,6 @@ MAX_SERVERS = 20
 MAX_TOOLS = 100
 MAX_SUMMARY = 1000
 MAX_SCHEMA = 20_000
-# what a schema may grow to when its references are followed: a small text can stand for an endless check
-MAX_SCHEMA_NODES = 2000
-MAX_SCHEMA_DEPTH = 40
 # a tool nobody has looked at acts outside, and is not known to bear a repeat
 UNKNOWN = Effect.E3
 
@@ -36,7 +32,6 @@ _MAX_TOOL_NAME = 64
 _NAMED = frozenset({"properties", "$defs", "definitions", "dependentSchemas"})
 # taken out: the server checks them itself, and a pattern from outside can keep our checker busy for ever
 _DROPPED = frozenset({"pattern", "patternProperties", "$schema", "$id", "$anchor", "$comment", "examples"})
-_REFUSED = frozenset({"$dynamicRef", "$recursiveRef"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,44 +165,14 @@ def _schema_problem(schema: Any) -> str:
     try:
         if len(json.dumps(schema)) > MAX_SCHEMA:
             return "the description of its parameters is too long"
-        _weigh(schema, schema, depth=0, left=[MAX_SCHEMA_NODES])
-        jsonschema.Draft202012Validator.check_schema(schema)
-    except jsonschema.SchemaError as error:
-        where = ".".join(str(part) for part in error.absolute_path) or "schema"
-        return f"the description of its parameters is not a JSON schema ({clean_and_cap(where, 60)[0]})"
+        check_schema(schema)
+    except BadSchema as error:
+        if not error.where:
+            return "the description of its parameters cannot be followed"
+        return f"the description of its parameters is not a JSON schema ({clean_and_cap(error.where, 60)[0]})"
     except (ValueError, RecursionError):
         return "the description of its parameters cannot be followed"
     return ""
-
-
-def _weigh(node: Any, root: Mapping[str, Any], *, depth: int, left: list[int]) -> None:
-    """ValueError when the schema, with its references followed, is too large, too deep, or leads elsewhere."""
-    left[0] -= 1
-    if left[0] < 0 or depth > MAX_SCHEMA_DEPTH:
-        raise ValueError("too large")
-    if isinstance(node, dict):
-        if not _REFUSED.isdisjoint(node):
-            raise ValueError("a reference that depends on the place it is read from")
-        if isinstance(node.get("$ref"), str):
-            _weigh(_pointed(root, node["$ref"]), root, depth=depth + 1, left=left)
-        for value in node.values():
-            _weigh(value, root, depth=depth + 1, left=left)
-    elif isinstance(node, list):
-        for value in node:
-            _weigh(value, root, depth=depth + 1, left=left)
-
-
-def _pointed(root: Mapping[str, Any], ref: str) -> Any:
-    """What a reference within the schema leads to; ValueError for any other reference."""
-    if not ref.startswith("#/"):
-        raise ValueError("a reference that leads elsewhere")
-    at: Any = root
-    for part in ref[2:].split("/"):
-        key = part.replace("~1", "/").replace("~0", "~")
-        if not isinstance(at, dict) or key not in at:
-            raise ValueError("a reference to nothing")
-        at = at[key]
-    return at
 
 
 def _without(schema: Any, *, names: bool = False) -> Any:

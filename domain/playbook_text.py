@@ -2,6 +2,7 @@
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ from domain.errors import Invalid
 
 MAX_DEPTH = 20
 MAX_TEXT = 100_000
+MAX_DIGITS = 64
 MAX_INTEGER = 2**53 - 1  # beyond it JSON numbers have no canonical form, and a call could not be signed
 
 _IDENT = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -21,6 +23,14 @@ _WORDS = {"true": True, "false": False, "null": None, "none": None}
 _CLOSING = {'"': '"', "'": "'", "“": "”“", "”": "”", "„": "“”", "«": "»", "‘": "’‘"}
 _FENCES = ('"""', "'''", "```", "“““", "”””")
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
+# runs of characters that mean nothing but themselves: taken at once, since a step for each letter adds up
+_PLAIN_BARE = re.compile(r"[^\s,;{]+")
+_PLAIN_TEMPLATE = re.compile(r"[^\\{]+")
+_PLAIN_QUOTED = {opening: re.compile(rf"[^\\{{{closing}]+") for opening, closing in _CLOSING.items()}
+_HEX4 = re.compile(r"[0-9A-Fa-f]{4}")
+_LOW_HALF = re.compile(r"\\u([Dd][C-Fc-f][0-9A-Fa-f]{2})")
+_INDEX = re.compile(r"-?\d{1,6}")
+_LOGIC = {word: re.compile(rf"{word}\b", re.IGNORECASE) for word in ("and", "or", "not", *_WORDS)}
 
 
 class PlaybookError(Invalid):
@@ -66,14 +76,17 @@ class Scanner:
     def __init__(self, text: str, pos: int = 0) -> None:
         self.text = text
         self.pos = pos
+        self._lines: list[int] | None = None
 
     def error(self, reason: str, pos: int | None = None) -> PlaybookError:
         line, column = self.where(self.pos if pos is None else pos)
         return PlaybookError(reason, line=line, column=column)
 
     def where(self, pos: int) -> tuple[int, int]:
-        start = self.text.rfind("\n", 0, pos) + 1
-        return self.text.count("\n", 0, pos) + 1, pos - start + 1
+        if self._lines is None:
+            self._lines = [0, *(found.end() for found in re.finditer("\n", self.text))]
+        line = bisect_right(self._lines, pos)
+        return line, pos - self._lines[line - 1] + 1
 
     @property
     def at_end(self) -> bool:
@@ -134,8 +147,7 @@ class Scanner:
             elif stop(self.text[self.pos]):
                 break
             else:
-                parts.append(self.text[self.pos])
-                self.pos += 1
+                parts.append(self.match(_PLAIN_BARE) or self._one())
         if not parts:
             raise self.error("a value is missing here", start)
         return _joined(parts)
@@ -156,8 +168,7 @@ class Scanner:
                     raise PlaybookError(error.reason, line=line + error.line - 1, column=error.column) from error
                 parts.append(Ref(found.path, line + found.line - 1, column))
             else:
-                parts.append(inner.text[inner.pos])
-                inner.pos += 1
+                parts.append(inner.match(_PLAIN_TEMPLATE) or inner._one())
         return _joined(parts, empty="")
 
     def _block(self, fence: str) -> Value:
@@ -176,7 +187,7 @@ class Scanner:
 
     def _quoted(self) -> Value:
         start = self.pos
-        closing = _CLOSING[self.text[self.pos]]
+        closing, plain = _CLOSING[self.text[self.pos]], _PLAIN_QUOTED[self.text[self.pos]]
         self.pos += 1
         parts: list[str | Ref] = []
         while not self.at_end:
@@ -189,9 +200,13 @@ class Scanner:
             elif char == "\\":
                 parts.append(self._escape())
             else:
-                parts.append(char)
-                self.pos += 1
+                parts.append(self.match(plain) or self._one())
         raise self.error("the quotation mark is never closed", start)
+
+    def _one(self) -> str:
+        """The character here."""
+        self.pos += 1
+        return self.text[self.pos - 1]
 
     def _escape(self) -> str:
         self.pos += 1
@@ -199,11 +214,11 @@ class Scanner:
         self.pos += 1
         if char == "u":
             digits = self.text[self.pos : self.pos + 4]
-            if not re.fullmatch(r"[0-9A-Fa-f]{4}", digits):
+            if not _HEX4.fullmatch(digits):
                 raise self.error("\\u needs four hexadecimal digits")
             self.pos += 4
             code = int(digits, 16)
-            low = re.compile(r"\\u([Dd][C-Fc-f][0-9A-Fa-f]{2})").match(self.text, self.pos)
+            low = _LOW_HALF.match(self.text, self.pos)
             if 0xD800 <= code < 0xDC00 and low is not None:
                 self.pos = low.end()
                 return chr(0x10000 + ((code - 0xD800) << 10) + int(low[1], 16) - 0xDC00)
@@ -242,6 +257,8 @@ class Scanner:
         written = self.match(_NUMBER)
         if written is None:
             return None
+        if len(written) > MAX_DIGITS:
+            raise self.error("the number is too long: write it in quotes", start)
         value: int | float = json.loads(written)
         if abs(value) > MAX_INTEGER and (isinstance(value, int) or value in (float("inf"), float("-inf"))):
             raise self.error("the number is too large: write it in quotes", start)
@@ -325,7 +342,7 @@ class Scanner:
                 return Ref(tuple(parts), line, column)
 
     def _index(self) -> str | int:
-        number = self.match(re.compile(r"-?\d{1,6}"))
+        number = self.match(_INDEX)
         if number is not None:
             key: Value = int(number)
         elif not self.at_end and self.text[self.pos] in _CLOSING:
@@ -350,7 +367,7 @@ class Scanner:
 
     def _word(self, word: str) -> bool:
         self.blanks()
-        return self.match(re.compile(rf"{word}\b", re.IGNORECASE)) is not None
+        return self.match(_LOGIC[word]) is not None
 
     def _negation(self, depth: int) -> Condition:
         times = 0
@@ -394,11 +411,17 @@ class Scanner:
 
 
 def _joined(parts: list[str | Ref], *, empty: str | None = None) -> Value:
+    """The parts as one value: what stands side by side as text becomes one text."""
     merged: list[str | Ref] = []
-    for part in parts:
-        if isinstance(part, str) and merged and isinstance(merged[-1], str):
-            merged[-1] += part
-        else:
+    text: list[str] = []
+    for part in [*parts, None]:
+        if isinstance(part, str):
+            text.append(part)
+            continue
+        if text:
+            merged.append("".join(text))
+            text = []
+        if part is not None:
             merged.append(part)
     if not merged and empty is not None:
         return empty
@@ -445,14 +468,16 @@ def fill(value: Value, lookup: Lookup) -> Any:
 
 
 def _filled_text(value: Text, lookup: Lookup) -> str:
-    made = ""
+    made: list[str] = []
+    left = MAX_TEXT
     for part in value.parts:
         piece = lookup(part) if isinstance(part, Ref) else part
-        made += piece if isinstance(piece, str) else json.dumps(piece, ensure_ascii=False)
-        if len(made) > MAX_TEXT:
+        made.append(piece if isinstance(piece, str) else json.dumps(piece, ensure_ascii=False))
+        left -= len(made[-1])
+        if left < 0:
             line = next((p.line for p in value.parts if isinstance(p, Ref)), 1)
             raise PlaybookError(f"the text grew beyond {MAX_TEXT} characters", line=line)
-    return made
+    return "".join(made)
 
 
 def holds(condition: Condition, lookup: Lookup) -> bool:

@@ -31,12 +31,11 @@ setting but is not right is an error with its line: nothing meant as a step is e
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-import jsonschema
-
+from domain.json_schema import TOO_COSTLY, BadSchema, Budget, Checker, Problem, TooCostly
 from domain.playbook_text import (
     MAX_INTEGER,
     Condition,
@@ -55,6 +54,10 @@ __all__ = ["Call", "End", "Playbook", "PlaybookError", "PlaybookStep", "StepResu
 
 MAX_CHARS = 50_000
 MAX_STEPS = 200
+MAX_PARAMS = 100
+MAX_ARGS = 100
+# what checking all the values of a playbook against the schemas of their tools may cost; `domain.json_schema` counts
+MAX_CHECKS = 200_000
 
 OnFailure = Literal["stop", "continue"]
 META = frozenset({"ok", "failed", "skipped", "error", "state"})
@@ -216,6 +219,10 @@ _AS = re.compile(r"as[ \t]+(?=[A-Za-z_])")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _COMMENT = re.compile(r"#|//|>|```[A-Za-z]*[ \t]*\r?(?:\n|\Z)")
 _NO_CHARACTER = re.compile("[\ud800-\udfff\x00]")
+_GAP = re.compile(r"[ \t,;]*")
+_ARG_GAP = re.compile(r"[ \t\r]*,?[ \t\r]*")
+_LETTERS = re.compile(r"[A-Za-z]+")
+_BLOCK_MARK = re.compile(r"\|[ \t\r]*$")
 _LOOKS_LIKE_CONDITION = re.compile(r"(?:not\b|\(|\{\{|[ \t])*(?:steps|params)[.\[]")
 
 
@@ -303,9 +310,11 @@ class _Parser:
     blocks: list[_Block] = field(default_factory=list)
     closed: list[_Block] = field(default_factory=list)
     on_failure: OnFailure = "stop"
+    checks: "_Checks" = field(init=False)
 
     def __post_init__(self) -> None:
         self.scan = Scanner(self.text)
+        self.checks = _Checks()
 
     def parse(self) -> Playbook:
         while not self.scan.at_end:
@@ -350,7 +359,7 @@ class _Parser:
     def _params(self, indent: int) -> None:
         scan = self.scan
         while True:
-            scan.match(re.compile(r"[ \t,;]*"))
+            scan.match(_GAP)
             if scan.at_line_end:
                 break
             self._param(whole_line=False)
@@ -358,7 +367,7 @@ class _Parser:
         while self._next_is_arg(indent):
             scan.blanks()
             self._param(whole_line=True)
-            scan.match(re.compile(r"[ \t,;]*"))
+            scan.match(_GAP)
             self._end_line("the value of a parameter")
 
     def _param(self, *, whole_line: bool) -> None:
@@ -371,6 +380,8 @@ class _Parser:
             raise scan.error(f"a parameter cannot be called {name}", at)
         if name in self.params or name in self.required:
             raise scan.error(f"the parameter {name} is there twice", at)
+        if len(self.required) >= MAX_PARAMS:
+            raise scan.error(f"a playbook has at most {MAX_PARAMS} parameters", at)
         self.required.append(name)
         scan.blanks()
         to_line_end = whole_line and scan.peek(":")
@@ -392,7 +403,7 @@ class _Parser:
             self.on_failure = choice
 
     def _choice(self) -> OnFailure:
-        word = self.scan.match(re.compile(r"[A-Za-z]+")) or ""
+        word = self.scan.match(_LETTERS) or ""
         if word.lower() == "continue":
             return "continue"
         if word.lower() == "stop":
@@ -546,7 +557,7 @@ class _Parser:
         args: dict[str, Value] = {}
         positions: dict[str, int] = {}
         while True:
-            scan.match(re.compile(r"[ \t\r]*,?[ \t\r]*"))
+            scan.match(_ARG_GAP)
             if scan.at_line_end:
                 self._skip_line()
                 if not self._next_is_arg(indent):
@@ -588,6 +599,8 @@ class _Parser:
         scan.pos = found.end()
         if name in args:
             raise scan.error(f"the argument {name} is there twice", at)
+        if len(args) >= MAX_ARGS:
+            raise scan.error(f"a step has at most {MAX_ARGS} arguments", at)
         properties = spec.parameters.get("properties", {})
         if name not in properties and spec.parameters.get("additionalProperties") is False:
             known = ", ".join(properties) or "none"
@@ -602,7 +615,7 @@ class _Parser:
 
     def _value(self, schema: Any, *, to_line_end: bool, stop: str = "") -> Value:
         scan = self.scan
-        if to_line_end and re.match(r"\|[ \t\r]*$", scan.rest_of_line()):
+        if to_line_end and scan.peek("|") and _BLOCK_MARK.match(scan.rest_of_line()):
             return self._indented_block()
         is_value, value = scan.quoted_or_json()
         if is_value:
@@ -616,7 +629,22 @@ class _Parser:
             value = scan.template(text, at)
         else:
             value = scan.bare(lambda char: char.isspace() or char in stop)
-        return _typed(value, schema)
+        return self._typed(value, schema)
+
+    def _typed(self, value: Value, schema: Any) -> Value:
+        """A bare word as the schema wants it: a number, true or null where that fits, otherwise the word itself."""
+        if not isinstance(value, str):
+            return value
+        try:
+            read = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        if isinstance(read, dict | list | str) or (isinstance(read, float) and read in (float("inf"), float("-inf"))):
+            return value
+        if read != read or (isinstance(read, int) and abs(read) > MAX_INTEGER):  # noqa: PLR0124 - json reads NaN
+            return value
+        fits = not self.checks.problem(schema, read, {}) or self.checks.problem(schema, value, {})
+        return read if fits else value
 
     def _indented_block(self) -> Value:
         """The lines below that are indented deeper than this one."""
@@ -644,11 +672,11 @@ class _Parser:
                 raise self.scan.error(f"{spec.name} needs the argument {name}", at)
         for name, value in step.args.items():
             if next(references(value), None) is None and name in properties:
-                problem = _problem(properties[name], value, spec.parameters)
+                problem = self.checks.problem(properties[name], value, spec.parameters)
                 if problem:
                     raise self.scan.error(f"{name}: {problem}", positions[name])
         if next(references(step.args), None) is None:
-            problem = _problem(spec.parameters, dict(step.args), spec.parameters)
+            problem = self.checks.problem(spec.parameters, dict(step.args), spec.parameters)
             if problem:
                 raise self.scan.error(problem, at)
 
@@ -674,27 +702,32 @@ class _Parser:
             raise PlaybookError(reason, line=ref.line, column=ref.column)
 
 
-def _typed(value: Value, schema: Any) -> Value:
-    """A bare word as the schema wants it: a number, true or null where that fits, otherwise the word itself."""
-    if not isinstance(value, str):
-        return value
-    try:
-        read = json.loads(value)
-    except ValueError:
-        return value
-    if isinstance(read, dict | list | str) or (isinstance(read, float) and read in (float("inf"), float("-inf"))):
-        return value
-    if read != read or (isinstance(read, int) and abs(read) > MAX_INTEGER):  # noqa: PLR0124 - json reads NaN
-        return value
-    return value if _problem(schema, read, {}) and not _problem(schema, value, {}) else read
+class _Checks:
+    """Checks of values against the schemas of one playbook's tools, with one budget for all of them."""
 
+    def __init__(self) -> None:
+        self._budget = Budget(MAX_CHECKS)
+        # by the identity of the schema, which is kept beside its checker so that it stays the only one
+        self._checkers: dict[int, tuple[Any, Checker]] = {}
 
-def _problem(schema: Any, value: Any, root: Mapping[str, Any]) -> str:
-    """Why the value does not fit, "" when it does."""
-    whole = {**schema, "$defs": root["$defs"]} if isinstance(schema, dict) and "$defs" in root else schema
-    errors: Iterator[Any] = jsonschema.Draft202012Validator(whole).iter_errors(value)
-    first = min(errors, key=lambda e: [str(part) for part in e.absolute_path], default=None)
-    if first is None:
-        return ""
-    where = ".".join(str(part) for part in first.absolute_path)
-    return (f"{where}: " if where else "") + str(first.message)[:300]
+    def problem(self, schema: Any, value: Any, root: Mapping[str, Any]) -> str:
+        """Why the value does not fit, "" when it does."""
+        if schema is True or schema == {}:
+            return ""
+        try:
+            self._budget.spend(1)
+            found: Problem | None = self._checker(schema, root).problem(value, self._budget)
+        except TooCostly:
+            return TOO_COSTLY
+        except BadSchema:
+            return "the tool's schema cannot be used"
+        if found is None:
+            return ""
+        return f"{found.where}: {found.message}" if found.where else found.message
+
+    def _checker(self, schema: Any, root: Mapping[str, Any]) -> Checker:
+        kept = self._checkers.get(id(schema))
+        if kept is None:
+            whole = {**schema, "$defs": root["$defs"]} if isinstance(schema, dict) and "$defs" in root else schema
+            kept = self._checkers[id(schema)] = (schema, Checker(whole))
+        return kept[1]

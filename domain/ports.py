@@ -116,7 +116,8 @@ class Usage:
     """Tokens and the price in millionths of a US dollar. `calls`: how many requests a model answered.
 
     `guessed_micros` is the part of the price that is a guess: the price list does not know the model, or the
-    provider did not report its tokens.
+    provider did not report its tokens. `own_micros` is the part that a key of the workspace's own pays; the
+    installation pays the rest. Of an estimate, `replaceable` says that a model is left to ask where it pays nothing.
     """
 
     model: str = ""
@@ -124,7 +125,14 @@ class Usage:
     tokens_out: int = 0
     cost_micros: int = 0
     guessed_micros: int = 0
+    own_micros: int = 0
     calls: int = 0
+    replaceable: bool = False
+
+    @property
+    def installation_micros(self) -> int:
+        """What the installation's own keys pay."""
+        return self.cost_micros - self.own_micros
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +140,8 @@ class PlanRequest:
     """Everything a planner may see. `history` is what its own earlier `PlanAnswer`s returned.
 
     `results` are the results of calls made since then: (call, text as data, ok). `allowance` is what this answer may
-    cost at most, in micros; None: nobody counts. `heard` is told what a model has written so far, as it grows.
+    cost at most, in micros; None: nobody counts. `at_own_cost`: no model may be asked that the installation pays for.
+    `heard` is told what a model has written so far, as it grows.
     """
 
     task_title: str
@@ -142,11 +151,14 @@ class PlanRequest:
     history: Any
     results: Sequence[Mapping[str, Any]]
     allowance: int | None = None
+    at_own_cost: bool = False
     heard: Callable[[str], None] | None = field(default=None, repr=False, compare=False)
 
 
 # why a planner stopped, where it had no allowance to go on with
 OVER_BUDGET = "budget_exceeded"
+# the same, where it is the budget of the whole installation that has no room
+OVER_INSTALLATION_BUDGET = "installation_budget_exceeded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from domain.delegation import DELEGATE
 from domain.errors import Conflict
+from domain.integrity import differs_field
 from domain.tasks import TaskStatus
 
 
@@ -154,6 +155,7 @@ class Run:
     root_run_id: str | None
     budget_micros: int | None
     reserved_micros: int
+    reserved_installation_micros: int
     partial_text: str | None
     priority: int
     deadline_at: datetime | None
@@ -161,6 +163,7 @@ class Run:
     started_at: datetime | None
     updated_at: datetime
     completed_at: datetime | None
+    differs: tuple[str, ...] = differs_field()
 
     @property
     def ended(self) -> bool:
@@ -216,6 +219,7 @@ class Step:
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
+    differs: tuple[str, ...] = differs_field()
 
     @property
     def ended(self) -> bool:

@@ -12,10 +12,14 @@ from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.alias_generators import to_camel
 
 from domain.errors import Invalid
 from domain.untrusted import clean
 
+MAX_EFFECTS = 300
+# more than any section has
+MAX_GIVEN = 100
 Tool: Any = Field(default_factory=list, max_length=200)
 _TOOL = re.compile(r"[A-Za-z0-9_.*:-]{1,120}")
 _HOST = re.compile(r"(?:\*\.)?(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -70,43 +74,56 @@ class QuietHours(BaseModel):
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # what is stored, hashed and sent has the names of the wire
+    model_config = ConfigDict(alias_generator=to_camel, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """The section as it is stored and sent."""
+        return self.model_dump(mode="json", by_alias=True)
 
 
 class PolicyConfig(_Section):
     """What operators may do."""
 
-    killSwitch: bool = Field(default=False, strict=True)  # noqa: N815 - names of the wire
-    maxIterationBudget: int = Field(default=50, ge=1, le=1000, strict=True)  # noqa: N815
-    toolBlocklist: list[str] = Tool  # noqa: N815
-    contentBans: list[str] = Field(default_factory=list, max_length=200)  # noqa: N815
-    connectorAllowlist: list[str] = Tool  # noqa: N815
-    requireApprovalFor: list[str] = Tool  # noqa: N815
-    failClosed: bool = Field(default=True, strict=True)  # noqa: N815
+    kill_switch: bool = Field(default=False, strict=True)
+    max_iteration_budget: int = Field(default=50, ge=1, le=1000, strict=True)
+    tool_blocklist: list[str] = Tool
+    content_bans: list[str] = Field(default_factory=list, max_length=200)
+    connector_allowlist: list[str] = Tool
+    require_approval_for: list[str] = Tool
+    fail_closed: bool = Field(default=True, strict=True)
     rules: list[Rule] = Field(default_factory=list, max_length=100)
-    toolEffects: dict[str, Literal["E0", "E1", "E2", "E3", "E4"]] = Field(default_factory=dict, max_length=300)  # noqa: N815
-    approvalTtlMinutes: int = Field(default=1440, ge=1, le=43_200, strict=True)  # noqa: N815
-    approvalQuorum: int = Field(default=1, ge=1, le=10, strict=True)  # noqa: N815
+    tool_effects: dict[str, Literal["E0", "E1", "E2", "E3", "E4"]] = Field(default_factory=dict, max_length=MAX_EFFECTS)
+    approval_ttl_minutes: int = Field(default=1440, ge=1, le=43_200, strict=True)
+    approval_quorum: int = Field(default=1, ge=1, le=10, strict=True)
     approvers: list[Name] = Field(default_factory=list, max_length=50)
-    approverRole: Literal["owner", "partner"] = "owner"  # noqa: N815
-    approvalFrom: Literal["E1", "E2", "E3"] = "E3"  # noqa: N815
-    allowedHosts: list[str] = Field(default_factory=list, max_length=200)  # noqa: N815
+    approver_role: Literal["owner", "partner"] = "owner"
+    approval_from: Literal["E1", "E2", "E3"] = "E3"
+    allowed_hosts: list[str] = Field(default_factory=list, max_length=200)
     packs: list[str] = Field(default_factory=list, max_length=len(PACKS))
-    undoSeconds: int = Field(default=0, ge=0, le=300, strict=True)  # noqa: N815
-    quietHours: QuietHours | None = None  # noqa: N815
+    undo_seconds: int = Field(default=0, ge=0, le=300, strict=True)
+    quiet_hours: QuietHours | None = None
 
-    @field_validator("toolBlocklist", "requireApprovalFor", "connectorAllowlist")
+    @field_validator("tool_blocklist", "require_approval_for", "connector_allowlist")
     @classmethod
     def _names(cls, value: list[str]) -> list[str]:
         return _tool_names(value)
 
-    @field_validator("toolEffects")
+    @field_validator("tool_effects", mode="before")
+    @classmethod
+    def _few(cls, value: Any) -> Any:
+        # said before each of them is looked at
+        if isinstance(value, dict) and len(value) > MAX_EFFECTS:
+            raise ValueError(f"should have at most {MAX_EFFECTS} items")
+        return value
+
+    @field_validator("tool_effects")
     @classmethod
     def _effects(cls, value: dict[str, str]) -> dict[str, str]:
         _tool_names(list(value))
         return value
 
-    @field_validator("allowedHosts")
+    @field_validator("allowed_hosts")
     @classmethod
     def _hosts(cls, value: list[str]) -> list[str]:
         lowered = sorted({item.lower() for item in value})
@@ -123,12 +140,12 @@ class PolicyConfig(_Section):
                 raise ValueError(f"holds something that is no pack; there are {', '.join(PACKS)}")
         return sorted(set(value))
 
-    @field_validator("contentBans")
+    @field_validator("content_bans")
     @classmethod
     def _bans(cls, value: list[str]) -> list[str]:
         for item in value:
             # a text that is nothing once spaces and invisible characters are gone would ban everything
-            if not clean(item).strip(_INVISIBLE) or len(item) > 200:
+            if len(item) > 200 or not clean(item).strip(_INVISIBLE):
                 raise ValueError("holds an empty or over-long text")
         return sorted(set(value))
 
@@ -143,11 +160,11 @@ class PolicyConfig(_Section):
 class BudgetConfig(_Section):
     """What work may cost, in US dollars."""
 
-    dailyTotalMax: float = Field(strict=True, default=500, gt=0, le=1_000_000)  # noqa: N815
-    perTaskMax: float = Field(strict=True, default=100, gt=0, le=1_000_000)  # noqa: N815
-    perOperatorMax: float = Field(strict=True, default=200, gt=0, le=1_000_000)  # noqa: N815
-    emergencyKill: float = Field(strict=True, default=1500, gt=0, le=1_000_000)  # noqa: N815
-    monthlyLlmBudget: float | None = Field(strict=True, default=None, gt=0, le=10_000_000)  # noqa: N815
+    daily_total_max: float = Field(strict=True, default=500, gt=0, le=1_000_000)
+    per_task_max: float = Field(strict=True, default=100, gt=0, le=1_000_000)
+    per_operator_max: float = Field(strict=True, default=200, gt=0, le=1_000_000)
+    emergency_kill: float = Field(strict=True, default=1500, gt=0, le=1_000_000)
+    monthly_llm_budget: float | None = Field(strict=True, default=None, gt=0, le=10_000_000)
     currency: str = "USD"
 
     @field_validator("currency")
@@ -165,7 +182,7 @@ class ModelConfig(_Section):
     model: str = Field(default="anthropic/claude-sonnet-4-20250514", min_length=1, max_length=200)
     temperature: float = Field(strict=True, default=0.7, ge=0, le=2)
     fallbacks: list[Name] = Field(default_factory=list, max_length=5)
-    baseUrl: str | None = Field(default=None, max_length=500, pattern=r"^https?://")  # noqa: N815
+    base_url: str | None = Field(default=None, max_length=500, pattern=r"^https?://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +195,9 @@ class WorkspaceSettings:
 
     def as_json(self) -> dict[str, dict[str, Any]]:
         return {
-            "policyConfig": self.policy.model_dump(mode="json"),
-            "budgetConfig": self.budget.model_dump(mode="json"),
-            "modelConfig": self.model.model_dump(mode="json"),
+            "policyConfig": self.policy.as_json(),
+            "budgetConfig": self.budget.as_json(),
+            "modelConfig": self.model.as_json(),
         }
 
 
@@ -214,6 +231,8 @@ def merge(stored: WorkspaceSettings, patch: Any) -> WorkspaceSettings:
             continue
         if not isinstance(given, dict):
             raise Invalid.field(name, "must be an object")
+        if len(given) > MAX_GIVEN:
+            raise Invalid.field(name, "holds more settings than there are")
         if not _encodable(given):
             raise Invalid.field(name, "holds half a character, which no text may")
         aliases = _ALIASES.get(name, {})
@@ -239,8 +258,8 @@ def _build(sections: dict[str, dict[str, Any]]) -> WorkspaceSettings:
 
 
 def _check_together(budget: BudgetConfig, given: Mapping[str, Any]) -> None:
-    for name in ("perTaskMax", "perOperatorMax"):
-        if getattr(budget, name) > budget.dailyTotalMax:
+    for name, most in (("perTaskMax", budget.per_task_max), ("perOperatorMax", budget.per_operator_max)):
+        if most > budget.daily_total_max:
             # name the field that was just written, so that the person looks in the right place
             field = name if name in given else "dailyTotalMax"
             raise Invalid.field(f"budgetConfig.{field}", f"{name} may not exceed dailyTotalMax")

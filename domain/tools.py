@@ -5,9 +5,14 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from domain.bounded_json import Bounds
 from domain.governance import Effect
 
 Json = Any
+
+# What the arguments of one call may hold at most, whoever thought of it. Deeper ones could not be signed: a receipt
+# holds them some levels further down.
+ARGUMENTS = Bounds(size=1_200_000, depth=56, nodes=20_000)
 
 # the modes in which work may leave the workspace; in the others operators look, think and write things down
 ACTING_MODES = ("build", "launch", "apply")
@@ -81,3 +86,20 @@ class Tool(Protocol):
     async def look_up(self, context: ToolContext, args: Mapping[str, Json]) -> Outcome | None:
         """The outcome of an earlier call with this key, None when it never happened."""
         ...
+
+
+def name_fits(pattern: str, name: str) -> bool:
+    """Whether a tool's name fits a pattern, in which `*` stands for any text; each part is looked for once."""
+    first, *rest = pattern.split("*")
+    if not rest:
+        return pattern == name
+    *between, last = rest
+    if not name.startswith(first):
+        return False
+    at = len(first)
+    for part in between:
+        found = name.find(part, at)
+        if found < 0:
+            return False
+        at = found + len(part)
+    return len(name) - at >= len(last) and name.endswith(last)

@@ -2,7 +2,9 @@
 
 import re
 import unicodedata
-from typing import Any
+from collections.abc import Iterator
+from functools import cache
+from typing import Any, Literal
 
 MAX_DEPTH = 30
 MAX_INTEGER = 2**53 - 1  # beyond it JSON numbers have no canonical form
@@ -21,12 +23,75 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udff
 _NEWLINE = re.compile("\r\n?|[\x85\u2028\u2029]")
 
 
+# Where marks that stand above and below letters are encoded. A letter bears at most so many of them (the Stream-Safe
+# Text Format of Unicode): bringing a run of marks into order takes time that grows with its square.
+_MARKS = (
+    range(0x300, 0x1E00),
+    range(0x2000, 0x3100),
+    range(0xA600, 0xAC00),
+    range(0xFB00, 0x10000),
+    range(0x10100, 0x12000),
+    range(0x16A00, 0x17000),
+    range(0x1BC00, 0x1BE00),
+    range(0x1D100, 0x1D300),
+    range(0x1E000, 0x1EA00),
+)
+MAX_MARKS = 30
+
+
+@cache
+def _too_many_marks() -> re.Pattern[str]:
+    marks = "".join(chr(code) for block in _MARKS for code in block if is_mark(chr(code)))
+    return re.compile(f"([{marks}]{{{MAX_MARKS}}})[{marks}]+")
+
+
+def is_mark(char: str) -> bool:
+    """Whether a character is, or begins when taken apart with, a mark whose order normal forms prescribe."""
+    return unicodedata.combining(unicodedata.normalize("NFKD", char)[0]) != 0
+
+
+def few_marks(text: str) -> str:
+    """The text without marks beyond the 30th on one letter."""
+    return text if text.isascii() else _too_many_marks().sub(r"\1", text)
+
+
+def normalized(form: Literal["NFC", "NFKC"], text: str) -> str:
+    """The text in a Unicode normal form, without marks beyond the 30th on one letter; linear in its length."""
+    return text if text.isascii() else unicodedata.normalize(form, few_marks(text))
+
+
+def pieces(text: str, length: int = 2000) -> Iterator[str]:
+    """The text in pieces of about `length`, each in a normal form of its own.
+
+    A piece begins with an ASCII character, or with one that nothing before it could change, as long as one is near.
+    """
+    start = 0
+    while len(text) - start > length:
+        end = next((at for at in range(start + length, start + length // 2, -1) if _begins(text, at)), start + length)
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+def _begins(text: str, at: int) -> bool:
+    before, char = text[at - 1], text[at]
+    if char.isascii():
+        return True
+    # vowels and final consonants of Korean join what is before them, of which more than one character may be part
+    if is_mark(char) or "\u1160" <= char <= "\u11ff":
+        return False
+    apart = unicodedata.normalize("NFKC", before) + unicodedata.normalize("NFKC", char)
+    return unicodedata.normalize("NFKC", before + char) == apart
+
+
 def clean(text: str) -> str:
     """The text without control, bidi and zero-width characters; every line ends in a plain newline; composed (NFC)."""
+    if text.isascii() and text.isprintable():
+        return text
     text = _NEWLINE.sub("\n", text)
     text = _CONTROL.sub("", text)
     text = _INVISIBLE.sub("", text)
-    return unicodedata.normalize("NFC", _STRAY_JOINER.sub("", text))
+    return normalized("NFC", _STRAY_JOINER.sub("", text))
 
 
 def cap(text: str, limit: int) -> tuple[str, bool]:

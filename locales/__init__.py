@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ class Texts:
 
     language: Language
     bundles: tuple[FluentBundle, ...]
+    _plain: dict[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def code(self) -> str:
@@ -38,11 +39,16 @@ class Texts:
 
     def __call__(self, key: str, **values: Any) -> str:
         """The message, trimmed; the key itself when nobody has it (a test keeps that from happening)."""
+        if not values and (known := self._plain.get(key)) is not None:
+            return known
         for bundle in self.bundles:
             if bundle.has_message(key):
                 message = bundle.get_message(key)
                 if message.value is not None:
                     text, _errors = bundle.format_pattern(message.value, values)
+                    if not values:
+                        # a page has a hundred of these: each is put together once
+                        self._plain[key] = str(text)
                     return str(text)
         return key
 

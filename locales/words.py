@@ -18,6 +18,11 @@ def why_asked(t: Texts, *, rule: str, tool: str, effect: int, reason: str) -> st
     return reason
 
 
-def why_ended(t: Texts, error: str) -> str:
-    """Why a run ended: in the reader's language what a newcomer meets first, all else as it was written."""
+def why_ended(t: Texts, error: str, *, code: str | None = None) -> str:
+    """Why a run ended: in the reader's language what a newcomer meets first, all else as it was written.
+
+    `code` is the run's own word for it, where it has one.
+    """
+    if code == "installation_budget_exceeded":
+        return t("ended-installation-budget")
     return t("ended-no-model") if error == load().of(BASE)("ended-no-model") else error

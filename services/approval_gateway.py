@@ -18,6 +18,7 @@ from services.approval_requests import ApprovalRequests, Question
 from services.approvals import already_decided
 from services.bus import Bus
 from services.governor import Governor
+from services.integrity.gate import answer_of
 from services.recorder import Recorder
 from storage import approvals
 from storage.database import Store, Tx
@@ -115,7 +116,7 @@ class ApprovalGateway:
         with self.bus.listen(actor.in_workspace) as woken:
             while True:
                 woken.clear()
-                found = await self.store.read(lambda tx: approvals.get(tx, actor.in_workspace, approval_id))
+                found = await self.store.read(lambda tx: self._answered(tx, actor.in_workspace, approval_id))
                 if not allows(actor, Action.APPROVAL_READ) and found.requested_by != actor.principal:
                     raise NotFound("Approval not found")
                 left = ends - loop.time()
@@ -127,6 +128,12 @@ class ApprovalGateway:
                         await woken.wait()
                 except TimeoutError:
                     continue
+
+    def _answered(self, tx: Tx, workspace_id: str, approval_id: str) -> Approval:
+        """An approval whose answer somebody outside acts by; Altered when no signed receipt gave that answer."""
+        found = approvals.get(tx, workspace_id, approval_id)
+        answer_of(self.recorder.ledger, tx, found)
+        return found
 
     async def withdraw(self, actor: Actor, approval_id: str) -> Approval:
         """Take one's own question back. NotFound for another's, Conflict or Gone when it is decided."""

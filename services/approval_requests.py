@@ -7,6 +7,7 @@ from typing import Any
 from domain.approvals import Approval, ApprovalStatus, digest_of_call
 from domain.audit import AuditAction
 from domain.clock import Now
+from domain.evidence import approval_facts
 from domain.governance import Decision
 from domain.runs import Run, Step
 from domain.tasks import Task
@@ -194,6 +195,7 @@ class ApprovalRequests:
                 verdict="ESCALATE",
                 reason_code="APPROVAL_REQUIRED",
                 status="pending",
+                args=approval_facts(approval),
                 metadata={"call_digest": approval.action_hash},
             ),
         )

@@ -26,6 +26,7 @@ from domain.approvals import (
 from domain.audit import AuditAction
 from domain.clock import Now, iso
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound, PilotError
+from domain.evidence import grant_facts
 from domain.governance import Effect
 from domain.ids import new_id
 from domain.permissions import Action, require
@@ -33,6 +34,8 @@ from domain.runs import RunState, StepState
 from services.approval_requests import ApprovalRequests, facts_about, shown_args, unhidden
 from services.away import come_back, go_away
 from services.governor import Governor
+from services.integrity.gate import check_question, counted_votes
+from services.integrity.records import Records
 from services.ledger import Facts
 from services.notices import Notices
 from services.recorder import Recorder
@@ -116,21 +119,30 @@ class ApprovalService:
         """Approvals of the workspace, newest first."""
         require(actor, Action.APPROVAL_READ)
         return await self.store.read(
-            lambda tx: approvals.find(
-                tx,
-                actor.in_workspace,
-                limit=limit,
-                status=status,
-                task_id=task_id,
-                before=before,
-                naming=actor.user_id if sees_own_only(actor) else None,
+            lambda tx: self._records(tx, actor.in_workspace).approvals(
+                approvals.find(
+                    tx,
+                    actor.in_workspace,
+                    limit=limit,
+                    status=status,
+                    task_id=task_id,
+                    before=before,
+                    naming=actor.user_id if sees_own_only(actor) else None,
+                )
             )
         )
+
+    def _records(self, tx: Tx, workspace_id: str) -> Records:
+        return Records(self.recorder.ledger, tx, workspace_id)
 
     async def get(self, actor: Actor, approval_id: str) -> Approval:
         """One approval; NotFound also for a member whom it does not name."""
         require(actor, Action.APPROVAL_READ)
-        found = await self.store.read(lambda tx: approvals.get(tx, actor.in_workspace, approval_id))
+        [found] = await self.store.read(
+            lambda tx: self._records(tx, actor.in_workspace).approvals(
+                [approvals.get(tx, actor.in_workspace, approval_id)], signatures=True
+            )
+        )
         if sees_own_only(actor) and actor.user_id not in found.circle.named:
             raise NotFound("Approval not found")
         return found
@@ -141,7 +153,10 @@ class ApprovalService:
         several = [one for one in found if one.quorum > 1]
         if not several:
             return {}
-        return await self.store.read(lambda tx: {one.id: _ids(approvals.voters(tx, one)) for one in several})
+        ledger = self.recorder.ledger
+        return await self.store.read(
+            lambda tx: {one.id: _ids(counted_votes(ledger, tx, one, approvals.voters(tx, one))) for one in several}
+        )
 
     async def standing(self, actor: Actor, found: Sequence[Approval]) -> Mapping[str, Standing]:
         """What this person may do about each of these, and whether they can be approved at all."""
@@ -200,6 +215,8 @@ class ApprovalService:
         now = self.now()
         if _expired(approval, now):
             return self._too_late(tx, approval)
+        if wish.status is ApprovalStatus.APPROVED:
+            check_question(self.recorder.ledger, tx, approval)
         if wish.version is not None and wish.version != approval.version:
             raise Conflict(
                 "this approval was changed meanwhile", code="stale_version", details={"version": approval.version}
@@ -214,7 +231,7 @@ class ApprovalService:
             if wish.grant is not None:
                 raise Invalid.field("grant", "what takes several people is approved for this once only")
             new = approvals.vote(tx, approval, user_id=actor.user_id, choice="approved", now=now)
-            voters = approvals.voters(tx, approval)
+            voters = counted_votes(self.recorder.ledger, tx, approval, approvals.voters(tx, approval), now=actor)
             if not approval.circle.enough(voters):
                 if new:
                     self._voted(tx, approval, actor, _ids(voters))
@@ -325,7 +342,12 @@ class ApprovalService:
                 reason_code="" if approved else _REASON[status],
                 args={"note": note} if note else None,
                 status=status.value,
-                metadata={"call_digest": approval.action_hash, "via": via.value, "version": approval.version},
+                metadata={
+                    "call_digest": approval.action_hash,
+                    "via": via.value,
+                    "version": approval.version,
+                    "grant_id": grant_id or "",
+                },
             ),
         )
         self._tell(tx, settled)
@@ -381,7 +403,7 @@ class ApprovalService:
             action=AuditAction.GRANT_CREATED,
             target=grant.id,
             metadata={"tool": grant.tool, "expiresAt": iso(grant.expires_at), "maxUses": grant.max_uses},
-            facts=Facts(approval_id=approval.id, task_id=grant.task_id),
+            facts=Facts(decision_id=grant.id, approval_id=approval.id, task_id=grant.task_id, args=grant_facts(grant)),
         )
         return grant.id
 
@@ -401,6 +423,7 @@ class ApprovalService:
                 raise Conflict(
                     "this approval was changed meanwhile", code="stale_version", details={"version": approval.version}
                 )
+            check_question(self.recorder.ledger, tx, approval)
             if approval.step_id is None:
                 raise Conflict("only a step of a run can be edited", code="not_editable")
             tools = self.toolbox.within(tx, approval.workspace_id)
@@ -515,7 +538,9 @@ class ApprovalService:
         """Standing permissions of the workspace."""
         require(actor, Action.GRANT_LIST)
         return await self.store.read(
-            lambda tx: approvals.grants_of(tx, actor.in_workspace, live_at=self.now() if live else None)
+            lambda tx: self._records(tx, actor.in_workspace).grants(
+                approvals.grants_of(tx, actor.in_workspace, live_at=self.now() if live else None)
+            )
         )
 
     async def revoke_grant(self, actor: Actor, grant_id: str) -> Grant:
@@ -531,6 +556,7 @@ class ApprovalService:
                 action=AuditAction.GRANT_REVOKED,
                 target=grant.id,
                 metadata={"tool": grant.tool},
+                facts=Facts(decision_id=grant.id),
             )
             return grant
 
@@ -584,7 +610,7 @@ class ApprovalService:
         if approval.effect >= Effect.E4:
             return True
         try:
-            hours = self.governor.settings(tx, approval.workspace_id)[0].policy.quietHours
+            hours = self.governor.settings(tx, approval.workspace_id)[0].policy.quiet_hours
         except PilotError:
             # settings that cannot be read hold nothing back
             return True

@@ -3,16 +3,23 @@
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from domain.actor import Actor
 from domain.audit import AuditAction, AuditEntry
 from domain.clock import Now
 from domain.permissions import Action, require
+from services.integrity.alarm import Alarm
+from services.integrity.records import Records
 from services.recorder import Recorder
 from storage import audit, violations
-from storage.database import Store
+from storage.database import Store, Tx
 from storage.violations import Violation
+
+T = TypeVar("T")
+
+PIECE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,14 +51,30 @@ class AuditService:
     store: Store
     recorder: Recorder
     now: Now
+    alarm: Alarm | None = None
 
     async def list(
         self, actor: Actor, which: AuditFilter, *, limit: int, before: tuple[datetime, str] | None
     ) -> Sequence[AuditEntry]:
-        """Lines of the workspace, newest first."""
+        """Lines of the workspace, newest first, each with what of it is not what its receipt says."""
         require(actor, Action.AUDIT_READ)
-        query = audit.select_entries(actor.in_workspace, **which.as_arguments(), before=before)
-        return await self.store.read(lambda tx: audit.find(tx, query, limit=limit))
+        workspace_id = actor.in_workspace
+        query = audit.select_entries(workspace_id, **which.as_arguments(), before=before)
+
+        def work(tx: Tx) -> Sequence[AuditEntry]:
+            records = Records(self.recorder.ledger, tx, workspace_id)
+            found = records.lines(audit.find(tx, query, limit=limit))
+            if which == AuditFilter():
+                return records.complete(found, newest=before is None, oldest=len(found) < limit)
+            return found
+
+        return await self._told(await self.store.read(work))
+
+    async def _told(self, found: T) -> T:
+        """What was read, once what was found altered is told."""
+        if self.alarm is not None:
+            await self.alarm.tell()
+        return found
 
     async def export(self, actor: Actor, which: AuditFilter) -> AsyncIterator[AuditEntry]:
         """Every line that fits, newest first, a few at a time."""
@@ -61,17 +84,37 @@ class AuditService:
                 tx, workspace_id=actor.in_workspace, actor=actor.principal, action=AuditAction.LEDGER_EXPORTED
             )
         )
-        query = audit.select_entries(actor.in_workspace, **which.as_arguments())
+        workspace_id = actor.in_workspace
+        query = audit.select_entries(workspace_id, **which.as_arguments())
+        async for entries in self._pieces(query):
+            for entry in await self.store.read(partial(self._checked, workspace_id, entries), long=True):
+                yield entry
+        await self._told(None)
+
+    def _checked(self, workspace_id: str, entries: Sequence[AuditEntry], tx: Tx) -> Sequence[AuditEntry]:
+        return Records(self.recorder.ledger, tx, workspace_id).lines(entries)
+
+    async def _pieces(self, query: Any) -> AsyncIterator[Sequence[AuditEntry]]:
+        piece: list[AuditEntry] = []
         async for row in self.store.stream(query):
-            yield audit.entry_of(row)
+            piece.append(audit.entry_of(row))
+            if len(piece) == PIECE:
+                yield piece
+                piece = []
+        if piece:
+            yield piece
 
     async def violations(
         self, actor: Actor, *, limit: int, severity: str | None = None, before: tuple[datetime, str] | None = None
     ) -> Sequence[Violation]:
-        """What the policy refused, newest first."""
+        """What the policy refused and what was found altered, newest first."""
         require(actor, Action.VIOLATION_READ)
+        await self._told(None)
+        workspace_id = actor.in_workspace
         return await self.store.read(
-            lambda tx: violations.find(tx, actor.in_workspace, limit=limit, severity=severity, before=before)
+            lambda tx: Records(self.recorder.ledger, tx, workspace_id).violations(
+                violations.find(tx, workspace_id, limit=limit, severity=severity, before=before)
+            )
         )
 
     async def refused(self, *, workspace_id: str | None, actor: str, route: str, code: str) -> None:

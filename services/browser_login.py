@@ -12,7 +12,7 @@ from domain.audit import AuditAction
 from domain.clock import Now
 from domain.errors import Unauthorized, Unavailable
 from domain.outside import OutsideError
-from domain.ports import LoginProvider
+from domain.ports import LoginProvider, ProvenPerson
 from services.identity import IdentityService, Login
 from services.recorder import Recorder
 from storage import accounts
@@ -64,14 +64,19 @@ class BrowserLogin:
         )
         return Departure(url=url, binding=binding)
 
-    async def finish(self, *, code: str, state: str, binding: str | None, ip: str, agent: str) -> Login:
+    async def finish(
+        self, *, code: str, state: str, binding: str | None, ip: str, agent: str, invite: str | None = None
+    ) -> Login:
         """Log in with what the provider sent back. Each attempt ends here, whatever comes of it.
+
+        `invite` is the token somebody new comes with; Forbidden when they may not sign up, with it or without.
 
         Unauthorized: `oidc_state` (unknown, used or too old), `oidc_browser` (begun in another browser), `oidc_refused`
         and others of the provider's; Unavailable `oidc_unavailable`.
         """
         try:
-            return await self._finish(code=code, state=state, binding=binding, ip=ip, agent=agent)
+            person = await self._finish(code=code, state=state, binding=binding)
+            return await self.identity.login_proven(person, ip=ip, agent=agent, invite=invite)
         except OutsideError as error:
             raise _unavailable() from error
         except Unauthorized as error:
@@ -91,7 +96,7 @@ class BrowserLogin:
             await self.store.write(note)
             raise
 
-    async def _finish(self, *, code: str, state: str, binding: str | None, ip: str, agent: str) -> Login:
+    async def _finish(self, *, code: str, state: str, binding: str | None) -> ProvenPerson:
         now = self.now()
         kept = await self.store.write(lambda tx: accounts.take_attempt(tx, hash_token(state), now=now))
         if kept is None:
@@ -100,10 +105,9 @@ class BrowserLogin:
         if not hmac.compare_digest(hash_token(binding or ""), attempt["binding"]):
             # somebody else's login must not become ours, nor ours theirs
             raise Unauthorized("This login was begun in another browser", code="oidc_browser")
-        person = await self.provider.redeem(
+        return await self.provider.redeem(
             code, verifier=attempt["verifier"], nonce=attempt["nonce"], redirect_uri=self.redirect_uri
         )
-        return await self.identity.login_proven(person, ip=ip, agent=agent)
 
 
 def _unavailable() -> Unavailable:

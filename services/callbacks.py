@@ -16,12 +16,15 @@ from domain.approvals import Approval
 from domain.audit import AuditAction
 from domain.clock import Now, iso
 from domain.errors import NotFound
+from domain.integrity import Altered
 from domain.outside import OutsideError
 from domain.ports import Http
 from services.approval_gateway import callback_place, webhook_key
 from services.approvals import CALLBACK_TOPIC
 from services.bus import Bus
 from services.delivery import Delivery
+from services.integrity.gate import answer_of
+from services.ledger import Ledger
 from services.recorder import Recorder
 from storage import approvals, recipients
 from storage.database import Store, Tx
@@ -69,7 +72,11 @@ class Callbacks:
         )
 
     async def _send(self, message: Message) -> None:
-        found = await self.store.read(lambda tx: _outcome(tx, message))
+        try:
+            found = await self.store.read(lambda tx: _outcome(self.recorder.ledger, tx, message))
+        except Altered as altered:
+            # nobody outside is told what nobody here has signed
+            raise OutsideError(str(altered), code=altered.code, sent=False, retryable=False) from altered
         if found is None:
             return
         approval, name = found
@@ -118,7 +125,7 @@ class Callbacks:
         )
 
 
-def _outcome(tx: Tx, message: Message) -> tuple[Approval, str | None] | None:
+def _outcome(ledger: Ledger, tx: Tx, message: Message) -> tuple[Approval, str | None] | None:
     """The approval and who decided it; None when it is gone, and nobody is owed an answer."""
     if message.workspace_id is None or message.payload.get("kind") != "approval.callback":
         return None
@@ -126,6 +133,7 @@ def _outcome(tx: Tx, message: Message) -> tuple[Approval, str | None] | None:
         approval = approvals.get(tx, message.workspace_id, str(message.payload["approvalId"]))
     except NotFound:
         return None
+    answer_of(ledger, tx, approval)
     return approval, recipients.name_of_principal(tx, approval.resolved_by)
 
 

@@ -12,12 +12,14 @@ from domain.clock import Now
 from domain.errors import Conflict, Forbidden, NotFound, PilotError
 from domain.permissions import Action, require
 from domain.receipts import merkle
-from domain.receipts.receipt import parse, verify
 from domain.runs import Run, Step, StepState, UncertainChoice
 from domain.tasks import Task
 from services.approval_requests import shown_args
 from services.approvals import left_out
-from services.ledger import DamagedLog, Ledger
+from services.integrity.gate import counted_votes
+from services.integrity.log import LogCheck
+from services.integrity.records import Records
+from services.ledger import Ledger
 from services.notices import TELEGRAM, Notices, batch_of, deciders_of
 from services.runs import RunService
 from services.tasks import NewTask, TaskService
@@ -69,7 +71,7 @@ class ApprovalCard:
     def mark(self) -> str:
         """Changes whenever the card would look different."""
         a = self.approval
-        return f"{a.status}:{a.version}:{len(self.approved_by)}:{a.resolved_at}:{self.unmet}"
+        return f"{a.status}:{a.version}:{len(self.approved_by)}:{a.resolved_at}:{self.unmet}:{','.join(a.differs)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,11 +252,11 @@ class ChatService:
 
     async def card(self, approval_id: str) -> ApprovalCard | None:
         """An approval as its card shows it now, None when it is gone."""
-        return await self.store.read(lambda tx: _card(tx, approval_id, now=self.now()))
+        return await self.store.read(lambda tx: _card(self.ledger, tx, approval_id, now=self.now()))
 
     async def batch(self, batch_id: str, chat_id: int) -> BatchCard:
         """The approvals of one message as they are now."""
-        return await self.store.read(lambda tx: _batch(tx, batch_id, chat_id, now=self.now()))
+        return await self.store.read(lambda tx: _batch(self.ledger, tx, batch_id, chat_id, now=self.now()))
 
     async def say_batch(self, *, workspace_id: str, chat_id: int, approval_ids: Sequence[str], dedupe_key: str) -> None:
         """Queue one message about exactly these approvals."""
@@ -345,10 +347,10 @@ class ChatService:
     def _catch_up(self, tx: Tx, message: Message, chat_id: int, message_id: int, shows: Shows) -> None:
         card: Card | None
         if shows.kind == "approval":
-            card = _card(tx, shows.ref, now=self.now())
+            card = _card(self.ledger, tx, shows.ref, now=self.now())
             update = {"kind": "approval.update", "approvalId": shows.ref, "messageId": message_id}
         elif shows.kind == "batch":
-            card = _batch(tx, shows.ref, chat_id, now=self.now())
+            card = _batch(self.ledger, tx, shows.ref, chat_id, now=self.now())
             update = {"kind": "approval.batch", "batchId": shows.ref, "messageId": message_id}
         elif shows.kind == "uncertain" and message.workspace_id is not None:
             card = self._uncertain_card(tx, message.workspace_id, shows.ref)
@@ -515,21 +517,8 @@ class ChatService:
         return await self.store.read(work)
 
     def _problem(self, tx: Tx, row: ReceiptRow) -> str:
-        try:
-            verify(parse(row.leaf), ring=self.ledger.ring(tx))
-            head = receipts.head(tx, row.workspace_id)
-            nodes = self.ledger.nodes(tx, row.workspace_id)
-            root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
-            merkle.verify_inclusion(
-                leaf=merkle.leaf_hash(row.leaf),
-                index=row.idx,
-                size=head.size,
-                path=merkle.inclusion_proof(row.idx, head.size, nodes),
-                root_hash=root,
-            )
-        except PilotError as error:
-            return str(error)
-        return ""
+        """What does not hold of a receipt with its payloads, as one line; "" = everything does."""
+        return "; ".join(LogCheck.of(self.ledger, tx, row.workspace_id).check_whole(row).differs)
 
     async def check_log(self, actor: Actor) -> Checked:
         """Recompute the log's tree, compare it with its head and newest checkpoint, check the newest receipts."""
@@ -542,21 +531,12 @@ class ChatService:
             problem = ""
             try:
                 root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
-                nodes = self.ledger.nodes(tx, workspace_id)
-                if head.size and merkle.root(head.size, nodes) != root:
-                    raise DamagedLog("the stored tree does not agree with the head of the log")
-                last = receipts.newest_checkpoint(tx, workspace_id)
-                if last is not None and last.size > 0:
-                    if last.size > head.size:
-                        raise DamagedLog("the log is shorter than its newest checkpoint")
-                    merkle.verify_consistency(
-                        old_size=last.size,
-                        old_root=last.root,
-                        new_size=head.size,
-                        new_root=root,
-                        path=merkle.consistency_proof(last.size, head.size, nodes),
-                    )
-                problem = next((p for row in newest if (p := self._problem(tx, row))), "")
+                self.ledger.check_log(tx, workspace_id)
+                log_check = LogCheck.of(self.ledger, tx, workspace_id)
+                problem = log_check.signed[1]
+                if missing := log_check.missing(newest, before=None, limit=CHECKED_BY_VERIFY):
+                    problem = f"receipt {missing[-1]} is missing"
+                problem = problem or next((p for row in newest if (p := self._problem(tx, row))), "")
             except PilotError as error:
                 root, problem = b"", str(error)
             return Checked(size=head.size, checked=len(newest), root=root.hex(), problem=problem)
@@ -564,12 +544,12 @@ class ChatService:
         return await self.store.read(work)
 
 
-def _card(tx: Tx, approval_id: str, *, now: datetime) -> ApprovalCard | None:
+def _card(ledger: Ledger, tx: Tx, approval_id: str, *, now: datetime) -> ApprovalCard | None:
     workspace_id = approvals.workspace_of(tx, approval_id)
     if workspace_id is None:
         return None
-    approval = approvals.get(tx, workspace_id, approval_id)
-    voters = [who.user_id for who in approvals.voters(tx, approval)]
+    [approval] = Records(ledger, tx, workspace_id).approvals([approvals.get(tx, workspace_id, approval_id)])
+    voters = [who.user_id for who in counted_votes(ledger, tx, approval, approvals.voters(tx, approval))]
     by = approval.resolved_by or ""
     resolver_id = by.removeprefix("user:") if by.startswith("user:") else None
     known = chat_people.names(tx, [*voters, *([resolver_id] if resolver_id else [])])
@@ -583,8 +563,8 @@ def _card(tx: Tx, approval_id: str, *, now: datetime) -> ApprovalCard | None:
     )
 
 
-def _batch(tx: Tx, batch_id: str, chat_id: int, *, now: datetime) -> BatchCard:
-    found = (_card(tx, approval_id, now=now) for approval_id in batch_of(tx, batch_id, chat_id))
+def _batch(ledger: Ledger, tx: Tx, batch_id: str, chat_id: int, *, now: datetime) -> BatchCard:
+    found = (_card(ledger, tx, approval_id, now=now) for approval_id in batch_of(tx, batch_id, chat_id))
     return BatchCard(cards=[card for card in found if card is not None])
 
 
@@ -621,13 +601,7 @@ def _find_receipt(tx: Tx, workspace_id: str, wanted: str) -> ReceiptRow:
         return receipts.get(tx, workspace_id, wanted)
     if len(wanted) < 8 or set(wanted) - set("0123456789abcdef"):
         raise NotFound("Receipt not found")
-    before: int | None = None
-    for _ in range(LOOK_BACK // 500):
-        page = receipts.find(tx, workspace_id, limit=500, before_idx=before)
-        for row in page:
-            if row.leaf_hash.hex().startswith(wanted):
-                return row
-        if len(page) < 500:
-            break
-        before = page[-1].idx
-    raise NotFound("Receipt not found")
+    found = receipts.newest_with_hash(tx, workspace_id, wanted, among=LOOK_BACK)
+    if found is None:
+        raise NotFound("Receipt not found")
+    return found

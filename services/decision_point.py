@@ -20,6 +20,7 @@ from domain.tools import ToolSpec
 from services.approval_gateway import MAX_INPUT, check_room
 from services.approval_requests import ApprovalRequests, Question, shown_args
 from services.governor import Governor
+from services.integrity.gate import answer_of
 from services.ledger import Facts, Ledger
 from services.recorder import Recorder
 from services.toolbox import Toolbox
@@ -154,7 +155,7 @@ class DecisionPoint:
         decision = self.governor.decide_outside(
             tx, workspace_id=workspace_id, spec=spec, args=call.args, consulted=consulted, asked_before=answer
         )
-        approval_id = None
+        approval_id, decision_id = None, new_id()
         if decision.verdict is Verdict.ESCALATE:
             still_open = open_question is not None and approvals.get(tx, workspace_id, open_question).pending
             approval_id = open_question if still_open else self._ask(tx, actor, call, spec, decision)
@@ -163,16 +164,26 @@ class DecisionPoint:
             # the policy became milder meanwhile: nobody needs to be asked any more
             self.requests.cancel(tx, approvals.get(tx, workspace_id, open_question), by="system")
         elif decision.verdict is Verdict.DENY:
-            named = {"session": call.session, "principal": call.principal}
+            named = {"session": call.session, "principal": call.principal, "decisionId": decision_id}
             self.governor.refused(tx, workspace_id, tool=call.tool, decision=decision, metadata=named)
-        return self._record(tx, actor, call, spec, decision=decision, digest=digest, approval_id=approval_id)
+        return self._record(
+            tx,
+            actor,
+            call,
+            spec,
+            decision=decision,
+            digest=digest,
+            decision_id=approval_id or decision_id,
+            approval_id=approval_id,
+        )
 
     def _answer(self, tx: Tx, workspace_id: str, approval_id: str) -> Opinion | None:
         """What people said about this call; None while they think, and when their answer no longer counts."""
         approval = approvals.get(tx, workspace_id, approval_id)
-        if approval.pending:
+        answered = answer_of(self.ledger, tx, approval)
+        if answered is None:
             return None
-        age = self.now() - (approval.resolved_at or approval.requested_at)
+        age = self.now() - min(answered.at, approval.resolved_at or answered.at)
         if approval.status == ApprovalStatus.APPROVED and age < YES_LASTS:
             return Opinion(source=SOURCE, verdict=Verdict.ALLOW)
         if approval.status in _NO and age < NO_LASTS:
@@ -210,10 +221,10 @@ class DecisionPoint:
         *,
         decision: Decision,
         digest: str,
+        decision_id: str,
         approval_id: str | None,
     ) -> Evaluated:
         workspace_id = actor.in_workspace
-        decision_id = approval_id or new_id()
         signed = sign_decision(
             self.ledger.signer,
             decision_id=decision_id,
@@ -227,7 +238,12 @@ class DecisionPoint:
             resource=call.effect_level,
         )
         heard = self.governor.last_opinion(tx)
-        given = {"tool": call.tool, "input": dict(call.args), "facts": self.governor.last_facts(tx)}
+        given = {
+            "tool": call.tool,
+            "input": dict(call.args),
+            "facts": self.governor.last_facts(tx),
+            "step": {"reason": decision.reason},
+        }
         receipt_id = self.recorder.record(
             tx,
             workspace_id=workspace_id,

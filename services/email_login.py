@@ -1,13 +1,20 @@
-"""Login by a code in a mail: one live code an address, five tries an account, the same answer for everybody."""
+"""Login by a code in a mail: one live code an address, five tries an account, the same answer for everybody.
 
+Who could not sign up is sent no code, and nothing is kept of them; neither an answer nor the time it takes tells so.
+"""
+
+import asyncio
 import hashlib
 import hmac
-import re
 import secrets
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from domain import addresses
 from domain.actor import Channel
 from domain.audit import AuditAction
 from domain.clock import Now
@@ -15,6 +22,7 @@ from domain.errors import Invalid, RateLimited, Unauthorized
 from domain.ids import new_id
 from services.bus import Bus
 from services.identity import IdentityService, Login
+from services.limits import Limits
 from services.recorder import Recorder
 from storage import accounts, outbox
 from storage.accounts import EmailCode, User
@@ -28,15 +36,23 @@ TRIES_COUNT = timedelta(hours=1)
 MAIL_TOPIC = "mail"
 # mail is no tenant's: what waits in the outbox is sealed under the installation's own name
 NOBODY = "installation"
-_ADDRESS = re.compile(r"[^@\s\x00-\x1f,;<>()\[\]\\\"]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,250}[A-Za-z0-9])?")
+# codes that one invite may have sent, and the seconds after which it may send one more
+CODES_OF_INVITE = 10
+INVITE_REFILL = 360.0
+# in an installation that is not open, no answer of this door comes sooner: it takes longer to write than to refuse
+CALM_SECONDS = 0.1
 
 
 def normal_address(value: Any) -> str:
-    """The address as it is compared: trimmed, lower case; Invalid for what is none."""
-    text = value.strip().lower() if isinstance(value, str) else ""
-    if not _ADDRESS.fullmatch(text) or len(text) > 254 or ".." in text:
+    """The address as it is compared (see `domain.addresses`); Invalid for what is none."""
+    found = addresses.normal_address(value) if isinstance(value, str) else None
+    if found is None:
         raise Invalid("Valid email required", code="invalid_email", details=_field("email", "Valid email required"))
-    return text
+    return found
+
+
+def _sent_a_moment_ago(wait: int) -> RateLimited:
+    return RateLimited("a code was sent a moment ago", code="code_just_sent", details={"retryAfterSec": wait})
 
 
 def _tries_count(code: EmailCode, now: datetime) -> bool:
@@ -73,24 +89,52 @@ class EmailLogin:
     now: Now
     secret: str
     app_url: str
+    limits: Limits
 
     def _hash(self, email: str, code: str) -> str:
         return hmac.new(self.secret.encode(), f"pilot-code\0{email}\0{code}".encode(), hashlib.sha256).hexdigest()
 
-    async def request(self, email_given: Any, *, purpose: str = "login") -> Requested:
-        """Send a code. Whether anybody has this address makes no difference to answer or work."""
+    async def request(self, email_given: Any, *, purpose: str = "login", invite: str | None = None) -> Requested:
+        """Send a code to an address that may log in, or sign up; with `invite`, the token of one, where that lets it.
+
+        Who has the address, and whether anybody has, makes no difference to the answer: a stranger hears the same,
+        and hears of the same pause, but no mail leaves and nothing is kept.
+        """
         email = normal_address(email_given)
         code = f"{secrets.randbelow(900_000) + 100_000}"
+        if invite is not None and (
+            wait := await self.limits.pace(
+                f"invite:{hash_token(invite)}", seconds=INVITE_REFILL, at_once=CODES_OF_INVITE
+            )
+        ):
+            raise RateLimited("this invite asked for many codes", details={"retryAfterSec": wait})
+        async with self._calm():
+            if await self.identity.may_enter(email=email, invite=invite):
+                await self._send(email, code, purpose=purpose, invite=invite)
+            elif wait := await self.limits.pace(
+                f"code:{hashlib.sha256(email.encode()).hexdigest()}", seconds=PAUSE.total_seconds()
+            ):
+                raise _sent_a_moment_ago(wait)
+        return Requested(email=email, code=code)
+
+    @asynccontextmanager
+    async def _calm(self) -> AsyncIterator[None]:
+        """Let the block take as long for a stranger as for a person who is known."""
+        begun = time.monotonic()
+        try:
+            yield
+        finally:
+            if not self.identity.sign_up.open:
+                await asyncio.sleep(max(0.0, begun + CALM_SECONDS - time.monotonic()))
+
+    async def _send(self, email: str, code: str, *, purpose: str, invite: str | None) -> None:
         link = secrets.token_urlsafe(32)
 
-        def work(tx: Tx) -> Requested:
+        def work(tx: Tx) -> None:
             now = self.now()
             before = accounts.code_of(tx, email)
             if before is not None and before.used_at is None and now - before.created_at < PAUSE:
-                wait = int((before.created_at + PAUSE - now).total_seconds()) + 1
-                raise RateLimited(
-                    "a code was sent a moment ago", code="code_just_sent", details={"retryAfterSec": wait}
-                )
+                raise _sent_a_moment_ago(int((before.created_at + PAUSE - now).total_seconds()) + 1)
             # tries are the account's, not the code's: asking for a new code does not give new ones
             carried = before if before is not None and _tries_count(before, now) else None
             accounts.put_code(
@@ -108,7 +152,6 @@ class EmailLogin:
                     used_at=None,
                 ),
             )
-            # no look at who has the address: the same statements run for everybody
             self.recorder.record(
                 tx,
                 workspace_id=None,
@@ -124,29 +167,37 @@ class EmailLogin:
                 recipient=email,
                 payload={
                     "kind": "login_code",
+                    # what follows the address in the mailed link: the one-time token, and the invite if there is one
                     "sealed": self.vault.seal(
-                        f"{code}\n{link}", workspace_id=NOBODY, place=f"outbox/code/{message_id}"
+                        "\n".join((code, link, *([] if invite is None else [invite]))),
+                        workspace_id=NOBODY,
+                        place=f"outbox/code/{message_id}",
                     ),
                     "sealId": message_id,
                 },
                 now=now,
             )
             tx.on_commit(lambda: self.bus.woke(MAIL_TOPIC))
-            return Requested(email=email, code=code)
 
-        return await self.store.write(work)
+        await self.store.write(work)
 
-    async def verify(self, email_given: Any, code: Any, *, ip: str, agent: str) -> Login:
-        """Log in with the code. Every refusal is the same sentence."""
+    async def verify(self, email_given: Any, code: Any, *, ip: str, agent: str, invite: str | None = None) -> Login:
+        """Log in with the code. Every refusal of a code is the same sentence.
+
+        `invite` is the token somebody new comes with; Forbidden when they may not sign up, with it or without.
+        """
         if not isinstance(email_given, str) or not isinstance(code, str) or not email_given or not code:
             raise Invalid("email and code required", details=_field("code", "email and code required"))
         email = normal_address(email_given)
-        outcome = await self.store.write(lambda tx: self._verify(tx, email, code.strip(), ip=ip, agent=agent))
+        async with self._calm():
+            outcome = await self.store.write(
+                lambda tx: self._verify(tx, email, code.strip(), ip=ip, agent=agent, invite=invite)
+            )
         if outcome is None:
             raise Unauthorized("Invalid or expired code", code="invalid_code")
         return outcome
 
-    def _verify(self, tx: Tx, email: str, code: str, *, ip: str, agent: str) -> Login | None:
+    def _verify(self, tx: Tx, email: str, code: str, *, ip: str, agent: str, invite: str | None) -> Login | None:
         now = self.now()
         live = accounts.code_of(tx, email)
         expected = self._hash(email, code)
@@ -157,20 +208,22 @@ class EmailLogin:
                 accounts.change_code(
                     tx, live.id, attempts=live.attempts + 1, first_attempt_at=live.first_attempt_at or now
                 )
-            self.recorder.record(
-                tx,
-                workspace_id=None,
-                actor=principal_of_address(email),
-                action=AuditAction.AUTH_EMAIL_REFUSED,
-                verdict="deny",
-                reason="wrong, used or expired code",
-                facts=None,
-            )
+            # a guess where no code was sent may be a stranger's, of whom nothing is kept
+            if self.identity.sign_up.open or (live is not None and live.used_at is None):
+                self.recorder.record(
+                    tx,
+                    workspace_id=None,
+                    actor=principal_of_address(email),
+                    action=AuditAction.AUTH_EMAIL_REFUSED,
+                    verdict="deny",
+                    reason="wrong, used or expired code",
+                    facts=None,
+                )
             return None
-        return self._redeem(tx, live, ip=ip, agent=agent)
+        return self._redeem(tx, live, ip=ip, agent=agent, invite=invite)
 
-    async def redeem_link(self, token: str, *, ip: str, agent: str) -> Login:
-        """Log in with the one-time token from the fragment of the mailed link."""
+    async def redeem_link(self, token: str, *, ip: str, agent: str, invite: str | None = None) -> Login:
+        """Log in with the one-time token from the fragment of the mailed link; `invite` as in `verify`."""
         digest = hash_token(token)
 
         def work(tx: Tx) -> Login | None:
@@ -178,18 +231,18 @@ class EmailLogin:
             now = self.now()
             if live is None or live.used_at is not None or live.expires_at <= now or live.attempts >= TRIES:
                 return None
-            return self._redeem(tx, live, ip=ip, agent=agent)
+            return self._redeem(tx, live, ip=ip, agent=agent, invite=invite)
 
         outcome = await self.store.write(work)
         if outcome is None:
             raise Unauthorized("Invalid or expired code", code="invalid_code")
         return outcome
 
-    def _redeem(self, tx: Tx, live: EmailCode, *, ip: str, agent: str) -> Login:
+    def _redeem(self, tx: Tx, live: EmailCode, *, ip: str, agent: str, invite: str | None) -> Login:
         now = self.now()
         accounts.change_code(tx, live.id, used_at=now)
-        user = self.person(tx, live.email)
-        workspace, role, fresh = self.identity.settle_in(tx, user)
+        user = self.person(tx, live.email, invite=invite)
+        workspace, role, fresh = self.identity.settle_in(tx, user, invite=invite)
         return self.identity.open_session(
             tx,
             user,
@@ -202,11 +255,12 @@ class EmailLogin:
             new_workspace=fresh,
         )
 
-    def person(self, tx: Tx, email: str) -> User:
-        """The person with a proven address, created at the first login."""
+    def person(self, tx: Tx, email: str, *, invite: str | None = None) -> User:
+        """The person with a proven address, created at the first login; Forbidden when they may not sign up."""
         user = accounts.user_by_email(tx, email)
         if user is not None:
             return user
+        self.identity.check_may_enter(tx, None, email=email, invite=invite)
         now = self.now()
         fresh = User(
             id=new_id(),
@@ -229,8 +283,8 @@ class EmailLogin:
     def mail_text(self, payload: dict[str, Any]) -> tuple[str, str, str]:
         """Subject, text and html of a queued code; the code is readable only here, when it is sent."""
         opened = self.vault.open(payload["sealed"], workspace_id=NOBODY, place=f"outbox/code/{payload['sealId']}")
-        code, _, link = opened.partition("\n")
-        url = f"{self.app_url}/app/#login={link}"
+        code, link, *invite = opened.split("\n")
+        url = f"{self.app_url}/app/#login={link}" + "".join(f"&invite={token}" for token in invite)
         text = (
             f"Your code for Pilot is {code}.\n\nIt is good for 15 minutes and for one login. Or open:\n{url}\n\n"
             "If you did not ask for it, nothing happens: just delete this mail.\n"

@@ -10,17 +10,21 @@ from domain.approvals import Approval, ApprovalStatus
 from domain.clock import Now, iso
 from domain.delegation import narrowed
 from domain.errors import Forbidden
-from domain.governance import Decision, Opinion, Verdict
+from domain.governance import Decision, Opinion, Verdict, severity_of
 from domain.ids import new_id
 from domain.policy.decide import FINISH, Finding, decide, effect_in_force, explain
 from domain.policy.effective import EffectivePolicy, effective
 from domain.policy.facts import CallFacts, GrantFacts, OpinionFacts
 from domain.policy.rules import RuleEngine
+from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, Usage
 from domain.runs import Run, Step
 from domain.settings_schema import WorkspaceSettings, load
 from domain.tasks import Task
 from domain.tools import ToolSpec
-from storage import approvals, operators, receipts, runs, settings
+from services.integrity.records import live_grants
+from services.integrity.records import stored_settings as signed_settings
+from services.ledger import Ledger
+from storage import approvals, installation_spend, operators, receipts, runs
 from storage.database import Tx
 from storage.violations import Violation
 from storage.violations import add as add_violation
@@ -28,6 +32,7 @@ from storage.violations import add as add_violation
 log = logging.getLogger(__name__)
 
 HARD_ITERATION_LIMIT = 1000
+NOTHING = Usage()
 UNHEARD = Opinion(source="", verdict=Verdict.ALLOW)
 
 
@@ -52,9 +57,37 @@ class ApprovalRules:
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What the next answer of a model may cost at most, in micros; held back from everybody else meanwhile."""
+    """What the next answer of a model may cost at most, in micros; held back from everybody else meanwhile.
+
+    `of_installation` is the part that the installation's keys may have to pay; with `at_own_cost` they pay nothing.
+    """
 
     micros: int
+    of_installation: int = 0
+    at_own_cost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OverBudget:
+    """Why no model may be asked any more: the budget without room, a reason for people, and a stable code."""
+
+    budget: str
+    reason: str
+    code: str = OVER_BUDGET
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallationBudget:
+    """What all workspaces together may spend with the installation's keys, in micros; None where there is no limit."""
+
+    day: int | None = None
+    month: int | None = None
+
+    @property
+    def limits(self) -> Sequence[tuple[str, int]]:
+        """Each limit there is, by the name of its budget."""
+        found = (("day budget", self.day), ("month budget", self.month))
+        return [(name, limit) for name, limit in found if limit is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +95,21 @@ class Governor:
     """The policy with what it needs to know. It decides; recording is the caller's."""
 
     rules: RuleEngine
+    ledger: Ledger
     now: Now
     second_opinion: SecondOpinion | None = None
+    installation: InstallationBudget = InstallationBudget()
 
     # --- what is in force -------------------------------------------------------------------------
 
     def settings(self, tx: Tx, workspace_id: str) -> tuple[WorkspaceSettings, str]:
-        """The settings of a workspace, and its mode; read once a transaction."""
+        """The settings of a workspace as they were signed, and its mode; read once a transaction.
+
+        Altered when the store holds others: nothing is decided by what nobody signed.
+        """
         key = f"settings:{workspace_id}"
         if key not in tx.cache:
-            stored = settings.get(tx, workspace_id)
+            stored = signed_settings(self.ledger, tx, workspace_id)
             tx.cache[key] = (load(stored.policy, stored.budget, stored.model), stored.mode)
         found: tuple[WorkspaceSettings, str] = tx.cache[key]
         return found
@@ -102,11 +140,11 @@ class Governor:
         del tool
         policy = self.settings(tx, workspace_id)[0].policy
         return ApprovalRules(
-            ttl_minutes=policy.approvalTtlMinutes,
-            quorum=policy.approvalQuorum,
+            ttl_minutes=policy.approval_ttl_minutes,
+            quorum=policy.approval_quorum,
             deciders=policy.approvers,
-            role=policy.approverRole,
-            undo_seconds=policy.undoSeconds,
+            role=policy.approver_role,
+            undo_seconds=policy.undo_seconds,
         )
 
     def effect_of(self, tx: Tx, task: Task, spec: ToolSpec) -> int:
@@ -124,12 +162,12 @@ class Governor:
 
     def check_not_frozen(self, tx: Tx, workspace_id: str) -> None:
         """Forbidden while the kill switch is on: for what is not decided on, questions of others and to models."""
-        if self.settings(tx, workspace_id)[0].policy.killSwitch:
+        if self.settings(tx, workspace_id)[0].policy.kill_switch:
             raise Forbidden("the kill switch is on", code="kill_switch")
 
     def iteration_limit(self, tx: Tx, task: Task, *, requested: int | None) -> int:
         """The smallest of what was asked for, what the task has, the operator's and the workspace's limit."""
-        limits = [task.iteration_budget, self.settings(tx, task.workspace_id)[0].policy.maxIterationBudget]
+        limits = [task.iteration_budget, self.settings(tx, task.workspace_id)[0].policy.max_iteration_budget]
         if requested is not None:
             limits.append(requested)
         if task.operator_id is not None:
@@ -225,15 +263,15 @@ class Governor:
         )
         tx.cache["facts"], tx.cache["opinion"] = facts.as_json(), heard[0]
         own = decide(policy, facts, self.rules, policy_hash=name)
-        if own.verdict is Verdict.ALLOW and own.rule_id.startswith("grant:") and not self._use_grant(tx, own):
+        if own.verdict is Verdict.ALLOW and own.rule_id.startswith("grant:"):
+            used = approvals.use_grant(tx, own.rule_id.removeprefix("grant:"), now=self.now())
+            if used is not None:
+                return replace(own, grant_use=used)
             # somebody else used it up: what is kept for replay must not hold it either
             facts = _without_grants(facts)
             tx.cache["facts"] = facts.as_json()
             own = decide(policy, facts, self.rules, policy_hash=name)
         return own
-
-    def _use_grant(self, tx: Tx, decision: Decision) -> bool:
-        return approvals.use_grant(tx, decision.rule_id.removeprefix("grant:"), now=self.now())
 
     def facts(
         self,
@@ -309,7 +347,7 @@ class Governor:
         """What holds for a call whatever was spent and done before it."""
         operator = operators.facts(tx, workspace_id, operator_id)
         tools = narrowed(operator["tools"], bounds)
-        live = approvals.grants_of(tx, workspace_id, live_at=now, tool=spec.name)
+        live = live_grants(self.ledger, tx, workspace_id, tool=spec.name, now=now)
         return CallFacts(
             tool=spec.name,
             effect=int(spec.effect),
@@ -376,24 +414,52 @@ class Governor:
         """The second opinion on the last decision in this transaction; one that says nothing where there was none."""
         return tx.cache.get("opinion") or UNHEARD
 
-    def before_model_call(self, tx: Tx, task: Task, run: Run, *, estimate: int = 0) -> Allowance | str:
+    def before_model_call(self, tx: Tx, task: Task, run: Run, *, expected: Usage = NOTHING) -> Allowance | OverBudget:
         """What the next answer of a model may cost, or why none may be asked any more.
 
-        `estimate` (micros) is what one request may cost at most. Every budget must have room for it beside what was
+        `expected` is what one request may cost at most. Every budget must have room for it beside what was
         spent and what other runs hold back for calls under way: to be kept true, the caller holds the workspace's
         lock and writes the allowance into the run in the same transaction.
         """
+        estimate = expected.cost_micros
         budgets = self._budgets(tx, task, run)
         for name, limit, used in budgets:
             if used >= limit:
-                return f"the {name} budget of {limit / 1e6:.2f} USD is used up"
+                return OverBudget(f"{name} budget", f"the {name} budget of {limit / 1e6:.2f} USD is used up")
             if used + estimate > limit:
-                return (
+                return OverBudget(
+                    f"{name} budget",
                     f"the next call of the model may cost up to {estimate / 1e6:.4f} USD, "
-                    f"and of the {name} budget of {limit / 1e6:.2f} USD only {(limit - used) / 1e6:.4f} USD is left"
+                    f"and of the {name} budget of {limit / 1e6:.2f} USD only {(limit - used) / 1e6:.4f} USD is left",
                 )
         # an answer that has to be corrected takes a second request
-        return Allowance(min(2 * estimate, *(limit - used for _, limit, used in budgets)))
+        allowance = Allowance(min(2 * estimate, *(limit - used for _, limit, used in budgets)))
+        return self._of_installation(tx, run, expected, allowance) if expected.calls else allowance
+
+    def _of_installation(self, tx: Tx, run: Run, expected: Usage, allowance: Allowance) -> Allowance | OverBudget:
+        """The allowance, as far as the installation's budget has room for it; no workspace hears how large that is.
+
+        Without room a workspace goes on with the models it pays for itself, where it has any.
+        """
+        share = expected.installation_micros
+        if share == 0 and expected.replaceable:
+            return allowance
+        left = [allowance.micros]
+        if self.installation.limits:
+            installation_spend.lock(tx)
+            day = self.now().date()
+            today, month, held = installation_spend.used(
+                tx, day=day.isoformat(), month=day.replace(day=1).isoformat(), but=run.id
+            )
+            spent = {"day budget": today + held, "month budget": month + held}
+            for name, limit in self.installation.limits:
+                if spent[name] >= limit or spent[name] + share > limit:
+                    if expected.replaceable:
+                        return replace(allowance, at_own_cost=True)
+                    reason = f"the {name} of this installation has no room for a call of a model"
+                    return OverBudget(name, reason, OVER_INSTALLATION_BUDGET)
+                left.append(limit - spent[name])
+        return replace(allowance, micros=min(left), of_installation=min(left))
 
     def _budgets(self, tx: Tx, task: Task, run: Run) -> Sequence[tuple[str, int, int]]:
         """Each budget by name: its limit, and what of it was spent or is held back, in micros."""
@@ -425,7 +491,6 @@ class Governor:
 
     def refused(self, tx: Tx, workspace_id: str, *, tool: str, decision: Decision, metadata: Mapping[str, str]) -> None:
         """Write down a refusal by policy; `metadata` says what it belongs to."""
-        severe = decision.reason_code in ("SYSTEM_FROZEN", "DATA_EGRESS_BLOCKED", "TAINTED_APPROVAL", "PDP_ERROR")
         add_violation(
             tx,
             Violation(
@@ -433,7 +498,7 @@ class Governor:
                 workspace_id=workspace_id,
                 policy_rule=decision.rule_id,
                 violation=decision.reason,
-                severity="critical" if severe else "warning",
+                severity=severity_of(decision.reason_code),
                 action=tool,
                 blocked=True,
                 metadata={

@@ -1,14 +1,14 @@
 """How the parts are: what /health says and /metrics counts."""
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from domain.clock import Now, utc_now
 from services.intake import OK, TELEGRAM
-from storage import inbox, intake, outbox, runs, sidecar
+from storage import inbox, installation_spend, intake, outbox, runs, sidecar
 from storage.database import Store
 from storage.engine import JobEngine
 from storage.sidecar import SidecarSnapshot
@@ -31,7 +31,9 @@ class Health:
     started: float = field(default_factory=time.monotonic)
     # parts that report themselves: telegram, scheduler, webapp; True, False or a word
     parts: dict[str, Any] = field(default_factory=dict)
-    damaged_logs: dict[str, str] = field(default_factory=dict)
+    damaged_logs: Mapping[str, str] = field(default_factory=dict)
+    # by workspace, what is not as it was signed
+    altered: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     helm: Probe | None = None
     now: Now = utc_now
     began: datetime = field(default_factory=utc_now)
@@ -46,6 +48,9 @@ class Health:
             "pgboss": self.engine.ready,
             "eventBus": True,
             "ledger": "ok" if not self.damaged_logs else f"{len(self.damaged_logs)} damaged",
+            "integrity": "ok"
+            if not self.altered
+            else f"{sum(len(one) for one in list(self.altered.values()))} altered",
             "helm": "not_configured",
             **self.parts,
         }
@@ -100,6 +105,11 @@ class Health:
         return True
 
     @property
+    def sound(self) -> bool:
+        """Whether every log and every row that was read holds; work goes on where it does not, and people must look."""
+        return not self.damaged_logs and not self.altered
+
+    @property
     def uptime(self) -> int:
         """Seconds since the process began."""
         return int(time.monotonic() - self.started)
@@ -113,6 +123,12 @@ class Health:
             found[f'pilot_outbox{{state="{state}"}}'] = count
         for state, count in (await self.store.read(inbox.depth)).items():
             found[f'pilot_inbox{{state="{state}"}}'] = count
+        day = utc_now().date()
+        today, month, _ = await self.store.read(
+            lambda tx: installation_spend.used(tx, day=day.isoformat(), month=day.replace(day=1).isoformat())
+        )
+        for span, micros in (("day", today), ("month", month)):
+            found[f'pilot_installation_spend_usd{{span="{span}"}}'] = micros / 1e6
         return found
 
 

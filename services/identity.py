@@ -5,6 +5,7 @@ that changes them empties it at once, and with several processes it is trusted f
 """
 
 import hmac
+import logging
 import secrets
 import time
 from collections.abc import Sequence
@@ -15,18 +16,23 @@ from typing import Any
 from domain.actor import Actor, Channel, Role
 from domain.audit import AuditAction
 from domain.clock import Now
-from domain.errors import Forbidden, NotFound, Unauthorized, Unavailable
+from domain.errors import Conflict, Forbidden, Gone, NotFound, Unauthorized, Unavailable
 from domain.ids import new_id
 from domain.initdata import BadInitData, InitData, verify
 from domain.ports import ProvenPerson
+from domain.sign_up import SignUpClosed
 from domain.tasks import Mode
+from services.invites import Invites
 from services.ledger import Facts
 from services.recorder import Recorder
+from services.sign_up import EVERYBODY, Newcomer, SignUp
 from storage import accounts, workspaces
 from storage.accounts import Session, User
 from storage.database import Store, Tx
 from storage.vault import hash_token, open_under, seal_under
 from storage.workspaces import Workspace
+
+log = logging.getLogger(__name__)
 
 SESSION_LIFE = timedelta(days=30)
 ROTATE_AFTER = timedelta(hours=24)
@@ -97,7 +103,10 @@ class _Cache:
 
 @dataclass(slots=True)
 class IdentityService:
-    """Logging in, knowing who it is, logging out. `bot_key` is the HMAC key of the bot's token, None without a bot."""
+    """Logging in, knowing who it is, logging out. `bot_key` is the HMAC key of the bot's token, None without a bot.
+
+    `sign_up` says who may come that belongs nowhere yet; the composition root sets it from the settings.
+    """
 
     store: Store
     recorder: Recorder
@@ -105,10 +114,13 @@ class IdentityService:
     bot_key: bytes | None
     init_data_max_age: timedelta = timedelta(hours=24)
     cache_seconds: float = 30.0
+    sign_up: SignUp = EVERYBODY
+    invites: Invites = field(init=False)
     _sessions: _Cache = field(init=False)
     _roles: _Cache = field(init=False)
 
     def __post_init__(self) -> None:
+        self.invites = Invites(self.recorder, self.now)
         self._sessions = _Cache(self.cache_seconds)
         self._roles = _Cache(self.cache_seconds)
 
@@ -145,18 +157,14 @@ class IdentityService:
 
     async def _of_init_data(self, credentials: Credentials) -> Identity:
         """Launch data with each request instead of a session: verified each time, the person looked up once."""
-        if self.bot_key is None or credentials.init_data is None:
-            raise Unavailable("Telegram not configured", code="telegram_not_configured")
-        data = verify(credentials.init_data, key=self.bot_key, now=self.now(), max_age=self.init_data_max_age)
+        data = self._verified(credentials.init_data or "")
         cached: Identity | None = self._sessions.get(data.digest)
         if cached is not None:
             return cached
         generation = self._sessions.generation
 
         def work(tx: Tx) -> User:
-            family = accounts.proof_family(tx, data.digest)
-            if family is not None and not accounts.family_is_live(tx, family, now=self.now()):
-                raise BadInitData("used")
+            self._check_live(tx, data)
             user = accounts.user_by_telegram(tx, data.user.id)
             if user is None:
                 raise Unauthorized("log in first: POST /api/auth/telegram", code="unknown_person")
@@ -347,16 +355,31 @@ class IdentityService:
         return await self.store.read(work)
 
     async def ensure_telegram_user(
-        self, *, telegram_user_id: int, name: str, username: str | None, language: str | None
+        self,
+        *,
+        telegram_user_id: int,
+        name: str,
+        username: str | None,
+        language: str | None,
+        invite: str | None = None,
     ) -> Actor:
-        """The person who pressed /start: created or refreshed, with a workspace, and a chat that may be written to."""
+        """The person who pressed /start: created or refreshed, with a workspace, and a chat that may be written to.
+
+        `invite` is the token they came with; Forbidden when they may not sign up, with it or without.
+        """
 
         def work(tx: Tx) -> Actor:
             user = self._telegram_user(
-                tx, telegram_id=telegram_user_id, name=name, username=username, language=language, photo_url=None
+                tx,
+                telegram_id=telegram_user_id,
+                name=name,
+                username=username,
+                language=language,
+                photo_url=None,
+                invite=invite,
             )
             accounts.change_user(tx, user.id, now=self.now(), chat_open=True)
-            workspace, role, _ = self.settle_in(tx, user)
+            workspace, role, _ = self.settle_in(tx, user, invite=invite)
             return Actor(
                 user_id=user.id,
                 name=user.name,
@@ -367,17 +390,58 @@ class IdentityService:
 
         return await self.store.write(work)
 
-    async def login_telegram(self, raw: str, *, ip: str, agent: str) -> Login:
-        """Log in with launch data. The very same string logs in again only while its first login has not ended."""
-        if self.bot_key is None:
-            raise Unavailable("Telegram not configured", code="telegram_not_configured")
+    async def login_telegram(self, raw: str, *, ip: str, agent: str, invite: str | None = None) -> Login:
+        """Log in with launch data. The very same string logs in again only while its first login has not ended.
+
+        `invite` is the token somebody new comes with, beside the one the launch data may start with.
+        """
         try:
-            data = verify(raw, key=self.bot_key, now=self.now(), max_age=self.init_data_max_age)
-            return await self.store.write(lambda tx: self._login_telegram(tx, data, ip=ip, agent=agent))
+            data = self._verified(raw)
+            token = invite or _invite_of(data)
+            return await self.store.write(lambda tx: self._login_telegram(tx, data, ip=ip, agent=agent, invite=token))
         except BadInitData as error:
             why = error.reason
             await self.store.write(lambda tx: self._note_refused(tx, why))
             raise
+
+    async def join_telegram(self, raw: str, *, invite: str) -> Actor:
+        """The person of launch data, who may sign up by this invite. Nothing is logged in."""
+        data = self._verified(raw)
+
+        def work(tx: Tx) -> Actor:
+            self._check_live(tx, data)
+            user = accounts.user_by_telegram(tx, data.user.id)
+            if user is None or self._home(tx, user.id, user) is None:
+                user = self._person_of(tx, data, invite=invite)
+                self.settle_in(tx, user, invite=invite)
+            fresh_at = datetime.fromtimestamp(data.auth_date, tz=UTC)
+            return _actor(user.id, user.name, Channel.TELEGRAM, fresh_at=fresh_at)
+
+        return await self.store.write(work)
+
+    def _verified(self, raw: str) -> InitData:
+        if self.bot_key is None:
+            raise Unavailable("Telegram not configured", code="telegram_not_configured")
+        return verify(raw, key=self.bot_key, now=self.now(), max_age=self.init_data_max_age)
+
+    def _check_live(self, tx: Tx, data: InitData) -> str | None:
+        """The login these launch data began, None when they are new; BadInitData when it has ended."""
+        family = accounts.proof_family(tx, data.digest)
+        if family is not None and not accounts.family_is_live(tx, family, now=self.now()):
+            raise BadInitData("used")
+        return family
+
+    def _person_of(self, tx: Tx, data: InitData, *, invite: str | None) -> User:
+        person = data.user
+        return self._telegram_user(
+            tx,
+            telegram_id=person.id,
+            name=person.name,
+            username=person.username,
+            language=person.language_code,
+            photo_url=person.photo_url,
+            invite=invite,
+        )
 
     def _note_refused(self, tx: Tx, why: str) -> None:
         self.recorder.record(
@@ -390,21 +454,11 @@ class IdentityService:
             facts=None,
         )
 
-    def _login_telegram(self, tx: Tx, data: InitData, *, ip: str, agent: str) -> Login:
+    def _login_telegram(self, tx: Tx, data: InitData, *, ip: str, agent: str, invite: str | None) -> Login:
         now = self.now()
-        family = accounts.proof_family(tx, data.digest)
-        if family is not None and not accounts.family_is_live(tx, family, now=now):
-            raise BadInitData("used")
-        person = data.user
-        user = self._telegram_user(
-            tx,
-            telegram_id=person.id,
-            name=person.name,
-            username=person.username,
-            language=person.language_code,
-            photo_url=person.photo_url,
-        )
-        workspace, role, fresh = self.settle_in(tx, user)
+        family = self._check_live(tx, data)
+        user = self._person_of(tx, data, invite=invite)
+        workspace, role, fresh = self.settle_in(tx, user, invite=invite)
         family_id = family or new_id()
         if family is None:
             expires = datetime.fromtimestamp(data.auth_date, tz=now.tzinfo) + self.init_data_max_age + GRACE
@@ -430,12 +484,12 @@ class IdentityService:
             proven_at=datetime.fromtimestamp(data.auth_date, tz=UTC),
         )
 
-    async def login_proven(self, person: ProvenPerson, *, ip: str, agent: str) -> Login:
+    async def login_proven(self, person: ProvenPerson, *, ip: str, agent: str, invite: str | None = None) -> Login:
         """Log in whom an identity provider vouches for. The Telegram account decides who that is, where it is named."""
 
         def work(tx: Tx) -> Login:
-            user = self._proven_user(tx, person)
-            workspace, role, fresh = self.settle_in(tx, user)
+            user = self._proven_user(tx, person, invite=invite)
+            workspace, role, fresh = self.settle_in(tx, user, invite=invite)
             return self.open_session(
                 tx,
                 user,
@@ -450,7 +504,7 @@ class IdentityService:
 
         return await self.store.write(work)
 
-    def _proven_user(self, tx: Tx, person: ProvenPerson) -> User:
+    def _proven_user(self, tx: Tx, person: ProvenPerson, *, invite: str | None) -> User:
         now = self.now()
         known = accounts.user_by_subject(tx, person.subject)
         if person.telegram_id is not None:
@@ -463,12 +517,14 @@ class IdentityService:
                 username=person.username,
                 language=None,
                 photo_url=person.photo_url,
+                invite=invite,
             )
             if known is None:
                 accounts.change_user(tx, user.id, now=now, oidc_subject=person.subject)
             return user
         if known is not None:
             return known
+        self.check_may_enter(tx, None, invite=invite)
         fresh = User(
             id=new_id(),
             email=None,
@@ -496,10 +552,12 @@ class IdentityService:
         username: str | None,
         language: str | None,
         photo_url: str | None,
+        invite: str | None,
     ) -> User:
         now = self.now()
         user = accounts.user_by_telegram(tx, telegram_id)
         if user is None:
+            self.check_may_enter(tx, None, telegram_id=telegram_id, invite=invite)
             fresh = User(
                 id=new_id(),
                 email=None,
@@ -528,11 +586,67 @@ class IdentityService:
 
     # --- logging in and out -----------------------------------------------------------------------
 
-    def settle_in(self, tx: Tx, user: User) -> tuple[Workspace, str, bool]:
-        """The person's home workspace and role, created at the first login (then the third value is True)."""
+    async def may_enter(
+        self, *, email: str | None = None, telegram_id: int | None = None, invite: str | None = None
+    ) -> bool:
+        """Whether somebody who proves this address or account would get in: at home here, or allowed to sign up."""
+
+        def work(tx: Tx) -> bool:
+            user = accounts.user_by_email(tx, email) if email is not None else None
+            user = accounts.user_by_telegram(tx, telegram_id) if telegram_id is not None else user
+            try:
+                self.check_may_enter(tx, user, email=email, telegram_id=telegram_id, invite=invite)
+            except Forbidden:
+                return False
+            return True
+
+        return self.sign_up.open or await self.store.read(work)
+
+    def check_may_enter(
+        self,
+        tx: Tx,
+        user: User | None,
+        *,
+        email: str | None = None,
+        telegram_id: int | None = None,
+        invite: str | None = None,
+    ) -> None:
+        """Forbidden for somebody who belongs to no open workspace and may not sign up. Every way in passes here.
+
+        `user` is None for whom nothing is known; then `email` or `telegram_id` says what they proved. Codes:
+        `sign_up_closed`, and where they came with an invite `invite_unusable` or `invite_bound`.
+        """
+        if self.sign_up.open or (user is not None and workspaces.of_user(tx, user.id)):
+            return
+        who = Newcomer.of(user, email=email, telegram_id=telegram_id)
+        if self.sign_up.may_own(tx, who):
+            return
+        # not louder, and not of whom: a log of strangers is one that strangers write
+        log.debug("sign_up_refused", extra={"invited": invite is not None})
+        if invite is None or not self.sign_up.by_invite:
+            raise SignUpClosed
+        try:
+            self.invites.open_for(tx, invite, email=who.email)
+        except (NotFound, Conflict, Gone) as error:
+            raise Forbidden(
+                "this invite cannot be used: it is unknown, used or expired", code="invite_unusable"
+            ) from error
+
+    def settle_in(self, tx: Tx, user: User, *, invite: str | None = None) -> tuple[Workspace, str, bool]:
+        """The person's home workspace and role; the third value is True when they had none before.
+
+        Who has none gets a workspace of their own where that is allowed, and comes into the workspace of the invite
+        otherwise; Forbidden for everybody else.
+        """
         place = self._home(tx, user.id, user)
         if place is not None:
             return *place, False
+        if not self.sign_up.may_own(tx, Newcomer.of(user)):
+            self.check_may_enter(tx, user, invite=invite)
+            assert invite is not None
+            joined = self.invites.accept(tx, user, invite)
+            self.forget_after(tx)
+            return workspaces.get(tx, joined.workspace_id), joined.role, True
         now = self.now()
         workspace, _ = self.create_workspace(tx, user, f"{user.name}'s Workspace"[:200], now=now)
         return workspace, Role.OWNER.value, True
@@ -540,7 +654,12 @@ class IdentityService:
     def create_workspace(
         self, tx: Tx, user: User, name: str, *, now: datetime, by: str | None = None
     ) -> tuple[Workspace, str | None]:
-        """A new workspace owned by this person, and its first receipt; made by them unless `by` names a principal."""
+        """A new workspace owned by this person, and its first receipt; made by them unless `by` names a principal.
+
+        Conflict when they own as many as one may, unless somebody else makes it.
+        """
+        if by is None:
+            self.sign_up.check_room(tx, user.id)
         workspace = Workspace(
             id=new_id(),
             name=name,
@@ -562,7 +681,7 @@ class IdentityService:
             actor=by or f"user:{user.id}",
             action=AuditAction.WORKSPACE_CREATED,
             target=workspace.id,
-            facts=Facts(kind="membership", args={"name": name}),
+            facts=Facts(kind="membership", args={"name": name}, metadata={"mode": workspace.current_mode}),
         )
         return workspace, evidence
 
@@ -656,6 +775,12 @@ class IdentityService:
     async def purge(self) -> int:
         """Forget expired sessions, proofs and codes."""
         return await self.store.write(lambda tx: accounts.purge(tx, now=self.now()))
+
+
+def _invite_of(data: InitData) -> str | None:
+    """The token of the invite that launch data starts with."""
+    kind, _, token = (data.start_param or "").partition("_")
+    return token if kind == "inv" and token else None
 
 
 def csrf_of(token: str) -> str:

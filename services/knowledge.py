@@ -31,7 +31,9 @@ class KnowledgeService:
         """Notes that hold every word of `query` in title, text or tags, newest first; all for an empty one."""
         require(actor, Action.KNOWLEDGE_READ)
         return await self.store.read(
-            lambda tx: notes.search(tx, actor.in_workspace, query=query, limit=limit, kind=kind, offset=offset)
+            lambda tx: notes.search(tx, actor.in_workspace, query=query, limit=limit, kind=kind, offset=offset),
+            # looking for words reads every note there is
+            long=bool(query.strip()),
         )
 
     async def get(self, actor: Actor, note_id: str) -> Note:

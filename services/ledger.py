@@ -1,6 +1,7 @@
 """The ledger of each workspace: receipts appended to its log inside the caller's transaction, and checkpoints."""
 
 import secrets
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,15 +10,20 @@ from typing import Any, TypeVar
 from domain.clock import Now
 from domain.receipts import merkle
 from domain.receipts.canonical import canonical_payload, payload_hash
-from domain.receipts.checkpoint import Checkpoint, sign_checkpoint
-from domain.receipts.errors import LedgerError
-from domain.receipts.receipt import Receipt, build
+from domain.receipts.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from domain.receipts.errors import BadNote, LedgerError
+from domain.receipts.receipt import Receipt, build, parse, verify
 from domain.receipts.signing import KeyRecord, KeyRing, Signer
 from storage import receipts
 from storage.database import Tx
 from storage.receipts import CheckpointRow, KeyRow, LogHead, Payload, ReceiptRow
 
 T = TypeVar("T")
+
+# hashes of receipts whose signature this process made or checked: what is kept is a verdict on bytes, never on a row
+CHECKED = 65_536
+# a checkpoint over more new receipts than these is signed without reading their signatures again; the watch reads them
+READ_BEFORE_SIGNING = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +54,8 @@ class Facts:
 class DamagedLog(LedgerError):
     """A log does not agree with what was signed of it; nothing is appended to it."""
 
+    status = 503
+
 
 class RetiredKey(LedgerError):
     """The key of this process was rotated out: Pilot has to be started again with the new one."""
@@ -70,6 +78,11 @@ class Ledger:
         self._now = now
         # logs found damaged: fail closed, nothing is appended to them
         self._damaged: dict[str, str] = {}
+        # rows found to be other than what was signed, by workspace: what each is called, and what of it differs
+        self._altered: dict[str, dict[str, tuple[str, ...]]] = {}
+        self._checked: OrderedDict[bytes, None] = OrderedDict()
+        # by workspace the size of the log and the leaf's hash when this process appended last: no log gets shorter
+        self._last: dict[str, tuple[int, bytes]] = {}
 
     @property
     def damaged(self) -> dict[str, str]:
@@ -79,6 +92,19 @@ class Ledger:
     def close(self, workspace_id: str, why: str) -> None:
         """Take no more receipts for this workspace."""
         self._damaged[workspace_id] = why
+
+    @property
+    def altered(self) -> Mapping[str, Mapping[str, tuple[str, ...]]]:
+        """By workspace what was found altered when it was read last; it is the ledger's own, and follows it."""
+        return self._altered
+
+    def note(self, workspace_id: str, subject: str, differs: tuple[str, ...]) -> None:
+        """Remember what differs of a row, or that nothing does any more. Readers call it, from any thread."""
+        known = self._altered.get(workspace_id)
+        if differs:
+            self._altered.setdefault(workspace_id, {})[subject] = differs
+        elif known is not None and known.pop(subject, None) is not None and not known:
+            self._altered.pop(workspace_id, None)
 
     def origin(self, workspace_id: str) -> str:
         """The name of a workspace's log in its checkpoints."""
@@ -174,7 +200,18 @@ class Ledger:
         )
         if not appended:
             raise RetiredKey
+        tx.on_commit(lambda: self._appended(workspace_id, leaf_hash, head.size + 1))
         return receipt
+
+    def _appended(self, workspace_id: str, leaf_hash: bytes, size: int) -> None:
+        self._note_checked(leaf_hash)
+        self._last[workspace_id] = max((size, leaf_hash), self._last.get(workspace_id, (0, b"")))
+
+    def _note_checked(self, leaf_hash: bytes) -> None:
+        self._checked[leaf_hash] = None
+        # several threads read: another one may have taken the oldest
+        while len(self._checked) > CHECKED:
+            self._checked.pop(next(iter(self._checked)), None)
 
     @staticmethod
     def _payload(hashed: list[Payload], workspace_id: str, receipt_id: str, kind: str, value: Any) -> str:
@@ -209,8 +246,13 @@ class Ledger:
         if receipts.is_retired(tx, self.signer.key_id):
             raise RetiredKey
         root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
-        if last is not None and last.size > 0:
-            self._check_extends(tx, workspace_id, last=last, size=head.size, root=root)
+        try:
+            if last is not None and last.size > 0:
+                self._check_extends(tx, workspace_id, last=last, size=head.size, root=root)
+            self._check_new(tx, workspace_id, start=0 if last is None else last.size, head=head)
+        except LedgerError as damage:
+            self.close(workspace_id, str(damage))
+            raise DamagedLog(str(damage)) from damage
         note = sign_checkpoint(
             Checkpoint(self.origin(workspace_id), head.size, root), signers=(self.signer, *self.retiring)
         )
@@ -223,6 +265,71 @@ class Ledger:
             raise DamagedLog(f"the log has {size} receipts, a checkpoint of {last.size} was signed")
         path = self.prove(tx, workspace_id, lambda nodes: merkle.consistency_proof(last.size, size, nodes))
         merkle.verify_consistency(old_size=last.size, old_root=last.root, new_size=size, new_root=root, path=path)
+
+    def _check_new(self, tx: Tx, workspace_id: str, *, start: int, head: LogHead) -> None:
+        """DamagedLog unless the receipts from `start` on are signed, in a chain, and those the head was made of."""
+        self.check_length(workspace_id, head.size)
+        if head.size - start > READ_BEFORE_SIGNING:
+            return
+        frontier = merkle.Frontier.load(start, self.nodes(tx, workspace_id)) if start else merkle.Frontier()
+        mine = self._last.get(workspace_id, (0, b""))
+        ring: KeyRing | None = None
+        before = b""
+        for index, leaf in receipts.leaves(tx, workspace_id, start=max(0, start - 1), end=head.size):
+            digest = merkle.leaf_hash(leaf)
+            if index >= start:
+                if index + 1 == mine[0] and digest != mine[1]:
+                    raise DamagedLog(f"receipt {index} was changed")
+                if digest not in self._checked:
+                    ring = ring or self.ring(tx)
+                    receipt = parse(leaf)
+                    self.check_signature(receipt, ring=ring)
+                    if before and receipt.prev_hash != parse(before).chain_hash:
+                        raise DamagedLog(f"receipt {index} does not follow the one before it")
+                frontier, _ = frontier.append(digest)
+            before = leaf
+        if frontier != merkle.Frontier.from_bytes(head.size, head.frontier):
+            raise DamagedLog("the head of the log is not that of its receipts")
+
+    def check_length(self, workspace_id: str, size: int) -> None:
+        """DamagedLog when the log is shorter than this process made it."""
+        before, _ = self._last.get(workspace_id, (0, b""))
+        if size < before:
+            raise DamagedLog(f"the log had {before} receipts and has {size}")
+
+    def check_signature(self, receipt: Receipt, *, ring: KeyRing) -> None:
+        """BadReceipt unless a known key signed these very bytes within its time."""
+        digest = receipt.leaf_hash
+        if digest not in self._checked:
+            verify(receipt, ring=ring)
+            self._note_checked(digest)
+
+    def was_checked(self, leaf_hash: bytes) -> bool:
+        """Whether this process signed the bytes with this hash, or checked their signature."""
+        return leaf_hash in self._checked
+
+    def open_newest(self, tx: Tx, workspace_id: str) -> Checkpoint | None:
+        """What the newest checkpoint says, None where there is none.
+
+        DamagedLog when no key of this installation signed it, or it is of another log. A checkpoint from before the
+        last rotation is believed by the keys in the store, until the next one is signed.
+        """
+        row = receipts.newest_checkpoint(tx, workspace_id)
+        if row is None:
+            return None
+        own = [signer.public for signer in (self.signer, *self.retiring)]
+        error: BadNote | None = None
+        for keys in (own, [record.public for record in self.ring(tx)]):
+            try:
+                found = open_checkpoint(row.note, keys=keys).checkpoint
+            except BadNote as bad:
+                error = bad
+                continue
+            # the host may have been another one when it was signed
+            if found.origin.endswith(f"/pilot/{workspace_id}") and (found.size, found.root) == (row.size, row.root):
+                return found
+            raise DamagedLog("the newest checkpoint is not what its note says")
+        raise DamagedLog(f"the newest checkpoint does not hold: {error}")
 
     @staticmethod
     def prove(tx: Tx, workspace_id: str, proof: Callable[[merkle.GetNode], T]) -> T:
@@ -250,18 +357,20 @@ class Ledger:
         self._damaged.clear()
         for workspace_id in receipts.logs(tx):
             try:
-                self._check_log(tx, workspace_id)
+                self.check_log(tx, workspace_id)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one log must not open it, nor close others
                 self._damaged[workspace_id] = f"{type(error).__name__}: {error}"
         return dict(self._damaged)
 
-    def _check_log(self, tx: Tx, workspace_id: str) -> None:
+    def check_log(self, tx: Tx, workspace_id: str) -> None:
+        """LedgerError unless the stored tree is that of the log's head, and extends what was signed of it last."""
         head = receipts.head(tx, workspace_id)
         root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
         if head.size and self.prove(tx, workspace_id, lambda nodes: merkle.root(head.size, nodes)) != root:
             raise DamagedLog("the stored tree does not agree with the head of the log")
         last = receipts.newest_checkpoint(tx, workspace_id)
         if last is not None and last.size > 0:
+            self.open_newest(tx, workspace_id)
             self._check_extends(tx, workspace_id, last=last, size=head.size, root=root)
 
     # --- keys -------------------------------------------------------------------------------------

@@ -40,6 +40,27 @@ class Limits:
             return await self.store.write(lambda tx: [self._count(tx, one, subject, now) for one, subject in hits])
         return [self._count(None, one, subject, now) for one, subject in hits]
 
+    async def pace(self, subject: str, *, seconds: float, at_once: int = 1) -> int:
+        """Count one of what may happen every so many seconds, `at_once` of them together; the seconds to wait, or 0.
+
+        It holds whether or not requests are limited.
+        """
+        now = time.time()
+        key = f"pace:{subject}"[:200]
+        if self.shared:
+            arrival, allowed = await self.store.write(
+                lambda tx: rates.hit(tx, key=key, now=now, interval=seconds, capacity=at_once)
+            )
+        else:
+            arrival, allowed = self._local(key, now, seconds, at_once)
+        return 0 if allowed else max(1, math.ceil(arrival - now - (at_once - 1) * seconds))
+
+    async def purge(self) -> None:
+        """Forget buckets that are full again: they say nothing any more."""
+        if self.shared:
+            now = time.time()
+            await self.store.write(lambda tx: rates.purge(tx, now=now))
+
     def _count(self, tx: Tx | None, route_class: str, subject: str, now: float) -> LimitState:
         capacity = self.per_minute[route_class]
         interval = 60.0 / capacity

@@ -1,5 +1,6 @@
 """Tool servers of a workspace: what the owner adds, looks at and lets operators use."""
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -288,20 +289,27 @@ class McpServerService:
 
     async def _looked(self, server: McpServer) -> McpServer:
         """The server with what it offers now; `error` names what it offers and cannot be used."""
-        tools: dict[str, OfferedTool] = {}
-        problems: list[str] = []
         found = await self.client.tools(_endpoint(server, self.vault))
-        for raw in found:
-            tool = offered(raw)
-            if isinstance(tool, str):
-                problems.append(tool)
-            elif tool.name in tools:
-                problems.append(f"{tool.name}: there is another tool of that name")
-            elif len(tools) >= MAX_TOOLS:
-                problems.append(f"{tool.name}: more than {MAX_TOOLS} tools")
-            else:
-                tools[tool.name] = tool
-        return replace(server, tools=tuple(tools.values()), error="\n".join(problems)[:MAX_ERROR] or None)
+        # each description is gone through from end to end
+        tools, problems = await asyncio.to_thread(_offered, found)
+        return replace(server, tools=tools, error="\n".join(problems)[:MAX_ERROR] or None)
+
+
+def _offered(found: Sequence[Mapping[str, Any]]) -> tuple[Sequence[OfferedTool], Sequence[str]]:
+    """The tools behind a server's list, and what is wrong with the others."""
+    tools: dict[str, OfferedTool] = {}
+    problems: list[str] = []
+    for raw in found:
+        tool = offered(raw)
+        if isinstance(tool, str):
+            problems.append(tool)
+        elif tool.name in tools:
+            problems.append(f"{tool.name}: there is another tool of that name")
+        elif len(tools) >= MAX_TOOLS:
+            problems.append(f"{tool.name}: more than {MAX_TOOLS} tools")
+        else:
+            tools[tool.name] = tool
+    return tuple(tools.values()), problems
 
 
 def _endpoint(server: McpServer, vault: Vault) -> McpEndpoint:

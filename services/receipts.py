@@ -1,11 +1,12 @@
 """Reading the ledger: receipts, proofs, checkpoints, archives, and deciding again."""
 
+import logging
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
 import orjson
 
@@ -13,21 +14,31 @@ from domain.actor import Actor
 from domain.audit import AuditAction
 from domain.clock import Now, iso
 from domain.errors import NotFound
+from domain.evidence import Statement
 from domain.ids import new_id
+from domain.integrity import Altered
 from domain.permissions import Action, require
 from domain.policy.replay import replay
 from domain.policy.rules import RuleEngine
 from domain.receipts import merkle
 from domain.receipts.archive import WHOLE, write_archive
 from domain.receipts.checkpoint import TILE_WIDTH, entries_bytes, parse_tile_path, tile_bytes, tile_width
-from domain.receipts.errors import BadProof
-from domain.receipts.receipt import parse
+from domain.receipts.errors import BadProof, LedgerError, NotCanonical
 from domain.receipts.signing import KeyRing
-from services.ledger import Ledger
+from services.integrity.alarm import Alarm
+from services.integrity.log import MISSING, LogCheck
+from services.integrity.records import Records
+from services.ledger import DamagedLog, Ledger
 from services.recorder import Recorder
-from storage import receipts, runs
+from storage import receipts
 from storage.database import Store, Tx
 from storage.receipts import CheckpointRow, Payload, ReceiptRow
+
+T = TypeVar("T")
+
+PIECE = 500
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +53,33 @@ class Inclusion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptPage:
+    """Receipts newest first, each with what differs of it.
+
+    `missing` are places of the log in between that hold none; `problem` says what is wrong with the log itself.
+    """
+
+    receipts: Sequence[ReceiptRow]
+    missing: Sequence[int] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Replayed:
-    """What was decided, and what the kept policy decides about the kept facts now."""
+    """What was decided, and what the kept policy decides about the kept facts now.
+
+    `problem` says why what is kept is not believed ("" = it is what was signed); nothing was decided again then.
+    """
 
     receipt_id: str
     tool: str
     recorded: str
     replayed: str
+    problem: str = ""
 
     @property
     def same(self) -> bool:
-        return self.recorded == self.replayed
+        return self.recorded == self.replayed and not self.problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +119,14 @@ class ReceiptService:
     recorder: Recorder
     rules: RuleEngine
     now: Now
+    alarm: Alarm | None = None
+
+    async def _read(self, work: Callable[[Tx], T], *, long: bool = False) -> T:
+        """What `work` reads; what it finds altered is told before it is shown."""
+        found = await self.store.read(work, long=long)
+        if self.alarm is not None:
+            await self.alarm.tell()
+        return found
 
     async def list(
         self,
@@ -102,14 +137,24 @@ class ReceiptService:
         before_idx: int | None = None,
         kinds: Sequence[str] = (),
         verdict: str | None = None,
-    ) -> Sequence[ReceiptRow]:
+    ) -> ReceiptPage:
         """Receipts of the workspace, newest first."""
         require(actor, Action.RECEIPT_READ)
-        return await self.store.read(
-            lambda tx: receipts.find(
-                tx, actor.in_workspace, limit=limit, before=before, before_idx=before_idx, kinds=kinds, verdict=verdict
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> ReceiptPage:
+            rows = receipts.find(
+                tx, workspace_id, limit=limit, before=before, before_idx=before_idx, kinds=kinds, verdict=verdict
             )
-        )
+            log_check = LogCheck.of(self.ledger, tx, workspace_id)
+            whole = not kinds and verdict is None and before is None
+            return ReceiptPage(
+                receipts=log_check.check(rows),
+                missing=log_check.missing(rows, before=before_idx, limit=limit) if whole else (),
+                problem=log_check.signed[1],
+            )
+
+        return await self._read(work)
 
     async def find(self, actor: Actor, name: str) -> ReceiptRow:
         """The receipt with this id, or the newest one about a decision with this id."""
@@ -117,16 +162,22 @@ class ReceiptService:
 
         def work(tx: Tx) -> ReceiptRow:
             about = receipts.by_decision(tx, actor.in_workspace, name)
-            if about:
-                return next((r for r in about if r.kind == "decision"), about[-1])
-            return receipts.get(tx, actor.in_workspace, name)
+            row = (
+                next((r for r in about if r.kind == "decision"), about[-1])
+                if about
+                else receipts.get(tx, actor.in_workspace, name)
+            )
+            return LogCheck.of(self.ledger, tx, actor.in_workspace).check_whole(row)
 
-        return await self.store.read(work)
+        return await self._read(work)
 
     async def of_task(self, actor: Actor, task_id: str) -> Sequence[ReceiptRow]:
         """Receipts about one task, in the order of the log."""
         require(actor, Action.RECEIPT_READ)
-        return await self.store.read(lambda tx: receipts.of_task(tx, actor.in_workspace, task_id))
+        workspace_id = actor.in_workspace
+        return await self._read(
+            lambda tx: LogCheck.of(self.ledger, tx, workspace_id).check(receipts.of_task(tx, workspace_id, task_id))
+        )
 
     async def ring(self) -> KeyRing:
         """Every public key the installation ever signed with."""
@@ -141,33 +192,59 @@ class ReceiptService:
         """Sign checkpoints of logs that have grown; how many."""
 
         def work(tx: Tx) -> int:
-            grown = receipts.unsigned_logs(tx, limit=limit)
+            grown = [one for one in receipts.unsigned_logs(tx, limit=limit) if one not in self.ledger.damaged]
             for workspace_id in grown:
-                self.ledger.checkpoint(tx, workspace_id)
+                try:
+                    self.ledger.checkpoint(tx, workspace_id)
+                except DamagedLog as damage:
+                    # it is closed now; the others are not held up
+                    log.error("ledger_damaged", extra={"workspace": workspace_id, "why": str(damage)})  # noqa: TRY400
             return len(grown)
 
         return await self.store.write(work)
 
     async def inclusion(self, actor: Actor, receipt_id: str) -> Inclusion:
-        """A receipt with its audit path to the current checkpoint."""
+        """A receipt with its audit path to the current checkpoint.
+
+        One that does not hold is shown too: `receipt.differs` says what differs, the path may be empty, and the
+        checkpoint is the last one there is. Altered when there is none.
+        """
         require(actor, Action.RECEIPT_READ)
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> Inclusion:
             row = receipts.get(tx, workspace_id, receipt_id)
-            checkpoint = self.ledger.checkpoint(tx, workspace_id)
-            path = self.ledger.prove(
-                tx, workspace_id, lambda nodes: merkle.inclusion_proof(row.idx, checkpoint.size, nodes)
-            )
+            # before anything new is signed
+            row = LogCheck.of(self.ledger, tx, workspace_id).check_whole(row)
+            checkpoint = self._checkpoint(tx, workspace_id)
+            try:
+                path: Sequence[bytes] = self.ledger.prove(
+                    tx, workspace_id, lambda nodes: merkle.inclusion_proof(row.idx, checkpoint.size, nodes)
+                )
+            except (LedgerError, NotFound):
+                path = ()
             return Inclusion(
                 receipt=row,
-                body=parse(row.leaf).body,
+                body=shown_body(row),
                 payloads=receipts.payloads_of(tx, workspace_id, row.id),
                 path=path,
                 checkpoint=checkpoint,
             )
 
-        return await self.store.write(work)
+        found = await self.store.write(work)
+        if self.alarm is not None:
+            await self.alarm.tell()
+        return found
+
+    def _checkpoint(self, tx: Tx, workspace_id: str) -> CheckpointRow:
+        """The checkpoint of the log as it stands, or the last one of a log that takes none any more."""
+        try:
+            return self.ledger.checkpoint(tx, workspace_id)
+        except LedgerError as damage:
+            last = receipts.newest_checkpoint(tx, workspace_id)
+            if last is None:
+                raise Altered(f"the log does not hold: {damage}", differs=("log",)) from damage
+            return last
 
     async def proof_at(self, actor: Actor, index: int, size: int | None) -> tuple[ReceiptRow, Sequence[bytes], int]:
         """The audit path of the receipt at `index` in the tree of `size` receipts (the whole log when None)."""
@@ -238,7 +315,7 @@ class ReceiptService:
     async def archive(self, actor: Actor, part: Part | None = None) -> BinaryIO:
         """An archive of the whole log, or of a part of it, as an open temporary file.
 
-        NotFound when there is no receipt in it.
+        NotFound when there is no receipt in it, Altered when what is stored is not what was signed.
         """
         require(actor, Action.RECEIPT_EXPORT)
         workspace_id = actor.in_workspace
@@ -254,8 +331,12 @@ class ReceiptService:
             )
             return self.ledger.checkpoint(tx, workspace_id)
 
-        checkpoint = await self.store.write(note)
-        return await self.store.read(lambda tx: self._archive(tx, workspace_id, checkpoint, part), long=True)
+        try:
+            checkpoint = await self.store.write(note)
+            return await self.store.read(lambda tx: self._archive(tx, workspace_id, checkpoint, part), long=True)
+        except (LedgerError, NotCanonical) as damage:
+            # what is not what was signed is not handed out as if it were
+            raise Altered(f"the log does not hold, and is not exported: {damage}", differs=("log",)) from damage
 
     def _archive(self, tx: Tx, workspace_id: str, checkpoint: CheckpointRow, part: Part | None) -> BinaryIO:
         wanted = None if part is None else self._places(tx, workspace_id, part, size=checkpoint.size)
@@ -311,9 +392,7 @@ class ReceiptService:
     async def replay(self, actor: Actor, receipt_id: str | None = None, *, limit: int = 10_000) -> Sequence[Replayed]:
         """Decide again what one receipt (or every kept decision) says was decided, under the policy of then."""
         require(actor, Action.RECEIPT_READ)
-        return await self.store.read(
-            lambda tx: self.replay_in(tx, actor.in_workspace, receipt_id, limit=limit), long=True
-        )
+        return await self._read(lambda tx: self.replay_in(tx, actor.in_workspace, receipt_id, limit=limit), long=True)
 
     def replay_in(self, tx: Tx, workspace_id: str, receipt_id: str | None, *, limit: int) -> Sequence[Replayed]:
         """As `replay`, in the caller's transaction."""
@@ -322,18 +401,30 @@ class ReceiptService:
             if receipt_id is None
             else [receipts.get(tx, workspace_id, receipt_id)]
         )
-        results: list[Replayed] = []
-        for row in rows:
-            given = next((p.body for p in receipts.payloads_of(tx, workspace_id, row.id) if p.kind == "args"), None)
-            snapshot = receipts.policy(tx, workspace_id, row.policy_hash)
-            facts = None if given is None else orjson.loads(given).get("facts")
-            if facts is None or snapshot is None:
-                continue
-            decision = replay(orjson.loads(snapshot), facts, self.rules)
-            results.append(
-                Replayed(receipt_id=row.id, tool=row.resource, recorded=row.verdict, replayed=decision.verdict.value)
-            )
-        return results
+        records = Records(self.ledger, tx, workspace_id)
+        by_id: dict[str, Replayed] = {}
+        for at in range(0, len(rows), PIECE):
+            for said in records.statements(rows[at : at + PIECE], signatures=receipt_id is not None):
+                found = self._replay(records, said)
+                if found is not None:
+                    by_id[said.id] = found
+        return [by_id[row.id] for row in rows if row.id in by_id]
+
+    def _replay(self, records: Records, said: Statement) -> Replayed | None:
+        """Decide again what a receipt says was decided; None for one that keeps no facts of a decision."""
+        snapshot, problem = records.log.policy(said.policy_hash) if said.policy_hash else (None, "")
+        problem = "; ".join((*said.differs, *([problem] if problem else [])))
+        facts = said.args.get("facts") if isinstance(said.args, dict) else None
+        known = {"receipt_id": said.id, "tool": said.resource, "recorded": said.verdict}
+        if problem and said.kind == "decision":
+            if problem == MISSING and facts is None:
+                # a call that was none has no facts, and what was erased lawfully is not decided again
+                return None
+            return Replayed(**known, replayed=said.verdict, problem=problem)
+        if facts is None or snapshot is None:
+            return None
+        decision = replay(orjson.loads(snapshot), facts, self.rules)
+        return Replayed(**known, replayed=decision.verdict.value)
 
     async def proof_graph(self, actor: Actor, task_id: str) -> dict[str, Any]:
         """Request, decisions, approvals, effects and outcome of a task as nodes and edges; NotFound without any."""
@@ -342,17 +433,16 @@ class ReceiptService:
 
         def work(tx: Tx) -> dict[str, Any]:
             rows = _rows_of_task(tx, workspace_id, task_id)
-            steps = {
-                s.id: s
-                for run in runs.of_task(tx, workspace_id, task_id)
-                for s in runs.steps_of(tx, workspace_id, run.id)
-            }
+            hashes = {row.idx: row.leaf_hash.hex() for row in rows}
             nodes: list[dict[str, Any]] = []
             edges: list[dict[str, str]] = []
             last_of: dict[str, str] = {}
             previous: str | None = None
-            for row in rows:
-                step = steps.get(row.step_id or "")
+            tools: dict[str | None, str] = {None: ""}
+            for row in Records(self.ledger, tx, workspace_id).statements(rows):
+                tool = row.metadata.get("tool")
+                if isinstance(tool, str):
+                    tools[row.step_id] = tool
                 nodes.append(
                     {
                         "id": row.id,
@@ -360,11 +450,12 @@ class ReceiptService:
                         "kind": row.kind,
                         "verdict": row.verdict,
                         "action": row.action,
-                        "tool": None if step is None else step.tool,
+                        "tool": tools.get(row.step_id) or None,
                         "principal": row.principal,
                         "stepId": row.step_id,
                         "approvalId": row.approval_id,
-                        "hash": row.leaf_hash.hex(),
+                        "hash": hashes[row.idx],
+                        "differs": list(row.differs),
                     }
                 )
                 # what belongs to a step follows what was said of it last, everything else what came before
@@ -376,7 +467,16 @@ class ReceiptService:
                 previous = row.id
             return {"taskId": task_id, "nodes": nodes, "edges": edges}
 
-        return await self.store.read(work)
+        return await self._read(work)
+
+
+def shown_body(row: ReceiptRow) -> dict[str, Any]:
+    """What the signed bytes say; nothing when they are no JSON object any more."""
+    try:
+        found = orjson.loads(row.leaf)
+    except orjson.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _rows_of_task(tx: Tx, workspace_id: str, task_id: str) -> Sequence[ReceiptRow]:

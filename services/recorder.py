@@ -1,9 +1,10 @@
 """One door for what is remembered: an audit line, a signed receipt and a live event, in the caller's transaction."""
 
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, replace
 from typing import Any
 
-from domain.audit import AuditAction
+from domain.audit import AuditAction, line_hash
 from domain.clock import Now
 from domain.ids import new_id
 from services.bus import Bus
@@ -45,8 +46,11 @@ class Recorder:
         details = dict(metadata or {})
         if receipt_id is not None:
             details["evidenceItemId"] = receipt_id
+        line_id = new_id()
+        salt = secrets.token_bytes(16) if receipt_id is not None else None
         audit.append(
             tx,
+            entry_id=line_id,
             workspace_id=workspace_id,
             action=action.value,
             actor=actor,
@@ -54,11 +58,23 @@ class Recorder:
             verdict=verdict,
             reason=reason,
             metadata=details,
+            salt=None if salt is None else salt.hex(),
             now=now,
         )
         if workspace_id is not None:
             tx.on_commit(lambda: self.bus.touched(workspace_id))
-        if receipt_id is not None and workspace_id is not None and facts is not None:
+        if receipt_id is not None and workspace_id is not None and facts is not None and salt is not None:
+            bound = line_hash(
+                salt=salt,
+                line_id=line_id,
+                action=action.value,
+                actor=actor,
+                target=target,
+                verdict=verdict,
+                reason=reason,
+                metadata=details,
+                created_at=now,
+            )
             self.ledger.append(
                 tx,
                 workspace_id=workspace_id,
@@ -66,7 +82,7 @@ class Recorder:
                 principal=actor,
                 action=action.value,
                 resource=target or "",
-                facts=facts,
+                facts=replace(facts, metadata={**facts.metadata, "line_hash": bound}),
                 now=now,
             )
         return receipt_id

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from domain.actor import Actor
 from domain.clock import Now
 from domain.errors import Invalid, NotFound
@@ -20,6 +18,8 @@ from domain.policy.rules import RuleEngine
 from domain.settings_schema import load
 from domain.tasks import Mode
 from services.governor import Governor
+from services.integrity.records import Records
+from services.ledger import Ledger
 from services.toolbox import Toolbox
 from services.workspaces import merged
 from storage import operators, receipts, settings
@@ -71,7 +71,7 @@ class RehearsalService:
         found = tools.get(tool)
         if found is None:
             raise Invalid.field("tool", "is not known here")
-        problem = tools.problem(tool, args)
+        problem = await tools.problem_of(tool, args)
         if problem is not None:
             raise Invalid.field("args", problem)
 
@@ -89,7 +89,8 @@ class RehearsalService:
             )
             return Rehearsed(decision=decision, findings=findings)
 
-        return await self.store.read(work)
+        # rules and bans look at every text of the call: that is not for the event loop
+        return await self.store.read(work, long=True)
 
     async def policy(self, actor: Actor, patch: Any, *, limit: int) -> PolicyTrial:
         """Make the newest `limit` decisions again, as they would be were `patch` merged into the settings.
@@ -106,7 +107,7 @@ class RehearsalService:
         old, new = effective(before), effective(merged(before, patch, rules=self.rules))
         tested = 0
         changed: list[Changed] = []
-        for receipt_id, at, facts in _decided(tx, workspace_id, limit=limit):
+        for receipt_id, at, facts in _decided(self.governor.ledger, tx, workspace_id, limit=limit):
             tested += 1
             changed.extend(
                 Changed(receipt_id=receipt_id, decided_at=at, difference=difference)
@@ -115,10 +116,10 @@ class RehearsalService:
         return PolicyTrial(tested=tested, policy_hash=new.policy_hash, changed=changed)
 
 
-def _decided(tx: Tx, workspace_id: str, *, limit: int) -> Iterator[tuple[str, datetime, CallFacts]]:
-    """The newest decisions whose facts are kept; erased ones are left out."""
-    for row in receipts.find(tx, workspace_id, limit=limit, kinds=("decision",)):
-        for payload in receipts.payloads_of(tx, workspace_id, row.id):
-            facts = orjson.loads(payload.body).get("facts") if payload.kind == "args" and payload.body else None
-            if facts is not None:
-                yield row.id, row.created_at, CallFacts.from_json(facts)
+def _decided(ledger: Ledger, tx: Tx, workspace_id: str, *, limit: int) -> Iterator[tuple[str, datetime, CallFacts]]:
+    """The newest decisions whose facts are kept as they were signed; erased and altered ones are left out."""
+    rows = receipts.find(tx, workspace_id, limit=limit, kinds=("decision",))
+    for said in reversed(Records(ledger, tx, workspace_id).statements(rows)):
+        facts = said.args.get("facts") if isinstance(said.args, dict) else None
+        if facts is not None and not said.differs:
+            yield said.id, said.at, CallFacts.from_json(facts)

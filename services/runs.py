@@ -15,17 +15,27 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from domain.actor import Actor
+from domain.actor import Actor, Role
 from domain.approvals import digest_of_call
 from domain.audit import AuditAction
 from domain.clock import Now
 from domain.delegation import WAITS, narrowed
 from domain.errors import Conflict, Forbidden, PilotError
+from domain.evidence import INTEGRITY_RULE, end_facts, run_facts, step_facts
 from domain.governance import Decision, Effect, Verdict
 from domain.ids import new_id
+from domain.integrity import Altered
 from domain.outside import OutsideError
 from domain.permissions import Action, require
-from domain.ports import OVER_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, ToolCall, Usage
+from domain.ports import (
+    OVER_BUDGET,
+    OVER_INSTALLATION_BUDGET,
+    PaidForNothing,
+    PlanAnswer,
+    PlanRequest,
+    ToolCall,
+    Usage,
+)
 from domain.runs import (
     RUN_ENDED,
     RUN_PARKED,
@@ -41,14 +51,16 @@ from domain.runs import (
 from domain.tasks import Task
 from domain.tools import Outcome, OutcomeStatus, Tool, ToolContext
 from services.approval_requests import ApprovalRequests, shown_args
-from services.governor import Allowance, Governor
+from services.governor import Allowance, Governor, OverBudget
+from services.integrity.gate import refusal_of_step
+from services.integrity.records import Records
 from services.ledger import Facts
 from services.notices import Notices
 from services.partial_answers import PartialAnswers
 from services.planners import Planners
 from services.recorder import Recorder
 from services.toolbox import Toolbox, Tools, failed
-from storage import operators, runs, tasks
+from storage import installation_spend, operators, receipts, recipients, runs, tasks, workspaces
 from storage.database import Store, Tx, is_conflict
 from storage.engine import JobEngine
 from storage.runs import Effect as EffectRow
@@ -105,7 +117,7 @@ class _View:
     steps: Sequence[Step]
     operator: Mapping[str, Any]
     tools: Tools
-    unpriced: Allowance | str | None
+    unpriced: Allowance | OverBudget | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +218,7 @@ class RunService:
             root_run_id=run_id if parent is None else parent.root_run_id,
             budget_micros=budget_micros,
             reserved_micros=0,
+            reserved_installation_micros=0,
             partial_text=None,
             priority=task.priority,
             deadline_at=task.deadline_at,
@@ -231,7 +244,7 @@ class RunService:
             action=AuditAction.TASK_RUN_DISPATCHED,
             target=task.id,
             metadata={"runId": run.id, "number": run.number, **run.lineage},
-            facts=Facts(task_id=task.id, run_id=run.id, args={"context": run.context}, metadata=run.lineage),
+            facts=Facts(task_id=task.id, run_id=run.id, args=run_facts(run), metadata=run.lineage),
         )
         self._tell(tx, run, "run.queued")
         return run
@@ -276,7 +289,7 @@ class RunService:
 
         def work(tx: Tx) -> Sequence[Run]:
             tasks.get(tx, workspace_id, task_id)
-            return runs.of_task(tx, workspace_id, task_id, limit=limit)
+            return [run for run, _ in self._all_proved(tx, workspace_id, task_id, limit=limit)]
 
         return await self.store.read(work)
 
@@ -285,8 +298,14 @@ class RunService:
         require(actor, Action.TASK_READ)
         workspace_id = actor.in_workspace
         return await self.store.read(
-            lambda tx: (runs.get(tx, workspace_id, run_id), self._shown(runs.steps_of(tx, workspace_id, run_id)))
+            lambda tx: self._proved(tx, runs.get(tx, workspace_id, run_id), runs.steps_of(tx, workspace_id, run_id))
         )
+
+    def _proved(self, tx: Tx, run: Run, steps: Sequence[Step]) -> tuple[Run, Sequence[Step]]:
+        """A run with its steps as they are shown, each with what of it is not what its receipts say."""
+        records = Records(self.recorder.ledger, tx, run.workspace_id)
+        said = records.of_task(run.task_id)
+        return records.runs([run], said, steps=steps)[0], self._shown(records.steps(steps, said))
 
     async def children(self, actor: Actor, run: Run, steps: Sequence[Step]) -> Sequence[Run]:
         """The sub-runs these steps of a run began, in their order."""
@@ -303,10 +322,21 @@ class RunService:
 
         def work(tx: Tx) -> Sequence[tuple[Run, Sequence[Step]]]:
             tasks.get(tx, workspace_id, task_id)
-            found = runs.of_task(tx, workspace_id, task_id)
-            return [(run, self._shown(runs.steps_of(tx, workspace_id, run.id))) for run in found]
+            return self._all_proved(tx, workspace_id, task_id)
 
         return await self.store.read(work)
+
+    def _all_proved(
+        self, tx: Tx, workspace_id: str, task_id: str, *, limit: int = 100
+    ) -> Sequence[tuple[Run, Sequence[Step]]]:
+        """The newest runs of a task with their steps, as `_proved` gives one."""
+        records = Records(self.recorder.ledger, tx, workspace_id)
+        said = records.of_task(task_id)
+        records.note_gone(receipts.of_task(tx, workspace_id, task_id))
+        found = runs.of_task(tx, workspace_id, task_id, limit=limit)
+        steps = {run.id: runs.steps_of(tx, workspace_id, run.id) for run in found}
+        proved = records.runs(found, said, steps=[one for some in steps.values() for one in some])
+        return [(run, self._shown(records.steps(steps[run.id], said))) for run in proved]
 
     async def workspace_of(self, run_id: str) -> str | None:
         """Where a run belongs; what its reader may see is decided there."""
@@ -360,7 +390,14 @@ class RunService:
                 action=AuditAction.EFFECT_RESOLVED,
                 target=step.id,
                 metadata={"choice": choice.value, "via": via, "tool": step.tool},
-                facts=Facts(kind="outcome", task_id=run.task_id, run_id=run.id, step_id=step.id, effect=step.effect),
+                facts=Facts(
+                    kind="outcome",
+                    task_id=run.task_id,
+                    run_id=run.id,
+                    step_id=step.id,
+                    effect=step.effect,
+                    metadata={"choice": choice.value},
+                ),
             )
             self.notices.uncertain_settled(tx, workspace_id=workspace_id, step_id=step.id)
             self.resume(tx, run)
@@ -583,15 +620,24 @@ class RunService:
             results=[_result(s) for s in view.steps],
         )
         try:
-            allowance = await self._allowance(view, planner.estimate(request))
+            # a long conversation is gone through from end to end: not on the event loop
+            estimate = await asyncio.to_thread(planner.estimate, request)
+            allowance = await self._allowance(view, estimate)
         except Forbidden as frozen:
             await self._end(view, RunState.BLOCKED, error=str(frozen), code=frozen.code)
             return False
-        if isinstance(allowance, str):
-            await self._end(view, RunState.BUDGET_EXHAUSTED, error=allowance, code=OVER_BUDGET)
+        if isinstance(allowance, OverBudget):
+            await self._end(view, RunState.BUDGET_EXHAUSTED, error=allowance.reason, code=allowance.code)
             return False
         async with PartialAnswers(lambda text: self._tell_partial(view.run, text)) as partial:
-            answer = await planner.next(replace(request, allowance=allowance.micros, heard=partial.heard))
+            answer = await planner.next(
+                replace(
+                    request,
+                    allowance=allowance.micros,
+                    at_own_cost=allowance.at_own_cost,
+                    heard=partial.heard,
+                )
+            )
         if answer.call is None:
             state, text, code = (
                 (RunState.COMPLETED, answer.finished or "", "")
@@ -611,7 +657,7 @@ class RunService:
             return False
         return await self._propose(view, answer, answer.call)
 
-    async def _allowance(self, view: _View, estimate: Usage) -> Allowance | str:
+    async def _allowance(self, view: _View, estimate: Usage) -> Allowance | OverBudget:
         """What the next answer may cost, held back in the books, or why no model may be asked any more.
 
         Where a model will be asked, whoever watches the run is told that it thinks: once a request, however long it
@@ -620,13 +666,17 @@ class RunService:
         if not estimate.calls and view.unpriced is not None:
             return view.unpriced
 
-        def work(tx: Tx) -> Allowance | str:
+        def work(tx: Tx) -> Allowance | OverBudget:
             run = self._mine(tx, view.run)
             self.governor.check_not_frozen(tx, run.workspace_id)
-            found = self.governor.before_model_call(tx, view.task, run, estimate=estimate.cost_micros)
-            if isinstance(found, Allowance):
+            found = self.governor.before_model_call(tx, view.task, run, expected=estimate)
+            if isinstance(found, OverBudget):
+                if found.code == OVER_INSTALLATION_BUDGET:
+                    self._tell_administrator(tx, found)
+            else:
                 thinking: dict[str, Any] = {
                     "reserved_micros": found.micros,
+                    "reserved_installation_micros": found.of_installation,
                     "wait_reason": THINKING,
                     "updated_at": self.now(),
                 }
@@ -635,6 +685,25 @@ class RunService:
             return found
 
         return await self._write(view, work)
+
+    def _tell_administrator(self, tx: Tx, over: OverBudget) -> None:
+        """Say that the installation's budget is used up: in the log, and once to the owner of its first workspace."""
+        log.warning("installation_budget_used_up", extra={"budget": over.budget})
+        first = workspaces.oldest(tx)
+        if first is None:
+            return
+        text = (
+            f"The {over.budget} of this installation has no room for a call of a model: work with its own model keys "
+            "ends there. PILOT_BUDGET_DAY_USD and PILOT_BUDGET_MONTH_USD set it."
+        )
+        for owner in recipients.with_roles(tx, first, [Role.OWNER.value]):
+            self.notices.text(
+                tx,
+                workspace_id=first,
+                chat_id=owner.telegram_id,
+                text=text,
+                dedupe_key=f"installation:{over.budget}:{self.now():%Y-%m-%d}:{owner.user_id}"[:120],
+            )
 
     async def _tell_partial(self, run: Run, text: str) -> None:
         def work(tx: Tx) -> None:
@@ -651,9 +720,10 @@ class RunService:
 
     async def _propose(self, view: _View, answer: PlanAnswer, call: ToolCall) -> bool:
         tool = view.tools.get(call.tool)
-        problem = (
-            f"there is no tool called {call.tool[:100]}" if tool is None else view.tools.problem(call.tool, call.args)
-        )
+        if tool is None:
+            problem: str | None = f"there is no tool called {call.tool[:100]}"
+        else:
+            problem = await view.tools.problem_of(call.tool, call.args)
         step = self._new_step(view, answer, call, tool)
         if tool is None or problem is not None:
             await self._write(
@@ -832,12 +902,18 @@ class RunService:
                 step_id=step.id,
                 approval_id=step.approval_id,
                 policy_hash=decision.policy_hash,
-                args={"tool": step.tool, "input": step.args, "facts": self.governor.last_facts(tx)},
+                args={
+                    "tool": step.tool,
+                    "input": step.args,
+                    "facts": self.governor.last_facts(tx),
+                    "step": step_facts(step, reason=decision.reason),
+                },
                 status="decided",
                 metadata={
                     "rule_id": decision.rule_id,
                     "tool": step.tool,
                     "call_digest": step.args_hash,
+                    "grant_use": decision.grant_use,
                     **heard.metadata,
                     **view.run.lineage,
                 },
@@ -871,6 +947,8 @@ class RunService:
                     reason="what would run is not what was approved",
                     policy_hash=self.governor.policy_hash(tx, view.run.workspace_id),
                 )
+            elif refused := refusal_of_step(self.recorder.ledger, tx, step):
+                return self._refuse_altered(tx, view, step, refused)
             else:
                 decision = self.governor.decide(
                     tx,
@@ -925,10 +1003,47 @@ class RunService:
         moved = await self._write_step(view, work)
         if moved.state == StepState.INTENT:
             return await self._act(view, moved, tool)
+        if moved.rule_id == INTEGRITY_RULE:
+            return await self._stop_altered(view, moved)
         return moved.state == StepState.DENIED
+
+    def _refuse_altered(self, tx: Tx, view: _View, step: Step, why: str) -> Step:
+        """The store lets a call be made, and the log does not: it is refused, with receipt and violation."""
+        decision = Decision(
+            verdict=Verdict.DENY,
+            reason_code="TAINTED_APPROVAL",
+            rule_id=INTEGRITY_RULE,
+            reason=why,
+            policy_hash=self.governor.policy_hash(tx, view.run.workspace_id),
+        )
+        receipt_id = self._record_decision(tx, view, step, decision)
+        moved = replace(step, state=StepState.DENIED, error=why, completed_at=self.now(), **_decision_columns(decision))
+        self.governor.violation(tx, view.task, moved, decision)
+        runs.change_step(
+            tx,
+            step.workspace_id,
+            step.id,
+            expected=step.state,
+            state=StepState.DENIED.value,
+            error=why,
+            completed_at=moved.completed_at,
+            decision_receipt_id=receipt_id,
+            **_decision_columns(decision),
+        )
+        self._tell(tx, view.run, "step.denied", step=moved)
+        return moved
+
+    async def _stop_altered(self, view: _View, step: Step) -> bool:
+        """A run whose rows were altered is not gone on with."""
+        await self._end(view, RunState.FAILED, error=f"{step.tool}: {step.error}", code=INTEGRITY_RULE)
+        return False
 
     async def _recover(self, view: _View, step: Step) -> bool:
         """An intent without an outcome: the process died, or was replaced, while the call may have been under way."""
+        refused = await self.store.read(lambda tx: refusal_of_step(self.recorder.ledger, tx, step))
+        if refused:
+            moved = await self._write_step(view, lambda tx: self._refuse_begun(tx, view, step, refused))
+            return await self._stop_altered(view, moved)
         tool = view.tools.get(step.tool)
         if tool is None:
             # nobody can say any more what repeating it would do
@@ -952,6 +1067,10 @@ class RunService:
             return await self._settle(view, step, tool, found)
         await self._ask_uncertain(view, step)
         return False
+
+    def _refuse_begun(self, tx: Tx, view: _View, step: Step, why: str) -> Step:
+        self._mine(tx, view.run)
+        return self._refuse_altered(tx, view, step, why)
 
     async def _not_repeated(self, view: _View, step: Step, why: str) -> bool:
         """An interrupted call that must not be made again: a failure where it is harmless, else a question."""
@@ -1103,6 +1222,7 @@ class RunService:
                     step_id=step.id,
                     approval_id=step.approval_id,
                     status="uncertain",
+                    args={"why": why},
                     metadata=run.lineage,
                 ),
             )
@@ -1157,6 +1277,8 @@ class RunService:
                 model=usage.model,
                 spent={name: getattr(usage, name) for name in runs.MEASURES},
             )
+        if usage.installation_micros:
+            installation_spend.enter(tx, day=self.now().date().isoformat(), micros=usage.installation_micros)
         return {
             "model": usage.model or run.model,
             "tokens_in": run.tokens_in + usage.tokens_in,
@@ -1256,7 +1378,7 @@ class RunService:
                 kind="outcome",
                 task_id=run.task_id,
                 run_id=run.id,
-                output={"state": state.value, "summary": summary, "error": error},
+                output=end_facts(ended),
                 status=state.value,
                 metadata={"iterations": ended.iterations_used, "cost_micros": ended.cost_micros, **run.lineage},
             ),
@@ -1299,7 +1421,9 @@ class RunService:
     async def _trouble(self, run_id: str, segment: int, error: Exception) -> None:
         """A segment failed: try again later, and after the last try end as failed, visible and re-runnable."""
         delay = error.retry_after if isinstance(error, OutsideError) else None
-        lasting = isinstance(error, OutsideError) and not error.retryable
+        # what nobody signed is not acted on, and does not become signed by waiting
+        lasting = isinstance(error, Altered) or (isinstance(error, OutsideError) and not error.retryable)
+        code = INTEGRITY_RULE if isinstance(error, Altered) else "dead_letter"
         text = str(error)[:500] if isinstance(error, OutsideError | PilotError) else type(error).__name__
 
         def work(tx: Tx) -> None:
@@ -1313,7 +1437,7 @@ class RunService:
                 return
             run = self._paid(tx, run, error.usage if isinstance(error, PaidForNothing) else Usage())
             if lasting or run.attempts + 1 >= MAX_TRIES:
-                self._finish(tx, run, RunState.FAILED, error=text, error_code="dead_letter")
+                self._finish(tx, run, RunState.FAILED, error=text, error_code=code)
                 return
             pause = min(LONGEST_PAUSE, delay if delay is not None else 2.0 ** (run.attempts + 1))
             runs.change(tx, run, attempts=run.attempts + 1, error=text)
@@ -1361,7 +1485,12 @@ class RunService:
             self.notices.run_progressed(tx, run)
 
 
-_DONE_THINKING: dict[str, Any] = {"reserved_micros": 0, "wait_reason": None, "partial_text": None}
+_DONE_THINKING: dict[str, Any] = {
+    "reserved_micros": 0,
+    "reserved_installation_micros": 0,
+    "wait_reason": None,
+    "partial_text": None,
+}
 _PARKED_BY = {
     StepState.AWAITING_APPROVAL: RunState.AWAITING_APPROVAL,
     StepState.UNCERTAIN: RunState.UNCERTAIN,

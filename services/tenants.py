@@ -6,12 +6,11 @@ from dataclasses import dataclass
 from domain.clock import Now
 from domain.errors import NotFound
 from services.identity import IdentityService
+from services.sign_up import ADMINISTRATOR
 from services.workspaces import WorkspaceService
 from storage import accounts, workspaces
 from storage.database import Store, Tx
 from storage.workspaces import Workspace
-
-PRINCIPAL = "platform-admin"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class TenantService:
             owner = accounts.get_user(tx, owner_id)
             if owner is None:
                 raise NotFound("User not found")
-            made = self.identity.create_workspace(tx, owner, name, now=self.now(), by=PRINCIPAL)
+            made = self.identity.create_workspace(tx, owner, name, now=self.now(), by=ADMINISTRATOR)
             self.identity.forget_after(tx)
             return made
 
@@ -46,12 +45,12 @@ class TenantService:
     async def delete(self, workspace_id: str, *, grace_days: int, reason: str | None) -> tuple[Workspace, str | None]:
         """Close a workspace; NotFound when there is none that is open."""
         return await self.store.write(
-            lambda tx: self.workspaces.close(tx, workspace_id, by=PRINCIPAL, grace_days=grace_days, reason=reason)
+            lambda tx: self.workspaces.close(tx, workspace_id, by=ADMINISTRATOR, grace_days=grace_days, reason=reason)
         )
 
     async def restore(self, workspace_id: str) -> tuple[Workspace, str | None]:
         """Open a closed workspace again; NotFound when there is none."""
-        return await self.store.write(lambda tx: self.workspaces.reopen(tx, workspace_id, by=PRINCIPAL))
+        return await self.store.write(lambda tx: self.workspaces.reopen(tx, workspace_id, by=ADMINISTRATOR))
 
     async def clean_up(self, *, limit: int) -> int:
         """Remove workspaces whose grace is over, now and not within the hour; how many."""

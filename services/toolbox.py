@@ -1,23 +1,26 @@
 """The tools an installation has, and the ones that live inside it: notes, tasks, messages, waiting."""
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
-import jsonschema
-
 from domain.actor import Role
+from domain.bounded_json import BadJson, measure
 from domain.clock import Now, iso
 from domain.governance import Effect
 from domain.ids import new_id
-from domain.tools import Outcome, OutcomeStatus, Tool, ToolContext, ToolSpec
+from domain.json_schema import INLINE, LONG, TOO_COSTLY, Budget, Checker, TooCostly
+from domain.tools import ARGUMENTS, Outcome, OutcomeStatus, Tool, ToolContext, ToolSpec
 from services.notices import Notices
 from storage import notes, recipients
 from storage.database import Store, Tx
 from storage.notes import Note
 
 MAX_WAIT = timedelta(days=365)
+# arguments of more values than this are checked in a thread
+FEW = 500
 
 
 def object_schema(required: Sequence[str] = (), **properties: Any) -> dict[str, Any]:
@@ -45,7 +48,7 @@ class Tools:
 
     def __init__(self, tools: Mapping[str, Tool] | None = None) -> None:
         self._tools: dict[str, Tool] = dict(tools or {})
-        self._validators: dict[str, Any] = {}
+        self._checkers: dict[str, Checker] = {}
 
     def get(self, name: str) -> Tool | None:
         """The tool, None when there is none of that name."""
@@ -56,16 +59,27 @@ class Tools:
         """Every declaration, by name."""
         return [self._tools[name].spec for name in sorted(self._tools)]
 
-    def problem(self, name: str, args: Any) -> str | None:
-        """Why these arguments do not fit the tool's schema, None when they do."""
-        if name not in self._validators:
-            self._validators[name] = jsonschema.Draft202012Validator(dict(self._tools[name].spec.parameters))
-        errors = sorted(self._validators[name].iter_errors(args), key=lambda e: list(map(str, e.absolute_path)))
-        if not errors:
-            return None
-        first = errors[0]
-        where = ".".join(map(str, first.absolute_path)) or "arguments"
-        return f"{where}: {first.message[:300]}"
+    def problem(self, name: str, args: Any, *, budget: float = INLINE) -> str | None:
+        """Why these arguments do not fit the tool's schema, None when they do. What is too large is not looked at."""
+        try:
+            measure(args, ARGUMENTS)
+            found = self._checker(name).problem(args, Budget(budget))
+        except (BadJson, TooCostly) as error:
+            return f"arguments: {str(error) or TOO_COSTLY}"
+        return None if found is None else f"{found.where or 'arguments'}: {found.message}"
+
+    async def problem_of(self, name: str, args: Any) -> str | None:
+        """As `problem`, without holding anybody up: where there is much to check, in a thread, with more patience."""
+        try:
+            few = measure(args, ARGUMENTS).nodes <= FEW
+        except BadJson as error:
+            return f"arguments: {error}"
+        return self.problem(name, args) if few else await asyncio.to_thread(self.problem, name, args, budget=LONG)
+
+    def _checker(self, name: str) -> Checker:
+        if name not in self._checkers:
+            self._checkers[name] = Checker(dict(self._tools[name].spec.parameters))
+        return self._checkers[name]
 
 
 class ToolSource(Protocol):
@@ -123,9 +137,8 @@ class _Together(Tools):
     def specs(self) -> list[ToolSpec]:
         return sorted((spec for part in self._parts for spec in part.specs), key=lambda spec: spec.name)
 
-    def problem(self, name: str, args: Any) -> str | None:
-        part = next(part for part in self._parts if part.get(name) is not None)
-        return part.problem(name, args)
+    def _checker(self, name: str) -> Checker:
+        return next(part for part in self._parts if part.get(name) is not None)._checker(name)  # noqa: SLF001 - its kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +206,9 @@ class KnowledgeSearch(Inside):
 
     async def run(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome:
         found = await self.store.read(
-            lambda tx: notes.search(tx, context.workspace_id, query=args["query"], limit=int(args.get("limit", 10)))
+            lambda tx: notes.search(tx, context.workspace_id, query=args["query"], limit=int(args.get("limit", 10))),
+            # looking for words reads every note there is
+            long=True,
         )
         return done(
             {

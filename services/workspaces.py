@@ -10,7 +10,7 @@ from domain.actor import Actor, Channel, Role
 from domain.approvals import ApprovalStatus, Decider, circle_of
 from domain.audit import AuditAction
 from domain.clock import Now
-from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
+from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.ids import new_id
 from domain.permissions import SCOPES, Action, require
 from domain.policy.effective import effective
@@ -19,11 +19,13 @@ from domain.settings_schema import PolicyConfig, WorkspaceSettings, load, merge
 from domain.tasks import Mode
 from services.email_login import normal_address
 from services.identity import KEY_PREFIX, IdentityService, Login
+from services.integrity.records import Records
 from services.ledger import Facts
 from services.notices import Notices
 from services.recorder import Recorder
 from services.runs import RunService
-from storage import accounts, approvals, audit, chat, inbox, outbox, receipts, runs, settings, workspaces
+from services.sign_up import ADMINISTRATOR, Newcomer
+from storage import accounts, approvals, audit, chat, inbox, outbox, receipts, runs, settings, sign_up, workspaces
 from storage.accounts import ApiKey, Invite, Session, User
 from storage.database import Store, Tx
 from storage.settings import StoredSettings
@@ -45,6 +47,8 @@ class SettingsView:
     version: int
     created: bool = False
     evidence_id: str | None = None
+    # sections that no signed change made so
+    differs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,13 @@ class WorkspaceService:
         return await self.store.read(lambda tx: workspaces.of_user(tx, actor.user_id))
 
     async def closed(self, actor: Actor) -> Sequence[Workspace]:
-        """Workspaces the person closed and can still restore, newest first."""
-        return await self.store.read(lambda tx: workspaces.closed_of(tx, actor.user_id, now=self.now()))
+        """Workspaces of the person that are closed and that they can still restore, newest first."""
+
+        def work(tx: Tx) -> Sequence[Workspace]:
+            found = workspaces.closed_of(tx, actor.user_id, now=self.now())
+            return [one for one in found if sign_up.closed_by(tx, one.id) != ADMINISTRATOR]
+
+        return await self.store.read(work)
 
     async def me(self, actor: Actor) -> tuple[User, Sequence[tuple[Workspace, str]]]:
         """The person and their workspaces."""
@@ -92,8 +101,16 @@ class WorkspaceService:
     async def settings(self, actor: Actor) -> SettingsView:
         """The settings in force, defaults filled in."""
         require(actor, Action.SETTINGS_READ)
-        stored = await self.store.read(lambda tx: settings.get(tx, actor.in_workspace))
-        return SettingsView(workspace_id=actor.in_workspace, settings=_loaded(stored), version=stored.version)
+        workspace_id = actor.in_workspace
+
+        def work(tx: Tx) -> SettingsView:
+            stored = settings.get(tx, workspace_id)
+            differs = Records(self.recorder.ledger, tx, workspace_id).settings_differ(stored)
+            return SettingsView(
+                workspace_id=workspace_id, settings=_loaded(stored), version=stored.version, differs=differs
+            )
+
+        return await self.store.read(work)
 
     async def change_settings(self, actor: Actor, patch: Any) -> SettingsView:
         """Merge a change into the settings; keys that are not given stay. Invalid names the field."""
@@ -102,7 +119,7 @@ class WorkspaceService:
 
     def _change(self, tx: Tx, actor: Actor, patch: Any) -> SettingsView:
         workspace_id = actor.in_workspace
-        stored = settings.get(tx, workspace_id, lock=True)
+        stored = self._as_signed(tx, settings.get(tx, workspace_id, lock=True))
         before = _loaded(stored)
         after = merged(before, patch, rules=self.rules)
         _check_deciders(before.policy, after.policy, approvals.people(tx, workspace_id))
@@ -125,7 +142,7 @@ class WorkspaceService:
             snapshot=effective(after).canonical().decode(),
             now=self.now(),
         )
-        switched = before.policy.killSwitch != after.policy.killSwitch
+        switched = before.policy.kill_switch != after.policy.kill_switch
         action = (
             AuditAction.KILL_SWITCH_CHANGED
             if switched
@@ -143,7 +160,7 @@ class WorkspaceService:
                 "changedSections": changed,
                 "oldPolicyHash": old_hash,
                 "newPolicyHash": new_hash,
-                **({"killSwitch": after.policy.killSwitch} if switched else {}),
+                **({"killSwitch": after.policy.kill_switch} if switched else {}),
             },
             facts=Facts(
                 kind="settings",
@@ -161,6 +178,21 @@ class WorkspaceService:
             version=stored.version + 1,
             created=stored.version == 0,
             evidence_id=evidence,
+        )
+
+    def _as_signed(self, tx: Tx, stored: StoredSettings) -> StoredSettings:
+        """What a change is merged into: the sections of the newest signed change, whatever the store holds.
+
+        So saving again is what mends settings that somebody altered. Where nothing signed is left, what is shown is.
+        """
+        signed = Records(self.recorder.ledger, tx, stored.workspace_id).signed_settings()
+        if signed is None:
+            return stored
+        return replace(
+            stored,
+            policy=signed.get("policyConfig", {}),
+            budget=signed.get("budgetConfig", {}),
+            model=signed.get("modelConfig", {}),
         )
 
     async def set_kill_switch(self, actor: Actor, on: bool) -> SettingsView:
@@ -182,7 +214,7 @@ class WorkspaceService:
                 action=AuditAction.WORKSPACE_MODE_CHANGED,
                 target=workspace.id,
                 metadata={"from": workspace.current_mode, "to": mode.value},
-                facts=Facts(kind="settings"),
+                facts=Facts(kind="settings", metadata={"mode": mode.value}),
             )
             self.recorder.event(
                 tx, workspace_id=workspace.id, kind="workspace.mode", ref=workspace.id, payload={"mode": mode.value}
@@ -194,7 +226,10 @@ class WorkspaceService:
     # --- the workspace itself ---------------------------------------------------------------------
 
     async def create(self, actor: Actor, name: str) -> Workspace:
-        """One more workspace, owned by the person."""
+        """One more workspace, owned by the person.
+
+        Forbidden for who was only invited into somebody's workspace, Conflict for who owns as many as one may.
+        """
         if actor.channel is Channel.API_KEY:
             raise Forbidden("an API key belongs to one workspace", code="insufficient_scope")
 
@@ -202,9 +237,19 @@ class WorkspaceService:
             user = accounts.get_user(tx, actor.user_id)
             if user is None:
                 raise NotFound("User not found")
+            self.identity.sign_up.check_owner(tx, user)
             return self.identity.create_workspace(tx, user, name, now=self.now())[0]
 
         return await self.store.write(work)
+
+    async def may_create(self, actor: Actor) -> bool:
+        """Whether the person may make one more workspace."""
+
+        def work(tx: Tx) -> bool:
+            user = accounts.get_user(tx, actor.user_id)
+            return user is not None and self.identity.sign_up.may_own(tx, Newcomer.of(user))
+
+        return actor.channel is not Channel.API_KEY and await self.store.read(work)
 
     async def rename(self, actor: Actor, name: str) -> Workspace:
         """Another name for the workspace."""
@@ -251,10 +296,11 @@ class WorkspaceService:
         return gone, evidence
 
     async def restore(self, actor: Actor, workspace_id: str) -> Workspace:
-        """Open a closed workspace again within its grace; only its owner can."""
+        """Open a closed workspace again within its grace; only its owner can, and not what the administrator closed."""
 
         def work(tx: Tx) -> Workspace:
-            if workspaces.get(tx, workspace_id, deleted=True).owner_id != actor.user_id:
+            mine = workspaces.get(tx, workspace_id, deleted=True).owner_id == actor.user_id
+            if not mine or sign_up.closed_by(tx, workspace_id) == ADMINISTRATOR:
                 raise NotFound("Workspace not found")
             return self.reopen(tx, workspace_id, by=actor.principal)[0]
 
@@ -341,6 +387,8 @@ class WorkspaceService:
             if not workspaces.leave(tx, workspace.id, user_id):
                 raise NotFound("Member not found")
             accounts.revoke_keys_of_member(tx, workspace.id, user_id, now=self.now())
+            # an invite they made and kept would let them in again
+            accounts.revoke_invites_of_member(tx, workspace.id, user_id, now=self.now())
             self._note(tx, actor, action, user_id, {})
             self._people_changed(tx, workspace.id)
 
@@ -428,42 +476,12 @@ class WorkspaceService:
 
     async def check_invite(self, token: str) -> Invite:
         """The open invitation with this token; the same refusal for every other."""
-
-        def work(tx: Tx) -> Invite:
-            return self._open(tx, token)
-
-        return await self.store.read(work)
-
-    def _open(self, tx: Tx, token: str) -> Invite:
-        invite = accounts.invite_by_hash(tx, hash_token(token[:200]))
-        if invite is None or invite.revoked_at is not None:
-            raise NotFound("Invalid or expired invite", code="invite_unknown")
-        if invite.accepted_at is not None:
-            raise Conflict("this invite was used", code="invite_used")
-        if invite.expires_at <= self.now():
-            raise Gone("this invite has expired", code="invite_expired")
-        return invite
+        return await self.store.read(lambda tx: self.identity.invites.open(tx, token))
 
     def _accept(self, tx: Tx, user: User, token: str) -> Invite:
-        invite = self._open(tx, token)
-        if invite.email is not None and invite.email != user.email:
-            raise Forbidden("this invite is for another mail address", code="invite_bound")
-        workspaces.get(tx, invite.workspace_id)
-        now = self.now()
-        if not accounts.accept_invite(tx, invite.id, user_id=user.id, now=now):
-            raise Conflict("this invite was used", code="invite_used")
-        workspaces.join(
-            tx, member_id=new_id(), workspace_id=invite.workspace_id, user_id=user.id, role=invite.role, now=now
-        )
-        self.recorder.record(
-            tx,
-            workspace_id=invite.workspace_id,
-            actor=f"user:{user.id}",
-            action=AuditAction.WORKSPACE_INVITE_ACCEPTED,
-            target=user.id,
-            metadata={"role": invite.role, "inviteId": invite.id},
-            facts=Facts(kind="membership"),
-        )
+        # whoever belongs to no workspace any more is as new as anybody
+        self.identity.check_may_enter(tx, user, invite=token)
+        invite = self.identity.invites.accept(tx, user, token)
         self.identity.forget_after(tx)
         return invite
 
@@ -580,6 +598,7 @@ class WorkspaceService:
                     owned.append(workspace.id)
                 else:
                     workspaces.leave(tx, workspace.id, actor.user_id)
+                    accounts.revoke_invites_of_member(tx, workspace.id, actor.user_id, now=now)
                     self._note_in(tx, workspace.id, actor, AuditAction.MEMBER_LEFT, actor.user_id, {"erased": True})
             for workspace_id in owned:
                 reference = self._note_in(tx, workspace_id, actor, AuditAction.USER_ERASED, actor.user_id, {})
@@ -663,7 +682,8 @@ def _check_deciders(before: PolicyConfig, after: PolicyConfig, people: Sequence[
         if user_id not in before.approvers and user_id not in here:
             raise Invalid.field("policyConfig.approvers", f"{user_id[:60]} is not in this workspace")
     names = ("approvalQuorum", "approvers", "approverRole")
-    changed = [name for name in names if getattr(before, name) != getattr(after, name)]
+    was, will = before.as_json(), after.as_json()
+    changed = [name for name in names if was[name] != will[name]]
     circle = circle_of(after)
     able = circle.at_worst(people)
     if changed and able < circle.quorum:

@@ -430,3 +430,17 @@ def revoke_invite(tx: Tx, workspace_id: str, invite_id: str, *, now: datetime) -
         .values(revoked_at=now)
     )
     return result.rowcount == 1
+
+
+def revoke_invites_of_member(tx: Tx, workspace_id: str, user_id: str, *, now: datetime) -> None:
+    """End the open invites a person made for a workspace."""
+    tx.execute(
+        sa.update(invites)
+        .where(
+            invites.c.workspace_id == workspace_id,
+            invites.c.created_by == user_id,
+            invites.c.accepted_at.is_(None),
+            invites.c.revoked_at.is_(None),
+        )
+        .values(revoked_at=now)
+    )

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from domain.actor import Role
 from domain.approvals import LAST_CALL, Approval, ApprovalStatus, Decider
 from domain.errors import NotFound
+from domain.integrity import differs_field
 from storage.database import Tx
 from storage.tables import approval_votes, approvals, grants, workspace_members
 from storage.values import columns_of, to_value
@@ -35,6 +36,7 @@ class Grant:
     expires_at: datetime
     revoked_at: datetime | None
     revoked_by: str | None
+    differs: tuple[str, ...] = differs_field()
 
 
 GRANT_COLUMNS = columns_of(grants, Grant)
@@ -85,6 +87,16 @@ def find(
         query = query.where(sa.or_(c.requested_at < moment, sa.and_(c.requested_at == moment, c.id < approval_id)))
     query = query.order_by(c.requested_at.desc(), c.id.desc()).limit(limit)
     return [to_value(Approval, row) for row in tx.all(query)]
+
+
+def ids_among(tx: Tx, workspace_id: str, approval_ids: Sequence[str]) -> set[str]:
+    """Those of these approvals that there are."""
+    found: set[str] = set()
+    for at in range(0, len(approval_ids), 500):
+        some = list(approval_ids[at : at + 500])
+        query = sa.select(approvals.c.id).where(approvals.c.workspace_id == workspace_id, approvals.c.id.in_(some))
+        found |= {row[0] for row in tx.all(query)}
+    return found
 
 
 def count_pending(tx: Tx, workspace_id: str, *, external: bool = False) -> int:
@@ -198,8 +210,8 @@ def grants_of(
     return [to_value(Grant, row) for row in tx.all(query.order_by(c.created_at.desc()))]
 
 
-def use_grant(tx: Tx, grant_id: str, *, now: datetime) -> bool:
-    """Count one use; False when it is used up, expired or revoked meanwhile."""
+def use_grant(tx: Tx, grant_id: str, *, now: datetime) -> int | None:
+    """Count one use; how many there were with it, None when it is used up, expired or revoked meanwhile."""
     c = grants.c
     result = tx.execute(
         sa.update(grants)
@@ -210,8 +222,10 @@ def use_grant(tx: Tx, grant_id: str, *, now: datetime) -> bool:
             sa.or_(c.max_uses.is_(None), c.uses < c.max_uses),
         )
         .values(uses=c.uses + 1)
+        .returning(c.uses)
     )
-    return result.rowcount == 1
+    row = result.first()
+    return None if row is None else int(row[0])
 
 
 def revoke_grant(tx: Tx, workspace_id: str, grant_id: str, *, by: str, now: datetime) -> Grant:

@@ -7,7 +7,6 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.audit import AuditEntry
-from domain.ids import new_id
 from storage.database import Prepared, Tx
 from storage.tables import audit_log
 from storage.values import columns_of, to_value
@@ -18,6 +17,7 @@ _append = Prepared(sa.insert(audit_log).values({c.name: sa.bindparam(c.name) for
 def append(
     tx: Tx,
     *,
+    entry_id: str,
     workspace_id: str | None,
     action: str,
     actor: str,
@@ -25,10 +25,10 @@ def append(
     verdict: str,
     reason: str | None,
     metadata: dict[str, Any],
+    salt: str | None,
     now: datetime,
-) -> str:
-    """Write one line; its id."""
-    entry_id = new_id()
+) -> None:
+    """Write one line."""
     _append(
         tx,
         id=entry_id,
@@ -39,9 +39,9 @@ def append(
         verdict=verdict,
         reason=reason,
         metadata=metadata,
+        salt=salt,
         created_at=now,
     )
-    return entry_id
 
 
 def select_entries(
@@ -83,4 +83,5 @@ def entry_of(row: Any) -> AuditEntry:
 
 def blank(tx: Tx, workspace_id: str) -> None:
     """Forget what the lines of a workspace quote (titles, reasons); who did what to which id, and when, stays."""
-    tx.execute(sa.update(audit_log).where(audit_log.c.workspace_id == workspace_id).values(metadata={}, reason=None))
+    forgotten: dict[str, Any] = {"metadata": {}, "reason": None, "salt": None}
+    tx.execute(sa.update(audit_log).where(audit_log.c.workspace_id == workspace_id).values(**forgotten))

@@ -26,6 +26,8 @@ from sqlalchemy.engine import Connection, CursorResult, Engine, make_url
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from storage import private
+
 T = TypeVar("T")
 
 GROUP = 64
@@ -265,7 +267,7 @@ class Store:
         self._stream_engine: AsyncEngine | None = None
         if self.sqlite:
             self.path = Path(self._parsed.database or "pilot.db")
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            private.database(self.path)
             self.engine = sqlite_engine(self.path)
             self._read_engine = sqlite_engine(self.path, read_only=True)
             self._queue: queue.SimpleQueue[_Unit | None] = queue.SimpleQueue()
@@ -313,6 +315,13 @@ class Store:
         if self.sqlite and not long:
             return self._read(fn)
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, fn)
+
+    def file_version(self) -> int:
+        """A number that is another one after anybody has committed to the SQLite file. Call it on the event loop.
+
+        It tells apart what the thread that reads there has seen: another thread's numbers are others.
+        """
+        return self._read(lambda tx: int(tx.cursor.execute("PRAGMA data_version").fetchone()[0]))
 
     async def stream(self, statement: Any) -> AsyncIterator[Any]:
         """Rows of a long select, a few at a time, without holding a reader thread (exports)."""

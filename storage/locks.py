@@ -1,4 +1,4 @@
-"""Locks that one process of an installation holds until it lets go, or dies: by the database session."""
+"""Locks of an installation: held by one process until it lets go, or dies, or by a transaction until it ends."""
 
 import asyncio
 import contextlib
@@ -6,12 +6,20 @@ import hashlib
 from collections.abc import Callable
 
 import psycopg
+import sqlalchemy as sa
 
-from storage.database import Store
+from storage.database import Store, Tx
 
 
-def _key(name: str) -> int:
+def lock_number(name: str) -> int:
+    """The number of an advisory lock of Postgres with this name."""
     return int.from_bytes(hashlib.sha256(f"pilot:{name}".encode()).digest()[:8], "big", signed=True)
+
+
+def take_in(tx: Tx, name: str) -> None:
+    """Wait for the lock and hold it until the transaction ends. On SQLite a writer is alone anyway."""
+    if tx.postgres and not tx.reading:
+        tx.execute(sa.select(sa.func.pg_advisory_xact_lock(lock_number(name))))
 
 
 class Lock:
@@ -51,7 +59,7 @@ class Lock:
             keepalives_count=3,
         )
         try:
-            row = session.execute("SELECT pg_try_advisory_lock(%s)", (_key(self.name),)).fetchone()
+            row = session.execute("SELECT pg_try_advisory_lock(%s)", (lock_number(self.name),)).fetchone()
         except psycopg.Error:
             session.close()
             raise

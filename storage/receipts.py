@@ -1,16 +1,20 @@
 """All SQL of the ledger: the log of each workspace, append only, and what its proofs need."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 
 from domain.errors import NotFound
+from domain.integrity import differs_field
+from domain.receipts.merkle import leaf_hash
+from domain.receipts.stored import UNREADABLE, KeptPayload, columns_said
 from storage.database import Prepared, Tx
-from storage.tables import checkpoints, log_heads, log_nodes, payloads, policies, receipts, signing_keys
+from storage.tables import IS_RARE, checkpoints, log_heads, log_nodes, payloads, policies, receipts, signing_keys
 from storage.values import columns_of, to_value
 
 
@@ -27,7 +31,11 @@ class LogHead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceiptRow:
-    """One receipt with its exact signed bytes (`leaf`) and what it can be found by."""
+    """One receipt with its exact signed bytes (`leaf`) and what it can be found by.
+
+    Read from the store, everything but `leaf` and the keys (workspace, place, id) is what the bytes say, and `differs`
+    names the columns that say otherwise: `leaf` alone when the bytes are no receipt, and the columns are all there is.
+    """
 
     workspace_id: str
     idx: int
@@ -47,6 +55,7 @@ class ReceiptRow:
     leaf: bytes
     leaf_hash: bytes
     created_at: datetime
+    differs: tuple[str, ...] = differs_field()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +94,21 @@ class Payload:
 
 HEAD_COLUMNS = columns_of(log_heads, LogHead)
 COLUMNS = columns_of(receipts, ReceiptRow)
+_NAMES = tuple(c.name for c in COLUMNS)
+_KEYS = ("workspace_id", "idx", "id")
+
+
+def _receipt(row: Any) -> ReceiptRow:
+    """The receipt a row of COLUMNS holds: the one place where columns are held against the signed bytes."""
+    stored = dict(zip(_NAMES, row, strict=True))
+    leaf = bytes(stored["leaf"])
+    said = columns_said(leaf)
+    if said is None:
+        return ReceiptRow(**{**stored, "leaf": leaf, "leaf_hash": leaf_hash(leaf)}, differs=(UNREADABLE,))
+    said |= {"leaf": leaf, "leaf_hash": leaf_hash(leaf)}
+    differs = tuple(name for name in _NAMES if stored[name] != said[name])
+    return ReceiptRow(**said | {name: stored[name] for name in _KEYS}, differs=differs)
+
 
 _head = Prepared(sa.select(*HEAD_COLUMNS).where(log_heads.c.workspace_id == sa.bindparam("ws")))
 _head_locked = Prepared(
@@ -224,6 +248,20 @@ def payloads_of(tx: Tx, workspace_id: str, receipt_id: str) -> Sequence[Payload]
     return [to_value(Payload, row) for row in tx.all(query)]
 
 
+def kept_payloads(tx: Tx, workspace_id: str, receipt_ids: Sequence[str]) -> dict[str, list[KeptPayload]]:
+    """What each of these receipts hashes, as far as the store has it, by the receipt's id."""
+    found: dict[str, list[KeptPayload]] = {receipt_id: [] for receipt_id in receipt_ids}
+    c = payloads.c
+    for at in range(0, len(receipt_ids), 500):
+        some = list(receipt_ids[at : at + 500])
+        query = sa.select(c.receipt_id, c.kind, c.salt, c.body, c.erased_at).where(
+            c.workspace_id == workspace_id, c.receipt_id.in_(some)
+        )
+        for row in tx.all(query):
+            found[row[0]].append(KeptPayload(kind=row[1], salt=row[2], body=row[3], erased_at=row[4]))
+    return found
+
+
 def erase_payloads(tx: Tx, workspace_id: str, *, now: datetime, receipt_ids: Sequence[str] | None = None) -> int:
     """Blank payloads (all of the workspace, or of some receipts); the log stays whole. How many."""
     query = sa.update(payloads).where(payloads.c.workspace_id == workspace_id, payloads.c.erased_at.is_(None))
@@ -237,7 +275,7 @@ def get(tx: Tx, workspace_id: str, receipt_id: str) -> ReceiptRow:
     row = tx.one(sa.select(*COLUMNS).where(receipts.c.workspace_id == workspace_id, receipts.c.id == receipt_id))
     if row is None:
         raise NotFound("Receipt not found")
-    return to_value(ReceiptRow, row)
+    return _receipt(row)
 
 
 def at(tx: Tx, workspace_id: str, idx: int) -> ReceiptRow:
@@ -245,7 +283,7 @@ def at(tx: Tx, workspace_id: str, idx: int) -> ReceiptRow:
     row = tx.one(sa.select(*COLUMNS).where(receipts.c.workspace_id == workspace_id, receipts.c.idx == idx))
     if row is None:
         raise NotFound("Receipt not found")
-    return to_value(ReceiptRow, row)
+    return _receipt(row)
 
 
 def by_decision(tx: Tx, workspace_id: str, decision_id: str) -> Sequence[ReceiptRow]:
@@ -255,7 +293,42 @@ def by_decision(tx: Tx, workspace_id: str, decision_id: str) -> Sequence[Receipt
         .where(receipts.c.workspace_id == workspace_id, receipts.c.decision_id == decision_id)
         .order_by(receipts.c.idx)
     )
-    return [to_value(ReceiptRow, row) for row in tx.all(query)]
+    return [_receipt(row) for row in tx.all(query)]
+
+
+def by_decisions(tx: Tx, workspace_id: str, decision_ids: Sequence[str]) -> Sequence[ReceiptRow]:
+    """Receipts about any of these decisions, in the order of the log."""
+    return _in(tx, workspace_id, receipts.c.decision_id, decision_ids)
+
+
+def by_ids(tx: Tx, workspace_id: str, receipt_ids: Sequence[str]) -> Sequence[ReceiptRow]:
+    """Those of these receipts that there are, in the order of the log."""
+    return _in(tx, workspace_id, receipts.c.id, receipt_ids)
+
+
+def _in(tx: Tx, workspace_id: str, column: sa.Column[str], values: Sequence[str]) -> Sequence[ReceiptRow]:
+    found: list[ReceiptRow] = []
+    for at in range(0, len(values), 500):
+        query = sa.select(*COLUMNS).where(receipts.c.workspace_id == workspace_id, column.in_(values[at : at + 500]))
+        found += [_receipt(row) for row in tx.all(query)]
+    return sorted(found, key=lambda row: row.idx)
+
+
+def decisions_about(tx: Tx, workspace_id: str, *, resource: str, after: int, limit: int = 200) -> Iterator[ReceiptRow]:
+    """Decisions about a tool, later than this place, newest first, read piece by piece."""
+    c = receipts.c
+    before: int | None = None
+    while True:
+        query = sa.select(*COLUMNS).where(
+            c.workspace_id == workspace_id, c.idx > after, c.kind == "decision", c.resource == resource[:200]
+        )
+        if before is not None:
+            query = query.where(c.idx < before)
+        page = [_receipt(row) for row in tx.all(query.order_by(c.idx.desc()).limit(limit))]
+        yield from (row for row in page if UNREADABLE not in row.differs)
+        if len(page) < limit:
+            return
+        before = page[-1].idx
 
 
 def of_task(tx: Tx, workspace_id: str, task_id: str) -> Sequence[ReceiptRow]:
@@ -265,7 +338,22 @@ def of_task(tx: Tx, workspace_id: str, task_id: str) -> Sequence[ReceiptRow]:
         .where(receipts.c.workspace_id == workspace_id, receipts.c.task_id == task_id)
         .order_by(receipts.c.idx)
     )
-    return [to_value(ReceiptRow, row) for row in tx.all(query)]
+    return [_receipt(row) for row in tx.all(query)]
+
+
+def newest_with_hash(tx: Tx, workspace_id: str, prefix: str, *, among: int) -> ReceiptRow | None:
+    """The newest of the last `among` receipts whose leaf's hash begins with these hex digits."""
+    c = receipts.c
+    query = sa.select(c.idx, c.leaf_hash).where(c.workspace_id == workspace_id).order_by(c.idx.desc()).limit(among)
+    index = next((row[0] for row in tx.all(query) if bytes(row[1]).hex().startswith(prefix)), None)
+    return None if index is None else at(tx, workspace_id, index)
+
+
+def of_run(tx: Tx, workspace_id: str, task_id: str, run_id: str) -> Sequence[ReceiptRow]:
+    """Receipts about one run of a task, in the order of the log."""
+    c = receipts.c
+    query = sa.select(*COLUMNS).where(c.workspace_id == workspace_id, c.task_id == task_id, c.run_id == run_id)
+    return [_receipt(row) for row in tx.all(query.order_by(c.idx))]
 
 
 def find(
@@ -289,7 +377,32 @@ def find(
         query = query.where(c.idx < before_idx)
     if before is not None:
         query = query.where(c.created_at < before)
-    return [to_value(ReceiptRow, row) for row in tx.all(query.order_by(c.idx.desc()).limit(limit))]
+    return [_receipt(row) for row in tx.all(query.order_by(c.idx.desc()).limit(limit))]
+
+
+def body_of(row: ReceiptRow) -> dict[str, Any]:
+    """What the signed bytes of a receipt say. Check `differs` first: nothing is checked here."""
+    body: dict[str, Any] = orjson.loads(row.leaf)
+    return body
+
+
+def newest_about(
+    tx: Tx,
+    workspace_id: str,
+    *,
+    actions: Sequence[str],
+    resource: str | None = None,
+    limit: int,
+    before_idx: int | None = None,
+) -> Sequence[ReceiptRow]:
+    """The newest receipts of rare actions (`storage.tables.RARE`), newest first; with `resource` only about that."""
+    c = receipts.c
+    query = sa.select(*COLUMNS).where(c.workspace_id == workspace_id, sa.text(IS_RARE), c.action.in_(list(actions)))
+    if resource is not None:
+        query = query.where(c.resource == resource)
+    if before_idx is not None:
+        query = query.where(c.idx < before_idx)
+    return [_receipt(row) for row in tx.all(query.order_by(c.idx.desc()).limit(limit))]
 
 
 def leaves(tx: Tx, workspace_id: str, *, start: int, end: int) -> Sequence[tuple[int, bytes]]:
@@ -327,7 +440,7 @@ def rows_between(tx: Tx, workspace_id: str, *, start: int, end: int) -> Sequence
     """The receipts from `start` (inclusive) to `end` (exclusive), in their order."""
     c = receipts.c
     query = sa.select(*COLUMNS).where(c.workspace_id == workspace_id, c.idx >= start, c.idx < end).order_by(c.idx)
-    return [to_value(ReceiptRow, row) for row in tx.all(query)]
+    return [_receipt(row) for row in tx.all(query)]
 
 
 def nodes_between(tx: Tx, workspace_id: str, *, start: int, end: int) -> dict[tuple[int, int], bytes]:

@@ -145,6 +145,16 @@ def active_in(tx: Tx, workspace_id: str) -> Sequence[Run]:
     return [to_value(Run, row) for row in tx.all(query)]
 
 
+def ids_among(tx: Tx, workspace_id: str, run_ids: Sequence[str]) -> set[str]:
+    """Those of these runs that there are."""
+    found: set[str] = set()
+    for at in range(0, len(run_ids), 500):
+        some = list(run_ids[at : at + 500])
+        query = sa.select(runs.c.id).where(runs.c.workspace_id == workspace_id, runs.c.id.in_(some))
+        found |= {row[0] for row in tx.all(query)}
+    return found
+
+
 def next_number(tx: Tx, task_id: str) -> int:
     """The number of the task's next run, counting from 1."""
     return int(_last_number.rows(tx, task_id=task_id)[0][0]) + 1

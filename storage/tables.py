@@ -265,6 +265,8 @@ runs = Table(
     Column("budget_micros", BigInteger),
     # what a model call under way may cost at most: other runs must not count on it
     Column("reserved_micros", BigInteger, nullable=False, server_default="0"),
+    # the part of it that the installation may have to pay: other workspaces must not count on it either
+    Column("reserved_installation_micros", BigInteger, nullable=False, server_default="0"),
     # the last words of an answer that a model is writing
     Column("partial_text", Text),
     Column("priority", Integer, nullable=False, server_default="0"),
@@ -283,6 +285,12 @@ runs = Table(
         "workspace_id",
         sqlite_where=text("reserved_micros > 0"),
         postgresql_where=text("reserved_micros > 0"),
+    ),
+    Index(
+        "ix_runs_reserved_installation",
+        "state",
+        sqlite_where=text("reserved_installation_micros > 0"),
+        postgresql_where=text("reserved_installation_micros > 0"),
     ),
 )
 
@@ -387,6 +395,14 @@ task_spend = Table(
     Column("guessed_micros", BigInteger, nullable=False, server_default="0"),
     Column("calls", Integer, nullable=False),
     Index("ix_task_spend_workspace_day", "workspace_id", "day"),
+)
+
+# what the installation's own keys paid for all workspaces together; it does not go with any of them
+installation_spend = Table(
+    "installation_spend",
+    metadata,
+    Column("day", String(10), primary_key=True),
+    Column("cost_micros", BigInteger, nullable=False),
 )
 
 # --- governance -----------------------------------------------------------------------------------
@@ -508,9 +524,31 @@ audit_log = Table(
     Column("verdict", String(16), nullable=False),
     Column("reason", Text),
     Column("metadata", Json, nullable=False),
+    # of the hash of this line in its receipt; None for lines of before, and for those that have no receipt
+    Column("salt", String(32)),
     _created(),
     Index("ix_audit_log_workspace_created", "workspace_id", "created_at", "id"),
 )
+
+# What is looked up when a call is decided: changes of settings, mode, permissions and tools, and erasures. There are
+# few of them among many receipts, so that an index of theirs costs an ordinary append nothing.
+RARE = (
+    "api_key:created",
+    "api_key:revoked",
+    "grant:created",
+    "grant:revoked",
+    "mcp:changed",
+    "operator:created",
+    "operator:updated",
+    "policy:kill_switch_changed",
+    "user:erased",
+    "workspace:created",
+    "workspace:mode_changed",
+    "workspace:purged",
+    "workspace:settings_created",
+    "workspace:settings_updated",
+)
+IS_RARE = "action IN ({})".format(", ".join(f"'{action}'" for action in RARE))
 
 receipts = Table(
     "receipts",
@@ -536,6 +574,14 @@ receipts = Table(
     _created(),
     Index("ix_receipts_decision", "workspace_id", "decision_id"),
     Index("ix_receipts_task", "workspace_id", "task_id"),
+    Index(
+        "ix_receipts_rare",
+        "workspace_id",
+        "resource",
+        "idx",
+        sqlite_where=text(IS_RARE),
+        postgresql_where=text(IS_RARE),
+    ),
 )
 
 log_heads = Table(

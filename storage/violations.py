@@ -7,6 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from domain.integrity import differs_field
 from storage.database import Tx
 from storage.tables import violations
 from storage.values import columns_of, to_value
@@ -25,6 +26,7 @@ class Violation:
     blocked: bool
     metadata: dict[str, Any]
     created_at: datetime
+    differs: tuple[str, ...] = differs_field()
 
 
 COLUMNS = columns_of(violations, Violation)
@@ -33,6 +35,11 @@ COLUMNS = columns_of(violations, Violation)
 def add(tx: Tx, violation: Violation) -> None:
     """Insert one."""
     tx.execute(sa.insert(violations).values({c.name: getattr(violation, c.name) for c in COLUMNS}))
+
+
+def add_once(tx: Tx, violation: Violation) -> bool:
+    """Insert one unless there is one of this id; whether it was inserted."""
+    return tx.insert_if_absent(violations, {c.name: getattr(violation, c.name) for c in COLUMNS}, key=("id",))
 
 
 def find(

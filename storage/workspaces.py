@@ -59,6 +59,11 @@ def add(tx: Tx, workspace: Workspace) -> None:
     tx.execute(sa.insert(workspaces).values({c.name: getattr(workspace, c.name) for c in COLUMNS}))
 
 
+def exists(tx: Tx, workspace_id: str) -> bool:
+    """Whether there is such a workspace, closed ones too."""
+    return tx.one(sa.select(workspaces.c.id).where(workspaces.c.id == workspace_id)) is not None
+
+
 def get(tx: Tx, workspace_id: str, *, deleted: bool = False, lock: bool = False) -> Workspace:
     """The workspace; NotFound when it does not exist or (unless `deleted`) was deleted."""
     query = sa.select(*COLUMNS).where(workspaces.c.id == workspace_id)
@@ -144,6 +149,13 @@ def page(tx: Tx, *, limit: int, after: str | None, closed: bool) -> Sequence[Wor
     if after is not None:
         query = query.where(c.id > after)
     return [to_value(Workspace, row) for row in tx.all(query.order_by(c.id).limit(limit))]
+
+
+def oldest(tx: Tx) -> str | None:
+    """The id of the open workspace that was made first, of the whole installation."""
+    c = workspaces.c
+    found = tx.scalar(sa.select(c.id).where(c.deleted_at.is_(None)).order_by(c.created_at, c.id).limit(1))
+    return None if found is None else str(found)
 
 
 def due_for_purge(tx: Tx, *, now: datetime, limit: int) -> Sequence[Workspace]:

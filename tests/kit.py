@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from connectors.cel import CelRules
 from domain.actor import Actor, Channel, Role
+from domain.audit import AuditAction
 from domain.clock import utc_now
 from domain.governance import Effect
 from domain.ids import new_id
@@ -25,8 +26,8 @@ from services.approval_requests import ApprovalRequests
 from services.approvals import ApprovalService
 from services.bus import Bus
 from services.delegation import Delegate
-from services.governor import Governor
-from services.ledger import Ledger
+from services.governor import Governor, InstallationBudget
+from services.ledger import Facts, Ledger
 from services.notices import Notices
 from services.planners import Planners
 from services.receipts import ReceiptService
@@ -181,22 +182,8 @@ class Kit:
         )
 
     async def set_policy(self, **policy: Any) -> None:
-        """Write policy settings straight into the store."""
-        workspace_id = self.owner.in_workspace
-
-        def work(tx: Any) -> None:
-            stored = settings.get(tx, workspace_id)
-            settings.put(
-                tx,
-                workspace_id=workspace_id,
-                policy={**stored.policy, **policy},
-                budget=stored.budget,
-                model=stored.model,
-                version=stored.version + 1,
-                now=utc_now(),
-            )
-
-        await self.store.write(work)
+        """Change policy settings, however they are spelt, with the receipt of it."""
+        await self.store.write(lambda tx: put_settings(self.recorder, tx, self.owner.in_workspace, policy=policy))
 
     async def begin(self, *calls: ToolCall | PlanAnswer | Exception, **new: Any) -> Task:
         """A task that makes these calls, running."""
@@ -240,6 +227,33 @@ class Kit:
         return approval
 
 
+def put_settings(recorder: Recorder, tx: Tx, workspace_id: str, *, policy: Any = None, budget: Any = None) -> None:
+    """Merge into the settings what no schema has looked at, with the receipt that such a change leaves."""
+    stored = settings.get(tx, workspace_id)
+    after = {
+        "policyConfig": {**stored.policy, **(policy or {})},
+        "budgetConfig": {**stored.budget, **(budget or {})},
+        "modelConfig": stored.model,
+    }
+    settings.put(
+        tx,
+        workspace_id=workspace_id,
+        policy=after["policyConfig"],
+        budget=after["budgetConfig"],
+        model=after["modelConfig"],
+        version=stored.version + 1,
+        now=utc_now(),
+    )
+    recorder.record(
+        tx,
+        workspace_id=workspace_id,
+        actor="system",
+        action=AuditAction.WORKSPACE_SETTINGS_UPDATED,
+        target=workspace_id,
+        facts=Facts(kind="settings", args={"after": after}),
+    )
+
+
 class _PlannerOfTask:
     """Asks the script of the task at hand: planners are chosen by workspace, scripts by task."""
 
@@ -268,6 +282,7 @@ async def open_kit(
     executor: str = "test-1",
     per_workspace: int = 4,
     after: Kit | None = None,
+    installation: InstallationBudget | None = None,
 ) -> AsyncIterator[Kit]:
     """A kit on a migrated database; `work=False` leaves the engine without a worker.
 
@@ -278,7 +293,7 @@ async def open_kit(
     ledger = Ledger(Signer(os.urandom(32)), host="localhost", now=utc_now) if after is None else after.ledger
     recorder = Recorder(ledger, bus, utc_now)
     notices = Notices(bus, utc_now)
-    governor = Governor(CelRules(), utc_now)
+    governor = Governor(CelRules(), ledger, utc_now, installation=installation or InstallationBudget())
     requests = ApprovalRequests(governor, recorder, notices, utc_now)
     toolbox = Toolbox(
         [

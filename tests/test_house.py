@@ -16,6 +16,7 @@ from storage.migrate import differences, migrate, newest
 from tests.databases import fresh_url
 
 ROOT = Path(__file__).resolve().parent.parent
+MIGRATIONS = sorted((ROOT / "storage" / "migrations" / "versions").glob("0*.py"))
 
 
 def test_every_package_is_a_room() -> None:
@@ -45,6 +46,15 @@ def test_every_route_is_in_the_reference() -> None:
     assert missing == []
 
 
+def test_migrations_are_one_numbered_chain() -> None:
+    texts = [path.read_text() for path in MIGRATIONS]
+    numbers = [path.name[:4] for path in MIGRATIONS]
+    assert numbers == [f"{n:04d}" for n in range(1, len(numbers) + 1)]
+    assert [re.findall(r'^revision = "(\d+)"$', text, re.MULTILINE) for text in texts] == [[n] for n in numbers]
+    before = [re.findall(r"^down_revision = (.+)$", text, re.MULTILINE) for text in texts]
+    assert before == [["None"], *([f'"{n}"'] for n in numbers[:-1])]
+
+
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_migrations_make_the_tables(kind: str, tmp_path: Path) -> None:
     store = Store(fresh_url(kind, tmp_path, migrated=False))
@@ -52,7 +62,7 @@ def test_migrations_make_the_tables(kind: str, tmp_path: Path) -> None:
         assert migrate(store) is True
         assert migrate(store) is False
         assert differences(store) == []
-        assert newest() == "0005"
+        assert newest() == max(path.name[:4] for path in MIGRATIONS)
     finally:
         store.abandon()
 
@@ -139,3 +149,13 @@ def test_secrets_are_compared_in_constant_time() -> None:
                 if any(secret.search(name) for name in names):
                     found.append(f"{file.relative_to(ROOT)}:{node.lineno}")
     assert found == []
+
+
+def test_every_recipe_names_files_that_exist() -> None:
+    page = (ROOT / "CONTRIBUTING.md").read_text()
+    recipes = re.split(r"^### ", page, flags=re.MULTILINE)[1:]
+    assert len(recipes) == 7
+    for recipe in recipes:
+        named = [n for n in re.findall(r"`([\w./-]+/[\w./-]*)`", recipe) if not n.startswith(("/", ".venv"))]
+        assert named, recipe.splitlines()[0]
+        assert [name for name in named if not (ROOT / name).exists()] == []

@@ -78,6 +78,8 @@ def _default(field: FieldInfo) -> str:
 
 def _may_be(field: FieldInfo) -> str:
     kind = field.annotation
+    # what may be left out is described by what it is when it is not
+    kind = next((k for k in get_args(kind) if get_origin(k) is Literal), kind)
     choices = get_args(kind) if get_origin(kind) is Literal else ()
     if choices:
         return ", ".join(f"`{c}`" for c in choices)

@@ -1,37 +1,31 @@
 """The Mini App's routes: a static shell, HTML parts for whoever is logged in, and static files."""
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp_jinja2
 import jinja2
+import jinja2.ext
 from aiohttp import web
 
 import locales
 from domain.actor import Actor
+from domain.bounded_json import Bounds, loads
 from domain.errors import Invalid, PilotError
 from locales import Texts, Translator
 from locales.words import tool_does, why_asked, why_ended
 from services.container import Services
+from webapp.assets import load_assets, without_indents
 from webapp.parts import PARTS
 from webapp.parts.common import filters
 from webapp.texts import TABS, script_texts, tab_texts, wanted
 
 HERE = Path(__file__).parent
-STATIC = HERE / "static"
-KINDS = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+SMALL = Bounds(size=10_000, depth=8, nodes=100)
 FOREVER = "public, max-age=31536000, immutable"
 ActorOf = Callable[[web.Request], Awaitable[Actor]]
-
-
-def _version() -> str:
-    digest = hashlib.sha256()
-    for path in sorted(STATIC.rglob("*.*")):
-        digest.update(path.relative_to(STATIC).as_posix().encode() + path.read_bytes())
-    return digest.hexdigest()[:12]
 
 
 def content_security_policy(frame_ancestors: Sequence[str]) -> str:
@@ -40,6 +34,14 @@ def content_security_policy(frame_ancestors: Sequence[str]) -> str:
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: https://t.me; "
         f"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors {' '.join(frame_ancestors)}"
     )
+
+
+class WithoutIndents(jinja2.ext.Extension):
+    """Leave out the indents of templates: they are for whoever reads the template, not for the reader's line."""
+
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+        del name, filename
+        return without_indents(source)
 
 
 def mount_webapp(
@@ -53,6 +55,7 @@ def mount_webapp(
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
+        extensions=[WithoutIndents],
     )
     environment.filters.update(filters())
     environment.globals.update(tool_does=tool_does, why_asked=why_asked, why_ended=why_ended)
@@ -73,8 +76,9 @@ class _Pages:
         self._environment = environment
         self._csp = csp
         self._actor_of = actor_of
-        self._version = _version()
+        self._assets = load_assets()
         self._translator: Translator | None = None
+        self._macros: dict[str, jinja2.environment.TemplateModule] = {}
 
     async def bare(self, _request: web.Request) -> web.Response:
         raise web.HTTPFound("/app/")
@@ -82,9 +86,11 @@ class _Pages:
     async def shell(self, request: web.Request) -> web.Response:
         """The empty page. It holds no data, so it is the same for everybody who reads its language."""
         t = await self._texts(request)
-        text = self._environment.get_template("shell.html").render(
-            t=t,
-            version=self._version,
+        text = self._render(
+            "shell.html",
+            t,
+            version=self._assets.version,
+            scripts=self._assets.scripts,
             tabs=TABS,
             texts=script_texts(t),
             telegram_login=self._offers_telegram_login(),
@@ -98,13 +104,13 @@ class _Pages:
 
     async def static(self, request: web.Request) -> web.Response:
         """A file of ours; kept for a year under the version its content gives it."""
-        path = (STATIC / request.match_info["path"]).resolve()
-        if not path.is_relative_to(STATIC) or path.suffix not in KINDS or not path.is_file():
+        asset = self._assets.files.get(request.match_info["path"])
+        if asset is None:
             raise web.HTTPNotFound
-        current = request.match_info["version"] == self._version
+        current = request.match_info["version"] == self._assets.version
         return web.Response(
-            body=await asyncio.to_thread(path.read_bytes),
-            content_type=KINDS[path.suffix],
+            body=asset.body,
+            content_type=asset.content_type,
             charset="utf-8",
             headers={"Cache-Control": FOREVER if current else "no-cache", "Content-Security-Policy": self._csp},
         )
@@ -131,10 +137,7 @@ class _Pages:
     async def choose_language(self, request: web.Request) -> web.Response:
         """Keep the language a person chose, for the Mini App and the chat alike."""
         actor = await self._actor_of(request)
-        try:
-            given = await request.json()
-        except ValueError:
-            raise Invalid("Invalid JSON in request body", code="invalid_json") from None
+        given = loads(await request.read(), SMALL)
         code = given.get("language") if isinstance(given, dict) else None
         if not isinstance(code, str) or code not in locales.languages():
             raise Invalid.field("language", "is not a language of this installation")
@@ -156,8 +159,13 @@ class _Pages:
         except PilotError as error:
             known = f"app-error-{error.code}"
             return self._trouble(t, t(known) if t.has(known) else str(error), error.status)
-        text = self._environment.get_template(template).render(t=t, me=actor, **context)
-        return self._html(text, 200)
+        return self._html(self._render(template, t, me=actor, **context), 200)
+
+    def _render(self, template: str, t: Texts, **context: Any) -> str:
+        """A template in a language. The macros (`ui`) are made once for each, since they speak it too."""
+        if t.code not in self._macros:
+            self._macros[t.code] = self._environment.get_template("macros.html").make_module({"t": t})
+        return self._environment.get_template(template).render(t=t, ui=self._macros[t.code], **context)
 
     def _services(self) -> Services:
         services: Services = self._held["services"]
@@ -175,4 +183,4 @@ class _Pages:
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
     def _trouble(self, t: Texts, text: str, status: int) -> web.Response:
-        return self._html(self._environment.get_template("trouble.html").render(t=t, text=text, status=status), status)
+        return self._html(self._render("trouble.html", t, text=text, status=status), status)

@@ -67,10 +67,12 @@ def day_bars_svg(values: Sequence[int]) -> Markup:
 
 def _node(node: dict[str, Any], place: tuple[int, int], t: Texts) -> Markup:
     x, y = place
-    tone = _TONES.get(node["verdict"], "ask")
+    altered = bool(node["differs"])
+    tone = "bad" if altered else _TONES.get(node["verdict"], "ask")
     kind = t(f"app-node-{node['kind']}") if node["kind"] in _KINDS else t("app-node-change")
     what = str(node["tool"] or node["action"])
-    verdict = t(f"app-verdict-{str(node['verdict']).lower()}")
+    # what is not what was signed says so instead of its verdict
+    verdict = t("app-not-valid") if altered else t(f"app-verdict-{str(node['verdict']).lower()}")
     return Markup(
         '<a href="#/receipts/{}" aria-label="{}">'
         '<rect class="hit" x="0" y="{}" width="{}" height="{}" rx="8"/>'
@@ -93,7 +95,7 @@ def _node(node: dict[str, Any], place: tuple[int, int], t: Texts) -> Markup:
         _short(what, 30),
         TEXT,
         y + 15,
-        kind,
+        t("app-altered") if altered else kind,
         escape(_short(str(node["hash"]), 8)),
     )
 

@@ -18,7 +18,8 @@ STANDARD_URLS = {
 class ModelChoice:
     """One model at one address. `guarded`: the address was named by a workspace and must be public.
 
-    `local`: it runs on the installation's own machines and costs nothing per token.
+    `local`: it runs on the installation's own machines and costs nothing per token. `own`: a workspace pays for it,
+    by a key or at an address of its own.
     """
 
     provider: str
@@ -27,6 +28,12 @@ class ModelChoice:
     api_key: str = field(default="", repr=False)
     guarded: bool = False
     local: bool = False
+    own: bool = False
+
+    @property
+    def paid_by_installation(self) -> bool:
+        """Whether what it costs is the installation's bill."""
+        return not self.own and not self.local
 
     @property
     def standard(self) -> bool:

@@ -72,7 +72,7 @@ class PlannerFactory:
         provider, model = str(config.get("provider") or ""), str(config.get("model") or "")
         base_url = str(config.get("baseUrl") or "").rstrip("/")
         if provider and model and base_url:
-            yield ModelChoice(provider=provider, model=model, base_url=base_url, api_key=key, guarded=True)
+            yield ModelChoice(provider=provider, model=model, base_url=base_url, api_key=key, guarded=True, own=True)
         elif provider and model:
             yield self._choice(provider, model, key)
         for fallback in config.get("fallbacks") or ():
@@ -94,7 +94,9 @@ class PlannerFactory:
             return ModelChoice(provider=provider, model=model, base_url=self._openai_base_url, api_key=key, local=local)
         if provider not in STANDARD_URLS or not key:
             return None
-        return ModelChoice(provider=provider, model=model, base_url=STANDARD_URLS[provider], api_key=key)
+        return ModelChoice(
+            provider=provider, model=model, base_url=STANDARD_URLS[provider], api_key=key, own=bool(own_key)
+        )
 
     def _first_usable(self) -> str:
         return next((name for name in PROVIDERS if self._choice(name, "any", "") is not None), "openrouter")

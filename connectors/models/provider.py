@@ -14,12 +14,15 @@ from connectors.models.clients import Clients
 from connectors.models.memory import Memory, size, tool_return, user_message
 from connectors.models.prices import UNKNOWN, PerMillion, price
 from connectors.models.prompts import result_text, system_prompt, task_prompt
+from domain.bounded_json import BadJson, loads, measure
 from domain.outside import OutsideError
-from domain.ports import OVER_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, ToolCall, Usage
-from domain.tools import ToolSpec
+from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, ToolCall, Usage
+from domain.tools import ARGUMENTS, ToolSpec
 from domain.untrusted import MAX_INTEGER, clean_and_cap
 
 FINISH = "finish"
+# a summary that is being written is read again and again as it grows, up to this many characters
+MAX_WORDS = 60_000
 _WIRE_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _NOT_CARRIED_OUT = frozenset({"denied", "rejected", "changes_requested", "cancelled"})
 
@@ -82,7 +85,13 @@ class ModelPlanner:
         # about three bytes of UTF-8 to a token: a token of English is four letters, of Chinese one sign of three bytes
         tokens_in = sum(len(text.encode("utf-8", "replace")) for text in texts) // 3 + 200
         found = [self._priced(c, tokens_in=tokens_in, tokens_out=self._options.max_tokens) for c in self._chain]
-        return max(found, key=lambda usage: usage.cost_micros)
+        dearest = max(found, key=lambda usage: usage.cost_micros)
+        return replace(
+            dearest,
+            # what is left is the dearest that the installation would pay for
+            own_micros=dearest.cost_micros - max(usage.installation_micros for usage in found),
+            replaceable=any(not choice.paid_by_installation for choice in self._chain),
+        )
 
     def _heard(self, request: PlanRequest) -> Memory:
         """The memory with the newest result in it. While it has a current or pending call, no model is to be asked."""
@@ -154,6 +163,8 @@ class ModelPlanner:
         """
         errors: list[OutsideError] = []
         for choice in self._chain:
+            if request.at_own_cost and choice.paid_by_installation:
+                continue
             try:
                 return await self._answer_of(choice, request, memory, tools)
             except ContextTooLong as error:
@@ -170,6 +181,8 @@ class ModelPlanner:
                 errors.append(error)
                 if error.code == "model_auth":
                     break
+        if not errors:
+            raise OutsideError("no model is left that the workspace pays for", code=OVER_INSTALLATION_BUDGET)
         hopeful = [error for error in errors if error.retryable]
         if not hopeful:
             raise errors[0]
@@ -205,7 +218,8 @@ class ModelPlanner:
             model=reply.model,
         )
         if reply.cost_micros is not None:
-            usage = replace(usage, cost_micros=reply.cost_micros, guessed_micros=0)
+            own = 0 if choice.paid_by_installation else reply.cost_micros
+            usage = replace(usage, cost_micros=reply.cost_micros, guessed_micros=0, own_micros=own)
         return reply, usage
 
     def _hearing(self, request: PlanRequest, tools: Mapping[str, WireTool]) -> Hearing | None:
@@ -249,6 +263,7 @@ class ModelPlanner:
             tokens_out=tokens_out,
             cost_micros=found.micros,
             guessed_micros=0 if found.known else found.micros,
+            own_micros=0 if choice.paid_by_installation else found.micros,
             calls=1,
         )
 
@@ -257,6 +272,8 @@ def _in_words(tool: str, args: Any) -> str:
     """A call that is still being written: of the end of a run its summary so far, of any other its name."""
     if tool != FINISH:
         return f"→ {tool}"
+    if isinstance(args, str) and len(args) > MAX_WORDS:
+        return ""
     if isinstance(args, str):
         try:
             args = from_json(args, allow_partial="trailing-strings")
@@ -336,21 +353,19 @@ def _read_calls(calls: Sequence[WireCall], tools: Mapping[str, WireTool]) -> tup
 def _read_args(raw: Any) -> tuple[dict[str, Any] | None, str]:
     if raw is None or raw == "":
         return {}, ""
-    if isinstance(raw, str):
-        try:
-            raw = json.loads(raw, strict=False, parse_constant=_no_constant)
-        except (ValueError, RecursionError):
-            return None, "are not valid JSON"
+    try:
+        if isinstance(raw, str):
+            raw = loads(raw, ARGUMENTS, lenient=True)
+        else:
+            measure(raw, ARGUMENTS)
+    except BadJson as error:
+        return None, "are not valid JSON" if error.code == "invalid_json" else f"cannot be read: {error}"
     if not isinstance(raw, dict):
         return None, "are not a JSON object"
     try:
         return cast("dict[str, Any]", _storable(raw)), ""
     except (ValueError, RecursionError) as error:
         return None, str(error) or "are nested too deeply"
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(name)
 
 
 def _storable(value: Any) -> Any:
@@ -450,5 +465,6 @@ def _added(one: Usage, other: Usage) -> Usage:
         tokens_out=one.tokens_out + other.tokens_out,
         cost_micros=one.cost_micros + other.cost_micros,
         guessed_micros=one.guessed_micros + other.guessed_micros,
+        own_micros=one.own_micros + other.own_micros,
         calls=one.calls + other.calls,
     )

@@ -35,11 +35,17 @@ from pydantic_ai.tools import ToolDefinition
 
 from connectors.http import Guard
 from connectors.models.choice import Asked, ContextTooLong, Hearing, ModelChoice, Reply, WireCall, WireTool
+from domain.bounded_json import BadJson, Bounds, Meter
 from domain.outside import OutsideError
 from domain.untrusted import clean_and_cap
 
 CONNECT_SECONDS = 10.0
 MAX_ANSWER = 4_000_000
+# of an answer, and of each event of a streamed one: what the library makes of it costs far more than its bytes
+ANSWER = Bounds(size=MAX_ANSWER, depth=100, nodes=2000, digits=400)
+MAX_CALLS = 100
+# in seconds: what came at once is gone through with pauses, in which others have their turn
+TURN = 0.01
 # of an answer that comes bit by bit, what is there is told this often at most, in seconds
 TOLD_EVERY = 0.25
 _streaming: ContextVar[bool] = ContextVar("streaming", default=False)
@@ -77,21 +83,28 @@ async def _bounded(response: httpx2.Response) -> None:
         )
     if response.headers.get("content-encoding", "identity") != "identity":
         raise OutsideError("the model's answer came packed, which was not asked for", code="model_bad_answer")
-    response.stream = _Bounded(response.stream)
+    response.stream = _Bounded(response.stream, events="event-stream" in response.headers.get("content-type", ""))
 
 
 class _Bounded(httpx2.AsyncByteStream):
-    """A body that ends with an error where it passes the size no answer has."""
+    """A body that ends with an error where it passes the size, the depth or the number of values no answer has."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, *, events: bool) -> None:
         self._inner = inner
+        self._events = events
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = 0
+        meter = Meter(ANSWER)
+        feed = meter.feed_lines if self._events else meter.feed
         async for chunk in self._inner:
             size += len(chunk)
             if size > MAX_ANSWER:
                 raise OutsideError(f"the model's answer is larger than {MAX_ANSWER} bytes", code="model_bad_answer")
+            try:
+                feed(chunk)
+            except BadJson as error:
+                raise OutsideError(f"the model's answer cannot be read: {error}", code="model_bad_answer") from error
             yield chunk
 
     async def aclose(self) -> None:
@@ -161,17 +174,21 @@ async def _streamed(
     parameters: ModelRequestParameters,
     heard: Hearing,
 ) -> ModelResponse:
-    told = 0.0
+    told = turn = 0.0
     token = _streaming.set(True)
     try:
         async with model_request_stream(
             model, messages, model_settings=settings, model_request_parameters=parameters
         ) as stream:
             async for _ in stream:
-                if time.monotonic() - told >= TOLD_EVERY:
+                now = time.monotonic()
+                if now - told >= TOLD_EVERY:
                     so_far = stream.get()
                     heard(_text(so_far), _calls(so_far))
                     told = time.monotonic()
+                if now - turn >= TURN:
+                    await asyncio.sleep(0)
+                    turn = time.monotonic()
             response = stream.get()
     finally:
         _streaming.reset(token)
@@ -219,9 +236,12 @@ def _reply(response: ModelResponse, choice: ModelChoice) -> Reply:
     if not refusal and response.finish_reason == "content_filter":
         refusal = "the provider's content filter stopped the answer"
     usage = response.usage
+    calls = _calls(response)
+    if len(calls) > MAX_CALLS:
+        raise OutsideError(f"the model's answer holds more than {MAX_CALLS} calls", code="model_bad_answer")
     return Reply(
         text=_text(response),
-        calls=_calls(response),
+        calls=calls,
         refusal=clean_and_cap(refusal, 500)[0],
         cut_off=response.finish_reason == "length",
         model=response.model_name or choice.model,

@@ -1,20 +1,36 @@
 """Tools that speak HTTP: reading a page, posting to a service."""
 
+import asyncio
+import codecs
 import contextlib
 import json
 from collections.abc import Mapping
 from typing import Any
 
+from domain.bounded_json import BadJson, Bounds, loads
 from domain.governance import Effect
 from domain.outside import OutsideError
 from domain.ports import Http, HttpAnswer
 from domain.tools import ACTING_MODES, Outcome, OutcomeStatus, ToolContext, ToolSpec
-from domain.untrusted import clean, clean_and_cap, clean_json
+from domain.untrusted import clean_and_cap, clean_json
 
 TEXT_CAP = 20_000
 BODY_CAP = 1_000_000
 ERROR_PIECE = 500
 POST_SECONDS = 30.0
+# of an answer this much is looked at for its text: four bytes a character, and what cleaning takes out
+TEXT_BYTES = 8 * TEXT_CAP
+ANSWER = Bounds(size=5_000_000, nodes=50_000)
+# larger answers are gone through in a thread
+SHORT = 20_000
+# What pages are written in, by Python's names. Some of its other decoders take the square of the text's length.
+_CHARSETS = frozenset(
+    {"ascii", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "koi8-r", "koi8-u", "tis-620", "hz"}
+    | {"gb2312", "gbk", "gb18030", "big5", "big5hkscs", "euc_jp", "euc_kr", "shift_jis", "iso2022_jp", "cp932", "cp949"}
+    | {"cp866", "cp874", "mac-roman", "mac-cyrillic", "johab"}
+    | {f"cp{number}" for number in range(1250, 1259)}
+    | {f"iso8859-{number}" for number in range(1, 17)}
+)
 
 _URL = {
     "type": "string",
@@ -64,7 +80,7 @@ class HttpGet:
             )
         except OutsideError as error:
             return _failed(f"GET failed: {error}", {"code": error.code})
-        return _outcome(answer)
+        return await _outcome(answer)
 
     async def look_up(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome | None:
         """Nothing was done outside."""
@@ -113,7 +129,7 @@ class HttpPost:
             if error.sent:
                 raise
             return _failed(f"POST was not sent: {error}", {"code": error.code})
-        return _outcome(answer)
+        return await _outcome(answer)
 
     async def look_up(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome | None:
         """The protocol has no way to ask."""
@@ -127,9 +143,16 @@ def _content(args: Mapping[str, Any]) -> tuple[bytes, str]:
     return str(args.get("body", "")).encode(), str(args.get("contentType", "text/plain; charset=utf-8"))
 
 
-def _outcome(answer: HttpAnswer) -> Outcome:
-    content_type = clean(answer.headers.get("content-type", ""))[:200]
-    text, cut = clean_and_cap(_decode(answer.body, content_type), TEXT_CAP)
+async def _outcome(answer: HttpAnswer) -> Outcome:
+    if len(answer.body) <= SHORT:
+        return _read(answer)
+    return await asyncio.to_thread(_read, answer)
+
+
+def _read(answer: HttpAnswer) -> Outcome:
+    content_type = clean_and_cap(answer.headers.get("content-type", ""), 200)[0]
+    text, cut = clean_and_cap(_decode(answer.body[:TEXT_BYTES], content_type), TEXT_CAP)
+    cut = cut or len(answer.body) > TEXT_BYTES
     output: dict[str, Any] = {
         "status": answer.status,
         "contentType": content_type,
@@ -138,12 +161,13 @@ def _outcome(answer: HttpAnswer) -> Outcome:
         "url": answer.url[:4000],
     }
     if not answer.truncated and "json" in content_type.partition(";")[0].lower():
-        with contextlib.suppress(ValueError, RecursionError):
-            output["json"] = clean_json(json.loads(answer.body), max_chars=TEXT_CAP)
+        with contextlib.suppress(BadJson):
+            found = loads(answer.body, ANSWER, refuse_duplicates=False, lenient=True)
+            output["json"] = clean_json(found, max_chars=TEXT_CAP)
     if 200 <= answer.status < 300:
         return Outcome(status=OutcomeStatus.DONE, output=output)
     if 300 <= answer.status < 400 and "location" in answer.headers:
-        where = clean(answer.headers["location"])[:500]
+        where = clean_and_cap(answer.headers["location"], 500)[0]
         return _failed(f"the address answered {answer.status}: moved to {where}; it was not called there", output)
     piece = text[:ERROR_PIECE].strip()
     return _failed(f"the address answered {answer.status}" + (f": {piece}" if piece else ""), output)
@@ -154,9 +178,12 @@ def _decode(body: bytes, content_type: str) -> str:
         name, _, value = part.partition("=")
         if name.strip().lower() == "charset":
             try:
-                return body.decode(value.strip().strip("\"'").lower(), "replace")
+                charset = codecs.lookup(value.strip().strip("\"'").lower()[:40]).name
             except (LookupError, ValueError):
                 break
+            if charset in _CHARSETS:
+                return body.decode(charset, "replace")
+            break
     return body.decode("utf-8", "replace")
 
 

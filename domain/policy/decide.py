@@ -1,16 +1,14 @@
 """The decision about one call: checks in a fixed order, the strictest verdict wins, any exception denies."""
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from fnmatch import fnmatchcase, translate
-from functools import lru_cache
 
 from domain.governance import Decision, Verdict
 from domain.policy.content import host_allowed, host_of, plain, texts
 from domain.policy.effective import ENGINE, EffectivePolicy
 from domain.policy.facts import CallFacts
 from domain.policy.rules import RuleEngine
+from domain.tools import name_fits
 
 FINISH = "finish"
 # how far a call reaches, by its effect level
@@ -254,7 +252,7 @@ def _with_owner_effect(policy: EffectivePolicy, facts: CallFacts) -> CallFacts:
         return facts
     level = max(
         policy.tool_effects.get(facts.tool, 0),
-        *(level for name, level in policy.tool_effects.items() if "*" in name and fnmatchcase(facts.tool, name)),
+        *(level for name, level in policy.tool_effects.items() if "*" in name and name_fits(name, facts.tool)),
         0,
     )
     return facts if level <= facts.effect else replace(facts, effect=level)
@@ -291,11 +289,6 @@ def _allowed_by(policy: EffectivePolicy, facts: CallFacts) -> str:
     return f"grant:{_grant_for(facts)}"
 
 
-@lru_cache(maxsize=1024)
-def _pattern(names: tuple[str, ...]) -> re.Pattern[str]:
-    return re.compile("|".join(translate(name) for name in names))
-
-
 def _matches(names: tuple[str, ...], tool: str) -> bool:
     """Whether a tool's name fits one of these; `*` stands for any text."""
-    return bool(names) and _pattern(names).match(tool) is not None
+    return any(name_fits(name, tool) for name in names)

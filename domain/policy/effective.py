@@ -114,23 +114,23 @@ def effective(settings: WorkspaceSettings) -> EffectivePolicy:
     policy: PolicyConfig = settings.policy
     budget: BudgetConfig = settings.budget
     return EffectivePolicy(
-        kill_switch=policy.killSwitch,
-        fail_closed=policy.failClosed,
-        blocklist=tuple(policy.toolBlocklist),
-        content_bans=tuple(policy.contentBans),
-        connector_allowlist=tuple(policy.connectorAllowlist),
-        require_approval_for=tuple(policy.requireApprovalFor),
-        tool_effects={tool: int(level[1]) for tool, level in sorted(policy.toolEffects.items())},
+        kill_switch=policy.kill_switch,
+        fail_closed=policy.fail_closed,
+        blocklist=tuple(policy.tool_blocklist),
+        content_bans=tuple(policy.content_bans),
+        connector_allowlist=tuple(policy.connector_allowlist),
+        require_approval_for=tuple(policy.require_approval_for),
+        tool_effects={tool: int(level[1]) for tool, level in sorted(policy.tool_effects.items())},
         rules=tuple(
             CustomRule(id=r.id, when=r.when, verdict=r.verdict, reason=r.reason, tools=tuple(r.tools))
             for r in policy.rules
         ),
-        per_task=micros(budget.perTaskMax),
-        per_operator=micros(budget.perOperatorMax),
-        per_day=micros(budget.dailyTotalMax),
-        per_month=None if budget.monthlyLlmBudget is None else micros(budget.monthlyLlmBudget),
-        emergency=micros(budget.emergencyKill),
-        approval_from=int(policy.approvalFrom[1]),
-        allowed_hosts=tuple(policy.allowedHosts),
+        per_task=micros(budget.per_task_max),
+        per_operator=micros(budget.per_operator_max),
+        per_day=micros(budget.daily_total_max),
+        per_month=None if budget.monthly_llm_budget is None else micros(budget.monthly_llm_budget),
+        emergency=micros(budget.emergency_kill),
+        approval_from=int(policy.approval_from[1]),
+        allowed_hosts=tuple(policy.allowed_hosts),
         packs=tuple(pack(name) for name in policy.packs),
     )

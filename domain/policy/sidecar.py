@@ -3,11 +3,10 @@
 import json
 import re
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 
 from domain.policy.effective import EffectivePolicy
 from domain.policy.rules import CustomRule
-from domain.tools import ToolSpec
+from domain.tools import ToolSpec, name_fits
 
 TOML_NAME = "pilot-policy.toml"
 PACK_NAME = "pilot-pack.json"
@@ -41,7 +40,7 @@ def sidecar_files(policy: EffectivePolicy, tools: Sequence[ToolSpec]) -> dict[st
         "runtime_actions": [
             _action(policy, spec)
             for spec in tools
-            if not policy.kill_switch and not any(fnmatchcase(spec.name, name) for name in policy.blocklist)
+            if not policy.kill_switch and not any(name_fits(name, spec.name) for name in policy.blocklist)
         ],
     }
     head = (
@@ -74,12 +73,12 @@ def translate(rule: CustomRule, *, effect: int) -> str | None:
 
 
 def _action(policy: EffectivePolicy, spec: ToolSpec) -> dict[str, object]:
-    levels = [level for name, level in policy.tool_effects.items() if fnmatchcase(spec.name, name)]
+    levels = [level for name, level in policy.tool_effects.items() if name_fits(name, spec.name)]
     effect = max([int(spec.effect), *levels])
     travel: list[str] = []
     stay: list[str] = []
     for rule in policy.rules:
-        if rule.tools and not any(fnmatchcase(spec.name, name) for name in rule.tools):
+        if rule.tools and not any(name_fits(name, spec.name) for name in rule.tools):
             continue
         condition = translate(rule, effect=effect) if rule.verdict == "DENY" else None
         if condition is None:

@@ -7,7 +7,8 @@ reads O(log n) of them.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from domain.receipts.errors import BadProof
@@ -46,6 +47,28 @@ def root(size: int, get_node: GetNode) -> bytes:
     if size < 0:
         raise BadProof("a tree has no negative size")
     return _range_hash(0, size, get_node) if size else EMPTY_ROOT
+
+
+def root_over(size: int, leaves: Mapping[int, bytes], get_node: GetNode) -> bytes:
+    """The root of the tree of `size` leaves in which these leaf hashes stand at these indices.
+
+    Everything else comes from `get_node`: it is an inclusion proof of all of them at once, and neighbours share it.
+    """
+    _check_hashes(*leaves.values())
+    known = sorted(leaves)
+    if known and not 0 <= known[0] <= known[-1] < size:
+        raise BadProof("the index lies outside the tree")
+
+    def over(start: int, end: int) -> bytes:
+        at = bisect_left(known, start)
+        if at == len(known) or known[at] >= end:
+            return _range_hash(start, end, get_node)
+        if end - start == 1:
+            return leaves[start]
+        middle = start + _split(end - start)
+        return node_hash(over(start, middle), over(middle, end))
+
+    return over(0, size) if size else EMPTY_ROOT
 
 
 def inclusion_proof(index: int, size: int, get_node: GetNode) -> list[bytes]:

@@ -13,7 +13,7 @@ take about a minute, with it half a minute.
 """
 
 # Written for every Python from 3.8 on, and to be read: no annotations, none of the newer syntax.
-# ruff: noqa: ANN001, ANN002, ANN201, ANN202, ANN204, ANN205, B905, BLE001, EXE001, PERF401, PLC0415, PTH100, PTH110, PTH112, PTH118, PTH120, PTH123, RUF005, TRY301, UP028, UP031
+# ruff: noqa: ANN001, ANN002, ANN201, ANN202, ANN204, ANN205, B905, BLE001, EXE001, PERF401, PLC0415, PTH100, PTH110, PTH112, PTH118, PTH120, PTH123, PTH202, RUF005, TRY301, UP028, UP031
 # mypy: ignore-errors
 
 import argparse
@@ -221,9 +221,10 @@ def parse_canonical(raw):
     """The value of `raw`; ValueError unless `raw` is exactly its canonical form."""
     try:
         value = DECODER.decode(raw.decode("utf-8"))
+        same = canonical(value) == raw
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    if canonical(value) != raw:
+    if not same:
         raise ValueError("the bytes are not the canonical form of their value")
     return value
 
@@ -326,19 +327,40 @@ def tar_header(path, size):
     return head + b"%06o\0 " % (sum(head) + sum(tail) + 8 * 32) + tail
 
 
-def read_tar(stream):
-    """Path and content of each file; Failed when the archive has another form."""
+def limit_of(path, packed):
+    """The most bytes a file of an archive can have, where the archive takes `packed` bytes as it lies there.
+
+    Manifest and index hold one hash of every file, which nothing makes shorter, and beside them lie the files
+    themselves: together they are never twice as long as the archive. What claims to be is made to fill the memory.
+    """
+    if path in ("manifest.json", "00_INDEX.json"):
+        return 2 * packed + 2**20
+    if path.startswith("receipts/"):
+        return 65535
+    if path.startswith("log/proofs/"):
+        return 2**16
+    return 2048 if re.fullmatch(r"keys/[0-9a-f]{8}\.(vkey|pem)", path) else 2**20
+
+
+def check_size(path, size, packed):
+    """Failed for a file that is larger than it can be: said before it is read into memory."""
+    need(size <= limit_of(path, packed), "structure", "%d bytes: no such file of an export is that large" % size, path)
+
+
+def read_tar(stream, packed=2**28):
+    """Path and content of each file of an archive of `packed` bytes; Failed when it has another form."""
     while True:
         header = stream.read(512)
         if header == bytes(512):
             break
         try:
             path, size = header[:100].rstrip(b"\0").decode("ascii"), int(header[124:135], 8)
-            fits = 0 <= size <= 2**29 and tar_header(path, size) == header
+            fits = size >= 0 and tar_header(path, size) == header
         except ValueError:
             fits = False
         if not fits:
             raise Failed("structure", "something else than plain files in the form of an export")
+        check_size(path, size, packed)
         data = stream.read(size)
         padding = -size % 512
         if len(data) != size or stream.read(padding) != bytes(padding):
@@ -350,11 +372,12 @@ def read_tar(stream):
 
 def read_archive(path):
     with open(path, "rb") as file:
-        packed = file.read(2) == b"\x1f\x8b"
+        is_gzip = file.read(2) == b"\x1f\x8b"
+        size = file.seek(0, 2)
         file.seek(0)
-        stream = gzip.GzipFile(fileobj=file, mode="rb") if packed else file
+        stream = gzip.GzipFile(fileobj=file, mode="rb") if is_gzip else file
         try:
-            for item in read_tar(stream):
+            for item in read_tar(stream, size):
                 yield item
         except (OSError, EOFError, zlib.error) as error:
             raise Failed("structure", "cannot be unpacked: %s" % error) from error
@@ -367,7 +390,10 @@ def read_folder(folder):
         folders[:] = [name for name in folders if name != "__pycache__"]
         for name in names:
             paths.append(os.path.relpath(os.path.join(base, name), folder).replace(os.sep, "/"))
+    sizes = {path: os.path.getsize(os.path.join(folder, path)) for path in paths}
+    total = sum(sizes.values())
     for path in sorted(paths, key=lambda path: (path != "manifest.json", path)):
+        check_size(path, sizes[path], total - sizes[path])
         with open(os.path.join(folder, path), "rb") as file:
             yield path, file.read()
 

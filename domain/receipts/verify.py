@@ -16,8 +16,9 @@ from domain.receipts.merkle import EMPTY_ROOT, HASH_SIZE, Frontier, leaf_hash, v
 from domain.receipts.receipt import MAX_LEAF, Kind, Receipt, parse, verify_signature
 from domain.receipts.signing import KeyRing, PublicKey, note_key_id
 
-MAX_FILE = 512 * 1024 * 1024
 MAX_SMALL = 1024 * 1024
+MAX_PROOF = 64 * 1024
+MAX_KEY_FILE = 2048
 
 # In this order: a report names the first that fails.
 CHECKS = (
@@ -139,15 +140,31 @@ def verify_archive(
 def read_files(file: BinaryIO) -> Iterator[tuple[str, bytes]]:
     """Path and content of each file of an archive, in its order; BadProof unless it has exactly our form."""
     start = file.read(2)
+    packed = file.seek(0, 2)
     file.seek(0)
     stream: BinaryIO = gzip.GzipFile(fileobj=file, mode="rb") if start == b"\x1f\x8b" else file  # type: ignore[assignment]
     try:
-        yield from _read_tar(stream)
+        yield from _read_tar(stream, packed)
     except (OSError, EOFError, zlib.error) as error:
         raise BadProof(f"the archive cannot be unpacked: {error}") from error
 
 
-def _read_tar(stream: BinaryIO) -> Iterator[tuple[str, bytes]]:
+def limit_of(path: str, packed: int) -> int:
+    """The most bytes a file of an archive can have, where the archive takes `packed` bytes as it lies there.
+
+    Manifest and index hold one hash of every file, which nothing makes shorter, and beside them lie the files
+    themselves: together they are never twice as long as the archive. What claims to be is made to fill the memory.
+    """
+    if path in (archive.MANIFEST, archive.INDEX):
+        return 2 * packed + MAX_SMALL
+    if path.startswith(archive.RECEIPTS):
+        return MAX_LEAF
+    if path.startswith(archive.PROOFS):
+        return MAX_PROOF
+    return MAX_KEY_FILE if _PATH.fullmatch(path) else MAX_SMALL
+
+
+def _read_tar(stream: BinaryIO, packed: int) -> Iterator[tuple[str, bytes]]:
     while True:
         header = stream.read(archive.BLOCK)
         if header == bytes(archive.BLOCK):
@@ -159,8 +176,11 @@ def _read_tar(stream: BinaryIO) -> Iterator[tuple[str, bytes]]:
             fits = archive.tar_header(path, size) == header
         except (ValueError, LedgerError):
             fits = False
-        if not fits or size > MAX_FILE:
+        if not fits:
             raise BadProof("the archive holds something else than plain files in the form of an export")
+        if size > limit_of(path, packed):
+            # said before it is read: it would be unpacked into memory
+            raise BadProof(f"{path} says that it has {size} bytes: no such file of an export is that large")
         data = stream.read(size)
         padding = -size % archive.BLOCK
         if len(data) != size or stream.read(padding) != bytes(padding):

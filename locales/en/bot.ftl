@@ -129,6 +129,11 @@ receipt-who = By { $who }
 receipt-when = At
 receipt-good = ✅ Signature and place in the log hold.
 receipt-bad = ❌ Does not hold: { $problem }
+integrity-title = ⚠️ Something stored is not as it was signed
+integrity-what = { $subject }: { $differs }
+integrity-more = And { $count } more findings. They are listed as violations in the app.
+integrity-hint = Somebody or something changed the database behind Pilot's back. Nothing was done on the strength of it. Run pilot doctor on the server.
+card-altered = ⚠️ Not as it was signed: { $differs }
 verify-good =
     { $size ->
         [one] ✅ The log holds: { $size } receipt, checked.

@@ -79,6 +79,7 @@ why-approval-list = { $tool } needs approval in this workspace
 
 # why a run ended
 ended-no-model = No model is configured, and the task is not a playbook, so nobody can plan it. Add a model in the settings, or write the task as steps, for example: 1. http.get url=https://example.com
+ended-installation-budget = This installation's budget for models is used up. It begins anew with the next day or month; whoever runs the installation can raise it, or add a model key of your own in the settings.
 
 # ready-made rules for a role
 pack-design = Looks and drafts. It has no reason to send anything to services or people outside.

@@ -129,6 +129,11 @@ receipt-who = Por { $who }
 receipt-when = El
 receipt-good = ✅ La firma y el lugar en el registro son correctos.
 receipt-bad = ❌ No es correcto: { $problem }
+integrity-title = ⚠️ Algo guardado no es como se firmó
+integrity-what = { $subject }: { $differs }
+integrity-more = Y { $count } hallazgos más. Están entre las infracciones en la aplicación.
+integrity-hint = Alguien o algo cambió la base de datos sin pasar por Pilot. No se hizo nada basándose en ello. Ejecute pilot doctor en el servidor.
+card-altered = ⚠️ No es como se firmó: { $differs }
 verify-good =
     { $size ->
         [one] ✅ El registro es correcto: { $size } recibo, { $checked } comprobado.

@@ -79,6 +79,7 @@ why-approval-list = { $tool } necesita aprobación en este espacio
 
 # why a run ended
 ended-no-model = No hay ningún modelo configurado y la tarea no está escrita en pasos, así que nadie puede planearla. Añade un modelo en los ajustes o escribe la tarea en pasos, por ejemplo: 1. http.get url=https://example.com
+ended-installation-budget = El presupuesto de modelos de esta instalación está agotado. Empieza de nuevo al día o mes siguiente; quien administra la instalación puede ampliarlo, o añade en los ajustes una clave de modelo propia.
 
 # ready-made rules for a role
 pack-design = Mira y hace borradores. No tiene motivo para enviar nada a servicios ni personas de fuera.

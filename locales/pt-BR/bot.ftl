@@ -129,6 +129,11 @@ receipt-who = Por { $who }
 receipt-when = Em
 receipt-good = ✅ A assinatura e o lugar no registro conferem.
 receipt-bad = ❌ Não confere: { $problem }
+integrity-title = ⚠️ Algo guardado não está como foi assinado
+integrity-what = { $subject }: { $differs }
+integrity-more = E mais { $count } achados. Estão entre as violações no aplicativo.
+integrity-hint = Alguém ou algo mudou o banco de dados sem passar pelo Pilot. Nada foi feito com base nisso. Execute pilot doctor no servidor.
+card-altered = ⚠️ Não está como foi assinado: { $differs }
 verify-good =
     { $size ->
         [one] ✅ O registro confere: { $size } recibo, { $checked } verificado.

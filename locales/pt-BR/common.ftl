@@ -79,6 +79,7 @@ why-approval-list = { $tool } precisa de aprovação neste espaço
 
 # why a run ended
 ended-no-model = Nenhum modelo está configurado e a tarefa não está escrita em passos, então ninguém pode planejá-la. Adicione um modelo nos ajustes ou escreva a tarefa em passos, por exemplo: 1. http.get url=https://example.com
+ended-installation-budget = O orçamento de modelos desta instalação acabou. Ele recomeça no próximo dia ou mês; quem administra a instalação pode aumentá-lo, ou adicione nos ajustes uma chave de modelo sua.
 
 # ready-made rules for a role
 pack-design = Olha e faz rascunhos. Não tem motivo para enviar nada a serviços ou pessoas de fora.

@@ -130,6 +130,11 @@ receipt-who = Кто: { $who }
 receipt-when = Когда
 receipt-good = ✅ Подпись и место в журнале верны.
 receipt-bad = ❌ Неверно: { $problem }
+integrity-title = ⚠️ В хранилище не то, что было подписано
+integrity-what = { $subject }: { $differs }
+integrity-more = И ещё находок: { $count }. Все они среди нарушений в приложении.
+integrity-hint = Кто-то или что-то изменило базу данных в обход Pilot. На основании этого ничего не сделано. Запустите pilot doctor на сервере.
+card-altered = ⚠️ Не то, что было подписано: { $differs }
 verify-good =
     { $size ->
         [one] ✅ Журнал цел: { $size } квитанция, последние { $checked } проверены по одной.

@@ -1,6 +1,15 @@
 // Text with entities as DOM nodes: never as markup, so nothing a bot sends can run here.
 // Offsets count UTF-16 units, as strings do here.
-const TAGS = {bold: "b", italic: "i", underline: "u", strikethrough: "s", code: "code", pre: "pre", blockquote: "blockquote", expandable_blockquote: "blockquote"};
+const TAGS = {
+  bold: "b",
+  italic: "i",
+  underline: "u",
+  strikethrough: "s",
+  code: "code",
+  pre: "pre",
+  blockquote: "blockquote",
+  expandable_blockquote: "blockquote",
+};
 
 export function rich(text, entities, act) {
   const list = [...(entities || [])].sort((a, b) => a.offset - b.offset || b.length - a.length);
@@ -9,7 +18,8 @@ export function rich(text, entities, act) {
     let at = from;
     for (let i = 0; i < inside.length;) {
       const entity = inside[i++];
-      const start = Math.max(entity.offset, at), end = Math.min(to, entity.offset + entity.length);
+      const start = Math.max(entity.offset, at),
+        end = Math.min(to, entity.offset + entity.length);
       if (end <= start) continue;
       if (start > at) out.append(text.slice(at, start));
       const nested = [];
@@ -29,23 +39,37 @@ export function rich(text, entities, act) {
 
 function element(entity, inner, act) {
   if (entity.type === "text_link" || entity.type === "url") {
-    const link = document.createElement("a"), url = entity.url || inner;
+    const link = document.createElement("a"),
+      url = entity.url || inner;
     if (/^https?:\/\//i.test(url)) {
-      link.href = url; link.target = "_blank"; link.rel = "noreferrer noopener";
-      link.addEventListener("click", (event) => { if (act.link(url)) event.preventDefault(); });
+      link.href = url;
+      link.target = "_blank";
+      link.rel = "noreferrer noopener";
+      link.addEventListener("click", (event) => {
+        if (act.link(url)) event.preventDefault();
+      });
     }
     return link;
   }
   if (entity.type === "bot_command") {
     const link = document.createElement("a");
-    link.href = "#"; link.setAttribute("role", "link");
-    link.addEventListener("click", (event) => { event.preventDefault(); act.say(inner); });
+    link.href = "#";
+    link.setAttribute("role", "link");
+    link.addEventListener("click", (event) => {
+      event.preventDefault();
+      act.say(inner);
+    });
     return link;
   }
   if (entity.type === "spoiler") {
     const cover = document.createElement("button");
-    cover.type = "button"; cover.className = "spoiler"; cover.setAttribute("aria-label", "Hidden text");
-    cover.addEventListener("click", () => { cover.classList.add("seen"); cover.removeAttribute("aria-label"); });
+    cover.type = "button";
+    cover.className = "spoiler";
+    cover.setAttribute("aria-label", "Hidden text");
+    cover.addEventListener("click", () => {
+      cover.classList.add("seen");
+      cover.removeAttribute("aria-label");
+    });
     return cover;
   }
   if (entity.type === "date_time" && entity.unix_time) {
@@ -54,7 +78,9 @@ function element(entity, inner, act) {
     return when;
   }
   if (entity.type === "mention" || entity.type === "hashtag" || entity.type === "text_mention") {
-    const span = document.createElement("span"); span.style.color = "var(--accent)"; return span;
+    const span = document.createElement("span");
+    span.style.color = "var(--accent)";
+    return span;
   }
   return document.createElement(TAGS[entity.type] || "span");
 }

@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from api.middlewares import HttpConfig
-from api.server import Gate, create_app
+from api.server import Gate, create_app, runner_of
 from app.container import Parts, open_services
 from app.settings import load_settings
 from services.container import Services
@@ -109,13 +109,20 @@ async def open_house(
     """The application on a free port. `http` changes its HttpConfig, `more` its settings."""
     settings = load_settings(
         _env_file=None,
-        **{"pilot_data_dir": folder / "data", "database_url": url, "rate_limits_enabled": False, **more},
+        **{
+            "pilot_data_dir": folder / "data",
+            "database_url": url,
+            "rate_limits_enabled": False,
+            # some have the token of a real bot, which everybody can find
+            "pilot_signup": "open",
+            **more,
+        },
     )
     async with open_services(settings) as parts:
         await parts.services.engine.start(parts.services.runs.advance if work else None, notifications_seconds=0.05)
         gate = Gate()
         config = {"version": "0", "app_url": "http://x", "show_codes": True, "check_answers": checked, **(http or {})}
-        runner = web.AppRunner(create_app(gate, HttpConfig(**config)), access_log=None, shutdown_timeout=0.5)
+        runner = runner_of(create_app(gate, HttpConfig(**config)), shutdown_timeout=0.5)
         await runner.setup()
         try:
             await web.TCPSite(runner, "127.0.0.1", 0).start()

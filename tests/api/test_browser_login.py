@@ -1,5 +1,6 @@
 """Telegram Login in a browser, against a provider over real HTTP: the way in, and every way that is none."""
 
+import base64
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -152,6 +153,12 @@ async def test_an_attempt_outlives_the_process_it_began_in(url: str, tmp_path: P
         assert (await come_back(house, attempt)).status == 200
 
 
+def packed(*parts: str) -> str:
+    """A token of these parts, signed by nobody."""
+    found = [base64.urlsafe_b64encode(part.encode()).rstrip(b"=").decode() for part in parts]
+    return ".".join([*found, "e30", "c2ln"][:3])
+
+
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [
@@ -168,7 +175,12 @@ async def test_an_attempt_outlives_the_process_it_began_in(url: str, tmp_path: P
         ({"claims": {"exp": None}}, "oidc_signature"),
         ({"raw_token": "a.b.c"}, "oidc_signature"),
         ({"raw_token": "unsigned"}, "oidc_signature"),
+        ({"raw_token": packed('{"alg":"RS256","kid":"rsa","x":' + "[" * 4000 + "]" * 4000 + "}")}, "oidc_signature"),
+        ({"raw_token": packed('{"alg":"RS256","kid":"rsa","kid":"ec"}')}, "oidc_signature"),
+        ({"raw_token": packed('{"alg":"RS256"}', "[" * 5000)}, "oidc_signature"),
+        ({"raw_token": packed('{"alg":"RS256"}', '{"iat":' + "1" * 5000 + "}")}, "oidc_signature"),
     ],
+    ids=lambda value: str(value)[:60],
 )
 async def test_a_token_that_does_not_hold_lets_nobody_in(
     house: House, issuer: Issuer, wrong: dict[str, Any], code: str
@@ -179,6 +191,14 @@ async def test_a_token_that_does_not_hold_lets_nobody_in(
     assert (refused.status, refused.code) == (401, code)
     count = await house.services.store.read(lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(tables.users)))
     assert count == 0
+
+
+async def test_a_token_without_an_end_is_no_token(house: House, issuer: Issuer) -> None:
+    issuer.raw_token = packed('{"alg":"RS256","kid":"rsa"}', "x" * 20_000)
+    assert (await log_in(house)).code == "oidc_unavailable"
+    issuer.raw_token = None
+    issuer.listed = ("rsa",) * 90
+    assert (await log_in(house)).status == 200
 
 
 async def test_keys_that_came_later_are_asked_for_once(house: House, issuer: Issuer) -> None:
@@ -194,7 +214,17 @@ async def test_a_provider_that_is_down_or_points_elsewhere(house: House, issuer:
     issuer.down = True
     assert (await house.ask("POST", LEAVE, {})).code == "oidc_unavailable"
     issuer.down = False
-    for about in ({"token_endpoint": "http://127.0.0.1:1/token"}, {"issuer": "http://other.example"}, {"jwks_uri": 7}):
+    nested: Any = 0
+    for _ in range(500):
+        nested = [nested]
+    for about in (
+        {"token_endpoint": "http://127.0.0.1:1/token"},
+        {"issuer": "http://other.example"},
+        {"jwks_uri": 7},
+        {"jwks_uri": "http://" + "\u0315\u0300" * 9000},
+        {"x": nested},
+        {"x": [0] * 9000},
+    ):
         issuer.about = about
         reply = await house.ask("POST", LEAVE, {})
         assert (reply.status, reply.code) == (503, "oidc_unavailable")

@@ -281,7 +281,9 @@ async def test_receipts_come_with_their_proof(owner: Person) -> None:
     await at_rest(owner, approval["taskId"])
     first = (await owner("GET", "/api/governance/receipts?limit=2")).data
     # receipts of one moment, as a busy log has them: none may be skipped between two pages
-    await owner.house.services.store.write(lambda tx: tx.execute(sa.update(receipt_rows).values(created_at=utc_now())))
+    store = owner.house.services.store
+    times = await store.read(lambda tx: tx.all(sa.select(receipt_rows.c.id, receipt_rows.c.created_at)))
+    await store.write(lambda tx: tx.execute(sa.update(receipt_rows).values(created_at=utc_now())))
     found, cursor = list(first["receipts"]), first["nextCursor"]
     while cursor is not None:
         following = (await owner("GET", f"/api/governance/receipts?limit=2&before={cursor}")).data
@@ -304,6 +306,15 @@ async def test_receipts_come_with_their_proof(owner: Person) -> None:
     assert {n["kind"] for n in graph["nodes"]} >= {"decision", "resolution"}
     names = {n["id"] for n in graph["nodes"]}
     assert all(e["from"] in names and e["to"] in names for e in graph["edges"])
+    # the times in the store are others now than those that were signed
+    [altered] = (await owner("GET", "/api/governance/replay")).data["different"]
+    assert (altered["recorded"], altered["problem"]) == (altered["replayed"], "created_at")
+
+    def put_back(tx: Tx) -> None:
+        for name, at in times:
+            tx.execute(sa.update(receipt_rows).where(receipt_rows.c.id == name).values(created_at=at))
+
+    await store.write(put_back)
     assert (await owner("GET", "/api/governance/replay")).data["different"] == []
     archive = await owner.house.session.get(owner.house.base + "/api/governance/archive", headers=owner.headers)
     assert (archive.status, (await archive.read())[:2]) == (200, b"\x1f\x8b")

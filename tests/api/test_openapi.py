@@ -1,13 +1,17 @@
 """The document: valid, complete, and true of the application."""
 
+import re
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator
 from openapi_pydantic import OpenAPI
 
 from api.docs import OPENAPI, render
+from api.examples import FORMS, example_of
+from api.http import validated
 from api.middlewares import HttpConfig
-from api.server import Gate, create_app
+from api.server import Gate, create_app, groups
 from domain.permissions import TABLE, Action
 from tests.api.house import House
 
@@ -90,6 +94,70 @@ def test_who_may_is_said_of_every_operation_that_asks(spec: dict[str, Any]) -> N
     assert rule.scope in text
 
 
+def test_it_says_where_it_is_and_gives_examples(spec: dict[str, Any]) -> None:
+    assert spec["servers"] == [{"url": "http://x"}]
+    bodies = [
+        (operation["operationId"], code, media, content)
+        for _, _, operation in operations(spec)
+        for code, holder in (("body", operation.get("requestBody", {})), *operation["responses"].items())
+        if code == "body" or code < "300"
+        for media, content in holder.get("content", {}).items()
+    ]
+    without = {(name, media) for name, _, media, content in bodies if "example" not in content}
+    # bytes nobody reads
+    assert without == {("get_tile", "application/octet-stream"), ("get_archive", "application/gzip")}
+    for name, code, _, content in bodies:
+        if schema := content.get("schema"):
+            whole = {**schema, "components": spec["components"]}
+            problems = [e.message for e in Draft202012Validator(whole).iter_errors(content["example"])]
+            assert problems == [], (name, code)
+
+
+def test_the_examples_of_bodies_are_taken() -> None:
+    app = create_app(Gate(), HttpConfig(version="0", app_url="http://x"))
+    taken = 0
+    for group in groups(HttpConfig(version="0", app_url="http://x")):
+        for endpoint in group.table:
+            if endpoint.body is not None:
+                operation = app[OPENAPI]["paths"][endpoint.path][endpoint.method.lower()]
+                example = operation["requestBody"]["content"]["application/json"]["example"]
+                validated(endpoint.body, example)
+                taken += 1
+    assert taken > 30
+
+
+def test_examples_of_forms_that_are_no_more_are_not_kept(spec: dict[str, Any]) -> None:
+    assert FORMS.keys() - spec["components"]["schemas"].keys() == set()
+
+
+async def test_the_examples_of_settings_and_rules_are_accepted(house: House, spec: dict[str, Any]) -> None:
+    ada = await house.person("ada@example.com")
+    path = "/api/workspace/{workspace_id}/settings"
+    example = spec["paths"][path]["put"]["requestBody"]["content"]["application/json"]["example"]
+    reply = await ada("PUT", path.replace("{workspace_id}", ada.workspace_id), example)
+    assert reply.status == 201, reply.data
+    assert reply.data["policyConfig"]["contentBans"] == ["secret plan"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "example"),
+    [
+        ({"type": "string", "format": "uuid"}, "01936f3e-6d2a-7c51-9b1e-3f5d0c8a7e42"),
+        ({"type": "integer", "minimum": 0}, 0),
+        ({"type": "integer", "default": 50, "minimum": 1}, 50),
+        ({"enum": ["a", "b"]}, "a"),
+        ({"anyOf": [{"type": "integer"}, {"type": "null"}]}, 1),
+        ({"type": "array", "items": {"type": "boolean"}}, [True]),
+        ({"type": "object", "properties": {"x": {"type": "integer"}, "y": {}}, "required": ["x"]}, {"x": 1}),
+        ({"type": "string", "minLength": 6}, "textxx"),
+        ({"$ref": "#/components/schemas/Thing"}, {"title": "Launch checklist"}),
+    ],
+)
+def test_an_example_of_each_kind_of_schema(schema: dict[str, Any], example: Any) -> None:
+    thing = {"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"]}
+    assert example_of(schema, {"Thing": thing}, full=False) == example
+
+
 async def test_it_is_served_to_everybody(house: House) -> None:
     reply = await house.ask("GET", "/api/openapi.json")
     assert reply.status == 200
@@ -103,8 +171,10 @@ async def test_the_page_needs_nothing_from_outside(house: House, spec: dict[str,
     assert page.headers["Content-Type"].startswith("text/html")
     assert "script-src" not in page.headers["Content-Security-Policy"]
     assert "<script" not in page.data
-    assert "http://" not in page.data.replace("http://x", "")
-    assert "https://" not in page.data
+    # an address in an example is a text to read
+    told = re.sub(r"<pre>.*?</pre>", "", page.data, flags=re.DOTALL).replace("http://x", "")
+    assert "http://" not in told
+    assert "https://" not in told
     for method, path, _ in operations(spec):
         assert f">{method.upper()}<" in page.data
         assert path in page.data

@@ -51,7 +51,18 @@ def findings(folder: Path, **settings: str) -> tuple[int, dict[str, Any]]:
 def test_a_fresh_installation_is_well_and_says_what_it_does_without(tmp_path: Path) -> None:
     code, found = findings(tmp_path)
     assert code == 0
-    assert set(found) == {"settings", "sqlite", "store", "disk", "telegram", "mail", "models", "clock"}
+    assert set(found) == {
+        "settings",
+        "sqlite",
+        "store",
+        "in use",
+        "sign-up",
+        "disk",
+        "telegram",
+        "mail",
+        "models",
+        "clock",
+    }
     assert found["store"]["said"] == "empty: the first start creates it"
     for name in ("telegram", "mail", "models"):
         assert (found[name]["ok"], found[name]["bearable"]) == (False, True)

@@ -99,7 +99,7 @@ async def test_one_of_two_hundred_decides(tmp_path: Path, url: str, outside: Out
             elif surface == 1:
                 calls.append(people[number].send("PUT", path, {"status": wanted}))
             else:
-                # as webapp/static/api.js and app.js send it
+                # as webapp/static/api.js and actions.js send it
                 body = {**shown, "status": wanted}
                 calls.append(people[number].send("PUT", path, body, X_Pilot_Surface="mini_app", Accept_Language="en"))
         replies = await asyncio.gather(*calls)

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
 import sqlalchemy as sa
 
 from bot import buttons
@@ -379,6 +380,35 @@ async def test_the_input_is_edited_in_words_and_approved_as_a_new_version(bot: B
     query = sa.select(tables.steps.c.args).where(tables.steps.c.id == step.id)
     kept = await bot.kit.store.read(lambda tx: tx.scalar(query))
     assert kept == {"what": "short news", "secret": "s3cr3t"}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("[" * 3900, "nested too deeply"),
+        ('{"a":' * 700 + "1" + "}" * 700, "nested too deeply"),
+        ('{"what": "a", "what": "b"}', "names what twice"),
+        ('{"what": {"to": 1, "to": 2}}', "names to twice"),
+        ('{"what": ' + "1" * 3900 + "}", "number that is too large"),
+        ('{"what": 1e999}', "number that is too large"),
+        ("[" + "0," * 1900 + "0]", "no JSON object"),
+        ('{"what": NaN}', "no JSON object"),
+        ('{"what": "a"', "no JSON object"),
+    ],
+    ids=lambda value: value[:20],
+)
+async def test_words_that_cannot_be_an_input_change_nothing(bot: BotKit, words: str, said: str):
+    tg = bot.telegram
+    async with bot.running():
+        card = await card_of(bot, "Do it", call("news"))
+        tg.tap(card, "Edit")
+        await tg.message("What should run instead?")
+        tg.say(words)
+        answer = await tg.message("Nothing was changed.")
+        assert said in answer["text"]
+        # they were of no use: the next ones are waited for
+        tg.say('{"what": "other"}')
+        await tg.message("Saved as a new version.")
 
 
 async def test_an_approval_is_taken_back_in_chat(bot: BotKit):

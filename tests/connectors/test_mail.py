@@ -12,6 +12,7 @@ import pytest
 from connectors.mail import FileMailer, NoMailer, SmtpMailer, compose, parse_address
 from domain.outside import OutsideError
 from domain.ports import Mail
+from storage import private
 from tests.connectors.smtp_server import Smtp, smtp_server
 from tests.connectors.test_http import certificate
 
@@ -153,7 +154,7 @@ def test_bad_addresses(text: str) -> None:
 
 async def test_mail_into_files(tmp_path: Path) -> None:
     folder = tmp_path / "outbox"
-    it = FileMailer(folder=folder, sender="Pilot <p@localhost>", now=lambda: NOW)
+    it = FileMailer(folder=folder, sender="Pilot <p@localhost>", keep=private.keep, now=lambda: NOW)
     await it.send(MAIL)
     await it.send(MAIL)
     await it.send(Mail(to="b@example.com", subject="two", text="x"))
@@ -167,7 +168,7 @@ async def test_mail_into_files(tmp_path: Path) -> None:
 async def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutsideError) as caught:
-        await FileMailer(folder=tmp_path / "file", sender="p@localhost").send(MAIL)
+        await FileMailer(folder=tmp_path / "file", sender="p@localhost", keep=private.keep).send(MAIL)
     assert caught.value.sent is False
 
 

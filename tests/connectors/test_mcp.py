@@ -1,6 +1,7 @@
 """The client of tool servers against real ones: over HTTP on loopback, and over the pipes of a program."""
 
 import asyncio
+import json
 import logging
 import os
 from collections.abc import AsyncIterator
@@ -10,10 +11,12 @@ import pytest
 
 from connectors.http import Guard
 from connectors.mcp import McpConnector, parse_programs
+from domain.mcp import MAX_TOOLS, offered
 from domain.outside import OutsideError
 from domain.ports import McpEndpoint
 from tests.connectors.test_http import answer, serve
-from tests.mcp_server import World, command, over_http
+from tests.cost import HOLDS_NOBODY, cpu, loop_pauses
+from tests.mcp_server import World, command, over_http, tool
 
 HI = {"text": "hi"}
 
@@ -72,6 +75,45 @@ async def test_a_slow_tool_is_given_up_as_perhaps_done(world: World, endpoint: M
 async def test_an_answer_that_goes_on_is_broken_off(endpoint: McpEndpoint) -> None:
     error = await failure(client().call(endpoint, "large", HI, key="k"))
     assert error.sent is True
+
+
+def result(**given: object) -> bytes:
+    return json.dumps({"jsonrpc": "2.0", "id": 1, "result": given}).encode()
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        result(content=[{"type": "text", "text": "a"}] * 20_000),
+        result(content=[{"type": "no such"}] * 9000),
+        result(content=[], structuredContent={"a": [[]] * 300_000}),
+        result(content=[], structuredContent={str(n): n for n in range(60_000)}),
+        b'{"jsonrpc":"2.0","id":1,"result":' + b"[" * 9000 + b"]" * 9000 + b"}",
+        b"[" * 1_500_000,
+    ],
+    ids=["parts", "parts that are none", "lists", "names", "deep", "brackets"],
+)
+@pytest.mark.parametrize("kind", ["application/json", "text/event-stream"])
+async def test_what_a_server_says_holds_nobody_up(said: bytes, kind: str) -> None:
+    body = said if kind == "application/json" else b"event: message\ndata: " + said + b"\n\n"
+    async with serve(answer(body=body, content_type=kind)) as (port, _):
+        at = McpEndpoint(url=f"http://127.0.0.1:{port}/")
+        with loop_pauses() as pauses:
+            assert (await failure(client(list_seconds=6).tools(at))).code
+            assert (await failure(client(call_seconds=6).call(at, "read", HI, key="k"))).code
+    assert pauses.longest < HOLDS_NOBODY, pauses.where
+
+
+async def test_a_hundred_large_tools_are_looked_at_without_holding_anybody(world: World, endpoint: McpEndpoint) -> None:
+    schema = {"type": "object", "properties": {f"p{n}": {"type": "string", "minLength": 1} for n in range(60)}}
+    world.tools = [tool(f"t{n}", schema=schema) for n in range(120)]
+    connector = client()
+    await connector.tools(endpoint)
+    with loop_pauses() as pauses:
+        found = await connector.tools(endpoint)
+    assert len(found) == MAX_TOOLS + 1
+    assert pauses.longest < HOLDS_NOBODY, pauses.where
+    assert cpu(lambda: [offered(one) for one in found[:20]]) < HOLDS_NOBODY
 
 
 async def test_inner_addresses_are_refused_before_anything_is_sent() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from domain.governance import Effect
 from domain.playbooks import Call, End, Playbook, PlaybookError, StepResult, Stop, hint, next_step, parse
 from domain.tools import ToolSpec
+from tests.cost import HOLDS_NOBODY, cpu
 
 
 def tool(name: str, required: tuple[str, ...] = (), **properties: Any) -> ToolSpec:
@@ -436,3 +437,80 @@ def test_quoted_texts_come_back_as_they_were(title: str, body: str) -> None:
 
     text = f"1. http.post url=x json={{{quoted('k' + title)}: {quoted(body)}}}"
     assert args(text)["json"] == {"k" + title: body}
+
+
+N = 49_000
+LONG: list[tuple[str, str]] = [
+    ("a quoted text", '1. note.create title="' + "x" * N + '"'),
+    ("escapes", '1. note.create title="' + "\\n" * (N // 2) + '"'),
+    ("a word", "1. note.create title=" + "x" * N),
+    ("a block", '1. note.create title="""' + "x\n" * (N // 2) + '"""'),
+    ("references", 'params: a=1\n1. note.create title="' + "{{a}}" * (N // 5) + '"'),
+    ("references over lines", 'params: a=1\n1. note.create title="' + "{{a}}\n" * (N // 6) + '"'),
+    ("parameters", "params: " + " ".join(f"p{n}" for n in range(N // 7)) + "\n1. note.create title=x"),
+    ("arguments", "1. http.post url=x " + " ".join(f"p{n}=1" for n in range(N // 9))),
+    ("items", "1. http.post url=x json=[" + "{},".join("" for _ in range(N // 4)) + "0]"),
+    ("brackets", "1. http.post url=x json=" + "[" * N),
+    ("digits", "1. http.post url=x json=[" + "1" * N + "]"),
+    ("digits in a condition", "1. note.create title=x\nif steps.1.id == " + "1" * N + ": finish summary=x"),
+    ("bare digits", "1. wait.until seconds=" + "1" * N),
+    ("conditions", "if " + " and ".join(["steps.1.ok"] * (N // 16)) + ": note.create title=x"),
+    ("parentheses", "1. note.create title=x\nif " + "(" * (N // 2) + "steps.1.ok: finish summary=x"),
+    ("negations", "1. note.create title=x\nif " + "not " * (N // 4) + "steps.1.ok: finish summary=x"),
+    ("prose", "1. note.create title=x\n" + "if a b c\n" * (N // 9)),
+    (
+        "branches",
+        "1. note.create title=x\nif steps.1.ok:\n finish summary=x\n"
+        + "else if steps.1.ok:\n finish summary=x\n" * 900,
+    ),
+    ("indentation", "1. note.create title=x\n" + "\n".join(" " * n + "if steps.1.ok:" for n in range(290))),
+    ("blanks", "1. note.create" + " " * N + "title=x"),
+    ("dots", "1. " + "a." * (N // 2)),
+]
+
+
+@pytest.mark.parametrize("text", [pytest.param(text, id=name) for name, text in LONG])
+def test_no_playbook_takes_long_to_read(text: str) -> None:
+    def read() -> None:
+        try:
+            parse(text, TOOLS)
+        except PlaybookError as error:
+            assert error.line > 0  # noqa: PT017 - either is fine, as long as it ends in one of them
+
+    # the slowest of them took seconds, and grew with the square of its length
+    assert cpu(read) < HOLDS_NOBODY
+
+
+def test_too_many_of_a_kind_are_an_error_with_its_line() -> None:
+    many = " ".join(f"p{n}" for n in range(200))
+    assert "at most 100 parameters" in wrong(f"params: {many}\n1. note.create title=x").reason
+    loose = ToolSpec(name="a.b", summary="", parameters={"type": "object", "properties": {}}, effect=Effect.E1)
+    with pytest.raises(PlaybookError, match="at most 100 arguments"):
+        parse("1. a.b " + " ".join(f"p{n}=1" for n in range(200)), [loose])
+    assert "too long" in wrong("1. http.post url=x json=[" + "1" * 5000 + "]").reason
+
+
+def test_checking_all_values_has_one_bound() -> None:
+    branches = {"anyOf": [*[{"type": "number"}] * 200, {"type": "string"}]}
+    dear = tool("mcp.a.b", (), n=branches)
+    text = "\n".join(f"{n}. mcp.a.b n={'x' * 20}" for n in range(1, 150))
+
+    def read() -> None:
+        with pytest.raises(PlaybookError, match="too large to be checked"):
+            parse(text, [dear])
+
+    assert cpu(read) < 4 * HOLDS_NOBODY
+
+
+def test_a_name_may_be_defined_beside_the_parameters() -> None:
+    schema = {
+        "type": "object",
+        "properties": {"n": {"$ref": "#/$defs/count"}},
+        "$defs": {"count": {"type": "integer", "minimum": 1}},
+    }
+    counted = ToolSpec(name="a.b", summary="", parameters=schema, effect=Effect.E1)
+    found = parse("1. a.b n=3", [counted])
+    assert found is not None
+    assert found.steps[0].args == {"n": 3}
+    with pytest.raises(PlaybookError, match="minimum"):
+        parse("1. a.b n=0", [counted])

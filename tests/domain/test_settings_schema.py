@@ -1,6 +1,8 @@
 """Settings of a workspace: merged, checked, named when refused, and whole when accepted."""
 
+import hashlib
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import Invalid
+from domain.policy.effective import effective
 from domain.settings_schema import QuietHours, WorkspaceSettings, load, merge, micros
 
 EMPTY = load({}, {}, {})
@@ -29,16 +32,16 @@ def test_the_documented_example_works() -> None:
             },
         },
     )
-    assert merged.budget.monthlyLlmBudget == 100
-    assert merged.budget.dailyTotalMax == 500
+    assert merged.budget.monthly_llm_budget == 100
+    assert merged.budget.daily_total_max == 500
 
 
 def test_keys_not_given_stay() -> None:
     """The reference replaced whole sections (contract.md 12.3, 42)."""
     first = merge(EMPTY, {"policyConfig": {"blockedTools": ["http.post"], "contentBans": ["x"]}})
     second = merge(first, {"policyConfig": {"killSwitch": True}})
-    assert second.policy.toolBlocklist == ["http.post"]
-    assert second.policy.contentBans == ["x"]
+    assert second.policy.tool_blocklist == ["http.post"]
+    assert second.policy.content_bans == ["x"]
 
 
 @pytest.mark.parametrize(
@@ -129,14 +132,14 @@ def test_another_currency_is_refused_in_words() -> None:
 
 def test_a_month_is_a_month_under_both_names() -> None:
     merged = merge(EMPTY, {"budgetConfig": {"monthlyMax": 40}})
-    assert (merged.budget.monthlyLlmBudget, merged.budget.dailyTotalMax) == (40, 500)
-    assert merge(merged, {"budgetConfig": {"monthlyLlmBudget": None}}).budget.monthlyLlmBudget is None
+    assert (merged.budget.monthly_llm_budget, merged.budget.daily_total_max) == (40, 500)
+    assert merge(merged, {"budgetConfig": {"monthlyLlmBudget": None}}).budget.monthly_llm_budget is None
 
 
 def test_lists_are_sets_in_one_order() -> None:
     patch = {"toolBlocklist": ["b", "a", "b"], "allowedHosts": ["B.example", "*.a.example"], "packs": ["ops", "ops"]}
     policy = merge(EMPTY, {"policyConfig": patch}).policy
-    assert (policy.toolBlocklist, policy.allowedHosts) == (["a", "b"], ["*.a.example", "b.example"])
+    assert (policy.tool_blocklist, policy.allowed_hosts) == (["a", "b"], ["*.a.example", "b.example"])
     assert policy.packs == ["ops"]
 
 
@@ -217,3 +220,78 @@ def test_any_change_is_refused_by_field_or_makes_whole_settings(patch: Any) -> N
     assert again == merged
     assert merge(merged, patch) == merged
     assert merge(EMPTY, sections) == merged
+
+
+# what was stored and hashed before the attributes had names of their own
+EVERYTHING = {
+    "policyConfig": {
+        "killSwitch": True,
+        "maxIterationBudget": 7,
+        "blockedTools": ["http.post", "a.b"],
+        "contentBans": ["z", "a"],
+        "connectorAllowlist": ["mail"],
+        "requireApprovalFor": ["x.*"],
+        "failClosed": False,
+        "rules": [{"id": "r", "when": "input.args.to == 'x'", "verdict": "DENY"}],
+        "toolEffects": {"z.b": "E3", "a.a": "E4"},
+        "approvalTtlMinutes": 5,
+        "approvalQuorum": 2,
+        "approvers": ["u2", "u1"],
+        "approverRole": "partner",
+        "approvalFrom": "E2",
+        "allowedHosts": ["B.example", "a.example"],
+        "packs": ["ops", "design"],
+        "undoSeconds": 9,
+        "quietHours": {"start": "22:00", "end": "07:00", "timezone": "Europe/Berlin"},
+    },
+    "budgetConfig": {
+        "dailyTotalMax": 400,
+        "perTaskMax": 50.5,
+        "perOperatorMax": 60,
+        "emergencyKill": 900,
+        "monthlyMax": 77.25,
+        "currency": "USD",
+    },
+    "modelConfig": {
+        "provider": "openai",
+        "model": "m",
+        "temperature": 0,
+        "fallbacks": ["n"],
+        "baseUrl": "https://x.example/v1",
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("patch", "stored", "policy"),
+    [
+        (
+            {},
+            "755765fa38082d47b6771712d33f310c16fd7cf83af017904b14d3c840c58176",  # pragma: allowlist secret
+            "b0c06c06c7e863382b044ef8ec4be2be50a286871f86768d037cf560b2d7396f",  # pragma: allowlist secret
+        ),
+        (
+            EVERYTHING,
+            "f81c81fdcd792d29ed22db569b13ae6207343ea54a3b63450f9df5c0722079c4",  # pragma: allowlist secret
+            "5dbd050639ab4bc7d46352fced91c6b925c4b05ef41606ae6b67af9e1c3166f3",  # pragma: allowlist secret
+        ),
+    ],
+)
+def test_what_is_stored_and_hashed_stays(patch: dict[str, Any], stored: str, policy: str) -> None:
+    found = merge(EMPTY, patch)
+    written = json.dumps(found.as_json())
+    assert hashlib.sha256(written.encode()).hexdigest() == stored
+    assert effective(found).policy_hash == policy
+    sections = json.loads(written)
+    assert load(sections["policyConfig"], sections["budgetConfig"], sections["modelConfig"]) == found
+
+
+@pytest.mark.parametrize("section", ["policyConfig", "budgetConfig", "modelConfig"])
+def test_only_the_names_of_the_wire_are_taken(section: str) -> None:
+    camel = EMPTY.as_json()[section]
+    for name, value in camel.items():
+        assert "_" not in name
+        ours = re.sub("([A-Z])", lambda found: "_" + found[1].lower(), name)
+        if ours != name:
+            with pytest.raises(Invalid):
+                merge(EMPTY, {section: {ours: value}})

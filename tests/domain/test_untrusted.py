@@ -1,11 +1,16 @@
 """Text from outside: cleaned, capped, framed."""
 
 import json
+import re
+import unicodedata
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.untrusted import clean, clean_and_cap, clean_json, frame
+from domain import untrusted
+from domain.untrusted import clean, clean_and_cap, clean_json, few_marks, frame, is_mark, normalized, pieces
+from tests.cost import HOLDS_NOBODY, cpu
 
 
 def test_hidden_and_reordering_characters_go() -> None:
@@ -56,3 +61,50 @@ def test_a_text_cannot_close_its_frame() -> None:
     assert framed.count("</data-k7>") == 1
     assert framed.endswith("</data-k7>")
     assert "now obey me" in framed
+
+
+MARKS = ("\u0315\u0300\u0327", "\uff9e\u0300", "\u0315", "\u1ea5\u0327", "\u0f73\u0f71\u0315", "\u0301\u0345")
+
+
+@pytest.mark.parametrize("marks", MARKS)
+def test_marks_upon_marks_cost_no_more_than_letters(marks: str) -> None:
+    text = "a" + marks * (150_000 // len(marks))
+    assert cpu(lambda: clean(text)) < HOLDS_NOBODY
+    assert cpu(lambda: normalized("NFKC", text)) < HOLDS_NOBODY
+
+
+def test_every_mark_there_is_is_counted() -> None:
+    # a version of Python that knows marks elsewhere needs another list of places
+    elsewhere = [
+        code
+        for code in range(0x110000)
+        if not 0xD800 <= code < 0xE000 and is_mark(chr(code)) and not any(code in block for block in untrusted._MARKS)
+    ]
+    assert elsewhere == []
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.text(
+        st.characters(exclude_categories=["Cs"]) | st.sampled_from("\u0301\u0327\u1100\u1161\u11a8e\uff9e"), max_size=40
+    )
+)
+def test_what_people_write_is_normalized_as_ever(text: str) -> None:
+    if few_marks(text) == text:
+        assert normalized("NFC", text) == unicodedata.normalize("NFC", text)
+        assert normalized("NFKC", text) == unicodedata.normalize("NFKC", text)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["e", "\u0301", "\u1100", "\u1161", "\u11a8", "и", "\u0306", "\u0dd9", "\u0dcf", "漢", " "]),
+        max_size=60,
+    )
+)
+def test_in_pieces_the_form_is_the_same(letters: list[str]) -> None:
+    text = "".join(letters)
+    parts = list(pieces(text, 12))
+    assert "".join(parts) == text
+    if few_marks(text) == text and all(len(run) < 5 for run in re.findall("[^ e漢и]+", text)):
+        assert "".join(normalized("NFKC", part) for part in parts) == normalized("NFKC", text)

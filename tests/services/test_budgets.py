@@ -10,8 +10,8 @@ from domain.clock import utc_now
 from domain.outside import OutsideError
 from domain.ports import OVER_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, ToolCall, Usage
 from services.tasks import NewTask
-from storage import runs, settings, tables
-from tests.kit import Kit, Script, open_kit
+from storage import runs, tables
+from tests.kit import Kit, Script, open_kit, put_settings
 
 NOTE = ToolCall(tool="note.create", args={"title": "hello"})
 
@@ -22,23 +22,10 @@ def costing(micros: int, **more: Any) -> PlanAnswer:
 
 
 async def set_budget(kit: Kit, **budget: float) -> None:
-    """Write budgets (dollars) straight into the store; those not given are out of reach."""
+    """Change budgets (dollars); those not given are out of reach."""
     far = {"dailyTotalMax": 900_000, "perTaskMax": 900_000, "perOperatorMax": 900_000, "emergencyKill": 900_000}
     place = kit.owner.in_workspace
-
-    def work(tx: Any) -> None:
-        stored = settings.get(tx, place)
-        settings.put(
-            tx,
-            workspace_id=place,
-            policy=stored.policy,
-            budget={**far, **budget},
-            model=stored.model,
-            version=stored.version + 1,
-            now=utc_now(),
-        )
-
-    await kit.store.write(work)
+    await kit.store.write(lambda tx: put_settings(kit.recorder, tx, place, budget={**far, **budget}))
 
 
 async def held_back(kit: Kit) -> int:

@@ -15,9 +15,9 @@ from domain.schedules import Schedule
 from domain.tasks import Task
 from services.runs import MAX_TRIES
 from services.tasks import NewTask
-from storage import operators, settings, tables, tasks
+from storage import operators, tables, tasks
 from storage.operators import Operator
-from tests.kit import Kit, Script, open_kit
+from tests.kit import Kit, Script, open_kit, put_settings
 
 
 async def test_missed_times_run_once_and_say_so(url: str) -> None:
@@ -256,7 +256,7 @@ async def in_broken_workspace(kit: Kit) -> Task:
         made = kit.tasks.create_in(tx, place, new, principal="system", user_id=None, channel="api")
         assert isinstance(made, Task)
         policy = {"maxIterationBudget": "of another version"}
-        settings.put(tx, workspace_id=place, policy=policy, budget={}, model={}, version=1, now=now)
+        put_settings(kit.recorder, tx, place, policy=policy)
         return made
 
     return await kit.store.write(work)

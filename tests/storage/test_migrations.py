@@ -8,7 +8,7 @@ from alembic import command
 
 from domain.clock import utc_now
 from storage.database import Store
-from storage.migrate import _config, migrate
+from storage.migrate import migrate, migration_config
 from tests.databases import fresh_url
 
 
@@ -18,7 +18,7 @@ def test_runs_of_before_are_entered_in_the_books_by_task(kind: str, tmp_path: Pa
     now = utc_now().replace(hour=23, minute=59)
     try:
         with store.engine.begin() as connection:
-            command.upgrade(_config(connection), "0001")
+            command.upgrade(migration_config(connection), "0001")
             old = sa.MetaData()
             old.reflect(connection, only=("users", "workspaces", "tasks", "runs"))
 

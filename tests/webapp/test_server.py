@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -172,6 +173,9 @@ async def test_the_shell_holds_no_data_and_static_files_are_kept(house: House) -
     # nothing inline that the policy would have to allow
     assert not re.search(r"<script(?![^>]*(src=|application/json))|<style|\sstyle=|\son\w+=", text)
     [version] = set(re.findall(r"/app/static/([0-9a-f]{12})/", text))
+    # every module is asked for at once, not when another one names it
+    scripts = sorted(p.name for p in Path("webapp/static").glob("*.js"))
+    assert re.findall(r'rel="modulepreload" href="/app/static/\w+/([\w.]+)"', text) == scripts
     async with house.http.get(f"{house.base}/app/static/{version}/app.js") as answer:
         assert answer.status == 200
         assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"

@@ -23,7 +23,7 @@ FAMILIES = (
     "tool",
 )
 SOURCES = "".join(p.read_text() for folder in ("templates", "parts", ".") for p in Path("webapp", folder).glob("*.*"))
-NAMED = set(re.findall(r'"(app-[a-z0-9_-]*[a-z0-9_])"', SOURCES))
+NAMED = set(re.findall(r"[\"'](app-[a-z0-9_-]*[a-z0-9_])[\"']", SOURCES))
 HAVE = set(re.findall(r"^(app-[\w-]+) =", Path("locales/en/miniapp.ftl").read_text(), re.MULTILINE))
 
 
@@ -34,7 +34,7 @@ def test_every_named_text_exists_and_none_is_left_over() -> None:
 
 
 def test_scripts_get_every_text_they_say() -> None:
-    script = Path("webapp/static/app.js").read_text()
+    script = "".join(p.read_text() for p in Path("webapp/static").glob("*.js"))
     said = {f"app-{key}" for key in re.findall(r'say\("([\w-]+)"', script)}
     assert said - set(SCRIPT_KEYS) == set()
     for code in locales.languages():

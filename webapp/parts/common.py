@@ -52,6 +52,7 @@ def filters() -> dict[str, Callable[..., Any]]:
     """Jinja filters."""
     return {
         "tone": lambda state: TONES.get(str(state).lower(), "calm"),
+        "compact": lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
         "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False),
         "iso": lambda moment: iso(moment) if isinstance(moment, datetime) else "",
         "dollars": lambda micros: f"${micros / 1e6:.2f}",

@@ -9,13 +9,13 @@ from domain.clock import utc_now
 from domain.errors import Invalid
 from domain.permissions import Action, allows
 from domain.receipts.checkpoint import open_checkpoint
-from domain.receipts.errors import BadKey, BadNote, LedgerError
+from domain.receipts.errors import BadKey, BadNote, LedgerError, NotCanonical
 from domain.receipts.merkle import leaf_hash, verify_inclusion
 from domain.receipts.receipt import Kind, parse, verify
 from domain.receipts.signing import KeyRing
 from services.audit import AuditFilter
 from services.container import Services
-from services.receipts import Inclusion
+from services.receipts import Inclusion, shown_body
 from webapp.parts.common import (
     Part,
     Query,
@@ -86,12 +86,15 @@ async def receipts(services: Services, actor: Actor, _item: str, query: Query) -
         kinds=(kind,) if kind else (),
         before_idx=None if cursor is None else int(cursor),
     )
-    shown = found[:PAGE]
+    rows = found.receipts
+    shown = rows[:PAGE]
     return "receipts.html", {
         "receipts": shown,
+        "missing": found.missing,
+        "problem": found.problem,
         "kinds": ("decision", "resolution", "outcome", "settings"),
         "kind": kind,
-        "cursor": str(shown[-1].idx) if len(found) > PAGE else "",
+        "cursor": str(shown[-1].idx) if len(rows) > PAGE else "",
         "rows_only": cursor is not None,
         "may_export": allows(actor, Action.RECEIPT_EXPORT),
         "may_audit": allows(actor, Action.AUDIT_READ),
@@ -101,7 +104,7 @@ async def receipts(services: Services, actor: Actor, _item: str, query: Query) -
 async def receipt(services: Services, actor: Actor, item: str, _query: Query) -> Part:
     """One receipt: its facts, its exact bytes; the browser checks signature and proof."""
     row = await services.receipts.find(actor, item_id(item))
-    return "receipt.html", {"receipt": row, "body": parse(row.leaf).body, "names": await names(services, actor)}
+    return "receipt.html", {"receipt": row, "body": shown_body(row), "names": await names(services, actor)}
 
 
 async def receipt_check(services: Services, actor: Actor, item: str, _query: Query) -> Part:
@@ -113,8 +116,8 @@ async def receipt_check(services: Services, actor: Actor, item: str, _query: Que
 
 
 def _checks(found: Inclusion, ring: KeyRing) -> Sequence[tuple[str, bool]]:
-    body = parse(found.receipt.leaf)
-    leaf = leaf_hash(found.receipt.leaf)
+    body, leaf = found.body, leaf_hash(found.receipt.leaf)
+    differs = found.receipt.differs
 
     def in_log() -> None:
         verify_inclusion(
@@ -131,18 +134,20 @@ def _checks(found: Inclusion, ring: KeyRing) -> Sequence[tuple[str, bool]]:
             raise BadNote("the note is of another tree")
 
     return [
-        ("app-check-known-key", body.key_id in ring),
-        ("app-check-signature", _holds(lambda: verify(body, ring=ring))),
-        ("app-check-leaf", leaf == found.receipt.leaf_hash),
+        ("app-check-known-key", str(body.get("key_id")) in ring),
+        ("app-check-signature", _holds(lambda: verify(parse(found.receipt.leaf), ring=ring))),
+        ("app-check-leaf", "leaf_hash" not in differs and "leaf" not in differs),
         ("app-check-inclusion", _holds(in_log)),
         ("app-check-checkpoint", _holds(signed)),
+        ("app-check-columns", all(":" in one or one in ("log", "signature") for one in differs)),
+        ("app-check-payloads", not any(one.startswith(("payload.", "policy")) for one in differs)),
     ]
 
 
 def _holds(check: Callable[[], None]) -> bool:
     try:
         check()
-    except (LedgerError, BadKey):
+    except (LedgerError, BadKey, NotCanonical):
         return False
     return True
 

@@ -32,7 +32,7 @@ async def home(services: Services, actor: Actor, _item: str, _query: Query) -> P
         "any_task": sum(counts.values()) > 0,
         "workspace": workspace,
         "modes": list(Mode),
-        "frozen": settings.settings.policy.killSwitch,
+        "frozen": settings.settings.policy.kill_switch,
         "may_settle": allows(actor, Action.RUN_SETTLE),
         "standing": await services.approvals.standing(actor, pending) if pending else {},
         "may_create": allows(actor, Action.TASK_CREATE),
@@ -70,7 +70,7 @@ async def new_task(services: Services, actor: Actor, _item: str, _query: Query) 
     return "new_task.html", {
         "operators": [o for o in await services.operators.list(actor) if o.is_active],
         "specs": (await services.toolbox.of(services.store, actor.in_workspace)).specs,
-        "frozen": settings.settings.policy.killSwitch,
+        "frozen": settings.settings.policy.kill_switch,
         "may_create": allows(actor, Action.TASK_CREATE),
     }
 

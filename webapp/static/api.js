@@ -2,7 +2,14 @@
 // outside, the browser's HttpOnly cookie does the same work, with a CSRF token beside it.
 import {bridge} from "./bridge.js";
 
-export const session = {token: "", workspace: "", language: document.documentElement.lang, unreachable: "", open: false};
+export const session = {
+  token: "",
+  workspace: "",
+  language: document.documentElement.lang,
+  unreachable: "",
+  texts: {},
+  open: false,
+};
 const lost = [];
 export const onLost = (listener) => lost.push(listener);
 
@@ -11,7 +18,7 @@ export const csrf = () => (document.cookie.match(/(?:^|; )helm_csrf=([^;]+)/) ||
 export class Refused extends Error {
   constructor(status, data, fallback) {
     const who = data && data.resolvedByName ? ` (${data.resolvedByName})` : "";
-    super(((data && data.error) || fallback) + who);
+    super(((data && (session.texts["error-" + data.code] || data.error)) || fallback) + who);
     this.status = status;
     this.code = (data && data.code) || "";
     this.fields = (data && data.details && data.details.fieldErrors) || {};
@@ -28,18 +35,28 @@ export const credentials = bridge.inside ? "omit" : "same-origin";
 
 // What the browser says of a broken line is in its own words and language.
 async function reach(path, wish) {
-  try { return await fetch(path, wish); }
-  catch (error) { throw error.name === "AbortError" ? error : new Error(session.unreachable); }
+  try {
+    return await fetch(path, wish);
+  } catch (error) {
+    throw error.name === "AbortError" ? error : new Error(session.unreachable);
+  }
 }
 
 export async function call(method, path, body, signal) {
   const extra = body === undefined ? {} : {"Content-Type": "application/json"};
   if (!bridge.inside && method !== "GET" && csrf()) extra["X-CSRF-Token"] = csrf();
-  const answer = await reach(path, {method, headers: headers(extra), credentials, signal, body: body === undefined ? undefined : JSON.stringify(body)});
+  const answer = await reach(path, {
+    method,
+    headers: headers(extra),
+    credentials,
+    signal,
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
   const fresh = answer.headers.get("X-New-Token");
   if (fresh && session.token) session.token = fresh;
   if (answer.status === 401 && session.open) {
-    session.open = false; session.token = "";
+    session.open = false;
+    session.token = "";
     for (const listener of lost) listener();
   }
   return answer;
@@ -49,7 +66,11 @@ export async function api(method, path, body) {
   const answer = await call(method, path, body);
   const text = await answer.text();
   let data = null;
-  try { data = text ? JSON.parse(text) : null; } catch { /* not ours: a proxy's page */ }
+  try {
+    data = text ? JSON.parse(text) : null;
+  } catch {
+    /* not ours: a proxy's page */
+  }
   if (!answer.ok) throw new Refused(answer.status, data, `${answer.status} ${answer.statusText}`);
   return data;
 }

@@ -6,14 +6,21 @@ const two = (number) => String(number).padStart(2, "0");
 
 // Shows the fields that belong to the choice; called for every form when a page is drawn.
 export function prepare(form, language) {
-  const at = form.elements.at, cron = form.elements.cron.value, every = form.elements.every;
-  for (const option of form.querySelectorAll("[data-weekday]")) option.textContent = new Date(2023, 0, 1 + Number(option.value)).toLocaleDateString(language, {weekday: "long"});
+  const at = form.elements.at,
+    cron = form.elements.cron.value,
+    every = form.elements.every;
+  for (const option of form.querySelectorAll("[data-weekday]"))
+    option.textContent = new Date(2023, 0, 1 + Number(option.value)).toLocaleDateString(language, {weekday: "long"});
   if (at.dataset.now) {
     const moment = new Date(at.dataset.now);
-    at.value = `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}T${two(moment.getHours())}:${two(moment.getMinutes())}`;
+    const day = `${moment.getFullYear()}-${two(moment.getMonth() + 1)}-${two(moment.getDate())}`;
+    at.value = `${day}T${two(moment.getHours())}:${two(moment.getMinutes())}`;
     every.value = "at";
   } else if (cron) every.value = "cron";
-  const change = () => { for (const label of form.querySelectorAll("[data-for]")) label.hidden = !label.dataset.for.split(" ").includes(every.value); };
+  const change = () => {
+    for (const label of form.querySelectorAll("[data-for]"))
+      label.hidden = !label.dataset.for.split(" ").includes(every.value);
+  };
   every.addEventListener("change", change);
   change();
 }
@@ -24,7 +31,7 @@ export function schedule(form, missing) {
   if (every.value === "never") return null;
   if (every.value === "at") {
     const moment = new Date(at.value);
-    if (!at.value || isNaN(moment)) throw new BadField("at", missing);
+    if (!at.value || Number.isNaN(moment.valueOf())) throw new BadField("at", missing);
     return {at: moment.toISOString()};
   }
   const zone = timezone.value.trim() || own();

@@ -34,6 +34,25 @@ def test_keys_of_workspace_and_installation() -> None:
     assert chain(ROUTER, "own") == [(name, url, "own")]
 
 
+@pytest.mark.parametrize(
+    ("config", "key", "more", "paid"),
+    [
+        (ROUTER, None, {"keys": {"openrouter": "inst"}}, [True]),
+        (ROUTER, "own", {"keys": {"openrouter": "inst"}}, [False]),
+        (ROUTER | {"fallbacks": ["openai:gpt-4o"]}, "own", {"keys": {"openai": "oa"}}, [False, True]),
+        (ROUTER, "own", {"keys": {"openai": "oa"}, "default_model": "openai:gpt-4o"}, [False, True]),
+        # of two names for one model the workspace's own comes first, and is the only one
+        (ROUTER, "own", {"keys": {"openrouter": "inst"}, "default_model": ROUTER["model"]}, [False]),
+        (ROUTER | {"baseUrl": "https://llm.example"}, None, {"keys": {"openrouter": "inst"}}, [False]),
+        (ROUTER | {"provider": "ollama"}, None, {"ollama_base_url": "http://127.0.0.1:1"}, [False]),
+        (ROUTER | {"provider": "openai"}, None, {"openai_base_url": "http://10.0.0.1:1"}, [False]),
+        (ROUTER | {"provider": "openai"}, None, {"openai_base_url": "https://llm.example"}, [True]),
+    ],
+)
+def test_who_pays_for_a_model(config: dict[str, Any], key: str | None, more: dict[str, Any], paid: list[bool]) -> None:
+    assert [choice.paid_by_installation for choice in PlannerFactory(**more).chain(config, key)] == paid
+
+
 def test_fallbacks_and_the_default() -> None:
     config = ROUTER | {"fallbacks": ["anthropic:claude-haiku-4-5", "openai:gpt-4o", "ollama:llama3:8b", "other/model"]}
     found = chain(

@@ -18,9 +18,10 @@ from connectors.models.offline import OfflinePlanner, PlaybooksFirst
 from connectors.models.prices import PerMillion
 from connectors.models.provider import ModelOptions, ModelPlanner
 from domain.outside import OutsideError
-from domain.ports import OVER_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, Usage
+from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, Usage
 from tests.connectors.models.some_tools import TOOLS, tool
 from tests.connectors.openai_server import Script, ScriptedModel, Turn, call, scripted_model
+from tests.cost import HOLDS_NOBODY, loop_pauses
 
 
 @pytest.fixture(autouse=True, params=["whole", "streamed"])
@@ -177,6 +178,10 @@ async def test_malformed_arguments_are_corrected_once() -> None:
         (Turn(calls=[("http__post", '{"url": "x", "json": NaN}')]), "model_malformed_call", "are not valid JSON"),
         (Turn(calls=[("http__post", '{"url": "x", "json": 1e999}')]), "model_malformed_call", "too large"),
         (Turn(calls=[("http__post", '{"url": "x", "json": 9007199254740993}')]), "model_malformed_call", "too large"),
+        (Turn(calls=[("http__post", '{"url": "x", "url": "y"}')]), "model_malformed_call", "'url' comes twice"),
+        (Turn(calls=[("http__post", '{"url": "x", "json": ' + "[" * 500 + "]" * 500 + "}")]), "model_malformed_call", "nested deeper"),
+        (Turn(calls=[("http__post", '{"url": "x", "json": ' + "1" * 5000 + "}")]), "model_malformed_call", "digits"),
+        (Turn(calls=[("http__post", '{"url": "x", "json": [' + "0," * 30_000 + "0]}")]), "model_malformed_call", "more than 20000 values"),
         (Turn(calls=[("rm_rf", {})]), "model_unknown_tool", "there is no tool called rm_rf"),
         (Turn(text="I would look at the site."), "model_no_action", "It said: I would look at the site."),
         (Turn(text=""), "model_no_action", "neither called a tool nor finished"),
@@ -650,3 +655,90 @@ async def test_a_server_that_cannot_stream_is_told_apart(heard: list[str]) -> No
         error = await outside(planner)
     assert (error.code, error.retryable) == ("model_bad_answer", False)
     assert "PILOT_LLM_STREAM=false" in str(error)
+
+
+async def test_what_the_installation_pays_is_told_apart_from_what_a_workspace_pays() -> None:
+    async with scripted_model([call("http__get", url="a")] * 3) as server:
+        clients = Clients(Guard())
+        own, theirs = choice(server, own=True), choice(server, model="gpt-4o")
+        local = choice(server, local=True)
+        for chain, share, replaceable in (
+            ([own], 0, True),
+            ([local], 0, True),
+            ([theirs], 1, False),
+            ([own, theirs], 1, True),
+        ):
+            estimate = ModelPlanner(chain, clients=clients).estimate(request())
+            assert (estimate.installation_micros > 0, estimate.replaceable) == (bool(share), replaceable)
+        dear = choice(server, own=True, model="gpt-4o")
+        cheap = choice(server)
+        mixed = ModelPlanner([dear, cheap], clients=clients).estimate(request())
+        assert mixed.installation_micros == ModelPlanner([cheap], clients=clients).estimate(request()).cost_micros
+        assert mixed.cost_micros > mixed.installation_micros
+        for one, paid in ((own, False), (theirs, True)):
+            usage = (await ModelPlanner([one], clients=clients).next(request())).usage
+            assert usage.cost_micros > 0
+            assert usage.installation_micros == (usage.cost_micros if paid else 0)
+        await clients.aclose()
+
+
+async def test_at_own_cost_no_model_is_asked_that_the_installation_pays_for() -> None:
+    async with scripted_model([call("http__get", url="a")]) as theirs, scripted_model([Turn(status=503)] * 9) as own:
+        clients = Clients(Guard())
+        chain = [choice(own, own=True), choice(theirs, model="gpt-4o")]
+        answer = await ModelPlanner(chain, clients=clients).next(request())
+        assert answer.call is not None
+        assert answer.usage.installation_micros == answer.usage.cost_micros > 0
+        with pytest.raises(OutsideError) as caught:
+            await ModelPlanner(chain, clients=clients).next(request(at_own_cost=True))
+        assert caught.value.code == "model_unavailable"
+        with pytest.raises(OutsideError) as caught:
+            await ModelPlanner(chain[1:], clients=clients).next(request(at_own_cost=True))
+        assert (caught.value.code, caught.value.retryable) == (OVER_INSTALLATION_BUDGET, False)
+        assert len(theirs.requests) == 1
+        await clients.aclose()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b'{"choices": ' + b"[" * 5000 + b"]" * 5000 + b"}",
+        b'{"choices": [' + b"{}," * 100_000 + b"{}]}",
+        b'{"usage": {' + b",".join(b'"%d": 0' % n for n in range(100_000)) + b"}}",
+    ],
+    ids=["deep", "wide", "many names"],
+)
+async def test_an_answer_without_bounds_is_no_answer(answer: bytes, heard: list[str]) -> None:
+    del heard
+    streamed = LISTENER.get() is not None
+    body = b"data: " + answer + b"\n\n" if streamed else answer
+    kind = "text/event-stream" if streamed else "application/json"
+
+    async def handle(_request: web.Request) -> web.Response:
+        return web.Response(body=body, content_type=kind)
+
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", handle)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    clients = Clients(Guard())
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        at = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
+        asked = ModelChoice(provider="openai", model="gpt-4o-mini", base_url=at, api_key="sk-secret-key")
+        await clients.warm("openai")
+        with loop_pauses() as pauses, pytest.raises(OutsideError) as caught:
+            await ModelPlanner([asked], clients=clients).next(request())
+        assert caught.value.code == "model_bad_answer"
+        assert pauses.longest < HOLDS_NOBODY, pauses.where
+    finally:
+        await clients.aclose()
+        await runner.cleanup()
+
+
+async def test_no_answer_calls_without_number() -> None:
+    many = Turn(calls=[("http__get", {"url": str(n)}) for n in range(150)])
+    async with planning([many]) as (planner, _):
+        with pytest.raises(OutsideError) as caught:
+            await planner.next(request())
+    assert caught.value.code == "model_bad_answer"

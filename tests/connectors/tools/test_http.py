@@ -7,10 +7,12 @@ import jsonschema
 import pytest
 
 from connectors.http import GuardedHttp
-from connectors.tools.http import HttpGet, HttpPost
+from connectors.tools.http import HttpGet, HttpPost, _read
 from domain.outside import OutsideError
+from domain.ports import HttpAnswer
 from domain.tools import OutcomeStatus, ToolContext
 from tests.connectors.test_http import LOOPBACK, answer, serve
+from tests.cost import HOLDS_NOBODY, cpu, loop_pauses
 
 CONTEXT = ToolContext(workspace_id="w", task_id="t", run_id="r", step_id="s", user_id=None, idempotency_key="key-1")
 HTTP = GuardedHttp(allow=LOOPBACK)
@@ -54,6 +56,39 @@ async def test_charsets() -> None:
         async with serve(answer(body=body, content_type=f"text/plain; charset={charset}")) as (port, _):
             got = await HttpGet(HTTP).run(CONTEXT, {"url": f"http://127.0.0.1:{port}/"})
         assert got.output["text"] == text
+
+
+@pytest.mark.parametrize("charset", ["punycode", "idna", "unicode_escape", "raw_unicode_escape", "utf-7", "undefined"])
+async def test_a_page_does_not_choose_how_long_it_is_read(charset: str) -> None:
+    body = b"b" * 1_000_000
+    with loop_pauses() as pauses:
+        async with serve(answer(body=body, content_type=f"text/plain; charset={charset}")) as (port, _):
+            got = await HttpGet(HTTP).run(CONTEXT, {"url": f"http://127.0.0.1:{port}/"})
+    assert pauses.longest < HOLDS_NOBODY, pauses.where
+    assert (got.output["text"], got.output["truncated"]) == ("b" * 20_000, True)
+    headers = {"content-type": f"text/plain; charset={charset}"}
+    answered = HttpAnswer(status=200, headers=headers, body=body, truncated=False, url="http://x")
+    assert cpu(lambda: _read(answered)) < HOLDS_NOBODY
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b"[]," * 300_000 + b"0]",
+        b"{" + b",".join(b'"%d":0' % n for n in range(90_000)) + b"}",
+        b"[" * 200_000,
+        b"[" + b",".join([b"1" * 4000] * 200) + b"]",
+        ('["a' + "\u0315\u0300" * 200_000 + '"]').encode(),
+        ('["' + '","'.join(["é"] * 19_000) + '"]').encode(),
+    ],
+    ids=range(6),
+)
+async def test_an_answer_in_json_holds_nobody_up(body: bytes) -> None:
+    with loop_pauses() as pauses:
+        async with serve(answer(body=body, content_type="application/json")) as (port, _):
+            got = await HttpGet(HTTP).run(CONTEXT, {"url": f"http://127.0.0.1:{port}/"})
+    assert got.status is OutcomeStatus.DONE
+    assert pauses.longest < HOLDS_NOBODY, pauses.where
 
 
 async def test_long_text_is_cut_and_says_so() -> None:

@@ -7,7 +7,8 @@ import pytest
 from policy_builders import BASE, FACTS, verdict
 
 from domain.governance import Verdict
-from domain.policy.content import host_of
+from domain.policy.content import host_of, plain
+from tests.cost import HOLDS_NOBODY, cpu
 
 
 @pytest.mark.parametrize(
@@ -90,3 +91,39 @@ def test_only_listed_hosts(args: dict[str, Any], expected: Verdict) -> None:
     if expected is Verdict.DENY:
         assert (decision.reason_code, decision.rule_id) == ("DATA_EGRESS_BLOCKED", "allowed_hosts")
     assert verdict(BASE, replace(FACTS, tool="http.get", effect=1, args=args)).verdict is Verdict.ALLOW
+
+
+@pytest.mark.parametrize("prefix", ["http://", "https://", "\x00 h\tttp:", "http:"])
+@pytest.mark.parametrize("host", ["\u0315\u0300" * 100_000, "a" + "\u0301" * 200_000, "ä." * 100_000, "\t" * 400_000])
+def test_an_address_without_an_end_is_no_work(prefix: str, host: str) -> None:
+    assert host_of(prefix + host) == ""
+    assert cpu(lambda: host_of(prefix + host)) < HOLDS_NOBODY
+
+
+@pytest.mark.parametrize(
+    "path", ["/" + "a" * 100_000, "?" + "\u0301" * 100_000, "#" + "ä" * 100_000, ":443/" + "." * 9000]
+)
+def test_what_is_behind_the_host_does_not_matter(path: str) -> None:
+    assert host_of("https://api.example.com" + path) == "api.example.com"
+
+
+@pytest.mark.parametrize("text", ["a" + "\u0315\u0300" * 20_000, "a" + "\uff9e\u0300" * 20_000, "\u0301" * 40_000])
+def test_marks_without_number_do_not_hold_a_decision_up(text: str) -> None:
+    policy, facts = replace(BASE, content_bans=("secret",)), replace(FACTS, args={"text": text})
+    assert verdict(policy, facts).verdict is Verdict.ALLOW
+    assert cpu(lambda: verdict(policy, facts)) < HOLDS_NOBODY
+
+
+def test_what_cannot_be_read_out_is_not_let_through() -> None:
+    # one sign that stands for eighteen, in number: looking through it would take seconds
+    policy = replace(BASE, content_bans=("secret",))
+    decision = verdict(policy, replace(FACTS, args={"text": "\ufdfa" * 300_000}))
+    assert (decision.verdict, decision.reason_code) == (Verdict.DENY, "PDP_ERROR")
+    assert verdict(policy, replace(FACTS, args={"text": "\ufdfa" * 100})).verdict is Verdict.ALLOW
+
+
+@pytest.mark.parametrize("place", [0, 1990, 1998, 1999, 2000, 2001, 3999, 4000])
+@pytest.mark.parametrize("letter", ["й", "и\u0306", "é", "e\u0301", "각", "\u1100\u1161\u11a8", "ガ", "カ\uff9e"])
+def test_a_ban_is_found_wherever_it_stands_in_a_long_text(place: int, letter: str) -> None:
+    text = "ш" * place + f"xx{letter}yy" + "ш" * 3000
+    assert plain(f"xx{letter}yy") in plain(text)

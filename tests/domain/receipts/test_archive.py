@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import tracemalloc
 from datetime import timedelta
 
 import pytest
@@ -20,7 +21,7 @@ from domain.receipts.checkpoint import Checkpoint, sign_checkpoint
 from domain.receipts.errors import BadProof, LedgerError
 from domain.receipts.receipt import Kind, rotation_metadata
 from domain.receipts.signing import KeyRing, Signer
-from domain.receipts.verify import CHECKS, Report, read_files, verify_archive
+from domain.receipts.verify import CHECKS, Report, limit_of, read_files, verify_archive
 
 PYTHON = [sys.executable, "-I", "-S"]
 
@@ -36,7 +37,7 @@ def check_standalone(data: bytes, *, trusted=(), checkpoint=None) -> dict:
     stream = gzip.GzipFile(fileobj=io.BytesIO(data)) if data[:2] == b"\x1f\x8b" else io.BytesIO(data)
     try:
         try:
-            verification.run(standalone.read_tar(stream))
+            verification.run(standalone.read_tar(stream, len(data)))
         except (OSError, EOFError, standalone.zlib.error) as error:
             raise standalone.Failed("structure", str(error)) from error
     except standalone.Failed as error:
@@ -487,3 +488,117 @@ def test_a_ring_without_the_signer_cannot_export(log):
     with pytest.raises(BadProof):
         log.archive(checkpoint=log.checkpoint(size=19), only=[0], scope="range",
                     proof=lambda index: merkle.inclusion_proof(index, 20, log.get_node))  # fmt: skip
+
+
+# --- what an archive may make its reader hold -------------------------------------------------------
+
+
+def memory_of(work) -> int:
+    """The most bytes Python held at once for `work`."""
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def bomb(path: str, size: int, *, before: bytes = b"", fill: bytes = b" ") -> bytes:
+    """A gzip of a tar with one file of that many equal bytes, a thousandth of it as long."""
+    out = io.BytesIO()
+    with gzip.GzipFile(fileobj=out, mode="wb", compresslevel=9) as packed:
+        packed.write(before + archive.tar_header(path, size))
+        for _ in range(size // 2**20):
+            packed.write(fill * 2**20)
+        packed.write(bytes(-size % 512 + 1024))
+    return out.getvalue()
+
+
+def head_of(files: dict[str, bytes], last: str) -> bytes:
+    """The plain tar up to a file and with it."""
+    paths = sorted(files, key=lambda path: (path != archive.MANIFEST, path))
+    kept = {path: files[path] for path in paths[: paths.index(last) + 1]}
+    return tar(kept)[:-1024]
+
+
+@pytest.mark.parametrize(
+    ("after", "path"),
+    [
+        (None, archive.MANIFEST),
+        (archive.MANIFEST, archive.INDEX),
+        (archive.INDEX, archive.SEAL),
+        (archive.SEAL, archive.GUIDE),
+        (archive.GUIDE, "keys/00000000.pem"),
+        (archive.GUIDE, archive.KEYS),
+        (archive.CHECKPOINT, "log/proofs/0000000000.tlog-proof"),
+        (archive.CHECKPOINT, archive.SCOPE),
+        (archive.SCOPE, "receipts/0000000000.json"),
+        (archive.SCOPE, archive.VERIFIER),
+    ],
+)
+def test_no_file_is_unpacked_that_is_larger_than_it_can_be(whole, after: str | None, path: str):
+    before = b"" if after is None else head_of(files_of(whole), after)
+    data = bomb(path, 300 * 2**20, before=before)
+    assert len(data) < 2**20
+    reports: list[Report] = []
+    assert memory_of(lambda: reports.append(both(data))) < 60 * 2**20
+    [report] = reports
+    assert failed(report) == "structure"
+    assert "no such file of an export is that large" in report.errors[0]
+    assert path in report.errors[0]
+
+
+def test_a_manifest_that_names_files_without_number_is_not_read(tmp_path):
+    entry = b'{"content_hash":"sha256:' + b"0" * 64 + b'","content_type":"text/plain","path":"%019d","size":1},'
+    names = b'{"entries":[' + b"".join(entry % number for number in range(400_000)) + b"]}"
+    data = gzip.compress(archive.tar_header(archive.MANIFEST, len(names)) + names + bytes(-len(names) % 512 + 1024))
+    assert len(data) < 4 * 2**20 < len(names) / 10
+    assert memory_of(lambda: both(data)) < 60 * 2**20
+    file = tmp_path / "bomb.tar.gz"
+    file.write_bytes(data)
+    (tmp_path / "verify.py").write_bytes(archive.standalone_source())
+    done = subprocess.run(
+        [*PYTHON, "-c", LIMITED, "verify.py", "bomb.tar.gz"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1, done.stderr
+    assert "no such file of an export is that large" in done.stdout
+
+
+# the archive's own verifier, with no more memory than a small machine has left
+LIMITED = """
+import resource, runpy, sys
+resource.setrlimit(resource.RLIMIT_AS, (300 * 2**20, 300 * 2**20))
+sys.argv = sys.argv[1:]
+runpy.run_path("verify.py", run_name="__main__")
+"""
+
+
+def test_an_archive_as_it_is_written_is_never_near_its_bounds():
+    for count in (1, 40, 400):
+        log = filled(count)
+        for data in (log.archive(), log.archive(only=range(0, count, 2), subject="x")):
+            files = files_of(data)
+            for path, content in files.items():
+                assert len(content) * 2 <= limit_of(path, len(data)), path
+            # and where there are many files, the archive is the longer one by far
+            if count == 400:
+                assert max(len(files[archive.MANIFEST]), len(files[archive.INDEX])) < len(data)
+            assert check(tar(files)).ok
+
+
+def test_a_folder_is_held_to_the_same(whole, tmp_path):
+    for path, content in files_of(whole).items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_bytes(content)
+    assert run("verify.py", cwd=tmp_path).returncode == 0
+    (tmp_path / "keys" / "keys.json").write_bytes(b" " * 2**21)
+    done = run("verify.py", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "no such file of an export is that large" in done.stdout
+
+
+def test_a_receipt_of_brackets_is_no_receipt(log, whole):
+    files = files_of(whole)
+    for deep in (b"[" * 60_000, b"[" * 900 + b"]" * 900, b'{"a":' * 900 + b"1" + b"}" * 900):
+        report = both(pack({**files, "receipts/0000000000.json": deep}, log.signer))
+        assert not report.ok
