@@ -35,6 +35,7 @@ from api.models import (
     TaskOut,
     ToolOut,
 )
+from domain.bounded_json import BadJson, Bounds, measure
 from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.permissions import Action
 from domain.runs import Run, Step, UncertainChoice
@@ -48,6 +49,18 @@ route = tasks.route
 Title = Annotated[str, StringConstraints(min_length=1, max_length=500), AfterValidator(visible)]
 Long = Annotated[str, StringConstraints(max_length=10_000)]
 WAIT_LIMIT = 60.0
+
+
+# each task in a list brings its own
+METADATA = Bounds(size=50_000, depth=32, nodes=2000)
+
+
+def _small(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        measure(value, METADATA)
+    except BadJson as error:
+        raise ValueError(str(error)) from None
+    return value
 
 
 class Texts(LooseBody):
@@ -79,7 +92,7 @@ class TaskChange(Texts):
     operatorId: str | None = None  # noqa: N815
     schedule: dict[str, Any] | None = None
     paused: Annotated[bool, Field(strict=True)] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Annotated[dict[str, Any], AfterValidator(_small)] | None = None
     deadlineAt: ZonedTime | None = None  # noqa: N815
 
 
