@@ -233,9 +233,11 @@ def policy_export(workspace: str, sidecar: Path, as_json: bool) -> None:
 
 def _settings_file(file: Path) -> Any:
     """What a file of settings holds, as `PUT .../settings` takes it; a bare list is a list of rules."""
+    from domain.bounded_json import BadJson, Bounds, loads
+
     try:
-        given = json.loads(file.read_text())
-    except (ValueError, OSError) as error:
+        given = loads(file.read_bytes(), Bounds(size=2_000_000, nodes=50_000))
+    except (BadJson, OSError) as error:
         click.echo(f"{file}: {error}", err=True)
         sys.exit(2)
     return {"policyConfig": {"rules": given}} if isinstance(given, list) else given

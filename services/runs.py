@@ -724,7 +724,8 @@ class RunService:
             problem: str | None = f"there is no tool called {call.tool[:100]}"
         else:
             problem = await view.tools.problem_of(call.tool, call.args)
-        step = self._new_step(view, answer, call, tool)
+        # its digest is over all the arguments, written out
+        step = await asyncio.to_thread(self._new_step, view, answer, call, tool)
         if tool is None or problem is not None:
             await self._write(
                 view, lambda tx: self._refuse_malformed(tx, view, step, answer, problem or "unknown tool")

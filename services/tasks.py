@@ -1,5 +1,6 @@
 """Tasks: creating, listing, changing, ending. Their runs are in services.runs."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -61,7 +62,7 @@ class TaskService:
             require(actor, Action.TASK_RUN)
         # a playbook that cannot run is refused here, with line and reason, not when it is due
         tools = await self.runs.toolbox.of(self.store, actor.in_workspace)
-        parse(new.description, tools.specs)
+        await asyncio.to_thread(parse, new.description, tools.specs)
         made = await self.store.write(
             lambda tx: self.create_in(
                 tx,
@@ -245,7 +246,7 @@ class TaskService:
         require(actor, Action.TASK_UPDATE)
         if "description" in changes:
             tools = await self.runs.toolbox.of(self.store, actor.in_workspace)
-            parse(changes["description"], tools.specs)
+            await asyncio.to_thread(parse, changes["description"], tools.specs)
 
         def work(tx: Tx) -> Task:
             self.recorder.serialize(tx, actor.in_workspace)
