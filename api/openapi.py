@@ -161,7 +161,7 @@ def _responses(endpoint: Endpoint, definitions: dict[str, Any]) -> dict[str, Any
         elif endpoint.media in TEXTS:
             answer["content"][endpoint.media]["example"] = TEXTS[endpoint.media]
         for media_type in endpoint.other_media:
-            answer["content"][media_type] = {}
+            answer["content"][media_type] = {"example": TEXTS[media_type]}
         responses[str(code)] = answer
     return dict(sorted(responses.items()))
 
