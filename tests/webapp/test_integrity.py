@@ -42,6 +42,7 @@ EXEMPT: dict[str, dict[str, str]] = {
             "history_steps",
             "budget_micros",
             "reserved_micros",
+            "reserved_installation_micros",
             "partial_text",
             "priority",
             "deadline_at",
