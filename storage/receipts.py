@@ -98,10 +98,15 @@ _NAMES = tuple(c.name for c in COLUMNS)
 _KEYS = ("workspace_id", "idx", "id")
 
 
+def _as_bytes(value: object) -> bytes:
+    """Return a stored value as bytes. SQLite keeps what it is given: somebody else may have put text there."""
+    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)  # type: ignore[call-overload, no-any-return]
+
+
 def _receipt(row: Any) -> ReceiptRow:
     """The receipt a row of COLUMNS holds: the one place where columns are held against the signed bytes."""
     stored = dict(zip(_NAMES, row, strict=True))
-    leaf = bytes(stored["leaf"])
+    leaf = _as_bytes(stored["leaf"])
     said = columns_said(leaf)
     if said is None:
         return ReceiptRow(**{**stored, "leaf": leaf, "leaf_hash": leaf_hash(leaf)}, differs=(UNREADABLE,))
