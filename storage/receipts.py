@@ -100,7 +100,7 @@ _KEYS = ("workspace_id", "idx", "id")
 
 def _as_bytes(value: object) -> bytes:
     """Return a stored value as bytes. SQLite keeps what it is given: somebody else may have put text there."""
-    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)  # type: ignore[call-overload, no-any-return]
+    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)  # type: ignore[call-overload]
 
 
 def _receipt(row: Any) -> ReceiptRow:
