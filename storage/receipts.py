@@ -417,7 +417,7 @@ def leaves(tx: Tx, workspace_id: str, *, start: int, end: int) -> Sequence[tuple
         .where(receipts.c.workspace_id == workspace_id, receipts.c.idx >= start, receipts.c.idx < end)
         .order_by(receipts.c.idx)
     )
-    return [(int(row[0]), bytes(row[1])) for row in tx.all(query)]
+    return [(int(row[0]), _as_bytes(row[1])) for row in tx.all(query)]
 
 
 def places(
