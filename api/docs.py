@@ -85,8 +85,9 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
 
 
 def _content(answer: dict[str, Any]) -> str:
-    [(media, content)] = answer.get("content", {"": {}}).items()
-    return _type(content["schema"]) if content.get("schema") else escape(media)
+    content = answer.get("content", {"": {}})
+    schema = next(iter(content.values())).get("schema")
+    return _type(schema) if schema else escape(" or ".join(content))
 
 
 def _fields(schema: dict[str, Any]) -> str:

@@ -163,6 +163,7 @@ PATTERNS: dict[str, str] = {
 }
 TEXTS = {
     "application/x-ndjson": f'{{"id":"{ID}","action":"task:created","verdict":"allow","createdAt":"{MOMENT}"}}\n',
+    "text/csv": "id,createdAt,actor,action,target,verdict,reason,metadata\r\n",
     "text/event-stream": f'id: 7\nevent: approval.requested\ndata: {{"ref":"{ID}"}}\n\n',
     "text/plain": 'pilot_http_requests_total{method="GET",route="/api/tasks",status="200"} 42.0\n',
 }

@@ -111,6 +111,7 @@ class Endpoint:
     response: Any
     also: Mapping[int, Any]
     media: str
+    other_media: tuple[str, ...]
     body: type[BaseModel] | None
     query: type[BaseModel] | None
     path_names: tuple[str, ...]
@@ -178,6 +179,7 @@ class Endpoints:
         response: Any = None,
         also: Mapping[int, Any] | None = None,
         media: str = "application/json",
+        other_media: tuple[str, ...] = (),
         rate: str = "default",
         max_body: int = 1_000_000,
         keeps_answers: bool = True,
@@ -190,6 +192,7 @@ class Endpoints:
         `also` are the models of answers with another success status.
         `keeps_answers` False: the answer holds a secret, so no Idempotency-Key is taken.
         `workspace_in_path` names the path parameter that is the workspace's id.
+        `other_media` are the types of an answer that the query can ask for instead of `media`.
         `pattern` is the path as the router matches it, where a parameter is more than one segment.
         """
 
@@ -212,6 +215,7 @@ class Endpoints:
                     response=response or response_of(hints.get("return")),
                     also=also or {},
                     media=media,
+                    other_media=other_media,
                     body=hints.get("body"),
                     query=hints.get("query"),
                     path_names=tuple(n for n in names if n not in ("body", "query")),

@@ -51,7 +51,14 @@ async def _audit_page(call: Call, query: AuditQuery) -> Answer[list[Serialized[A
     return page(call, [AuditOut.of(e) for e in found], limit=query.limit, cursor=last)
 
 
-@route("GET", "/api/audit/export", action=Action.AUDIT_EXPORT, errors=(Invalid,), media="application/x-ndjson")
+@route(
+    "GET",
+    "/api/audit/export",
+    action=Action.AUDIT_EXPORT,
+    errors=(Invalid,),
+    media="application/x-ndjson",
+    other_media=("text/csv",),
+)
 async def export_audit(call: Call, query: ExportQuery) -> web.StreamResponse:
     """The audit log as a stream of JSON lines or CSV."""
     if query.format not in ("jsonl", "csv"):

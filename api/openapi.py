@@ -160,6 +160,8 @@ def _responses(endpoint: Endpoint, definitions: dict[str, Any]) -> dict[str, Any
             answer["content"][endpoint.media]["example"] = example_of(schema, definitions, full=True)
         elif endpoint.media in TEXTS:
             answer["content"][endpoint.media]["example"] = TEXTS[endpoint.media]
+        for media_type in endpoint.other_media:
+            answer["content"][media_type] = {"example": TEXTS[media_type]}
         responses[str(code)] = answer
     return dict(sorted(responses.items()))
 

@@ -26,7 +26,7 @@ class _Command(click.Command):
 
 
 class _Commands(click.Group):
-    """What keeps a command from its work ends it in one way: settings that cannot be used, a store that is in use."""
+    """What keeps a command from its work ends it in one way: a refusal, wrong settings, a store in use."""
 
     command_class = _Command
     group_class = type
@@ -36,10 +36,11 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except Exception as error:
             from app.settings import BadSettings
+            from domain.errors import PilotError
             from storage.hold import StoreError
 
-            if isinstance(error, StoreError):
-                click.echo(str(error), err=True)
+            if isinstance(error, StoreError | PilotError):
+                click.echo(f"{error.code}: {error}" if isinstance(error, PilotError) else str(error), err=True)
                 sys.exit(1)
             if not isinstance(error, BadSettings):
                 raise
@@ -232,9 +233,11 @@ def policy_export(workspace: str, sidecar: Path, as_json: bool) -> None:
 
 def _settings_file(file: Path) -> Any:
     """What a file of settings holds, as `PUT .../settings` takes it; a bare list is a list of rules."""
+    from domain.bounded_json import BadJson, Bounds, loads
+
     try:
-        given = json.loads(file.read_text())
-    except (ValueError, OSError) as error:
+        given = loads(file.read_bytes(), Bounds(size=2_000_000, nodes=50_000))
+    except (BadJson, OSError) as error:
         click.echo(f"{file}: {error}", err=True)
         sys.exit(2)
     return {"policyConfig": {"rules": given}} if isinstance(given, list) else given
@@ -269,13 +272,8 @@ def policy_test(workspace: str, file: Path, last: int, as_json: bool) -> None:
     """
     settings, given = _settings(), _settings_file(file)
     from app.policy import try_policy
-    from domain.errors import PilotError
 
-    try:
-        trial = try_policy(settings, workspace, given, last=last)
-    except PilotError as error:
-        click.echo(f"{error.code}: {error}", err=True)
-        sys.exit(1)
+    trial = try_policy(settings, workspace, given, last=last)
     lines = [
         f"{d['receiptId']} {d['tool']} {d['before']['verdict']} -> {d['after']['verdict']} ({d['after']['ruleId']})"
         for d in trial["different"]
@@ -348,16 +346,11 @@ def admin() -> None:
 
 
 def _tenants(work: Any) -> Any:
-    """Do `work` with the installation's workspaces; a refusal is one line and exit code 1."""
+    """Do `work` with the installation's workspaces."""
     settings = _settings()
     from app.admin import with_tenants
-    from domain.errors import PilotError
 
-    try:
-        return with_tenants(settings, work)
-    except PilotError as error:
-        click.echo(f"{error.code}: {error}", err=True)
-        sys.exit(1)
+    return with_tenants(settings, work)
 
 
 def _print_tenants(found: Any, *, as_json: bool) -> None:

@@ -59,6 +59,7 @@ def _rotate(settings: Settings) -> dict[str, Any]:
 def _next_key(path: Path, *, old: str) -> tuple[Signer, str]:
     """The key of a rotation that broke off, or a new one, kept in `path`."""
     if path.exists():
+        private.narrow(path)
         text = path.read_text().strip()
         # the file of the rotation before, which nobody deleted, is not the next one
         if text != old:

@@ -360,6 +360,7 @@ def kept_secrets(folder: Path) -> dict[str, str]:
     path = folder / SECRETS_FILE
     if not path.exists():
         return {}
+    private.narrow(path)
     pairs = (line.partition("=") for line in path.read_text().splitlines())
     return {name.strip().lower(): value.strip() for name, _, value in pairs}
 

@@ -14,7 +14,7 @@ from aiogram import Bot
 from aiogram.types import Update
 from pydantic import ValidationError
 
-from domain.updates import MAX_ID, Unreadable, kind_of, load, number_of
+from domain.updates import MAX_ID, Unreadable, Unused, kind_of, load, number_of
 
 MAX_TEXT = 100_000
 MAX_WORD = 1024
@@ -36,10 +36,6 @@ STANDINGS = {
     "left": "left",
     "kicked": "kicked",
 }
-
-
-class Unused(Exception):
-    """An update in which nothing is for Pilot."""
 
 
 Check = Callable[[Any, str], Any]

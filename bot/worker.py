@@ -11,9 +11,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 
-from bot.reading import Unused
 from domain.errors import RateLimited, Unavailable
-from domain.updates import Unreadable
+from domain.updates import Unreadable, Unused
 from services.bus import Bus
 from services.inbox import INBOX_TOPIC, LEASE, InboxService
 from storage.inbox import AT_ONCE, Received

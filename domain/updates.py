@@ -47,6 +47,10 @@ class Unreadable(Exception):
     """An update that cannot be read. The text says why, in words that hold nothing of what it says."""
 
 
+class Unused(Exception):
+    """An update in which nothing is for Pilot."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrived:
     """An update as it came. `reason` says why it is set aside, None when it is not.

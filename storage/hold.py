@@ -222,6 +222,8 @@ class FileHold(Hold):
         self._called = called
         try:
             private.folder(self.folder)
+            # all that is in it is made here
+            private.narrow_folder(self.folder, ("",))
         except OSError as error:
             raise StoreError(f"{self.folder} cannot be made: {error.strerror}") from error
 

@@ -95,9 +95,14 @@ def database(path: Path) -> None:
             return
     # never open and close it here: that would take away the locks this process may have on it
     for one in (path, *side_files(path)):
-        with suppress(FileNotFoundError, PermissionError):
-            if stat.S_IMODE(one.stat().st_mode) & 0o077:
-                one.chmod(FILE)
+        narrow(one)
+
+
+def narrow(path: Path) -> None:
+    """Close a file that others could read, if there is one and it is ours."""
+    with suppress(FileNotFoundError, PermissionError):
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            path.chmod(FILE)
 
 
 def side_files(path: Path) -> tuple[Path, ...]:

@@ -98,10 +98,15 @@ _NAMES = tuple(c.name for c in COLUMNS)
 _KEYS = ("workspace_id", "idx", "id")
 
 
+def _as_bytes(value: object) -> bytes:
+    """Return a stored value as bytes. SQLite keeps what it is given: somebody else may have put text there."""
+    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else bytes(value)  # type: ignore[call-overload]
+
+
 def _receipt(row: Any) -> ReceiptRow:
     """The receipt a row of COLUMNS holds: the one place where columns are held against the signed bytes."""
     stored = dict(zip(_NAMES, row, strict=True))
-    leaf = bytes(stored["leaf"])
+    leaf = _as_bytes(stored["leaf"])
     said = columns_said(leaf)
     if said is None:
         return ReceiptRow(**{**stored, "leaf": leaf, "leaf_hash": leaf_hash(leaf)}, differs=(UNREADABLE,))
@@ -412,7 +417,7 @@ def leaves(tx: Tx, workspace_id: str, *, start: int, end: int) -> Sequence[tuple
         .where(receipts.c.workspace_id == workspace_id, receipts.c.idx >= start, receipts.c.idx < end)
         .order_by(receipts.c.idx)
     )
-    return [(int(row[0]), bytes(row[1])) for row in tx.all(query)]
+    return [(int(row[0]), _as_bytes(row[1])) for row in tx.all(query)]
 
 
 def places(

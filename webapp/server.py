@@ -56,6 +56,8 @@ def mount_webapp(
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
         extensions=[WithoutIndents],
+        # the files do not change while the process runs
+        auto_reload=False,
     )
     environment.filters.update(filters())
     environment.globals.update(tool_does=tool_does, why_asked=why_asked, why_ended=why_ended)

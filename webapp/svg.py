@@ -67,7 +67,7 @@ def day_bars_svg(values: Sequence[int]) -> Markup:
 
 def _node(node: dict[str, Any], place: tuple[int, int], t: Texts) -> Markup:
     x, y = place
-    altered = bool(node["differs"])
+    altered = bool(node.get("differs"))
     tone = "bad" if altered else _TONES.get(node["verdict"], "ask")
     kind = t(f"app-node-{node['kind']}") if node["kind"] in _KINDS else t("app-node-change")
     what = str(node["tool"] or node["action"])

@@ -27,6 +27,7 @@ from api.schemas.base import (
     text_ok,
     visible,
 )
+from domain.bounded_json import BadJson, Bounds, measure
 from domain.clock import iso, utc_now
 from domain.runs import Run, Step, UncertainChoice
 from domain.schedules import Schedule, next_times
@@ -70,6 +71,18 @@ Priority = Annotated[int, Field(ge=0, le=1000, strict=True)]
 WAIT_LIMIT = 60.0
 
 
+# each task in a list brings its own
+METADATA = Bounds(size=50_000, depth=32, nodes=2000)
+
+
+def _small(value: dict[str, Any]) -> dict[str, Any]:
+    try:
+        measure(value, METADATA)
+    except BadJson as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
 class Texts(LooseBody):
     @field_validator("title", "description", "goal", "name", "context", check_fields=False, mode="after")
     @classmethod
@@ -99,7 +112,7 @@ class TaskChange(Texts):
     operator_id: str | None = None
     schedule: dict[str, Any] | None = None
     paused: Annotated[bool, Field(strict=True)] | None = None
-    metadata: dict[str, Any] | None = None
+    metadata: Annotated[dict[str, Any], AfterValidator(_small)] | None = None
     deadline_at: ZonedTime | None = None
 
 

@@ -9,8 +9,6 @@ from domain.playbooks import Call, End, Playbook, PlaybookError, StepResult
 from domain.ports import PlanAnswer, Planner, PlanRequest, ToolCall, Usage
 
 KIND = "playbook"
-# longer texts are read in a thread
-SHORT = 2000
 NO_MODEL = (
     "No model is configured, and the task is not a playbook, so nobody can plan it. Add a model in the settings, or "
     "write the task as steps, for example: 1. http.get url=https://example.com"
@@ -27,10 +25,8 @@ class OfflinePlanner:
         if memory and memory.get("kind") != KIND:
             return _blocked(BEGUN_WITH_MODEL, "no_model", request.history)
         try:
-            if len(request.task_description) <= SHORT:
-                found = playbooks.parse(request.task_description, request.tools)
-            else:
-                found = await asyncio.to_thread(playbooks.parse, request.task_description, request.tools)
+            # its values are checked against schemas of tools that strangers wrote
+            found = await asyncio.to_thread(playbooks.parse, request.task_description, request.tools)
             if found is None:
                 hint = playbooks.hint(request.task_description, request.tools)
                 return _blocked(" ".join(filter(None, (NO_MODEL, hint))), "no_model", request.history)
@@ -70,10 +66,7 @@ class PlaybooksFirst:
 
     async def next(self, request: PlanRequest) -> PlanAnswer:
         """The answer of whichever planner this run belongs to."""
-        if len(request.task_description) <= SHORT:
-            planner = self._planner_of(request)
-        else:
-            planner = await asyncio.to_thread(self._planner_of, request)
+        planner = await asyncio.to_thread(self._planner_of, request)
         return await planner.next(request)
 
     def estimate(self, request: PlanRequest) -> Usage:

@@ -8,16 +8,15 @@ from typing import Any
 from domain.actor import Actor
 from domain.approvals import ApprovalStatus
 from domain.clock import Now
-from domain.errors import Invalid
 from domain.governance import Decision, Effect, Opinion, Verdict
 from domain.ids import new_id
 from domain.journal.approvals import CallEvaluated
 from domain.permissions import Action, require
-from domain.receipts.canonical import canonical_payload, payload_hash
+from domain.receipts.canonical import payload_hash
 from domain.receipts.decision import SignedDecision, sign_decision
 from domain.receipts.receipt import parse
 from domain.tools import ToolSpec
-from services.approvals.external import MAX_INPUT, check_room
+from services.approvals.external import check_length, check_room
 from services.governor import Decided, Governor
 from services.integrity.gate import answer_of
 from services.ledger import Ledger
@@ -126,8 +125,7 @@ class DecisionPoint:
         """
         require(actor, Action.GOVERNANCE_EVALUATE)
         for name, value in (("args", call.args), ("context", call.context)):
-            if len(canonical_payload(dict(value))) > MAX_INPUT:
-                raise Invalid.field(name, f"must be at most {MAX_INPUT} bytes of JSON")
+            check_length(name, value)
         spec = self._spec(call)
         consulted = await self.governor.consult(
             workspace_id=actor.in_workspace, session_id=call.session, spec=spec, args=call.args

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from urllib.parse import urlsplit
 
 from domain.actor import Actor
 from domain.approvals import Approval
+from domain.bounded_json import BadJson, Bounds, measure
 from domain.clock import Now
 from domain.errors import Conflict, Invalid, NotFound
 from domain.ids import new_id
@@ -25,11 +27,24 @@ from storage.database import Store, Tx
 from storage.vault import Vault
 
 MAX_INPUT = 32 * 1024
+# no more than this fits in so many bytes: a list of numbers has two for each
+_INPUT = Bounds(size=MAX_INPUT, depth=1000, nodes=MAX_INPUT // 2 + 1)
 MAX_URL = 2000
 MAX_PENDING = 100
 SHORTEST, LONGEST = timedelta(minutes=1), timedelta(days=7)
 LONGEST_WAIT = 60.0
 SECRET_PREFIX = "whsec_"  # noqa: S105 - how such secrets begin
+
+
+def check_length(name: str, value: Mapping[str, Any]) -> None:
+    """Invalid for a JSON value of more than `MAX_INPUT` bytes; a far larger one is not even written out."""
+    try:
+        measure(value, _INPUT)
+        fits = len(canonical_payload(dict(value))) <= MAX_INPUT
+    except BadJson:
+        fits = False
+    if not fits:
+        raise Invalid.field(name, f"must be at most {MAX_INPUT} bytes of JSON")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +88,7 @@ class ApprovalGateway:
         too many questions of this kind are open already.
         """
         require(actor, Action.APPROVAL_REQUEST)
-        if len(canonical_payload(question.args)) > MAX_INPUT:
-            raise Invalid.field("input", f"must be at most {MAX_INPUT} bytes of JSON")
+        check_length("input", question.args)
         if lasts is not None and not SHORTEST <= lasts <= LONGEST:
             raise Invalid.field("expiresInSeconds", "must be between 60 and 604800")
         if callback is not None:

@@ -140,7 +140,8 @@ class Deciding:
     async def _propose(self, view: View, answer: PlanAnswer, call: ToolCall) -> bool:
         """A new call: refused where it is none that can be made, else as the policy says."""
         tool = view.tools.get(call.tool)
-        step = self._new_step(view, answer, call, tool)
+        # its digest is over all the arguments, written out
+        step = await asyncio.to_thread(self._new_step, view, answer, call, tool)
         if tool is None:
             return await self._refuse(view, step, answer, f"there is no tool called {call.tool[:100]}")
         problem = await view.tools.problem_of(call.tool, call.args)

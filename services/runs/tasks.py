@@ -1,5 +1,6 @@
 """Tasks: creating, listing, changing, ending."""
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -65,7 +66,7 @@ class TaskService:
             require(actor, Action.TASK_RUN)
         # a playbook that cannot run is refused here, with line and reason, not when it is due
         tools = await self.toolbox.of(self.store, actor.in_workspace)
-        parse(new.description, tools.specs)
+        await asyncio.to_thread(parse, new.description, tools.specs)
         made = await self.store.write(
             lambda tx: self.create_in(
                 tx,
@@ -210,7 +211,7 @@ class TaskService:
         require(actor, Action.TASK_UPDATE)
         if "description" in changes:
             tools = await self.toolbox.of(self.store, actor.in_workspace)
-            parse(changes["description"], tools.specs)
+            await asyncio.to_thread(parse, changes["description"], tools.specs)
 
         def work(tx: Tx) -> Task:
             self.recorder.serialize(tx, actor.in_workspace)

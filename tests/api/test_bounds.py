@@ -384,3 +384,51 @@ async def test_arguments_are_checked_without_holding_anybody(place: Installation
             assert status == 400, said
             assert list(said["details"]["fieldErrors"]) == ["args"]
     assert pauses.longest < HOLDS_NOBODY, pauses.where
+
+
+async def test_what_agents_ask_about_is_measured_before_it_is_written_out(lite: Installation) -> None:
+    owner = await lite.by_mail("ada@example.com")
+    wide: list[Any] = [{"a": [1.5] * 19_000}, {f"ключ{n}": n for n in range(19_000)}, {"a": "é\n" * 90_000, "b": 1.5}]
+    with loop_pauses() as pauses:
+        for given in wide:
+            call = {"tool": "x.y", "session_id": "s", "args": given}
+            status, said = await owner.send("POST", "/api/v1/evaluate", call)
+            assert status in (400, 413), said
+            asked = {"action": "x.y", "reason": "r", "input": given}
+            status, said = await owner.send("POST", "/api/approvals", asked)
+            assert (status, list(said["details"]["fieldErrors"])) == (400, ["input"]), said
+    assert pauses.longest < HOLDS_NOBODY, pauses.where
+
+
+async def test_what_is_kept_with_a_task_is_small(lite: Installation) -> None:
+    owner = await lite.by_mail("ada@example.com")
+    status, task = await owner.send("POST", "/api/tasks", {"title": "t"})
+    assert status == 201
+    path = f"/api/tasks/{task['id']}"
+    for metadata in ({"a": "x" * 60_000}, {"a": [0] * 3000}):
+        status, said = await owner.send("PUT", path, {"metadata": metadata})
+        assert (status, list(said["details"]["fieldErrors"])) == (400, ["metadata"]), said
+    status, said = await owner.send("PUT", path, {"metadata": {"a": "x" * 40_000}})
+    assert status == 200, said
+
+
+async def test_no_playbook_holds_anybody(tmp_path: Path) -> None:
+    url = await asyncio.to_thread(fresh_url, "sqlite", tmp_path)
+    texts = [
+        'params: a=1\n1. note.create title=x body="' + "{{a}}" * 1900 + '"',
+        "1. http.post url=https://example.com json=[" + "1" * 9000 + "]",
+        "params: " + " ".join(f"p{n}" for n in range(1400)) + "\n1. note.create title=x",
+        '1. note.create title="' + "x" * 9900 + '"',
+        "\n".join(["1. note.create title=x", *["if steps.1.ok: note.create title=x"] * 250]),
+    ]
+    async for place in open_installation(tmp_path, url, pilot_role="all"):
+        owner = await place.by_mail("ada@example.com")
+        with loop_pauses() as pauses:
+            for text in texts:
+                status, task = await owner.send("POST", "/api/tasks", {"title": "t", "description": text})
+                if status != 201:
+                    assert (status, task["code"]) == (400, "playbook_invalid"), task
+                    continue
+                status, run = await owner.send("POST", f"/api/tasks/{task['id']}/run?wait=30", {})
+                assert status == 200, run
+        assert pauses.longest < HOLDS_NOBODY, pauses.where

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from domain.approvals import Approval, digest_of_call
 from domain.clock import utc_now
-from storage import approvals, violations
+from storage import violations
 from storage.tables import sessions
 from storage.violations import Violation
 from tests.api.house import House, open_house
@@ -172,7 +172,7 @@ async def age_sessions(house: House) -> None:
 
 
 async def furnish(house: House, known: Known) -> None:
-    """What the reference's instance was given by SQL: two approvals and a violation; and a receipt."""
+    """Give what the reference's instance was given by SQL: two approvals, which are recorded here, and a violation."""
     theirs = next(s["body"] for s in SAMPLES if s["name"] == "approvals_200_pending")
     workspace_id = known.translated(theirs[0]["workspaceId"])
     now = utc_now()
@@ -180,7 +180,7 @@ async def furnish(house: House, known: Known) -> None:
     def work(tx: Any) -> None:
         for age, row in enumerate(theirs):
             values = row["actionInput"] or {}
-            approvals.add(
+            house.services.gateway.requests.put(
                 tx,
                 Approval(
                     id=row["id"], workspace_id=workspace_id,

@@ -11,9 +11,9 @@ from aiogram.methods import EditMessageText, GetMe, SendMessage, SetWebhook
 from aiogram.types import Message
 
 from bot.intake import Offset
-from bot.reading import SERVICE, Unused, read, reduce
+from bot.reading import SERVICE, read, reduce
 from bot.session import BotSession, UnreadableAnswerError
-from domain.updates import KINDS, Arrived, Unreadable, arrived, load
+from domain.updates import KINDS, Arrived, Unreadable, Unused, arrived, load
 from tests.bot.updates import OTHER_TYPES, Maker, nested, schema
 
 TOKEN = "42:SECRET"

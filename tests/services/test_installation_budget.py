@@ -10,11 +10,13 @@ import sqlalchemy as sa
 from domain.actor import Actor, Role
 from domain.clock import utc_now
 from domain.ids import new_id
+from domain.journal.people import WorkspacePurged
 from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, PlanAnswer, PlanRequest, ToolCall, Usage
 from domain.runs import Run, RunState
 from domain.tasks import Task
 from services.budgets import Allowance, InstallationBudget, OverBudget
 from services.runs.tasks import NewTask
+from services.workspaces import _forget_words
 from storage import installation_spend, runs, tables, workspaces
 from storage.database import Store, Tx
 from tests.kit import Kit, Script, open_kit
@@ -117,7 +119,13 @@ async def test_what_was_spent_stays_when_the_workspace_is_gone(url: str) -> None
     async with open_kit(url, installation=DAY) as kit:
         bob = await another(kit)
         await ended(kit, bob, await begin(kit, bob, Script([costing(45_000)])))
-        await kit.store.write(lambda tx: workspaces.purge(tx, bob.in_workspace))
+
+        def purge(tx: Tx) -> None:
+            kit.runs.recorder.record(tx, WorkspacePurged(workspace_id=bob.in_workspace))
+            _forget_words(tx, bob.in_workspace, now=utc_now())
+            workspaces.purge(tx, bob.in_workspace)
+
+        await kit.store.write(purge)
         run = await ended(kit, kit.owner, await begin(kit, kit.owner, Script([costing(1)], expected=20_000)))
         assert run.error_code == OVER_INSTALLATION_BUDGET
 
@@ -206,7 +214,7 @@ async def test_two_processes_do_not_both_take_the_same_last_cent(url: str) -> No
                     found = kit.governor.budgets.before_model_call(tx, task, run, expected=expected)
                     if isinstance(found, Allowance):
                         held = {"reserved_installation_micros": found.of_installation}
-                        runs.change(tx, run, state=RunState.RUNNING.value, **held)
+                        runs.move(tx, run, RunState.RUNNING, **held)
                     return found
 
                 return work

@@ -42,6 +42,7 @@ EXEMPT: dict[str, dict[str, str]] = {
             "history_steps",
             "budget_micros",
             "reserved_micros",
+            "reserved_installation_micros",
             "partial_text",
             "priority",
             "deadline_at",
@@ -52,7 +53,7 @@ EXEMPT: dict[str, dict[str, str]] = {
     )
     | {"id": "its steps refer to it: the store refuses", "root_run_id": "of a run of its own it is the run itself"},
     "approvals": {
-        "callback_secret": "sealed: it opens only as what it was",
+        "callback_secret": "sealed: it opens only as what it was",  # pragma: allowlist secret
         "reminded": "how often people were reminded; nobody is shown it",
     },
     "grants": {},

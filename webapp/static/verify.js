@@ -72,6 +72,9 @@ export async function rootOf(leaf, index, size, path) {
 }
 
 // [{name, ok}]; ok is null where this browser has no means to check
+// Whether a difference is one of a payload, or of the policy kept beside the receipt.
+const ofPayload = (one) => one.startsWith("payload.") || one.startsWith("policy");
+
 export async function verifyReceipt(data, keys) {
   const found = [];
   const check = async (name, work) => {
@@ -84,9 +87,9 @@ export async function verifyReceipt(data, keys) {
   const body = data.signedBlob;
   const known = keys.keys.find((key) => key.key_id === body.key_id);
   await check("check-known-key", () => known && known.public_key === body.public_key_set.ed25519);
-  const payload = Object.fromEntries(SIGNED.map((name) => [name, body[name]]));
+  const signed = Object.fromEntries(SIGNED.map((name) => [name, body[name]]));
   await check("check-signature", () =>
-    known ? signedBy(bytes(known.public_key), bytes(body.signature), utf8(canonical(payload))) : false,
+    known ? signedBy(bytes(known.public_key), bytes(body.signature), utf8(canonical(signed))) : false,
   );
   let leaf = null;
   await check("check-leaf", async () => {
@@ -108,9 +111,8 @@ export async function verifyReceipt(data, keys) {
   });
   // what the server found, and payloads held against the hashes in the bytes: said only where they do not hold
   const differs = data.receipt.integrity.differs;
-  const about = (one) => one.startsWith("payload.") || one.startsWith("policy");
-  if (differs.some((one) => !about(one))) found.push({name: "check-columns", ok: false});
-  let payloads = !differs.some(about);
+  if (differs.some((one) => !ofPayload(one))) found.push({name: "check-columns", ok: false});
+  let payloads = !differs.some(ofPayload);
   for (const payload of data.payloads) {
     const wanted = {args: body.args_hash, output: body.output_hash}[payload.kind];
     if (payload.body === null || !wanted) continue;
