@@ -1,10 +1,12 @@
 """Real databases for tests: a SQLite file, or a fresh database on a Postgres that a package ships."""
 
 import atexit
+import contextlib
 import importlib.util
 import itertools
 import os
 import shutil
+import sqlite3
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -58,6 +60,20 @@ def _template() -> str:
     return "pilot_template"
 
 
+@cache
+def _template_file() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="pilot-template-"))
+    atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True))
+    file = folder / "pilot.db"
+    store = Store(f"sqlite:///{file}")
+    migrate(store)
+    store.abandon()
+    # all of it must be in the one file that is copied
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return file
+
+
 def _url_of(name: str) -> str:
     uri = postgres_uri()
     head, _, query = uri.partition("?")
@@ -67,12 +83,10 @@ def _url_of(name: str) -> str:
 def fresh_url(kind: str, folder: Path, *, migrated: bool = True) -> str:
     """The URL of an empty, migrated database; `kind` is sqlite or postgres."""
     if kind == "sqlite":
-        url = f"sqlite:///{folder / f'pilot-{next(_numbers)}.db'}"
+        file = folder / f"pilot-{next(_numbers)}.db"
         if migrated:
-            store = Store(url)
-            migrate(store)
-            store.abandon()
-        return url
+            shutil.copyfile(_template_file(), file)
+        return f"sqlite:///{file}"
     name = f"pilot_{next(_numbers)}"
     with psycopg.connect(postgres_uri(), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {_template()}" if migrated else ""))

@@ -27,4 +27,5 @@ cp .secrets.baseline "$known"
 $bin/detect-secrets-hook --baseline "$known" "${files[@]}" || [ $? = 3 ]
 [ "${1:-}" != "fast" ] || exit 0
 stage "tests, on SQLite and Postgres, with branch coverage (migrations check and API fuzz are among them)"
-$bin/python -m pytest -q -n "${WORKERS:-2}" --dist loadgroup --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under="${COVERAGE:-70}"
+# tests wait for processes and browsers much of the time: more of them than cores
+$bin/python -m pytest -q -n "${WORKERS:-3}" --dist loadgroup --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under="${COVERAGE:-70}"

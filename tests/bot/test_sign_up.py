@@ -18,7 +18,7 @@ from tests.bot.kit import BotKit, open_bot
 STRANGER, GUEST, GROUP = 50, 51, -100
 CLOSED = (SignUpMode.FIRST, SignUpMode.INVITE)
 # an update is kept until it was handled, and what is said leaves through the outbox
-TRANSPORT = {"inbox", "outbox"}
+TRANSPORT = {"inbox", "intake", "outbox"}
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

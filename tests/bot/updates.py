@@ -1,5 +1,6 @@
 """Updates made from the Bot API's published schema, and beyond it. The same seed makes the same updates."""
 
+import copy
 import json
 import random
 from functools import cache
@@ -148,7 +149,8 @@ class Maker:
         if what == 0:
             del holder[name]
         elif what == 1:
-            holder[name] = rng.choice(OTHER_TYPES)
+            # a copy: what is changed further must not change the values themselves
+            holder[name] = copy.deepcopy(rng.choice(OTHER_TYPES))
         elif what == 2:
             holder[name] = rng.choice(NUMBERS)
         elif what == 3:
