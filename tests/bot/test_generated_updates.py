@@ -25,7 +25,7 @@ from tests.bot.updates import Maker
 TOKEN = "7000000001:" + "B" * 35
 ADA = 77
 # each of the four, by polling and webhook on both stores, with updates of its own: 10,000 in all
-COUNT, BATCH = 2_500, 250
+COUNT, BATCH = 2_500, 25
 SECRET = "s" * 20
 
 
