@@ -24,7 +24,8 @@ from tests.bot.updates import Maker
 
 TOKEN = "7000000001:" + "B" * 35
 ADA = 77
-# each of the four, by polling and webhook on both stores, with updates of its own: 10,000 in all
+# Each of the four, by polling and webhook on both stores, has updates of its own: 10,000 in all. Batches are small, so
+# that the simulator's own numbers are past the smallest of these early: a number that was there before is not read.
 COUNT, BATCH = 2_500, 25
 SECRET = "s" * 20
 
