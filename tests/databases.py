@@ -1,12 +1,10 @@
 """Real databases for tests: a SQLite file, or a fresh database on a Postgres that a package ships."""
 
 import atexit
-import contextlib
 import importlib.util
 import itertools
 import os
 import shutil
-import sqlite3
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -50,13 +48,17 @@ def postgres_program(name: str) -> str:
     return str(postgres_programs() / name)
 
 
+def _migrate(url: str) -> None:
+    store = Store(url, pool=2)
+    migrate(store)
+    store.abandon()
+
+
 @cache
 def _template() -> str:
     with psycopg.connect(postgres_uri(), autocommit=True) as admin:
         admin.execute("CREATE DATABASE pilot_template")
-    store = Store(_url_of("pilot_template"), pool=2)
-    migrate(store)
-    store.abandon()
+    _migrate(_url_of("pilot_template"))
     return "pilot_template"
 
 
@@ -65,12 +67,7 @@ def _template_file() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="pilot-template-"))
     atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True))
     file = folder / "pilot.db"
-    store = Store(f"sqlite:///{file}")
-    migrate(store)
-    store.abandon()
-    # all of it must be in the one file that is copied
-    with contextlib.closing(sqlite3.connect(file)) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    _migrate(f"sqlite:///{file}")
     return file
 
 

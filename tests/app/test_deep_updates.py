@@ -4,17 +4,16 @@ Reading one of them with the library's models takes from seconds to hours.
 """
 
 import json
-import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.app.test_two_processes import TOKEN, simulator  # noqa: F401  (a fixture)
+from tests.app.conftest import TOKEN
 from tests.bot.updates import MESSAGE, deep
 from tests.databases import fresh_url
-from tests.processes import Program, call, free_ports, ready, until
+from tests.processes import Program, bot_ready, call, free_ports, until
 
 ADA, STRANGER = 1001, 5_000
 DEPTHS = range(3, 17)
@@ -42,10 +41,6 @@ class Story:
     def __init__(self, base: str, telegram: str) -> None:
         self.base, self.telegram = base, telegram
 
-    def is_up(self) -> None:
-        ready(self.base)
-        until(lambda: call("GET", f"{self.base}/health")[1]["checks"]["telegram"] is True, what="Telegram")
-
     def push(self, updates: list[dict[str, Any]]) -> None:
         body = {"updates": [{"text": json.dumps(one)} for one in updates], "ids": "fresh"}
         status, said = call("POST", f"{self.telegram}/sim/raw-updates", body)
@@ -66,14 +61,9 @@ class Story:
         assert time.monotonic() - began < 2 * SOON
 
 
-def stopped(program: Program) -> int:
-    program.process.send_signal(signal.SIGTERM)
-    return program.process.wait(SOON)
-
-
 @pytest.mark.parametrize("way", ["polling", "webhook"])
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
-def test_a_deep_message_holds_nobody_up(tmp_path: Path, simulator: str, database: str, way: str) -> None:  # noqa: F811
+def test_a_deep_message_holds_nobody_up(tmp_path: Path, simulator: str, database: str, way: str) -> None:
     port = free_ports(1)
     base = f"http://127.0.0.1:{port}"
     program = Program(
@@ -90,19 +80,19 @@ def test_a_deep_message_holds_nobody_up(tmp_path: Path, simulator: str, database
     )
     try:
         story = Story(base, simulator)
-        story.is_up()
+        bot_ready(base)
         assert call("POST", f"{simulator}/sim/say", {"user": ADA, "text": "/start"})[0] == 200
         until(story.told, what="the welcome")
         story.push(batch(10_000))
         story.others_are_served()
         # told to stop with as many again just arrived
         story.push(batch(20_000))
-        assert stopped(program) == 0
+        assert program.stop(seconds=SOON) == 0
         # and as many wait for the next start
         story.push(batch(30_000))
         program.start()
-        story.is_up()
+        bot_ready(base)
         story.others_are_served()
-        assert stopped(program) == 0
+        assert program.stop(seconds=SOON) == 0
     finally:
         program.kill()
