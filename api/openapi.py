@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
@@ -94,13 +95,20 @@ def document(groups: Sequence[Endpoints], *, version: str, server: str = "/") ->
 
 
 def _schema(model: Any, definitions: dict[str, Any], *, mode: Any = "serialization") -> dict[str, Any]:
-    schema = TypeAdapter(model).json_schema(ref_template=TEMPLATE, mode=mode)
-    for name, found in schema.pop("$defs", {}).items():
+    whole = _written(model, mode)
+    for name, found in whole.get("$defs", {}).items():
         _define(definitions, name, found)
+    schema = {word: value for word, value in whole.items() if word != "$defs"}
     if isinstance(model, type) and issubclass(model, BaseModel):
         _define(definitions, model.__name__, schema)
         return {"$ref": TEMPLATE.format(model=model.__name__)}
     return schema
+
+
+@cache
+def _written(model: Any, mode: Any) -> dict[str, Any]:
+    """The JSON Schema of a type. Kept, since many routes share theirs: it is most of the time a document takes."""
+    return TypeAdapter(model).json_schema(ref_template=TEMPLATE, mode=mode)
 
 
 def _define(definitions: dict[str, Any], name: str, schema: dict[str, Any]) -> None:

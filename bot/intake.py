@@ -249,8 +249,11 @@ def _alone(body: bytes, reason: str) -> Arrived:
 
 
 async def watch_webhook(bot: Bot, intake: IntakeService, *, address: str, stop: asyncio.Event, every: float) -> None:
-    """Ask Telegram from time to time where it delivers and whether it can, and say so, until `stop` is set."""
-    trouble = ""
+    """Ask Telegram from time to time where it delivers and whether it can, and say so, until `stop` is set.
+
+    What it could not deliver before this process was there, as during a restart, is no trouble of now.
+    """
+    trouble, began = "", utc_now()
     while not stop.is_set():
         word, said = OK, ""
         try:
@@ -259,7 +262,7 @@ async def watch_webhook(bot: Bot, intake: IntakeService, *, address: str, stop: 
                 return
             if found.url != address:
                 word, said = "webhook_elsewhere", "the webhook of this bot was set by somebody else, or taken away"
-            elif found.last_error_date is not None and utc_now() - found.last_error_date < LATELY:
+            elif (failed := found.last_error_date) is not None and failed > began and utc_now() - failed < LATELY:
                 word, said = "failing", "Telegram cannot deliver: " + (found.last_error_message or "")[:200]
         except (AiogramError, OSError) as error:
             word, said = "away", str(error)[:300]

@@ -1,74 +1,29 @@
-"""Holds for every test: no state moves outside of the tables, whoever writes it."""
+"""What every run of the tests does: it names failures, and lets no state move outside of the tables."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from domain.approvals import APPROVALS
-from domain.runs import EFFECTS, RUNS, STEPS
-from domain.states import StateTable
-from domain.tasks import TASKS
-from storage import tables
-from storage.database import Prepared, Tx
-
-Move = tuple[str, str | None, str]
-
-STATES: dict[str, tuple[sa.Column[Any], StateTable[Any]]] = {
-    "runs": (tables.runs.c.state, RUNS),
-    "steps": (tables.steps.c.state, STEPS),
-    "effects": (tables.effects.c.state, EFFECTS),
-    "approvals": (tables.approvals.c.status, APPROVALS),
-    "tasks": (tables.tasks.c.status, TASKS),
-}
+from tests.state_moves import Moves
 
 
-@dataclass
-class Moves:
-    """Every write of a state by this process, as the database sees it: from what, to what."""
+class Namer:
+    """Names each failure, with its end, as soon as it is there: a run that is cut short has then said why."""
 
-    made: set[Move] = field(default_factory=set)
-    outside: list[Move] = field(default_factory=list)
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
 
-    def note(self, table: str, before: str | None, to: str) -> None:
-        known = STATES[table][1]
-        move = (table, before, to)
-        self.made.add(move)
-        kind = type(next(iter(known.begins)))
-        if not known.allows(None if before is None else kind(before), kind(to)):
-            self.outside.append(move)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            last = report.longreprtext.strip().splitlines()[-6:]
+            said = [f"FAILED {report.nodeid} ({report.when})", *last]
+            self.config.get_terminal_writer().write("\n" + "\n".join(said) + "\n")
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Look at each statement before and after it is run: what it finds there is what it moves."""
-        run = Prepared.__call__
 
-        def looking(prepared: Prepared, tx: Tx, **params: Any) -> Any:
-            statement = prepared._statement
-            name = getattr(getattr(statement, "table", None), "name", "")
-            if name not in STATES or not isinstance(statement, sa.Insert | sa.Update):
-                return run(prepared, tx, **params)
-            column, _ = STATES[name]
-            if isinstance(statement, sa.Insert):
-                self.note(name, None, str(params[column.name]))
-                return run(prepared, tx, **params)
-            if column.name not in params:
-                return run(prepared, tx, **params)
-            keys = {k.removeprefix("key_"): v for k, v in params.items() if k.startswith("key_")}
-            before = tx.scalar(sa.select(column).where(*(column.table.c[k] == v for k, v in keys.items())))
-            cursor = run(prepared, tx, **params)
-            if before is not None:
-                self.note(name, before, str(params[column.name]))
-            return cursor
-
-        Prepared.__call__ = looking  # type: ignore[method-assign]
-        try:
-            yield
-        finally:
-            Prepared.__call__ = run  # type: ignore[method-assign]
+def pytest_configure(config: pytest.Config) -> None:
+    # workers hand what they find to the one process that prints
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Namer(config), "namer")
 
 
 @pytest.fixture(scope="session")

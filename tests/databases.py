@@ -48,14 +48,27 @@ def postgres_program(name: str) -> str:
     return str(postgres_programs() / name)
 
 
+def _migrate(url: str) -> None:
+    store = Store(url, pool=2)
+    migrate(store)
+    store.abandon()
+
+
 @cache
 def _template() -> str:
     with psycopg.connect(postgres_uri(), autocommit=True) as admin:
         admin.execute("CREATE DATABASE pilot_template")
-    store = Store(_url_of("pilot_template"), pool=2)
-    migrate(store)
-    store.abandon()
+    _migrate(_url_of("pilot_template"))
     return "pilot_template"
+
+
+@cache
+def _template_file() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="pilot-template-"))
+    atexit.register(lambda: shutil.rmtree(folder, ignore_errors=True))
+    file = folder / "pilot.db"
+    _migrate(f"sqlite:///{file}")
+    return file
 
 
 def _url_of(name: str) -> str:
@@ -67,12 +80,10 @@ def _url_of(name: str) -> str:
 def fresh_url(kind: str, folder: Path, *, migrated: bool = True) -> str:
     """The URL of an empty, migrated database; `kind` is sqlite or postgres."""
     if kind == "sqlite":
-        url = f"sqlite:///{folder / f'pilot-{next(_numbers)}.db'}"
+        file = folder / f"pilot-{next(_numbers)}.db"
         if migrated:
-            store = Store(url)
-            migrate(store)
-            store.abandon()
-        return url
+            shutil.copyfile(_template_file(), file)
+        return f"sqlite:///{file}"
     name = f"pilot_{next(_numbers)}"
     with psycopg.connect(postgres_uri(), autocommit=True) as admin:
         admin.execute(f"CREATE DATABASE {name}" + (f" TEMPLATE {_template()}" if migrated else ""))

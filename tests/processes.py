@@ -79,6 +79,12 @@ def ready(base: str) -> None:
     until(lambda: call("GET", f"{base}/health")[1]["checks"].get("jobs") is True, seconds=120, what="readiness")
 
 
+def bot_ready(base: str) -> None:
+    """Until the bot takes messages, too."""
+    ready(base)
+    until(lambda: call("GET", f"{base}/health")[1]["checks"]["telegram"] is True, what="the bot")
+
+
 class Program:
     """A `pilot ...` process with its log in a file."""
 
@@ -106,7 +112,7 @@ class Program:
         self.process.kill()
         self.process.wait(60)
 
-    def stop(self) -> int:
+    def stop(self, *, seconds: float = 60) -> int:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(seconds)

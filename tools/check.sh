@@ -27,4 +27,4 @@ cp .secrets.baseline "$known"
 $bin/detect-secrets-hook --baseline "$known" "${files[@]}" || [ $? = 3 ]
 [ "${1:-}" != "fast" ] || exit 0
 stage "tests, on SQLite and Postgres, with branch coverage (migrations check and API fuzz are among them)"
-$bin/python -m pytest -q -n "${WORKERS:-2}" --dist loadgroup --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under="${COVERAGE:-70}"
+$bin/python -m pytest -q -n "${WORKERS:-auto}" --dist loadgroup --cov --cov-branch --cov-report=term:skip-covered --cov-fail-under="${COVERAGE:-70}"

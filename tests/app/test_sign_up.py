@@ -19,7 +19,7 @@ from domain.clock import utc_now
 from domain.sign_up import SignUpMode
 from storage import sign_up
 from storage.database import Store
-from storage.migrate import _config
+from storage.migrate import migration_config
 from tests.api.conftest import open_installation
 from tests.app.test_cli import told
 from tests.app.test_doctor import findings
@@ -192,7 +192,7 @@ async def test_an_installation_of_before_keeps_its_people_and_takes_nobody_new(k
     now = utc_now() - timedelta(days=30)
     try:
         with store.engine.begin() as connection:
-            command.upgrade(_config(connection), "0004")
+            command.upgrade(migration_config(connection), "0004")
             old = sa.MetaData()
             old.reflect(connection, only=("users", "workspaces", "workspace_members"))
 

@@ -2,12 +2,9 @@
 
 import contextlib
 import http.client
-import subprocess
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -15,27 +12,14 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.app.conftest import TOKEN
 from tests.app.test_story_http import Outside, Person, approve, pending
 from tests.databases import fresh_url
-from tests.processes import ROOT, Program, call, free_ports, ready, until
+from tests.processes import Program, call, free_ports, ready, until
 
 pytestmark = pytest.mark.timeout(600)
 TASKS = 8
 MESSAGES = 6
-TOKEN = "7000000001:" + "A" * 35
-
-
-@pytest.fixture
-def simulator() -> Iterator[str]:
-    port = free_ports(1)
-    program = subprocess.Popen([sys.executable, "-m", "simulator", "--port", str(port)], cwd=ROOT)
-    base = f"http://127.0.0.1:{port}"
-    try:
-        until(lambda: call("GET", f"{base}/sim/state"), what="the simulator")
-        yield base
-    finally:
-        program.terminate()
-        program.wait(10)
 
 
 def rows(url: str, query: str) -> list[tuple[Any, ...]]:

@@ -18,7 +18,7 @@ from storage.database import Store
 from storage.migrate import current, differences, newest
 from tests.app.test_story_http import Person
 from tests.first_version import Installation, local_telegram, unpack
-from tests.processes import ROOT, Program, call, free_ports, ready, until
+from tests.processes import ROOT, Program, bot_ready, call, free_ports, ready, until
 
 pytestmark = pytest.mark.timeout(600)
 # the revision of then: its migrations are never changed
@@ -83,7 +83,7 @@ def running(old: Installation) -> Iterator[tuple[str, Any]]:
 def test_it_goes_on_under_this_version(old: Installation, running: tuple[str, Any]) -> None:
     base, telegram = running
     facts = old.facts
-    until(lambda: call("GET", f"{base}/health")[1]["checks"]["telegram"] is True, what="the bot")
+    bot_ready(base)
     status, health = call("GET", f"{base}/health")
     assert (status, health["status"], health["checks"]["ledger"]) == (200, "ok", "ok"), health
 

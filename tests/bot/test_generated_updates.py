@@ -4,6 +4,7 @@ After each batch somebody else writes, and is answered.
 """
 
 import asyncio
+import zlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
@@ -23,13 +24,15 @@ from tests.bot.updates import Maker
 
 TOKEN = "7000000001:" + "B" * 35
 ADA = 77
-COUNT, BATCH = 10_000, 250
+# Each of the four, by polling and webhook on both stores, has updates of its own: 10,000 in all. Batches are small, so
+# that the simulator's own numbers are past the smallest of these early: a number that was there before is not read.
+COUNT, BATCH = 2_500, 25
 SECRET = "s" * 20
 
 
 @cache
-def generated() -> Sequence[bytes]:
-    maker = Maker(20_261)
+def generated(way: str) -> Sequence[bytes]:
+    maker = Maker(zlib.crc32(way.encode()))
     # with room between the batches for what others write
     return [maker.raw(1_000 + number + 100 * (number // BATCH)) for number in range(COUNT)]
 
@@ -85,8 +88,8 @@ ROWS = tables.inbox.select().with_only_columns(tables.inbox.c.update_id, tables.
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
-async def test_ten_thousand_updates_by_polling(tmp_path: Path, database: str) -> None:
-    given = generated()
+async def test_no_update_of_thousands_stops_it_by_polling(tmp_path: Path, database: str) -> None:
+    given = generated(f"polling on {database}")
     async with open_bot(tmp_path, database=database) as bot, running(bot) as sim:
         await answered(sim, "/start")
         for start in range(0, COUNT, BATCH):
@@ -97,8 +100,8 @@ async def test_ten_thousand_updates_by_polling(tmp_path: Path, database: str) ->
 
 
 @pytest.mark.parametrize("database", ["sqlite", "postgres"])
-async def test_ten_thousand_updates_by_webhook(tmp_path: Path, database: str) -> None:
-    given = generated()
+async def test_no_update_of_thousands_stops_it_by_webhook(tmp_path: Path, database: str) -> None:
+    given = generated(f"webhook on {database}")
     async with open_bot(tmp_path, database=database) as bot, running(bot) as sim, ClientSession() as http:
         await answered(sim, "/start")
         app = web.Application()

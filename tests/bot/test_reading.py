@@ -14,27 +14,9 @@ from bot.intake import Offset
 from bot.reading import SERVICE, read, reduce
 from bot.session import BotSession, UnreadableAnswerError
 from domain.updates import KINDS, Arrived, Unreadable, Unused, arrived, load
-from tests.bot.updates import OTHER_TYPES, Maker, nested, schema
+from tests.bot.updates import CHAT, MESSAGE, OTHER_TYPES, PERSON, Maker, deep, nested, replies, rich, schema
 
 TOKEN = "42:SECRET"
-PERSON = {"id": 7, "is_bot": False, "first_name": "Ada"}
-CHAT = {"id": 7, "type": "private"}
-MESSAGE = {"message_id": 1, "date": 1, "chat": CHAT, "from": PERSON, "text": "/help"}
-
-
-def rich(depth: int, *, width: int = 1) -> dict[str, Any]:
-    """A rich message of quotations in quotations, as the Bot API has them."""
-    block: dict[str, Any] = {"type": "paragraph", "text": "core"}
-    for _ in range(depth):
-        block = {"type": "blockquote", "blocks": [block] * width}
-    return {"blocks": [block]}
-
-
-def replies(depth: int) -> dict[str, Any]:
-    message: dict[str, Any] = {**MESSAGE}
-    for _ in range(depth):
-        message = {**MESSAGE, "reply_to_message": message}
-    return message
 
 
 def values(value: Any) -> Iterator[Any]:
@@ -77,15 +59,7 @@ def test_nothing_but_named_fields_reaches_a_model() -> None:
 @pytest.mark.parametrize("depth", range(3, 17))
 def test_a_deep_message_is_read_as_any_other(depth: int) -> None:
     bot = Bot(TOKEN)
-    for more in (
-        {"rich_message": rich(depth)},
-        {"rich_message": rich(min(depth, 5), width=5)},
-        {"pinned_message": replies(depth)},
-        {"external_reply": {"origin": {"type": "chat", "sender_chat": CHAT}, "story": nested("{", depth)}},
-        {"reply_to_message": {**MESSAGE, "rich_message": rich(depth), "reply_to_message": replies(depth)}},
-        {"reply_markup": {"inline_keyboard": [[{"text": "x", "url": "https://x.example"}] * 8] * 12}},
-        {"checklist": {"tasks": [{"id": 1, "text": "x", "completed_by_user": PERSON}] * 500}},
-    ):
+    for more in deep(depth):
         update = read(json.dumps({"update_id": 5, "message": {**MESSAGE, **more}}).encode(), bot)
         assert isinstance(update.event, Message)
         assert update.event.text == "/help"

@@ -15,10 +15,10 @@ from services.sign_up import SignUp
 from storage import sign_up, tables
 from tests.bot.kit import BotKit, open_bot
 
-STRANGER, GUEST, GROUP = 50, 51, -100
+STRANGER, GUEST = 50, 51
 CLOSED = (SignUpMode.FIRST, SignUpMode.INVITE)
 # an update is kept until it was handled, and what is said leaves through the outbox
-TRANSPORT = {"inbox", "outbox"}
+TRANSPORT = {"inbox", "intake", "outbox"}
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -103,20 +103,22 @@ async def test_in_a_group_a_stranger_hears_it_where_they_speak_to_us(bot: BotKit
     before = await rows(bot)
     async with bot.running():
         tg = bot.telegram
-        card = {"message_id": 5, "date": 1, "chat": {"id": GROUP, "type": "supergroup", "title": "G"}, "text": "?"}
+        group = tg.group(STRANGER)
+        card = {"message_id": 5, "date": 1, "chat": {"id": group, "type": "supergroup", "title": "G"}, "text": "?"}
         for text in ("good morning", "/weather", "/task@another_bot x"):
-            tg.say(text, by=STRANGER, chat=GROUP)
+            tg.say(text, by=STRANGER, chat=group)
         for text in ("@pilot_bot pay the rent", "/task pay the rent", "/start", "/nonsense@pilot_bot"):
-            tg.say(text, by=STRANGER, chat=GROUP)
+            tg.say(text, by=STRANGER, chat=group)
         for data in (buttons.plain("x", "example"), "a:b:c"):
             last = tg.press(card, data, by=STRANGER)
         await handled(bot, last)
         await tg.until(lambda: len(tg.answers) == 2)
-        await tg.message(said, chat=GROUP)
+        await tg.message(said, chat=group)
+        other = tg.group(STRANGER, title="H")
         joined = tg.push(
             {
                 "my_chat_member": {
-                    "chat": {"id": -200, "type": "supergroup", "title": "H"},
+                    "chat": {"id": other, "type": "supergroup", "title": "H"},
                     "from": {"id": STRANGER, "is_bot": False, "first_name": "S"},
                     "date": 1,
                     "old_chat_member": {"status": "left", "user": {"id": 42, "is_bot": True, "first_name": "P"}},
@@ -125,8 +127,8 @@ async def test_in_a_group_a_stranger_hears_it_where_they_speak_to_us(bot: BotKit
             }
         )
         await handled(bot, joined)
-    assert texts_of(bot, GROUP) == [said]
-    assert texts_of(bot, -200) == []
+    assert texts_of(bot, group) == [said]
+    assert texts_of(bot, other) == []
     assert [a["text"] for a in tg.answers] == [said] * 2
     assert await rows(bot) == before
 

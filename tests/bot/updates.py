@@ -1,12 +1,17 @@
 """Updates made from the Bot API's published schema, and beyond it. The same seed makes the same updates."""
 
+import copy
 import json
 import random
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 SCHEMA = Path(__file__).resolve().parent.parent / "vectors" / "bot_api.json"
+PERSON = {"id": 7, "is_bot": False, "first_name": "Ada"}
+CHAT = {"id": 7, "type": "private"}
+MESSAGE = {"message_id": 1, "date": 1, "chat": CHAT, "from": PERSON, "text": "/help"}
 USED = ("message", "callback_query", "my_chat_member")
 HOSTILE = (
     "",
@@ -148,7 +153,8 @@ class Maker:
         if what == 0:
             del holder[name]
         elif what == 1:
-            holder[name] = rng.choice(OTHER_TYPES)
+            # a copy: what is changed further must not change the values themselves
+            holder[name] = copy.deepcopy(rng.choice(OTHER_TYPES))
         elif what == 2:
             holder[name] = rng.choice(NUMBERS)
         elif what == 3:
@@ -218,3 +224,29 @@ def nested(sign: str, depth: int) -> Any:
     for _ in range(depth):
         value = [value] if sign == "[" else {"chat": value}
     return value
+
+
+def rich(depth: int, *, width: int = 1) -> dict[str, Any]:
+    """A rich message of quotations in quotations, as the Bot API has them."""
+    block: dict[str, Any] = {"type": "paragraph", "text": "core"}
+    for _ in range(depth):
+        block = {"type": "blockquote", "blocks": [block] * width}
+    return {"blocks": [block]}
+
+
+def replies(depth: int) -> dict[str, Any]:
+    message: dict[str, Any] = {**MESSAGE}
+    for _ in range(depth):
+        message = {**MESSAGE, "reply_to_message": message}
+    return message
+
+
+def deep(depth: int) -> Iterator[dict[str, Any]]:
+    """Fields of a message that hold themselves so deep, or are wide, of each kind of the schema that can."""
+    yield {"rich_message": rich(depth)}
+    yield {"rich_message": rich(min(depth, 5), width=5)}
+    yield {"pinned_message": replies(depth)}
+    yield {"external_reply": {"origin": {"type": "chat", "sender_chat": CHAT}, "story": nested("{", depth)}}
+    yield {"reply_to_message": {**MESSAGE, "rich_message": rich(depth), "reply_to_message": replies(depth)}}
+    yield {"reply_markup": {"inline_keyboard": [[{"text": "x", "url": "https://x.example"}] * 8] * 12}}
+    yield {"checklist": {"tasks": [{"id": 1, "text": "x", "completed_by_user": PERSON}] * 500}}

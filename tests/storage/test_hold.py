@@ -16,7 +16,7 @@ from alembic import command
 
 from storage.database import Store
 from storage.hold import CHANNEL, MIGRATING, FileHold, Hold, InUse, Mode, PostgresHold, hold_on, holders
-from storage.migrate import WrongSchema, _config, bring_up, newest, revision
+from storage.migrate import WrongSchema, bring_up, migration_config, newest, revision
 from tests.databases import fresh_url
 from tests.processes import ROOT
 
@@ -322,7 +322,7 @@ def older(kind: str, folder: Path) -> str:
     url = fresh_url(kind, folder, migrated=False)
     store = Store(url)
     with store.engine.begin() as connection:
-        command.upgrade(_config(connection), "0003")
+        command.upgrade(migration_config(connection), "0003")
     store.abandon()
     return url
 
