@@ -6,11 +6,11 @@ from aiohttp import web
 
 from api.http import ACTOR, BY_COOKIE, CLIENT_IP, NEW_TOKEN, Endpoint, agent_of, json_body
 from api.problems import PREFIX
-from domain.actor import Actor
 from domain.errors import Forbidden, Invalid, PilotError, Unauthorized, Unavailable
+from domain.identity.actor import Actor
 from domain.ids import parse_id
 from services.container import Services
-from services.identity import KEY_PREFIX, Credentials, Identity
+from services.identity.service import KEY_PREFIX, Credentials, Identity
 
 COOKIE = "helm_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

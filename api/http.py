@@ -21,11 +21,11 @@ from aiohttp import web
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from api.schemas.base import Serialized, text_ok
-from domain.actor import Actor
 from domain.bounded_json import BadJson, Bounds, loads
 from domain.errors import Invalid, PilotError, TooLarge, Unavailable
+from domain.identity.actor import Actor
+from domain.identity.permissions import Action, require
 from domain.ids import parse_id
-from domain.permissions import Action, require
 from services.container import Services
 
 SERVICES = web.AppKey("services", dict)
@@ -46,7 +46,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Needs(StrEnum):
+class Access(StrEnum):
     """Who may call: anybody, a known person, a member of the workspace in question, or who runs the installation."""
 
     PUBLIC = "public"
@@ -56,7 +56,7 @@ class Needs(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer(Generic[T_co]):
+class ApiResponse(Generic[T_co]):
     """An answer that is not plainly the endpoint's status and data; `body` may be the bytes of it already."""
 
     body: Any = None
@@ -100,7 +100,7 @@ class Endpoint:
     method: str
     path: str
     handler: Handler
-    needs: Needs
+    needs: Access
     action: Action | None
     status: int
     errors: tuple[type[PilotError], ...]
@@ -138,7 +138,7 @@ class Endpoint:
         """The HTTP answer for what the handler returned."""
         if isinstance(result, web.StreamResponse):
             return result
-        answer = result if isinstance(result, Answer) else Answer(body=result, status=self.status)
+        answer = result if isinstance(result, ApiResponse) else ApiResponse(body=result, status=self.status)
         response = json_response(answer.body, status=answer.status)
         if checked:
             self._check(answer.status, response)
@@ -172,7 +172,7 @@ class Endpoints:
         method: str,
         path: str,
         *,
-        needs: Needs = Needs.WORKSPACE,
+        needs: Access = Access.WORKSPACE,
         action: Action | None = None,
         status: int = 200,
         errors: tuple[type[PilotError], ...] = (),
@@ -232,7 +232,7 @@ class Endpoints:
 def response_of(kind: Any) -> Any:
     """The model of what a handler returns; None where it is no JSON, or makes the HTTP answer itself."""
     origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (Serialized, Answer):
+    if origin in (Serialized, ApiResponse):
         return response_of(arguments[0])
     if origin is list:
         return list[response_of(arguments[0])]  # type: ignore[misc]
@@ -389,10 +389,10 @@ def read_cursor(text: str | None) -> tuple[datetime, str] | None:
     return _EPOCH + timedelta(microseconds=int(stamp)), item_id
 
 
-def page(call: Call, items: list[T], *, limit: int, cursor: str | None) -> Answer[list[T]]:
+def page(call: Call, items: list[T], *, limit: int, cursor: str | None) -> ApiResponse[list[T]]:
     """A list as the contract has it, a bare array, with the way to the next page in `Link`."""
     headers: dict[str, str] = {}
     if len(items) == limit and cursor is not None:
         url = call.request.rel_url.update_query(cursor=cursor)
         headers["Link"] = f'<{url}>; rel="next"'
-    return Answer(body=items, headers=headers)
+    return ApiResponse(body=items, headers=headers)

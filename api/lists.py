@@ -6,16 +6,16 @@ from typing import Any, TypeVar
 
 import orjson
 
-from api.http import Answer, Call
+from api.http import ApiResponse, Call
 
 KEPT = 512
-_answers: OrderedDict[tuple[int, str, str, str], tuple[tuple[int, int], Answer[Any]]] = OrderedDict()
+_answers: OrderedDict[tuple[int, str, str, str], tuple[tuple[int, int], ApiResponse[Any]]] = OrderedDict()
 T = TypeVar("T")
 
 
 async def remembered(
-    call: Call, name: str, build: Callable[[], Awaitable[Answer[T]]], *, outside: bool = False
-) -> Answer[T]:
+    call: Call, name: str, build: Callable[[], Awaitable[ApiResponse[T]]], *, outside: bool = False
+) -> ApiResponse[T]:
     """The answer of `build`, or the kept one if nothing in the workspace was written since.
 
     With `outside` it is built anew after any change of the file, also by somebody who is not this process.
@@ -33,7 +33,7 @@ async def remembered(
     if kept is not None and kept[0] == generation:
         return kept[1]
     built = await build()
-    answer: Answer[T] = Answer(body=orjson.dumps(built.body), status=built.status, headers=built.headers)
+    answer: ApiResponse[T] = ApiResponse(body=orjson.dumps(built.body), status=built.status, headers=built.headers)
     _answers[key] = (generation, answer)
     if len(_answers) > KEPT:
         _answers.popitem(last=False)

@@ -24,18 +24,18 @@ from api.http import (
     NEW_TOKEN,
     REQUEST_ID,
     SERVICES,
+    Access,
     Endpoint,
-    Needs,
     json_response,
 )
 from api.problems import PREFIX, as_problem
-from domain.actor import Actor
 from domain.errors import Forbidden, Invalid, NotFound, PilotError, RateLimited, TooLarge, Unauthorized, Unavailable
+from domain.identity.actor import Actor
 from domain.ids import new_id
 from services.container import Services
-from services.idempotency import KeptAnswer
-from services.identity import csrf_of
-from services.limits import LimitState
+from services.identity.service import csrf_of
+from services.platform.idempotency import KeptAnswer
+from services.platform.limits import LimitState
 
 log = structlog.get_logger("http")
 
@@ -312,13 +312,13 @@ async def admit(
     classes: Sequence[str],
     endpoint: Endpoint | None = None,
     *,
-    needs: Needs = Needs.WORKSPACE,
+    needs: Access = Access.WORKSPACE,
 ) -> Actor:
     """The person, in the workspace where one is needed, counted against the classes; who is refused is counted too."""
     actor: Actor | None = None
     try:
         actor = (await identify(request, services)).actor
-        if needs is Needs.WORKSPACE:
+        if needs is Access.WORKSPACE:
             actor = request[ACTOR] = await enter_workspace(request, services, actor, endpoint)
     except (Unauthorized, Forbidden, NotFound) as error:
         # counted first: what is written down here is as much as the limits allow
@@ -349,9 +349,9 @@ def door(config: HttpConfig) -> Any:
         request[ENDPOINT] = endpoint
         _check_size(request, endpoint)
         actor: Actor | None = None
-        if endpoint.needs is Needs.PUBLIC:
+        if endpoint.needs is Access.PUBLIC:
             await _count(request, services, ("default", endpoint.rate), None)
-        elif endpoint.needs is Needs.ADMIN:
+        elif endpoint.needs is Access.ADMIN:
             # counted first: the key must not be guessed at any speed
             await _count(request, services, ("default", endpoint.rate), None)
             check_admin(request, config.admin_key)

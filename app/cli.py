@@ -37,7 +37,7 @@ class _Commands(click.Group):
         except Exception as error:
             from app.settings import BadSettings
             from domain.errors import PilotError
-            from storage.hold import StoreError
+            from storage.installation.hold import StoreError
 
             if isinstance(error, StoreError | PilotError):
                 click.echo(f"{error.code}: {error}" if isinstance(error, PilotError) else str(error), err=True)
@@ -213,7 +213,7 @@ def policy() -> None:
 @policy.command("permissions")
 def policy_permissions() -> None:
     """Print the table of permissions as a page."""
-    from domain.permissions import as_markdown
+    from domain.identity.permissions import as_markdown
 
     click.echo(as_markdown(), nl=False)
 

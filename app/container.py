@@ -25,71 +25,71 @@ from connectors.models.prices import PerMillion
 from connectors.tools.http import HttpGet, HttpPost
 from connectors.tools.mail import EmailSend
 from domain.clock import utc_now
-from domain.initdata import key_of_token
+from domain.identity.initdata import key_of_token
+from domain.policy.settings_schema import load
 from domain.ports import Mailer
 from domain.receipts.signing import KeyRing, PublicKey, Signer, parse_seed
-from domain.settings_schema import load
 from services.approvals.callbacks import Callbacks
 from services.approvals.decision_point import DecisionPoint
 from services.approvals.external import ApprovalGateway
 from services.approvals.grants import GrantService
 from services.approvals.service import ApprovalService
-from services.audit import AuditService
-from services.browser_login import BrowserLogin
-from services.budgets import InstallationBudget
-from services.bus import Bus
-from services.chat import ChatService
+from services.chat.inbox import InboxService
+from services.chat.intake import IntakeService
+from services.chat.service import ChatService
 from services.container import Services
-from services.daily import DailyWord
-from services.delivery import Delivery
-from services.email_login import EmailLogin
-from services.governor import Governor
-from services.health import Health
-from services.idempotency import IdempotencyService
-from services.identity import IdentityService
-from services.inbox import InboxService
-from services.intake import IntakeService
-from services.integrity.alarm import Alarm
-from services.knowledge import KnowledgeService
-from services.ledger import Ledger
-from services.ledger_watch import LedgerWatch
+from services.identity.browser_login import BrowserLogin
+from services.identity.email_login import EmailLogin
+from services.identity.mail_queue import mail_queue
+from services.identity.service import IdentityService
+from services.identity.sign_up import SignUp
+from services.installation.health import Health
+from services.installation.usage import UsageService
+from services.ledger.alarm import Alarm
+from services.ledger.append import Ledger
+from services.ledger.audit import AuditService
+from services.ledger.checkpoint_digest import CheckpointDigest
+from services.ledger.receipts import ReceiptService
+from services.ledger.recorder import Recorder
+from services.ledger.watch import LedgerWatch
 from services.lifecycle.container import make_lifecycle
-from services.limits import Limits
-from services.live import LiveService
-from services.mail_queue import mail_queue
-from services.mcp_servers import McpServerService, McpTools
-from services.notices import Notices
-from services.operators import OperatorService
-from services.receipts import ReceiptService
-from services.recorder import Recorder
-from services.rehearsal import RehearsalService
+from services.outbox.delivery import Delivery
+from services.outbox.notifications import Notifications
+from services.platform.bus import Bus
+from services.platform.idempotency import IdempotencyService
+from services.platform.limits import Limits
+from services.platform.live import LiveService
+from services.policy.budgets import InstallationBudget
+from services.policy.service import PolicyService
+from services.policy.sidecar import SidecarWatch
+from services.policy.simulation import SimulationService
 from services.runs.delegation import Delegate
 from services.runs.planners import Planners
 from services.runs.segment import Stopping
 from services.runs.task_tools import TaskCreate
 from services.runs.tasks import TaskService
 from services.runs.wiring import make_runs
-from services.secrets import SecretService
-from services.sidecar import SidecarWatch
-from services.sign_up import SignUp
-from services.tenants import TenantService
-from services.toolbox import Finish, KnowledgeSearch, MessageSend, NoteCreate, Toolbox, WaitUntil
-from services.usage import UsageService
-from services.workspaces import WorkspaceService
+from services.tools.knowledge import KnowledgeService
+from services.tools.mcp_servers import McpServerService, McpTools
+from services.tools.operators import OperatorService
+from services.tools.registry import Finish, KnowledgeSearch, MessageSend, NoteCreate, ToolRegistry, WaitUntil
+from services.workspaces.secrets import SecretService
+from services.workspaces.service import WorkspaceService
+from services.workspaces.tenants import TenantService
 from storage import private
-from storage import settings as stored_settings
 from storage.database import Store, Tx
-from storage.engine import JobEngine
-from storage.hold import Hold, hold_on
-from storage.locks import Lock, own_name
+from storage.installation.hold import Hold, hold_on
+from storage.installation.locks import Lock, own_name
 from storage.migrate import bring_up, bring_up_alone
-from storage.vault import Vault
+from storage.policy import settings_rows as stored_settings
+from storage.runs.engine import JobEngine
+from storage.workspaces.vault import Vault
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Runtime:
     """The services with what only the process itself drives."""
 
     services: Services
@@ -97,7 +97,7 @@ class Parts:
     executor_id: str
     # what leaves by other ways than chat
     deliveries: Mapping[str, Delivery]
-    daily: DailyWord
+    daily: CheckpointDigest
     watch: LedgerWatch
     alarm: Alarm
     sidecar: SidecarWatch | None
@@ -206,7 +206,7 @@ def wrong_key(settings: Settings, ledger: Ledger, known: KeyRing) -> str | None:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, *, serving: bool = False) -> AsyncIterator[Parts]:
+async def open_services(settings: Settings, *, serving: bool = False) -> AsyncIterator[Runtime]:
     """Everything built once, in order; closed in reverse. The engine is started by the process.
 
     The store is held from before it is opened until after the last write. `serving` says that this process is a server.
@@ -259,11 +259,11 @@ async def _build(
     *,
     executor_id: str,
     hold: Hold,
-) -> Parts:
+) -> Runtime:
     now = utc_now
     bus = Bus()
     recorder = Recorder(ledger, bus, now)
-    notices = Notices(bus, now)
+    notifications = Notifications(bus, now)
     rules = CelRules()
     mailer = make_mailer(settings)
     host = urlsplit(settings.public_url).hostname or "localhost"
@@ -286,16 +286,16 @@ async def _build(
     stack.push_async_callback(factory.aclose)
     sidecar = make_sidecar(settings)
     watched = None if sidecar is None else SidecarWatch(store, sidecar, now, fail_closed=settings.helm_fail_closed)
-    governor = Governor(rules, ledger, now, sidecar, installation_budget(settings))
+    policy_service = PolicyService(rules, ledger, now, sidecar, installation_budget(settings))
     vault = Vault(_secret(settings.encryption_key))
     mcp = McpServerService(
         store, recorder, vault, McpConnector(guard, programs=parse_programs(settings.pilot_mcp_stdio)), now
     )
-    toolbox = Toolbox(
+    tool_registry = ToolRegistry(
         [
             NoteCreate(store, now),
             KnowledgeSearch(store, now),
-            MessageSend(store, now, notices),
+            MessageSend(store, now, notifications),
             WaitUntil(now),
             Finish(),
             HttpGet(http),
@@ -311,7 +311,9 @@ async def _build(
         per_workspace=settings.pilot_runs_per_workspace,
     )
     stopping = Stopping()
-    lifecycle = make_lifecycle(engine=engine, governor=governor, recorder=recorder, notices=notices, now=now)
+    lifecycle = make_lifecycle(
+        engine=engine, policy_service=policy_service, recorder=recorder, notifications=notifications, now=now
+    )
 
     secrets = SecretService(store, recorder, vault, now)
 
@@ -328,17 +330,17 @@ async def _build(
         engine=engine,
         lifecycle=lifecycle,
         planners=Planners(factory, model_settings),
-        toolbox=toolbox,
-        governor=governor,
+        tool_registry=tool_registry,
+        policy_service=policy_service,
         recorder=recorder,
         now=now,
         stopping=stopping,
     )
-    tasks = TaskService(store, lifecycle, toolbox, governor, recorder, now)
-    toolbox.add(TaskCreate(store, now, tasks))
-    toolbox.add(Delegate(tasks, lifecycle, toolbox, governor))
+    tasks = TaskService(store, lifecycle, tool_registry, policy_service, recorder, now)
+    tool_registry.add(TaskCreate(store, now, tasks))
+    tool_registry.add(Delegate(tasks, lifecycle, tool_registry, policy_service))
     grants = GrantService(store, recorder, now)
-    approvals = ApprovalService(store, lifecycle, grants, governor, toolbox, recorder, notices, now)
+    approvals = ApprovalService(store, lifecycle, grants, policy_service, tool_registry, recorder, notifications, now)
     identity = IdentityService(
         store,
         recorder,
@@ -365,15 +367,15 @@ async def _build(
         store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url, limits
     )
     places = WorkspaceService(store, identity, lifecycle, recorder, rules, now, settings.public_url)
-    alarm = Alarm(store, ledger, notices, now)
+    alarm = Alarm(store, ledger, notifications, now)
     services = Services(
         store=store,
         engine=engine,
         bus=bus,
         ledger=ledger,
         recorder=recorder,
-        governor=governor,
-        toolbox=toolbox,
+        policy_service=policy_service,
+        tool_registry=tool_registry,
         identity=identity,
         email_login=email_login,
         browser_login=make_browser_login(settings, store, identity, recorder),
@@ -384,12 +386,12 @@ async def _build(
         runs=runs,
         usage=UsageService(store, now),
         approvals=approvals,
-        gateway=ApprovalGateway(store, lifecycle.requests, governor, recorder, vault, bus, now),
-        decision_point=DecisionPoint(store, governor, toolbox, lifecycle.requests, recorder, ledger, now),
-        operators=OperatorService(store, toolbox, recorder, now),
+        gateway=ApprovalGateway(store, lifecycle.requests, policy_service, recorder, vault, bus, now),
+        decision_point=DecisionPoint(store, policy_service, tool_registry, lifecycle.requests, recorder, ledger, now),
+        operators=OperatorService(store, tool_registry, recorder, now),
         knowledge=KnowledgeService(store, recorder, now),
         receipts=ReceiptService(store, ledger, recorder, rules, now, alarm),
-        rehearsal=RehearsalService(store, governor, toolbox, rules, now),
+        rehearsal=SimulationService(store, policy_service, tool_registry, rules, now),
         secrets=secrets,
         mcp=mcp,
         audit=AuditService(store, recorder, now, alarm),
@@ -405,10 +407,16 @@ async def _build(
         inbox=InboxService(store, bus, now),
         intake=IntakeService(store, now),
         chat=ChatService(
-            store=store, tasks=tasks, lifecycle=lifecycle, toolbox=toolbox, notices=notices, ledger=ledger, now=now
+            store=store,
+            tasks=tasks,
+            lifecycle=lifecycle,
+            tool_registry=tool_registry,
+            notifications=notifications,
+            ledger=ledger,
+            now=now,
         ),
     )
-    return Parts(
+    return Runtime(
         services=services,
         stopping=stopping,
         executor_id=executor_id,
@@ -416,7 +424,7 @@ async def _build(
             "mail": mail_queue(store, bus, mailer, email_login, now, host=host),
             "callbacks": Callbacks(store, bus, http, vault, recorder, now).queue(),
         },
-        daily=DailyWord(store, ledger, notices, now),
+        daily=CheckpointDigest(store, ledger, notifications, now),
         watch=LedgerWatch(store, ledger, alarm),
         alarm=alarm,
         sidecar=watched,

@@ -12,14 +12,14 @@ from typing import Any
 import click
 from aiohttp import web
 
-from app.early import told_to_stop
+from app.early import shutdown_requested
 from app.logging import configure_logging
 from app.serve import serve
 from app.settings import Settings, load_settings
 from simulator.server import create_simulator
 from simulator.telegram import Telegram
 from storage import private
-from storage.hold import Mode, hold_on
+from storage.installation.hold import Mode, hold_on
 
 INBOX_HTML = """<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=2>
 <title>Demo: what arrived outside</title><meta name=viewport content="width=device-width">
@@ -161,7 +161,7 @@ async def _demo(settings: Settings, *, simulator: int) -> int:
     _say("Starting ...")
     waiting = asyncio.ensure_future(announce())
     try:
-        return await serve(settings, stop=told_to_stop(), example=example_task(f"{address}/outside"))
+        return await serve(settings, stop=shutdown_requested(), example=example_task(f"{address}/outside"))
     finally:
         waiting.cancel()
         await runner.cleanup()

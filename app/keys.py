@@ -6,19 +6,20 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from app.container import Parts
+from app.container import Runtime
 from app.holding import holding
 from app.settings import NEXT_KEY, Settings, keep_secrets, kept_secrets
 from app.store_use import Use
 from app.tools import with_parts
 from domain.clock import utc_now
 from domain.journal.workspace import KeyRotated
+from domain.ledger.rows import KeyRow
 from domain.receipts.receipt import rotation_metadata
 from domain.receipts.signing import Signer, parse_seed
-from storage import private, receipts
+from storage import private
 from storage.database import Store, Tx
+from storage.ledger import receipt_rows
 from storage.migrate import bring_up_alone
-from storage.receipts import KeyRow
 
 
 def rotate_key(settings: Settings) -> dict[str, Any]:
@@ -73,23 +74,25 @@ async def _handed_over(settings: Settings, fresh: Signer) -> int | None:
     """How many logs name the key already, None when it was not handed over yet."""
     store = Store(settings.store_url)
     try:
-        return await store.read(lambda tx: len(receipts.logs(tx)) if receipts.knows_key(tx, fresh.key_id) else None)
+        return await store.read(
+            lambda tx: len(receipt_rows.logs(tx)) if receipt_rows.knows_key(tx, fresh.key_id) else None
+        )
     finally:
         await store.close()
 
 
-async def _hand_over(parts: Parts, fresh: Signer) -> int:
+async def _hand_over(parts: Runtime, fresh: Signer) -> int:
     services = parts.services
 
     def turn(tx: Tx) -> int:
-        logs = receipts.logs(tx)
+        logs = receipt_rows.logs(tx)
         for workspace_id in logs:
             services.recorder.record(
                 tx, KeyRotated(workspace_id=workspace_id, key_id=fresh.key_id, metadata=rotation_metadata(fresh))
             )
         now = utc_now()
-        receipts.retire_key(tx, services.ledger.signer.key_id, at_time=now)
-        receipts.add_key(
+        receipt_rows.retire_key(tx, services.ledger.signer.key_id, at_time=now)
+        receipt_rows.add_key(
             tx,
             KeyRow(key_id=fresh.key_id, name=fresh.name, public=fresh.public_hex, not_before=now, retired_at=None),
         )

@@ -14,23 +14,26 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from api.middlewares import HttpConfig, admit
-from api.server import Gate, create_app, runner_of
-from app.container import Parts, open_services
+from api.server import ServiceHolder, create_app, runner_of
+from app.container import Runtime, open_services
 from app.schedule import Clock
 from app.settings import BadSettings, Settings
-from app.sign_up import standing, words
+from app.sign_up import sign_up_state, words
 from app.supervisor import Supervisor
 from app.version import VERSION
-from domain.actor import Actor
 from domain.clock import utc_now
 from domain.errors import Unavailable
-from storage import chat, events, outbox, ticks
+from domain.identity.actor import Actor
+from storage.chat import conversation_rows
 from storage.database import Tx
-from storage.hold import Hold, StoreError
-from storage.locks import Lock
+from storage.installation.hold import Hold, StoreError
+from storage.installation.locks import Lock
+from storage.ledger import event_rows
+from storage.outbox import outbox_rows
+from storage.runs import tick_rows
 
 if TYPE_CHECKING:
-    from app.early import EarlyPort
+    from app.early import PortHolder
     from bot.runner import BotRunner
 
 log = logging.getLogger(__name__)
@@ -71,7 +74,7 @@ class Process:
 
     def __init__(self, settings: Settings, *, example: str | None = None) -> None:
         self.settings = settings
-        self.gate = Gate()
+        self.gate = ServiceHolder()
         self.supervisor = Supervisor()
         self.ready = asyncio.Event()
         self.failed: BaseException | None = None
@@ -81,14 +84,14 @@ class Process:
         self.port = 0
         self._stack = contextlib.AsyncExitStack()
         self._runner: web.AppRunner | None = None
-        self._parts: Parts | None = None
+        self._parts: Runtime | None = None
         self._clock: Clock | None = None
         self._bot: BotRunner | None = None
         self._example = example
 
     # --- up ---------------------------------------------------------------------------------------
 
-    async def start(self, *, early: "EarlyPort | None" = None) -> None:
+    async def start(self, *, early: "PortHolder | None" = None) -> None:
         """Listen, or go on listening where `early` does, then bring everything else up in the background."""
         from webapp.server import mount_webapp
 
@@ -163,7 +166,7 @@ class Process:
         services.health.parts.update({"telegram": telegram, "scheduler": False})
         self.gate.open(services)
         log.info("store_ready", extra={"store": "sqlite" if services.store.sqlite else "postgres"})
-        said = words(settings, await services.store.read(standing))
+        said = words(settings, await services.store.read(sign_up_state))
         log.log(logging.INFO if said.well else logging.WARNING, "sign_up", extra={"mode": said.mode, "said": said.text})
         working = settings.pilot_role != "web"
         await services.engine.start(services.runs.advance if working else None)
@@ -217,7 +220,7 @@ class Process:
 
     # --- the clock --------------------------------------------------------------------------------
 
-    def _start_clock(self, parts: Parts) -> None:
+    def _start_clock(self, parts: Runtime) -> None:
         services, settings = parts.services, self.settings
         clock = Clock(services.store, utc_now)
         clock.every("alarm", 5.0, parts.alarm.tell, shared=False)
@@ -246,14 +249,14 @@ class Process:
     async def _heartbeat(self) -> None:
         assert self._parts is not None
         name, role = self._parts.executor_id, self.settings.pilot_role
-        await self._parts.services.store.write(lambda tx: ticks.alive(tx, name, role=role, now=utc_now()))
+        await self._parts.services.store.write(lambda tx: tick_rows.alive(tx, name, role=role, now=utc_now()))
 
     async def _take_over(self) -> None:
         """Requeue what processes had in hand that have not been heard of for a while."""
         assert self._parts is not None
         services = self._parts.services
         now = utc_now()
-        quiet = await services.store.read(lambda tx: ticks.dead(tx, before=now - DEAD_AFTER))
+        quiet = await services.store.read(lambda tx: tick_rows.dead(tx, before=now - DEAD_AFTER))
         for name, seen_at in quiet.items():
             if name == self._parts.executor_id:
                 continue
@@ -263,7 +266,7 @@ class Process:
                 continue
             await lock.release()
             count = await services.engine.take_over(name)
-            await services.store.write(partial(ticks.forget, executor_id=name))
+            await services.store.write(partial(tick_rows.forget, executor_id=name))
             log.warning("executor_taken_over", extra={"executor": name, "segments": count})
 
     async def _forget(self, keep: timedelta) -> None:
@@ -272,10 +275,10 @@ class Process:
         now = utc_now()
 
         def work(tx: Tx) -> None:
-            events.purge(tx, now=now, keep=keep)
-            outbox.purge(tx, now=now, keep=keep)
-            ticks.purge(tx, now=now, keep=timedelta(days=2))
-            chat.purge_states(tx, now=now, keep=keep)
+            event_rows.purge(tx, now=now, keep=keep)
+            outbox_rows.purge(tx, now=now, keep=keep)
+            tick_rows.purge(tx, now=now, keep=timedelta(days=2))
+            conversation_rows.purge_states(tx, now=now, keep=keep)
 
         await services.store.write(work)
         await services.inbox.purge(keep_troubled=keep)
@@ -322,7 +325,7 @@ class _BotEndedError(Exception):
 
 
 async def serve(
-    settings: Settings, *, stop: asyncio.Event, early: "EarlyPort | None" = None, example: str | None = None
+    settings: Settings, *, stop: asyncio.Event, early: "PortHolder | None" = None, example: str | None = None
 ) -> int:
     """Run until `stop` is set; the exit code.
 

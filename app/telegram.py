@@ -7,7 +7,7 @@ from bot.links import Links, opens_in_chat
 from bot.runner import BotRunner, Webhook, create_bot
 from domain.clock import utc_now
 from services.container import Services
-from storage.locks import Lock
+from storage.installation.locks import Lock
 
 
 def make_bot(settings: Settings, services: Services, *, example: str | None = None) -> BotRunner:
@@ -27,7 +27,7 @@ def make_bot(settings: Settings, services: Services, *, example: str | None = No
         set_kill_switch=services.workspaces.set_kill_switch,
         settings=services.workspaces.settings,
         change_settings=services.workspaces.change_settings,
-        tools=lambda: [spec.name for spec in services.toolbox.specs],
+        tools=lambda: [spec.name for spec in services.tool_registry.specs],
         translator=locales.load(),
         links=Links(app_url=settings.public_url, in_chat=in_chat),
         bus=services.bus,

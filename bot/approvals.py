@@ -16,16 +16,16 @@ from bot import buttons, views
 from bot.buttons import ApprovalTap
 from bot.context import Ctx
 from bot.text import clip
-from domain.approvals import ApprovalStatus, Via
+from domain.approvals.approval import ApprovalStatus, Via
 from domain.bounded_json import BadJson, loads
 from domain.clock import iso
 from domain.errors import Invalid, NotFound
-from domain.notices import CardNotice
-from domain.permissions import Action, require
-from domain.runs import UncertainChoice
-from domain.tools import ARGUMENTS
-from services.approvals.grants import GrantWish
-from services.approvals.service import Resolution, Wish
+from domain.identity.permissions import Action, require
+from domain.outbox.notifications import CardNotice
+from domain.runs.run import UncertainChoice
+from domain.tools.tool import ARGUMENTS
+from services.approvals.grants import GrantRequest
+from services.approvals.service import ApprovalDecision, Resolution
 
 router = Router(name="approvals")
 
@@ -61,8 +61,8 @@ async def approvals(_message: Message, ctx: Ctx) -> None:
     if not found:
         await ctx.say(views.view(ctx.t("approvals-none")))
         return
-    standing = await ctx.deps.approvals.standing(ctx.who, found)
-    low = [a for a in found if a.effect <= LOW and a.quorum == 1 and standing[a.id].refused is None][:BATCH]
+    rights = await ctx.deps.approvals.rights(ctx.who, found)
+    low = [a for a in found if a.effect <= LOW and a.quorum == 1 and rights[a.id].refused is None][:BATCH]
     low = low if len(low) > 1 else []
     rest = [a for a in found if a not in low][:SHOWN]
     await ctx.say(views.view(ctx.t("approvals-count", count=len(found), shown=len(low) + len(rest))))
@@ -92,7 +92,7 @@ async def tapped(tap: CallbackQuery, ctx: Ctx, state: FSMContext) -> None:
         return
     await ctx.go_to(await ctx.deps.approvals.workspace_of(wanted.approval_id))
     if wanted.verb in DECIDED:
-        grant = GrantWish(minutes=GRANT_MINUTES) if wanted.verb == buttons.GRANT else None
+        grant = GrantRequest(minutes=GRANT_MINUTES) if wanted.verb == buttons.GRANT else None
         done = await _decide(ctx, wanted, DECIDED[wanted.verb], grant=grant)
         await ctx.answer(_said(ctx, done, granted=grant is not None))
     elif wanted.verb in ASKED:
@@ -105,9 +105,11 @@ async def tapped(tap: CallbackQuery, ctx: Ctx, state: FSMContext) -> None:
 
 
 async def _decide(
-    ctx: Ctx, wanted: ApprovalTap, status: ApprovalStatus, *, note: str | None = None, grant: GrantWish | None = None
+    ctx: Ctx, wanted: ApprovalTap, status: ApprovalStatus, *, note: str | None = None, grant: GrantRequest | None = None
 ) -> Resolution:
-    wish = Wish(status=status, via=Via.CHAT, note=note, version=wanted.version, digest=wanted.digest, grant=grant)
+    wish = ApprovalDecision(
+        status=status, via=Via.CHAT, note=note, version=wanted.version, digest=wanted.digest, grant=grant
+    )
     return await ctx.deps.approvals.resolve(ctx.who, wanted.approval_id, wish)
 
 
@@ -135,7 +137,7 @@ async def _ask(ctx: Ctx, wanted: ApprovalTap, state: FSMContext) -> None:
             details["resolvedByName"] = card.resolver
         await ctx.answer(views.late_answer(ctx.t, details), alert=True)
         return
-    refused = (await ctx.deps.approvals.standing(ctx.who, [approval]))[approval.id].refused
+    refused = (await ctx.deps.approvals.rights(ctx.who, [approval]))[approval.id].refused
     if refused is not None:
         raise refused
     kind = ASKED[wanted.verb]

@@ -4,7 +4,7 @@ import base64
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.approvals import Approval
+from domain.approvals.approval import Approval
 
 LIMIT = 64
 APPROVE, DENY, DENY_REASON, CHANGES, GRANT, UNDO, EDIT = "y", "n", "dr", "c", "g", "u", "e"

@@ -13,9 +13,9 @@ from bot.deps import BotDeps
 from bot.pieces import digest_of
 from bot.text import clip
 from bot.views import View
-from domain.actor import Actor
 from domain.errors import Forbidden, NotFound
-from domain.notices import ViewNotice
+from domain.identity.actor import Actor
+from domain.outbox.notifications import ViewNotice
 from locales import Texts
 
 log = logging.getLogger(__name__)

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bot.links import Links
-from domain.actor import Actor
 from domain.clock import Now
-from domain.tasks import Mode
+from domain.identity.actor import Actor
+from domain.runs.task import Mode
 from locales import Translator
 from services.approvals.service import ApprovalService
-from services.bus import Bus
-from services.chat import ChatService
-from services.inbox import InboxService
-from services.intake import IntakeService
+from services.chat.inbox import InboxService
+from services.chat.intake import IntakeService
+from services.chat.service import ChatService
+from services.platform.bus import Bus
 from services.runs.service import RunService
 from services.runs.tasks import TaskService
-from services.workspaces import SettingsView
+from services.workspaces.service import SettingsView
 
 EXAMPLE = """\
 1. note.create title="First note from Pilot" body="Written by the example task."

@@ -18,10 +18,10 @@ from aiogram.exceptions import (
 from aiohttp import web
 
 from bot.session import AnswerTooLargeError, RawUpdates, UnreadableAnswerError
+from domain.chat.updates import MAX_BYTES, MAX_OFFSET, Arrived, arrived, cut
 from domain.clock import utc_now
-from domain.updates import MAX_BYTES, MAX_OFFSET, Arrived, arrived, cut
-from services.inbox import InboxService
-from services.intake import OK, IntakeService
+from services.chat.inbox import InboxService
+from services.chat.intake import OK, IntakeService
 
 log = logging.getLogger(__name__)
 

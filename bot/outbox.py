@@ -31,18 +31,16 @@ from aiogram.types import (
 )
 
 from bot.links import Links
-from bot.pace import Pace
 from bot.pieces import Piece, Pieces
 from bot.refusals import Refusal, refusal_of, simpler
+from bot.throttle import Throttle
 from domain.clock import Now
-from domain.notices import (
-    NoticeKind,
-)
+from domain.outbox.message import Message
+from domain.outbox.notifications import NoticeKind
 from locales import Translator
-from services.bus import Bus
-from services.chat import ChatService
-from services.notices import OUTBOX_TOPIC
-from storage.outbox import Message
+from services.chat.service import ChatService
+from services.outbox.notifications import OUTBOX_TOPIC
+from services.platform.bus import Bus
 
 log = logging.getLogger(__name__)
 
@@ -68,13 +66,13 @@ class Sender:
         links: Links,
         bus: Bus,
         now: Now,
-        pace: Pace | None = None,
+        pace: Throttle | None = None,
     ) -> None:
         self._bot = bot
         self._chat = chat
         self._pieces = Pieces(chat, translator, links, now)
         self._bus = bus
-        self._pace = pace or Pace(time.monotonic)
+        self._pace = pace or Throttle(time.monotonic)
         self._busy: set[str] = set()
         self._down_until = 0.0
         self._down_for = 0.0

@@ -10,10 +10,12 @@ from bot import views
 from bot.links import Links
 from bot.text import LIMIT, clip
 from bot.views import View
-from domain.approvals import Approval
-from domain.away import away_of
+from domain.approvals.approval import Approval
+from domain.approvals.away import away_of
+from domain.chat.person import Person
 from domain.clock import Now
-from domain.notices import (
+from domain.outbox.message import Message
+from domain.outbox.notifications import (
     BatchNotice,
     CallbackNotice,
     CardNotice,
@@ -31,9 +33,7 @@ from domain.notices import (
     notice_of,
 )
 from locales import Texts, Translator
-from services.chat import ChatService, Shows
-from storage.chat_people import Person
-from storage.outbox import Message
+from services.chat.service import ChatService, ShownState
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class Piece:
     """One call to make: a new message, or the edit of message `edit`."""
 
     view: View
-    shows: Shows | None = None
+    shows: ShownState | None = None
     edit: int | None = None
     reply_to: int | None = None
     silent: bool = False
@@ -123,7 +123,7 @@ class Pieces:
             return self._piece(t, view, page=f"approvals/{approval.id}", of=approval, silent=silent, reply_to=shown_in)
         reader = None if person is None else person.id
         view = views.approval_card(t, card, self.links, private=chat_id > 0, now=self.now(), reader=reader)
-        shows = Shows(
+        shows = ShownState(
             kind="approval",
             ref=approval.id,
             digest=digest_of(view),
@@ -164,7 +164,7 @@ class Pieces:
         if not card.cards:
             return None
         view = views.approval_batch(t, card, now=self.now())
-        shows = Shows(kind="batch", ref=notice.batch_id, digest=digest_of(view), mark=card.mark)
+        shows = ShownState(kind="batch", ref=notice.batch_id, digest=digest_of(view), mark=card.mark)
         asked = next((one.approval for one in card.cards if one.approval.pending), card.cards[0].approval)
         if notice.message_id is None:
             return self._piece(t, view, page="approvals", of=asked, shows=shows, silent=self._away(person))
@@ -177,7 +177,7 @@ class Pieces:
         if card is None:
             return None
         view = views.uncertain(t, card)
-        shows = Shows(kind="uncertain", ref=card.step.id, digest=digest_of(view), mark=card.mark)
+        shows = ShownState(kind="uncertain", ref=card.step.id, digest=digest_of(view), mark=card.mark)
         more: dict[str, Any] = {"page": f"tasks/{card.task.id}", "workspace_id": message.workspace_id, "shows": shows}
         if isinstance(notice, UncertainNotice):
             return self._piece(t, view, **more)
@@ -200,7 +200,7 @@ class Pieces:
             view = views.run_result(t, card, self.links, private=chat_id > 0)
             return self._piece(t, view, reply_to=reply_to, silent=self._away(person), **more)
         view = views.run_progress(t, card, self.links, private=chat_id > 0)
-        shows = Shows(kind="run", ref=run_id, digest=digest_of(view), mark=card.mark)
+        shows = ShownState(kind="run", ref=run_id, digest=digest_of(view), mark=card.mark)
         known = await self.chat.progress_message(run_id, chat_id)
         if known is None:
             # its result is on the way: a first progress message beside it would say the same twice
@@ -225,7 +225,7 @@ class Pieces:
 def _stored(notice: ViewNotice) -> dict[str, Any]:
     about = notice.shows
     return {
-        "shows": None if about is None else Shows(kind=about["kind"], ref=about["ref"], digest=about["digest"]),
+        "shows": None if about is None else ShownState(kind=about["kind"], ref=about["ref"], digest=about["digest"]),
         "reply_to": notice.reply_to,
         "edit": notice.edit,
     }

@@ -14,9 +14,9 @@ from bot.context import Ctx
 from bot.links import Button
 from bot.text import line
 from domain.errors import Invalid
-from domain.permissions import Action, allows, require
-from domain.settings_schema import PolicyConfig, WorkspaceSettings
-from domain.tools import name_fits
+from domain.identity.permissions import Action, allows, require
+from domain.policy.settings_schema import PolicyConfig, WorkspaceSettings
+from domain.tools.tool import name_fits
 from locales import Texts
 
 router = Router(name="policy")

@@ -18,12 +18,12 @@ from bot.dispatcher import create_dispatcher
 from bot.errors import report
 from bot.intake import PATH, WATCH_SECONDS, Polling, unless, watch_webhook
 from bot.outbox import Sender
-from bot.pace import Pace
 from bot.reading import read
 from bot.session import BotSession
+from bot.throttle import Throttle
 from bot.worker import Worker
-from storage.inbox import Received
-from storage.locks import Lock
+from domain.chat.updates import Received
+from storage.installation.locks import Lock
 
 T = TypeVar("T")
 
@@ -67,7 +67,7 @@ class BotRunner:
         *,
         webhook: Webhook | None = None,
         lead: Lock | None = None,
-        pace: Pace | None = None,
+        pace: Throttle | None = None,
     ) -> None:
         self._deps = deps
         self._bot = bot

@@ -13,7 +13,7 @@ from bot.tasks import title_of
 from bot.text import line
 from domain.errors import Forbidden, PilotError
 from domain.ids import parse_id
-from domain.notices import CardNotice
+from domain.outbox.notifications import CardNotice
 from services.runs.tasks import NewTask
 
 router = Router(name="start")

@@ -6,7 +6,7 @@ from typing import Any
 from aiogram.fsm.state import State
 from aiogram.fsm.storage.base import BaseStorage, DefaultKeyBuilder, StateType, StorageKey
 
-from services.chat import ChatService
+from services.chat.service import ChatService
 
 
 class ChatStorage(BaseStorage):

@@ -10,7 +10,7 @@ from bot import views
 from bot.commands import COMMANDS
 from bot.context import Ctx
 from domain.errors import Forbidden
-from domain.sign_up import SignUpClosed
+from domain.identity.sign_up import SignUpClosed
 
 OURS = frozenset(command.name for command in COMMANDS)
 

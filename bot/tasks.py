@@ -11,7 +11,7 @@ from bot import buttons, views
 from bot.context import Ctx
 from bot.text import line
 from domain.errors import NotFound
-from domain.tasks import ACTIVE, Task, TaskStatus
+from domain.runs.task import ACTIVE, Task, TaskStatus
 from services.runs.tasks import NewTask
 
 router = Router(name="tasks")

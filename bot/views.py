@@ -10,14 +10,14 @@ from aiogram.utils.formatting import Bold, Code, DateTime, ExpandableBlockQuote,
 from bot import buttons
 from bot.links import Button, Links
 from bot.text import clip, line, lines, pretty, render
-from domain.approvals import Approval, ApprovalStatus
-from domain.runs import Run, RunState, StepState
-from domain.tasks import Mode, Task
+from domain.approvals.approval import Approval, ApprovalStatus
+from domain.approvals.grant import Grant
+from domain.runs.run import Run, RunState, StepState
+from domain.runs.task import Mode, Task
+from domain.tools.operator import Operator
 from locales import Texts, Translator
 from locales.words import tool_does, why_asked, why_ended
-from services.chat import ApprovalCard, BatchCard, Checked, CheckedReceipt, Overview, RunCard, UncertainCard
-from storage.approvals import Grant
-from storage.operators import Operator
+from services.chat.service import ApprovalCard, BatchCard, Checked, CheckedReceipt, Overview, RunCard, UncertainCard
 
 View = dict[str, Any]
 Keyboard = list[list[Button]]
@@ -108,7 +108,7 @@ def approval_card(
         if live and a.critical and _in_app("", a, links, private=private) is None
         else None,
         _quorum(t, card) if a.quorum > 1 else None,
-        t("card-owner-needed") if live and a.quorum > 1 and a.circle.needs_owner else None,
+        t("card-owner-needed") if live and a.quorum > 1 and a.approver_rule.needs_owner else None,
         t("card-unmet") if live and card.unmet else None,
         Text(t("card-expires"), " ", moment(a.expires_at)) if live and a.expires_at is not None else None,
         t("card-nothing") if live and a.expires_at is not None else None,

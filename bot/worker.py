@@ -11,11 +11,10 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 
+from domain.chat.updates import AT_ONCE, Received, Unreadable, Unused
 from domain.errors import RateLimited, Unavailable
-from domain.updates import Unreadable, Unused
-from services.bus import Bus
-from services.inbox import INBOX_TOPIC, LEASE, InboxService
-from storage.inbox import AT_ONCE, Received
+from services.chat.inbox import INBOX_TOPIC, LEASE, InboxService
+from services.platform.bus import Bus
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from aiogram.utils.formatting import Text
 from bot import buttons, views
 from bot.context import Ctx
 from bot.text import line
-from domain.permissions import Action, require
-from domain.tasks import Mode
+from domain.identity.permissions import Action, require
+from domain.runs.task import Mode
 
 router = Router(name="workspace")
 

@@ -15,14 +15,14 @@ from typing import Any
 from urllib.parse import quote
 
 from domain.bounded_json import BadJson, Bounds, loads
-from domain.governance import Opinion, Verdict
-from domain.outside import OutsideError
+from domain.outside import ExternalError
+from domain.policy.governance import ExternalDecision, Verdict
 from domain.ports import Http, HttpAnswer, SidecarHealth
 from domain.receipts.canonical import canonical_payload
 from domain.receipts.errors import LedgerError, NotCanonical
 from domain.receipts.receipt import verify_foreign
 from domain.receipts.signing import PublicKey
-from domain.tools import ToolSpec
+from domain.tools.tool import ToolSpec
 
 SOURCE = "helm_sidecar"
 TRIES = 3
@@ -85,7 +85,9 @@ class HelmSidecar:
     health_url: str = ""
     seconds: float = 10.0
 
-    async def evaluate(self, *, workspace_id: str, session_id: str, spec: ToolSpec, args: Mapping[str, Any]) -> Opinion:
+    async def evaluate(
+        self, *, workspace_id: str, session_id: str, spec: ToolSpec, args: Mapping[str, Any]
+    ) -> ExternalDecision:
         """The kernel's opinion of this call, with its verified receipt."""
         started = time.monotonic()
         session = re.sub(r"[/\\\x00]", "-", session_id)
@@ -109,7 +111,7 @@ class HelmSidecar:
             return self._unheard(f"no answer of the HELM sidecar that holds: {error}", passes=False)
         why = decided.reason or decided.reason_code or "no reason given"
         reason = "" if decided.verdict is Verdict.ALLOW else f"the HELM sidecar says {decided.verdict}: {why}"
-        return Opinion(
+        return ExternalDecision(
             source=SOURCE,
             verdict=decided.verdict,
             reason_code=decided.reason_code,
@@ -126,12 +128,12 @@ class HelmSidecar:
             raw=raw.decode(),
         )
 
-    def _unheard(self, why: str, *, passes: bool) -> Opinion:
+    def _unheard(self, why: str, *, passes: bool) -> ExternalDecision:
         if passes and not self.fail_closed:
-            return Opinion(
+            return ExternalDecision(
                 source=SOURCE, verdict=Verdict.ALLOW, reason=why, metadata={"helm_verdict": "", "helm_error": why}
             )
-        return Opinion(
+        return ExternalDecision(
             source=SOURCE,
             verdict=Verdict.DENY,
             reason_code="PDP_ERROR",
@@ -175,7 +177,7 @@ class HelmSidecar:
                 answer = await self.http.request(
                     method, self.url + path, headers=headers, content=body, max_bytes=MAX_ANSWER, timeout=self.seconds
                 )
-            except OutsideError as error:
+            except ExternalError as error:
                 if last or not error.retryable or (error.sent and not repeatable):
                     raise Unreachable(str(error)) from error
             else:
@@ -205,7 +207,7 @@ class HelmSidecar:
                 error = f"/healthz answered {answer.status}{_words_of(answer)}"
             elif isinstance(said.get("version"), str):
                 version = _line(said["version"], 40)
-        except (OutsideError, BadAnswer) as problem:
+        except (ExternalError, BadAnswer) as problem:
             error = str(problem)
         return SidecarHealth(
             ok=error is None, latency_ms=int((time.monotonic() - started) * 1000), version=version, error=error

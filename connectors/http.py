@@ -20,7 +20,7 @@ from typing import Any
 
 import httpx
 
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 from domain.ports import HttpAnswer
 
 MAX_REDIRECTS = 5
@@ -153,12 +153,12 @@ class Guard:
         try:
             found = await self._resolve(host, port)
         except (OSError, UnicodeError) as error:
-            raise OutsideError(
+            raise ExternalError(
                 f"{host} could not be resolved", code="dns_failed", sent=False, retryable=True
             ) from error
         addresses = tuple(dict.fromkeys(found))
         if not addresses:
-            raise OutsideError(f"{host} has no address", code="dns_failed", sent=False, retryable=True)
+            raise ExternalError(f"{host} has no address", code="dns_failed", sent=False, retryable=True)
         if not named and not all(self._permitted(address) for address in addresses):
             # The addresses themselves are not told: the answer must be no map of the inner network.
             raise _refused("blocked_address", f"{host} is not a public address")
@@ -181,8 +181,8 @@ async def _system_resolve(host: str, port: int) -> list[str]:
     return [str(item[4][0]) for item in found]
 
 
-def _refused(code: str, message: str) -> OutsideError:
-    return OutsideError(message, code=code, sent=False)
+def _refused(code: str, message: str) -> ExternalError:
+    return ExternalError(message, code=code, sent=False)
 
 
 @dataclass(slots=True)
@@ -200,7 +200,7 @@ class _Progress:
 class GuardedHttp:
     """`domain.ports.Http` over httpx: public addresses only, size-capped, timed out, no environment proxies.
 
-    Raises OutsideError with one of these codes: `bad_url`, `bad_header`, `blocked_address`, `dns_failed`,
+    Raises ExternalError with one of these codes: `bad_url`, `bad_header`, `blocked_address`, `dns_failed`,
     `connect_failed`, `timeout`, `too_many_redirects`, `protocol_error`.
     """
 
@@ -243,7 +243,7 @@ class GuardedHttp:
                     follow=follow,
                 )
         except TimeoutError as error:
-            raise OutsideError(
+            raise ExternalError(
                 f"no answer within {timeout:g} seconds", code="timeout", sent=progress.sent, retryable=True
             ) from error
 
@@ -261,7 +261,7 @@ class GuardedHttp:
         for _ in range(MAX_REDIRECTS + 1):
             try:
                 target = await self._guard.check(url)
-            except OutsideError as error:
+            except ExternalError as error:
                 # After a hop something did reach the other side, whatever stops the next one.
                 error.sent = progress.sent
                 raise
@@ -276,7 +276,7 @@ class GuardedHttp:
                 content = None
                 headers = {k: v for k, v in headers.items() if not k.startswith("content-")}
             method, url = new_method, new_url
-        raise OutsideError(f"more than {MAX_REDIRECTS} redirects", code="too_many_redirects", sent=progress.sent)
+        raise ExternalError(f"more than {MAX_REDIRECTS} redirects", code="too_many_redirects", sent=progress.sent)
 
     def _redirect(
         self, method: str, url: httpx.URL, response: httpx.Response, progress: _Progress
@@ -286,11 +286,11 @@ class GuardedHttp:
         if response.status_code not in _REDIRECTS or not location:
             return None
         if len(location) > MAX_URL:
-            raise OutsideError("redirected to a bad URL", code="bad_url", sent=progress.sent)
+            raise ExternalError("redirected to a bad URL", code="bad_url", sent=progress.sent)
         try:
             new = self._guard.parse(str(url.join(location.strip())))
-        except (OutsideError, httpx.InvalidURL, ValueError) as error:
-            raise OutsideError("redirected to a bad URL", code="bad_url", sent=progress.sent) from error
+        except (ExternalError, httpx.InvalidURL, ValueError) as error:
+            raise ExternalError("redirected to a bad URL", code="bad_url", sent=progress.sent) from error
         if method in ("GET", "HEAD"):
             return method, new
         if response.status_code in (307, 308):
@@ -329,7 +329,7 @@ class GuardedHttp:
         progress: _Progress,
     ) -> httpx.Response:
         """Try the checked addresses in turn: a failed connect has sent nothing."""
-        last: OutsideError | None = None
+        last: ExternalError | None = None
         already = progress.sent
         for address in target.addresses[:3]:
             request = httpx.Request(
@@ -381,16 +381,16 @@ def _port(url: httpx.URL) -> int:
     return url.port or (443 if url.scheme == "https" else 80)
 
 
-def _as_outside(error: httpx.TransportError, progress: _Progress) -> OutsideError:
+def _as_outside(error: httpx.TransportError, progress: _Progress) -> ExternalError:
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
         timed_out = isinstance(error, httpx.ConnectTimeout)
         why = "no connection in time" if timed_out else _why_not_connected(error)
-        return OutsideError(why, code="connect_failed", sent=progress.sent, retryable=True)
+        return ExternalError(why, code="connect_failed", sent=progress.sent, retryable=True)
     if isinstance(error, httpx.TimeoutException):
-        return OutsideError("no answer in time", code="timeout", sent=progress.sent, retryable=True)
+        return ExternalError("no answer in time", code="timeout", sent=progress.sent, retryable=True)
     if isinstance(error, httpx.LocalProtocolError):
-        return OutsideError("the request cannot be sent as it is", code="protocol_error", sent=progress.sent)
-    return OutsideError(
+        return ExternalError("the request cannot be sent as it is", code="protocol_error", sent=progress.sent)
+    return ExternalError(
         "the connection broke off before the answer was complete",
         code="protocol_error",
         sent=progress.sent,

@@ -24,9 +24,9 @@ from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
 from connectors.http import CONNECT_SECONDS, USER_AGENT, Guard, Target
 from domain.bounded_json import BadJson, Bounds, Meter
-from domain.mcp import MAX_TOOLS
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 from domain.ports import McpAnswer, McpEndpoint
+from domain.tools.mcp import MAX_TOOLS
 from domain.untrusted import clean_and_cap, clean_json
 
 MAX_BYTES = 2_000_000
@@ -65,7 +65,7 @@ class _Progress:
     """What is known of a use so far. `sent`: the call may have left; `status`: the last HTTP status worth telling."""
 
     sent: bool = False
-    failure: OutsideError | None = None
+    failure: ExternalError | None = None
     status: int = 0
 
 
@@ -124,12 +124,12 @@ async def call(
 
 
 def _refused(error: MCPError, progress: _Progress) -> McpAnswer:
-    """The failure a server told of; OutsideError where it is only known that no answer came."""
+    """The failure a server told of; ExternalError where it is only known that no answer came."""
     if progress.failure is not None:
         raise progress.failure
     # a gateway's 5xx says nothing of what the server behind it has done
     if error.error.code in _NO_ANSWER or progress.status >= 500:
-        raise OutsideError(
+        raise ExternalError(
             "the tool server gave no answer that can be read", code="protocol_error", sent=progress.sent
         ) from error
     said = f"it answered {progress.status}" if progress.status >= 400 else error.error.message
@@ -158,12 +158,12 @@ def _answer(result: types.CallToolResult) -> McpAnswer:
 
 @contextlib.contextmanager
 def _as_outside(progress: _Progress, seconds: float, *, unless: Any = lambda: False) -> Iterator[None]:
-    """Everything that goes wrong in a session as one OutsideError; nothing where `unless` says that it is over."""
+    """Everything that goes wrong in a session as one ExternalError; nothing where `unless` says that it is over."""
     try:
         yield
     except TimeoutError as error:
         if not unless():
-            raise OutsideError(
+            raise ExternalError(
                 f"the tool server did not answer within {seconds:g} seconds",
                 code="timeout",
                 sent=progress.sent,
@@ -175,18 +175,18 @@ def _as_outside(progress: _Progress, seconds: float, *, unless: Any = lambda: Fa
         raise progress.failure or _outside(error, progress) from error
 
 
-def _outside(error: BaseException, progress: _Progress) -> OutsideError:
+def _outside(error: BaseException, progress: _Progress) -> ExternalError:
     one = _first(error)
-    if isinstance(one, OutsideError):
+    if isinstance(one, ExternalError):
         return one
     if isinstance(one, MCPError):
         said = f"it answered {progress.status}" if progress.status >= 400 else one.error.message
-        return OutsideError(
+        return ExternalError(
             f"the tool server refused: {clean_and_cap(said, ERROR_CHARS)[0]}", code="refused", sent=progress.sent
         )
     if isinstance(one, ValidationError | RuntimeError | ValueError):
-        return OutsideError("what the tool server said is not the protocol", code="protocol_error", sent=progress.sent)
-    return OutsideError("the tool server broke off", code="protocol_error", sent=progress.sent, retryable=True)
+        return ExternalError("what the tool server said is not the protocol", code="protocol_error", sent=progress.sent)
+    return ExternalError("the tool server broke off", code="protocol_error", sent=progress.sent, retryable=True)
 
 
 def _first(error: BaseException) -> BaseException:
@@ -194,7 +194,7 @@ def _first(error: BaseException) -> BaseException:
     if not isinstance(error, BaseExceptionGroup):
         return error
     found = [_first(one) for one in error.exceptions]
-    return next((one for one in found if isinstance(one, OutsideError)), found[0])
+    return next((one for one in found if isinstance(one, ExternalError)), found[0])
 
 
 @contextlib.asynccontextmanager
@@ -239,13 +239,13 @@ class _Guarded(httpx2.AsyncBaseTransport):
         self._inner = httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, http2=False, retries=0)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """The answer; an OutsideError is kept in the progress, because the library swallows what is raised here."""
+        """The answer; an ExternalError is kept in the progress, because the library swallows what is raised here."""
         acts = _is_call(request)
         # without the stream a server may offer beside its answers, everything still works
         matters = request.method == "POST"
         try:
             target = await self._guard.check(self._guard.parse(str(request.url)))
-        except OutsideError as error:
+        except ExternalError as error:
             self._progress.failure = error
             raise
         request.headers["host"] = target.host_header
@@ -257,7 +257,7 @@ class _Guarded(httpx2.AsyncBaseTransport):
         except httpx2.TransportError as error:
             if matters:
                 refused = isinstance(error, _NOT_CONNECTED)
-                self._progress.failure = OutsideError(
+                self._progress.failure = ExternalError(
                     "no connection to the tool server" if refused else "the connection to the tool server broke off",
                     code="connect_failed" if refused else "protocol_error",
                     sent=self._progress.sent,
@@ -318,7 +318,7 @@ class _Capped(httpx2.AsyncByteStream):
             except BadJson:
                 left = -1
             if left < 0:
-                self._progress.failure = OutsideError(
+                self._progress.failure = ExternalError(
                     "the answer of the tool server is too large", code="too_large", sent=self._progress.sent
                 )
                 raise self._progress.failure
@@ -347,7 +347,7 @@ async def _program(command: Sequence[str], variables: Mapping[str, str]) -> Asyn
             limit=MAX_BYTES,
         )
     except OSError as error:
-        raise OutsideError("the program could not be started", code="no_program", sent=False) from error
+        raise ExternalError("the program could not be started", code="no_program", sent=False) from error
     into, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write, out = anyio.create_memory_object_stream[SessionMessage](0)
     try:

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from domain.approvals import Approval, ApprovalStatus, digest_of_call
-from domain.audit import AuditAction, AuditEntry, line_hash
-from domain.delegation import DELEGATE
-from domain.governance import severity_of
+from domain.approvals.approval import Approval, ApprovalStatus, digest_of_call
+from domain.ledger.audit import AuditAction, AuditEntry, line_hash
+from domain.policy.governance import severity_of
 from domain.receipts.canonical import canonical_payload
 from domain.receipts.errors import NotCanonical
 from domain.receipts.signing import rfc3339
-from domain.runs import RUN_ENDED, STEP_ENDED, Run, RunState, Step, StepState, UncertainChoice
+from domain.runs.delegation import DELEGATE
+from domain.runs.run import RUN_ENDED, STEP_ENDED, Run, RunState, Step, StepState, UncertainChoice
 
 # a row and its receipt are written in one transaction, by one clock read twice
 SLACK = timedelta(seconds=60)

@@ -35,7 +35,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from domain.json_schema import TOO_COSTLY, BadSchema, Budget, Checker, Problem, TooCostly
 from domain.playbook_text import (
     MAX_INTEGER,
     Condition,
@@ -48,7 +47,8 @@ from domain.playbook_text import (
     holds,
     references,
 )
-from domain.tools import ToolSpec
+from domain.tools.json_schema import TOO_COSTLY, BadSchema, Budget, Checker, Problem, TooCostly
+from domain.tools.tool import ToolSpec
 
 __all__ = ["Call", "End", "Playbook", "PlaybookError", "PlaybookStep", "StepResult", "Stop", "next_step", "parse"]
 
@@ -56,7 +56,7 @@ MAX_CHARS = 50_000
 MAX_STEPS = 200
 MAX_PARAMS = 100
 MAX_ARGS = 100
-# what checking all the values of a playbook against the schemas of their tools may cost; `domain.json_schema` counts
+# what checking all the values of a playbook against the schemas of their tools may cost; `domain.tools.json_schema` counts
 MAX_CHECKS = 200_000
 
 OnFailure = Literal["stop", "continue"]

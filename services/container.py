@@ -5,35 +5,35 @@ from dataclasses import dataclass
 from services.approvals.decision_point import DecisionPoint
 from services.approvals.external import ApprovalGateway
 from services.approvals.service import ApprovalService
-from services.audit import AuditService
-from services.browser_login import BrowserLogin
-from services.bus import Bus
-from services.chat import ChatService
-from services.email_login import EmailLogin
-from services.governor import Governor
-from services.health import Health
-from services.idempotency import IdempotencyService
-from services.identity import IdentityService
-from services.inbox import InboxService
-from services.intake import IntakeService
-from services.knowledge import KnowledgeService
-from services.ledger import Ledger
-from services.limits import Limits
-from services.live import LiveService
-from services.mcp_servers import McpServerService
-from services.operators import OperatorService
-from services.receipts import ReceiptService
-from services.recorder import Recorder
-from services.rehearsal import RehearsalService
+from services.chat.inbox import InboxService
+from services.chat.intake import IntakeService
+from services.chat.service import ChatService
+from services.identity.browser_login import BrowserLogin
+from services.identity.email_login import EmailLogin
+from services.identity.service import IdentityService
+from services.installation.health import Health
+from services.installation.usage import UsageService
+from services.ledger.append import Ledger
+from services.ledger.audit import AuditService
+from services.ledger.receipts import ReceiptService
+from services.ledger.recorder import Recorder
+from services.platform.bus import Bus
+from services.platform.idempotency import IdempotencyService
+from services.platform.limits import Limits
+from services.platform.live import LiveService
+from services.policy.service import PolicyService
+from services.policy.simulation import SimulationService
 from services.runs.service import RunService
 from services.runs.tasks import TaskService
-from services.secrets import SecretService
-from services.tenants import TenantService
-from services.toolbox import Toolbox
-from services.usage import UsageService
-from services.workspaces import WorkspaceService
+from services.tools.knowledge import KnowledgeService
+from services.tools.mcp_servers import McpServerService
+from services.tools.operators import OperatorService
+from services.tools.registry import ToolRegistry
+from services.workspaces.secrets import SecretService
+from services.workspaces.service import WorkspaceService
+from services.workspaces.tenants import TenantService
 from storage.database import Store
-from storage.engine import JobEngine
+from storage.runs.engine import JobEngine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +45,8 @@ class Services:
     bus: Bus
     ledger: Ledger
     recorder: Recorder
-    governor: Governor
-    toolbox: Toolbox
+    policy_service: PolicyService
+    tool_registry: ToolRegistry
     identity: IdentityService
     email_login: EmailLogin
     browser_login: BrowserLogin | None
@@ -62,7 +62,7 @@ class Services:
     operators: OperatorService
     knowledge: KnowledgeService
     receipts: ReceiptService
-    rehearsal: RehearsalService
+    rehearsal: SimulationService
     secrets: SecretService
     mcp: McpServerService
     audit: AuditService

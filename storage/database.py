@@ -284,7 +284,7 @@ class Store:
 
     # --- units of work ----------------------------------------------------------------------------
 
-    async def write(self, fn: Callable[[Tx], T], *, together: str | None = None) -> T:
+    async def write(self, fn: Callable[[Tx], T], *, partition: str | None = None) -> T:
         """Run `fn` in a write transaction; its result once it is durably committed.
 
         Any exception of `fn` rolls its work back and is raised here. `fn` may be run again after a
@@ -296,14 +296,14 @@ class Store:
         loop = asyncio.get_running_loop()
         if self._closed:
             raise RuntimeError("the store is closed")
-        if not self.sqlite and together is None:
+        if not self.sqlite and partition is None:
             return await loop.run_in_executor(self._readers, self._write_postgres, fn, loop)
         future: asyncio.Future[Any] = loop.create_future()
         unit = _Unit(fn, future, loop)
         if self.sqlite:
             self._queue.put(unit)
         else:
-            self._join_lane(str(together), unit)
+            self._join_lane(str(partition), unit)
         return await future  # type: ignore[no-any-return]
 
     async def read(self, fn: Callable[[Tx], T], *, long: bool = False) -> T:

@@ -11,47 +11,49 @@ from typing import Any
 import sqlalchemy as sa
 
 from connectors.cel import CelRules
-from domain.actor import Actor, Channel, Role
 from domain.clock import utc_now
-from domain.governance import Effect
+from domain.identity.actor import Actor, Channel, Role
 from domain.ids import new_id
 from domain.journal.workspace import SettingsChanged
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 from domain.ports import PlanAnswer, Planner, PlanRequest, ToolCall, Usage
 from domain.receipts.signing import Signer
-from domain.runs import Run, Step
-from domain.tasks import Task
-from domain.tools import Outcome, ToolContext, ToolSpec
+from domain.runs.run import Run, Step
+from domain.runs.task import Task
+from domain.tools.effect import Effect
+from domain.tools.tool import Outcome, ToolContext, ToolSpec
 from services.approvals.grants import GrantService
 from services.approvals.service import ApprovalService
-from services.budgets import InstallationBudget
-from services.bus import Bus
-from services.governor import Governor
-from services.ledger import Ledger
+from services.ledger.append import Ledger
+from services.ledger.receipts import ReceiptService
+from services.ledger.recorder import Recorder
 from services.lifecycle.container import Lifecycle, make_lifecycle
-from services.notices import Notices
-from services.receipts import ReceiptService
-from services.recorder import Recorder
+from services.outbox.notifications import Notifications
+from services.platform.bus import Bus
+from services.policy.budgets import InstallationBudget
+from services.policy.service import PolicyService
 from services.runs.delegation import Delegate
 from services.runs.planners import Planners
 from services.runs.segment import Stopping
 from services.runs.service import RunService
 from services.runs.tasks import NewTask, TaskService
 from services.runs.wiring import make_runs
-from services.toolbox import (
+from services.tools.registry import (
     Finish,
     KnowledgeSearch,
     MessageSend,
     NoteCreate,
-    Toolbox,
+    ToolRegistry,
     WaitUntil,
     done,
     failed,
     object_schema,
 )
-from storage import receipts, settings, tables
+from storage import tables
 from storage.database import Store, Tx
-from storage.engine import JobEngine
+from storage.ledger import receipt_rows
+from storage.policy import settings_rows
+from storage.runs.engine import JobEngine
 
 
 @dataclass
@@ -84,7 +86,7 @@ class Script:
         return Usage(cost_micros=self.expected, calls=1 if self.expected else 0)
 
 
-class Deed:
+class RecordingTool:
     """An outside tool that counts what it did. `behave` may raise, wait, or fail."""
 
     def __init__(self, name: str = "deed", *, effect: Effect = Effect.E3, **flags: Any) -> None:
@@ -109,13 +111,13 @@ class Deed:
                 return outcome
         return done({"did": args.get("what", ""), "times": len(self.done)})
 
-    async def look_up(self, context: ToolContext, args: Any) -> Outcome | None:
+    async def find_outcome(self, context: ToolContext, args: Any) -> Outcome | None:
         del context, args
         self.looked_up += 1
         return self.found
 
 
-class HeldDeed(Deed):
+class BlockingTool(RecordingTool):
     """A harmless deed that is under way from `started` until `go_on`, and then comes to `then`."""
 
     def __init__(self, *, then: Outcome | None = None) -> None:
@@ -130,8 +132,8 @@ class HeldDeed(Deed):
         return self._then
 
 
-def breaks_after_sending() -> OutsideError:
-    return OutsideError("the connection broke off", code="protocol_error", sent=True)
+def breaks_after_sending() -> ExternalError:
+    return ExternalError("the connection broke off", code="protocol_error", sent=True)
 
 
 @dataclass
@@ -144,10 +146,10 @@ class Kit:
     runs: RunService
     tasks: TaskService
     approvals: ApprovalService
-    toolbox: Toolbox
+    tool_registry: ToolRegistry
     ledger: Ledger
     recorder: Recorder
-    governor: Governor
+    policy_service: PolicyService
     bus: Bus
     scripts: dict[str, Planner]
     owner: Actor
@@ -205,7 +207,7 @@ class Kit:
 
     def toolbox_deed(self, name: str = "deed") -> Any:
         """The deed of this kit."""
-        return self.toolbox.get(name)
+        return self.tool_registry.get(name)
 
     async def latest(self, task: Task) -> tuple[Run, Sequence[Step]]:
         """The newest run of a task with its steps."""
@@ -234,13 +236,13 @@ class Kit:
 
 def put_settings(recorder: Recorder, tx: Tx, workspace_id: str, *, policy: Any = None, budget: Any = None) -> None:
     """Merge into the settings what no schema has looked at, with the receipt that such a change leaves."""
-    stored = settings.get(tx, workspace_id)
+    stored = settings_rows.get(tx, workspace_id)
     after = {
         "policyConfig": {**stored.policy, **(policy or {})},
         "budgetConfig": {**stored.budget, **(budget or {})},
         "modelConfig": stored.model,
     }
-    settings.put(
+    settings_rows.put(
         tx,
         workspace_id=workspace_id,
         policy=after["policyConfig"],
@@ -271,7 +273,7 @@ class _PlannerOfTask:
 
 def decided_otherwise(service: ReceiptService, tx: Tx) -> list[Any]:
     """Decisions of every workspace that would not be made again from their receipts: there must be none."""
-    found = [one for place in receipts.logs(tx) for one in service.replay_in(tx, place, None, limit=10_000)]
+    found = [one for place in receipt_rows.logs(tx) for one in service.replay_in(tx, place, None, limit=10_000)]
     return [one for one in found if not one.same]
 
 
@@ -294,13 +296,13 @@ async def open_kit(
     bus = Bus()
     ledger = Ledger(Signer(os.urandom(32)), host="localhost", now=utc_now) if after is None else after.ledger
     recorder = Recorder(ledger, bus, utc_now)
-    notices = Notices(bus, utc_now)
-    governor = Governor(CelRules(), ledger, utc_now, installation=installation or InstallationBudget())
-    toolbox = Toolbox(
+    notifications = Notifications(bus, utc_now)
+    policy_service = PolicyService(CelRules(), ledger, utc_now, installation=installation or InstallationBudget())
+    tool_registry = ToolRegistry(
         [
             NoteCreate(store, utc_now),
             KnowledgeSearch(store, utc_now),
-            MessageSend(store, utc_now, notices),
+            MessageSend(store, utc_now, notifications),
             WaitUntil(utc_now),
             Finish(),
             *deeds,
@@ -313,23 +315,27 @@ async def open_kit(
 
     planner = _PlannerOfTask(scripts)
     engine = JobEngine(store, executor_id=executor, poll_seconds=0.05, per_workspace=per_workspace)
-    lifecycle = make_lifecycle(engine=engine, governor=governor, recorder=recorder, notices=notices, now=utc_now)
+    lifecycle = make_lifecycle(
+        engine=engine, policy_service=policy_service, recorder=recorder, notifications=notifications, now=utc_now
+    )
     stopping = Stopping()
     runs = make_runs(
         store=store,
         engine=engine,
         lifecycle=lifecycle,
         planners=Planners(lambda *_: planner, model_settings),
-        toolbox=toolbox,
-        governor=governor,
+        tool_registry=tool_registry,
+        policy_service=policy_service,
         recorder=recorder,
         now=utc_now,
         stopping=stopping,
     )
-    tasks = _TasksByScript(store, lifecycle, toolbox, governor, recorder, utc_now)
-    toolbox.add(Delegate(tasks, lifecycle, toolbox, governor))
+    tasks = _TasksByScript(store, lifecycle, tool_registry, policy_service, recorder, utc_now)
+    tool_registry.add(Delegate(tasks, lifecycle, tool_registry, policy_service))
     grants = GrantService(store, recorder, utc_now)
-    approvals = ApprovalService(store, lifecycle, grants, governor, toolbox, recorder, notices, utc_now)
+    approvals = ApprovalService(
+        store, lifecycle, grants, policy_service, tool_registry, recorder, notifications, utc_now
+    )
     user_id, workspace_id = new_id(), new_id()
 
     def seed(tx: Any) -> None:
@@ -368,10 +374,10 @@ async def open_kit(
             runs=runs,
             tasks=tasks,
             approvals=approvals,
-            toolbox=toolbox,
+            tool_registry=tool_registry,
             ledger=ledger,
             recorder=recorder,
-            governor=governor,
+            policy_service=policy_service,
             bus=bus,
             scripts=scripts,
             owner=after.owner
@@ -402,4 +408,4 @@ class _TasksByScript(TaskService):
         return await self.get(actor, task.id)
 
 
-__all__ = ["Deed", "Kit", "Script", "breaks_after_sending", "failed", "open_kit"]
+__all__ = ["Kit", "RecordingTool", "Script", "breaks_after_sending", "failed", "open_kit"]

@@ -25,36 +25,37 @@ import uuid_utils
 
 import app.container
 import app.keys
-from app.container import Parts, open_services
+from app.container import Runtime, open_services
 from app.settings import load_settings
 from connectors.models.factory import PlannerFactory
-from domain.actor import Actor, Channel, Role
-from domain.approvals import Approval, ApprovalStatus, Via
+from domain.approvals.approval import Approval, ApprovalStatus, Via
 from domain.errors import Forbidden, PilotError, Unauthorized
-from domain.governance import Effect, Opinion, Verdict
-from domain.mcp import OwnersWord
-from domain.outside import OutsideError
+from domain.identity.actor import Actor, Channel, Role
+from domain.outside import ExternalError
+from domain.policy.governance import ExternalDecision, Verdict
 from domain.ports import PlanAnswer, Planner, ProvenPerson, ToolCall, Usage
 from domain.receipts.signing import Signer
-from domain.runs import Run, Step, UncertainChoice
-from domain.schedules import Schedule
-from domain.tasks import Mode, Task, TaskStatus
-from domain.tools import Outcome, OutcomeStatus
-from services.approvals.decision_point import OutsideCall
+from domain.runs.run import Run, Step, UncertainChoice
+from domain.runs.schedules import Schedule
+from domain.runs.task import Mode, Task, TaskStatus
+from domain.tools.effect import Effect
+from domain.tools.mcp import ToolOverride
+from domain.tools.tool import Outcome, OutcomeStatus
+from services.approvals.decision_point import ExternalCall
 from services.approvals.external import Callback
-from services.approvals.grants import GrantWish
-from services.approvals.service import Wish
-from services.audit import AuditFilter
-from services.capabilities import CapabilityService
+from services.approvals.grants import GrantRequest
+from services.approvals.service import ApprovalDecision
 from services.container import Services
+from services.installation.capabilities import CapabilityService
+from services.ledger.audit import AuditFilter
+from services.ledger.receipts import LogRange
 from services.lifecycle.requests import Question
-from services.mcp_servers import NewServer
-from services.receipts import Part
 from services.runs.tasks import NewTask
+from services.tools.mcp_servers import NewServer
 from simulator.launch import signed, user_field
 from storage import tables
 from tests.databases import fresh_url
-from tests.kit import Deed, Script, breaks_after_sending
+from tests.kit import RecordingTool, Script, breaks_after_sending
 from tests.mcp_server import command
 
 BEGAN = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -82,8 +83,8 @@ class Clock:
 class Sidecar:
     """A second opinion that is always the same."""
 
-    async def evaluate(self, **_call: Any) -> Opinion:
-        return Opinion(
+    async def evaluate(self, **_call: Any) -> ExternalDecision:
+        return ExternalDecision(
             source="helm", verdict=Verdict.ALLOW, metadata={"helm_decision": "d-1"}, raw='{"receipt":"as it came"}'
         )
 
@@ -140,12 +141,12 @@ def _payloads(story: "Story", receipt_id: str) -> list[list[Any]]:
 class Story:
     """The services of an installation, its people, and what has been read of what they wrote."""
 
-    parts: Parts
+    parts: Runtime
     clock: Clock
     chapters: list[Chapter] = field(default_factory=list)
     people: dict[str, Actor] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
-    deeds: dict[str, Deed] = field(default_factory=dict)
+    deeds: dict[str, RecordingTool] = field(default_factory=dict)
 
     @property
     def services(self) -> Services:
@@ -213,7 +214,9 @@ class Story:
     async def decide(self, status: ApprovalStatus, *, by: str = "ada", **more: Any) -> Approval:
         approval = await self.pending()
         actor = self.ada if by == "ada" else self.people[by]
-        done = await self.services.approvals.resolve(actor, approval.id, Wish(status=status, via=Via.API, **more))
+        done = await self.services.approvals.resolve(
+            actor, approval.id, ApprovalDecision(status=status, via=Via.API, **more)
+        )
         return done.approval
 
     async def settings(self, **sections: Any) -> None:
@@ -344,7 +347,7 @@ async def _things(story: Story) -> None:
     async for _ in services.audit.export(ada, AuditFilter()):
         pass
     story.told("the audit log exported")
-    for part in (None, Part(start=0, end=3, since=BEGAN)):
+    for part in (None, LogRange(start=0, end=3, since=BEGAN)):
         with await services.receipts.archive(ada, part):
             story.told("the log exported" if part is None else "a part of the log exported")
     await CapabilityService(services.store, services.health, story.clock).record(
@@ -360,7 +363,7 @@ async def _tool_servers(story: Story) -> None:
     server = await services.mcp.refresh(ada, server.id)
     story.told("a tool server asked again")
     tool = server.tools[0]
-    word = OwnersWord(effect=Effect.E1, idempotent=True, enabled=True, digest=tool.digest)
+    word = ToolOverride(effect=Effect.E1, idempotent=True, enabled=True, digest=tool.digest)
     await services.mcp.set_tool(ada, server.id, tool.name, word)
     story.told("a tool of a server set")
     await services.mcp.set_enabled(ada, server.id, enabled=False)
@@ -429,10 +432,10 @@ async def _runs(story: Story) -> None:
     task = await story.begin(paid, paid)
     await story.go(task)
     story.told("a run that costs something")
-    task = await story.begin(OutsideError("no such model", code="gone", retryable=False))
+    task = await story.begin(ExternalError("no such model", code="gone", retryable=False))
     await story.go(task)
     story.told("a run whose planner cannot be asked")
-    task = await story.begin(OutsideError("busy", code="busy", retryable=True))
+    task = await story.begin(ExternalError("busy", code="busy", retryable=True))
     await story.go(task)
     story.told("a run that tries again later")
     await services.runs.cancel(story.ada, task.id)
@@ -550,7 +553,7 @@ async def _allowed_from_now_on(story: Story) -> None:
     services = story.services
     task = await story.begin(SEND, SEND)
     await story.go(task)
-    await story.decide(ApprovalStatus.APPROVED, grant=GrantWish(minutes=30, max_uses=2))
+    await story.decide(ApprovalStatus.APPROVED, grant=GrantRequest(minutes=30, max_uses=2))
     story.told("a yes from now on")
     await story.go(task)
     story.told("a call under a grant")
@@ -578,8 +581,8 @@ async def _allowed_from_now_on(story: Story) -> None:
     task = await story.begin(SEND)
     await story.go(task)
     await story.decide(ApprovalStatus.APPROVED)
-    with patch.dict(services.toolbox._tools):
-        del services.toolbox._tools["send"]
+    with patch.dict(services.tool_registry._tools):
+        del services.tool_registry._tools["send"]
         await story.go(task)
     story.told("the tool of what was approved is gone")
 
@@ -618,7 +621,7 @@ async def _died(story: Story) -> None:
         story.told(f"a call that a death of the process interrupted: {name}")
     task = await story.begin(SEND)
     await story.go(task)
-    await story.decide(ApprovalStatus.APPROVED, grant=GrantWish(minutes=600, this_task_only=False))
+    await story.decide(ApprovalStatus.APPROVED, grant=GrantRequest(minutes=600, this_task_only=False))
     await story.go(task)
     run = await _interrupt(story, "send", ask=False)
     _, [step] = await story.run_of(run.task_id)
@@ -652,11 +655,11 @@ async def dies(_count: int) -> None:
 
 
 async def _second_opinion(story: Story) -> None:
-    governor = story.services.governor
-    object.__setattr__(governor, "second_opinion", Sidecar())
+    policy_service = story.services.policy_service
+    object.__setattr__(policy_service, "second_opinion", Sidecar())
     task = await story.begin(NOTE)
     await story.go(task)
-    object.__setattr__(governor, "second_opinion", None)
+    object.__setattr__(policy_service, "second_opinion", None)
     story.told("a run with a second opinion")
 
 
@@ -684,14 +687,16 @@ async def _others(story: Story) -> None:
     for tool, level in (("crm.search", "E1"), ("crm.update", "E3"), ("rm.rf", "E1")):
         if tool == "rm.rf":
             await story.settings(policyConfig={"toolBlocklist": ["rm*"]})
-        call = OutsideCall(tool=tool, effect_level=level, session="s-1", args={"q": 1}, context={"c": 2}, principal="a")
+        call = ExternalCall(
+            tool=tool, effect_level=level, session="s-1", args={"q": 1}, context={"c": 2}, principal="a"
+        )
         await services.decision_point.evaluate(agent, call)
         story.told(f"a decision for an agent of others: {tool}")
-    call = OutsideCall(tool="crm.update", effect_level="E3", session="s-1", args={"q": 1}, context={}, principal="a")
+    call = ExternalCall(tool="crm.update", effect_level="E3", session="s-1", args={"q": 1}, context={}, principal="a")
     await story.decide(ApprovalStatus.APPROVED)
-    object.__setattr__(services.governor, "second_opinion", Sidecar())
+    object.__setattr__(services.policy_service, "second_opinion", Sidecar())
     await services.decision_point.evaluate(agent, call)
-    object.__setattr__(services.governor, "second_opinion", None)
+    object.__setattr__(services.policy_service, "second_opinion", None)
     story.told("the same call, after a yes")
 
 
@@ -776,14 +781,14 @@ async def _opened(folder: Path, clock: Clock) -> AsyncIterator[Story]:
         story = Story(parts, clock)
         object.__setattr__(parts.services.browser_login, "provider", Provider())
         story.deeds = {
-            "send": Deed("send"),
-            "read": Deed("read", effect=Effect.E1),
-            "twice": Deed("twice", idempotent=True),
-            "asked": Deed("asked", lookup=True),
+            "send": RecordingTool("send"),
+            "read": RecordingTool("read", effect=Effect.E1),
+            "twice": RecordingTool("twice", idempotent=True),
+            "asked": RecordingTool("asked", lookup=True),
         }
         story.deeds["asked"].found = Outcome(status=OutcomeStatus.DONE, output={"found": True})
         for deed in story.deeds.values():
-            parts.services.toolbox.add(deed)
+            parts.services.tool_registry.add(deed)
         await parts.services.engine.start(None)
         try:
             yield story

@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from domain.approvals import APPROVALS
-from domain.runs import EFFECTS, RUNS, STEPS
-from domain.states import StateTable
-from domain.tasks import TASKS
+from domain.approvals.approval import APPROVALS
+from domain.runs.run import EFFECTS, RUNS, STEPS
+from domain.runs.states import StateTable
+from domain.runs.task import TASKS
 from storage import tables
 from storage.database import Prepared, Tx
 

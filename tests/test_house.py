@@ -10,7 +10,7 @@ import pytest
 from api.middlewares import HttpConfig
 from api.server import groups
 from app.settings import BadSettings, Settings, load_settings
-from domain.permissions import as_markdown
+from domain.identity.permissions import as_markdown
 from storage.database import Store
 from storage.migrate import differences, migrate, newest
 from tests.databases import fresh_url
@@ -172,29 +172,29 @@ LARGE_FILES = {
     "domain/playbooks.py",
     "domain/receipts/standalone.py",
     "domain/receipts/verify.py",
-    "services/chat.py",
-    "services/identity.py",
-    "services/receipts.py",
-    "services/workspaces.py",
+    "services/chat/service.py",
+    "services/identity/service.py",
+    "services/ledger/receipts.py",
+    "services/workspaces/service.py",
     "simulator/control.py",
     "simulator/methods.py",
     "simulator/telegram.py",
     "storage/database.py",
-    "storage/hold.py",
-    "storage/receipts.py",
+    "storage/installation/hold.py",
+    "storage/ledger/receipt_rows.py",
     "storage/tables.py",
 }
 LARGE_CLASSES = {
     "domain/playbook_text.py:Scanner",
     "domain/playbooks.py:_Parser",
-    "services/chat.py:ChatService",
-    "services/identity.py:IdentityService",
-    "services/integrity/records.py:Records",
-    "services/workspaces.py:WorkspaceService",
+    "services/chat/service.py:ChatService",
+    "services/identity/service.py:IdentityService",
+    "services/ledger/records.py:Records",
+    "services/workspaces/service.py:WorkspaceService",
     "simulator/telegram.py:Telegram",
 }
 LONG_FUNCTIONS = {
-    "api/auth.py:auth_routes",
+    "api/identity/auth.py:auth_routes",
     "app/container.py:_build",
 }
 

@@ -8,18 +8,18 @@ from pydantic.fields import FieldInfo
 from api.middlewares import HttpConfig
 from api.server import groups
 from app.settings import Settings
-from domain.approvals import APPROVALS
+from domain.approvals.approval import APPROVALS
+from domain.identity.permissions import TABLE, as_markdown
 from domain.journal import approvals, people, work, workspace
-from domain.permissions import TABLE, as_markdown
-from domain.runs import EFFECTS, RUNS, STEPS
-from domain.states import StateTable
-from domain.tasks import TASKS
+from domain.runs.run import EFFECTS, RUNS, STEPS
+from domain.runs.states import StateTable
+from domain.runs.task import TASKS
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
 PERMISSIONS = """# Who may do what
 
-API, bot and Mini App ask this one table (`domain/permissions.py`); `pilot policy permissions` prints it. An API key never
+API, bot and Mini App ask this one table (`domain/identity/permissions.py`); `pilot policy permissions` prints it. An API key never
 does what is marked "must be named" unless its scopes name it.
 
 """
@@ -47,8 +47,8 @@ not set. When some are wrong, `pilot serve` names all of them at once and exits 
 
 STATES = """# States
 
-Where a thing begins, the moves it may make, and what makes each. These tables are the code's own (`domain/runs.py`,
-`domain/tasks.py`, `domain/approvals.py`): every write of a state asks them, in `services/lifecycle/`. A state that nothing leads
+Where a thing begins, the moves it may make, and what makes each. These tables are the code's own (`domain/runs/run.py`,
+`domain/runs/task.py`, `domain/approvals/approval.py`): every write of a state asks them, in `services/lifecycle/`. A state that nothing leads
 out of is an end. A run may also be shown as `stalled` by the wire contract; Pilot never ends one so.
 
 """

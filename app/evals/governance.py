@@ -17,19 +17,19 @@ from app.container import open_services
 from app.evals.checks import Checks
 from app.evals.place import Ground, Outside, Person, Place, open_place
 from connectors.cel import CelRules
-from domain.actor import Actor, Channel, Role
-from domain.governance import Verdict
+from domain.identity.actor import Actor, Channel, Role
 from domain.journal.workspace import KnowledgeWritten
 from domain.policy.decide import decide
 from domain.policy.effective import EffectivePolicy, effective
 from domain.policy.facts import CallFacts, GrantFacts
+from domain.policy.governance import Verdict
 from domain.policy.rules import CustomRule, RuleError
+from domain.policy.settings_schema import load
 from domain.receipts import merkle
 from domain.receipts.archive import standalone_source
 from domain.receipts.verify import verify_archive
-from domain.settings_schema import load
 from services.container import Services
-from services.ledger_watch import LedgerWatch
+from services.ledger.watch import LedgerWatch
 from storage.database import Store, Tx
 
 RECEIPTS = 400

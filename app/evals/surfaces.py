@@ -237,7 +237,7 @@ _INLINE = re.compile(
 
 async def mini_app(checks: Checks, ground: Ground) -> None:
     """Every page and part answers whoever may see it, under a policy that lets nothing in from elsewhere."""
-    from webapp.parts import PARTS
+    from webapp.fragments import FRAGMENTS
 
     async with open_place(ground) as place:
         owner = await place.person("owner")
@@ -252,14 +252,14 @@ async def mini_app(checks: Checks, ground: Ground) -> None:
         for name in re.findall(r"""/app/static/[^"'\s>]+""", shell):
             status, body = await owner.ask("GET", name)
             checks.that(f"{name.rpartition('/')[2]} is there", status == 200 and body, status)
-        for name in PARTS:
+        for name in FRAGMENTS:
             path = f"/app/parts/{name}" + (f"/{items[name]}" if name in items else "")
             text = await _page(checks, owner, path)
             nobody, _ = await place.somebody().ask("GET", path)
             checks.that(f"{name} is not for everybody", nobody in (401, 403), nobody)
             if name in items and name not in ("receipt", "receipt-check"):
                 checks.that(f"{name} shows what it is of", SECRET in text)
-        checks.figures["pages"] = len(PARTS) + 1
+        checks.figures["pages"] = len(FRAGMENTS) + 1
 
 
 async def _page(checks: Checks, owner: Person, path: str) -> str:
@@ -289,5 +289,5 @@ async def sidecar(checks: Checks, ground: Ground) -> None:
             raise NotRunError("this version does not ask the configured HELM sidecar")
         answer = await probe()
         checks.that("the sidecar answers", answer["ok"], answer)
-        checks.that("a second opinion is asked", parts.services.governor.second_opinion is not None)
+        checks.that("a second opinion is asked", parts.services.policy_service.second_opinion is not None)
         checks.figures["latencyMs"] = answer.get("latencyMs")

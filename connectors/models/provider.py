@@ -15,9 +15,9 @@ from connectors.models.memory import Memory, size, tool_return, user_message
 from connectors.models.prices import UNKNOWN, PerMillion, price
 from connectors.models.prompts import result_text, system_prompt, task_prompt
 from domain.bounded_json import BadJson, loads, measure
-from domain.outside import OutsideError
-from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, ToolCall, Usage
-from domain.tools import ARGUMENTS, ToolSpec
+from domain.outside import ExternalError
+from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, BilledFailure, PlanAnswer, PlanRequest, ToolCall, Usage
+from domain.tools.tool import ARGUMENTS, ToolSpec
 from domain.untrusted import MAX_INTEGER, clean_and_cap
 
 FINISH = "finish"
@@ -47,7 +47,7 @@ class ModelPlanner:
     """Plans with the first model of `chain` that answers.
 
     Blocked codes: `model_refused`, `model_malformed_call`, `model_unknown_tool`, `model_no_action`,
-    `model_cut_off`, `model_context`, `model_memory`, `budget_exceeded`. Raises OutsideError when no model
+    `model_cut_off`, `model_context`, `model_memory`, `budget_exceeded`. Raises ExternalError when no model
     could be asked; it is retryable when at least one of them may answer later.
     """
 
@@ -125,11 +125,11 @@ class ModelPlanner:
                 reply, usage = await self._answer_of_chain(request, memory, tools)
             except ContextTooLong as error:
                 return _blocked(f"{error}, even after shortening it.", "model_context", memory.dump(), spent)
-            except OutsideError as error:
+            except ExternalError as error:
                 if error.code == "model_memory":
                     return _blocked(str(error), "model_memory", memory.dump(), spent)
                 if spent.calls:
-                    raise PaidForNothing(error, spent) from error
+                    raise BilledFailure(error, spent) from error
                 raise
             spent = _added(spent, usage)
             if reply.refusal:
@@ -161,7 +161,7 @@ class ModelPlanner:
         A key that is not accepted ends it: that is to be mended by a person, not worked around with a model that
         somebody else may pay for.
         """
-        errors: list[OutsideError] = []
+        errors: list[ExternalError] = []
         for choice in self._chain:
             if request.at_own_cost and choice.paid_by_installation:
                 continue
@@ -172,17 +172,17 @@ class ModelPlanner:
                 shorter = replace_memory(memory, self._options.history_chars // 4)
                 try:
                     found = await self._answer_of(choice, request, shorter, tools)
-                except OutsideError as again:
+                except ExternalError as again:
                     errors[-1] = again
                     continue
                 memory.messages, memory.digest = shorter.messages, shorter.digest
                 return found
-            except OutsideError as error:
+            except ExternalError as error:
                 errors.append(error)
                 if error.code == "model_auth":
                     break
         if not errors:
-            raise OutsideError("no model is left that the workspace pays for", code=OVER_INSTALLATION_BUDGET)
+            raise ExternalError("no model is left that the workspace pays for", code=OVER_INSTALLATION_BUDGET)
         hopeful = [error for error in errors if error.retryable]
         if not hopeful:
             raise errors[0]

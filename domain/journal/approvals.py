@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from domain.approvals import Approval, ApprovalStatus, Via
-from domain.audit import AuditAction
+from domain.approvals.approval import Approval, ApprovalStatus, Via
 from domain.clock import iso
-from domain.events import OF_APPROVAL, Event, EventKind
 from domain.evidence import approval_facts
-from domain.governance import Decision, Opinion
 from domain.journal.entry import ReceiptFields, Written
+from domain.ledger.audit import AuditAction
+from domain.ledger.events import OF_APPROVAL, Event, EventKind
+from domain.policy.governance import Decision, ExternalDecision
 from domain.receipts.receipt import Kind
 
 # why a question was answered as it was, where that is a no
@@ -304,7 +304,7 @@ class CallEvaluated:
     digest: str
     signed: str
     input: Mapping[str, Any] | None
-    external: Opinion
+    external: ExternalDecision
 
     def written(self) -> Written:
         decision = self.decision

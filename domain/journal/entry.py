@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from domain.audit import AuditAction
-from domain.events import Event
+from domain.ledger.audit import AuditAction
+from domain.ledger.events import Event
 from domain.receipts.receipt import Kind
 
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from domain.actor import Channel, Role
-from domain.audit import AuditAction
+from domain.identity.actor import Channel, Role
 from domain.journal.entry import ReceiptFields, Written
+from domain.ledger.audit import AuditAction
 from domain.receipts.receipt import Kind
 
 # --- logging in ---------------------------------------------------------------------------------------

@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from domain.audit import AuditAction
-from domain.events import Event, EventKind
 from domain.evidence import end_facts, run_facts, step_facts
-from domain.governance import Decision, Opinion
 from domain.journal.entry import ReceiptFields, Written
+from domain.ledger.audit import AuditAction
+from domain.ledger.events import Event, EventKind
+from domain.policy.governance import Decision, ExternalDecision
 from domain.receipts.receipt import Kind
-from domain.runs import Run, RunState, Step, StepState, UncertainChoice
-from domain.tasks import Task, TaskStatus
-from domain.tools import Outcome, OutcomeStatus
+from domain.runs.run import Run, RunState, Step, StepState, UncertainChoice
+from domain.runs.task import Task, TaskStatus
+from domain.tools.tool import Outcome, OutcomeStatus
 
 
 def operator_of(task: Task) -> str:
@@ -202,7 +202,7 @@ class StepDecided(_OfRun):
     step: Step
     decision: Decision
     input: Mapping[str, Any] | None
-    external: Opinion
+    external: ExternalDecision
 
     @property
     def actor(self) -> str:

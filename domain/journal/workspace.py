@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.audit import AuditAction
-from domain.events import Event, EventKind
 from domain.journal.entry import ReceiptFields, Written
+from domain.ledger.audit import AuditAction
+from domain.ledger.events import Event, EventKind
 from domain.receipts.receipt import Kind
 
 # --- settings -----------------------------------------------------------------------------------------

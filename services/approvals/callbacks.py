@@ -12,25 +12,27 @@ from datetime import datetime, timedelta
 
 import orjson
 
-from domain.approvals import Approval, ApprovalStatus
+from domain.approvals.approval import Approval, ApprovalStatus
 from domain.clock import Now, iso
 from domain.errors import NotFound
 from domain.integrity import Altered
 from domain.journal.approvals import CallbackFailed
-from domain.notices import CallbackNotice, notice_of
-from domain.outside import OutsideError
+from domain.outbox.message import Message
+from domain.outbox.notifications import CallbackNotice, notice_of
+from domain.outside import ExternalError
 from domain.ports import Http
+from domain.workspaces.secret import CannotOpen
 from services.approvals.external import callback_place, webhook_key
-from services.bus import Bus
-from services.delivery import Delivery
-from services.integrity.gate import answer_of
-from services.ledger import Ledger
+from services.ledger.append import Ledger
+from services.ledger.gate import answer_of
+from services.ledger.recorder import Recorder
 from services.lifecycle.approvals import CALLBACK_TOPIC
-from services.recorder import Recorder
-from storage import approvals, recipients
+from services.outbox.delivery import Delivery
+from services.platform.bus import Bus
+from storage.approvals import approval_rows
 from storage.database import Store, Tx
-from storage.outbox import Message
-from storage.vault import CannotOpen, Vault
+from storage.outbox import recipient_rows
+from storage.workspaces.vault import Vault
 
 # with these pauses a receiver may be down for about a day
 TRIES = 30
@@ -77,7 +79,7 @@ class Callbacks:
             found = await self.store.read(lambda tx: _outcome(self.recorder.ledger, tx, message))
         except Altered as altered:
             # nobody outside is told what nobody here has signed
-            raise OutsideError(str(altered), code=altered.code, sent=False, retryable=False) from altered
+            raise ExternalError(str(altered), code=altered.code, sent=False, retryable=False) from altered
         if found is None:
             return
         approval, name = found
@@ -88,7 +90,7 @@ class Callbacks:
                 approval.callback_secret, workspace_id=approval.workspace_id, place=callback_place(approval.id)
             )
         except CannotOpen as error:
-            raise OutsideError("the callback secret cannot be opened", code="decryption_failed", sent=False) from error
+            raise ExternalError("the callback secret cannot be opened", code="decryption_failed", sent=False) from error
         body, at = orjson.dumps(_body(approval, name)), self.now()
         answer = await self.http.request(
             "POST",
@@ -106,13 +108,13 @@ class Callbacks:
             follow=False,
         )
         if not 200 <= answer.status < 300:
-            raise OutsideError(
+            raise ExternalError(
                 f"the receiver answered {answer.status}",
                 code=f"status_{answer.status}",
                 retryable=answer.status >= 500 or answer.status in AGAIN,
             )
 
-    def _given_up(self, tx: Tx, message: Message, error: OutsideError) -> None:
+    def _given_up(self, tx: Tx, message: Message, error: ExternalError) -> None:
         notice = notice_of(message.payload)
         assert message.workspace_id is not None
         assert isinstance(notice, CallbackNotice)
@@ -133,11 +135,11 @@ def _outcome(ledger: Ledger, tx: Tx, message: Message) -> tuple[Approval, str | 
     if message.workspace_id is None or not isinstance(notice, CallbackNotice):
         return None
     try:
-        approval = approvals.get(tx, message.workspace_id, notice.approval_id)
+        approval = approval_rows.get(tx, message.workspace_id, notice.approval_id)
     except NotFound:
         return None
     answer_of(ledger, tx, approval)
-    return approval, recipients.name_of_principal(tx, approval.resolved_by)
+    return approval, recipient_rows.name_of_principal(tx, approval.resolved_by)
 
 
 def _body(approval: Approval, name: str | None) -> Mapping[str, object]:

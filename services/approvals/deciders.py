@@ -2,28 +2,29 @@
 
 from collections.abc import Sequence
 
-from domain.actor import Actor
-from domain.approvals import Approval, Decider
-from storage import recipients, runs
+from domain.approvals.approval import Approval, Approver
+from domain.identity.actor import Actor
 from storage.database import Tx
+from storage.outbox import recipient_rows
+from storage.runs import run_rows
 
 
-def left_out(tx: Tx, approval: Approval) -> str | None:
+def excluded_requester(tx: Tx, approval: Approval) -> str | None:
     """Whom a quorum leaves out: who started the run, or asked, or made the key that asked; None where one decides."""
     if approval.quorum == 1:
         return None
     if approval.run_id is None:
-        return recipients.person_behind(tx, approval.requested_by)
-    run = runs.by_id(tx, approval.run_id)
+        return recipient_rows.person_behind(tx, approval.requested_by)
+    run = run_rows.by_id(tx, approval.run_id)
     return None if run is None else run.started_by
 
 
-def decider(actor: Actor) -> Decider:
+def decider(actor: Actor) -> Approver:
     """An actor, as far as deciding goes."""
     assert actor.role is not None
-    return Decider(actor.user_id, actor.role)
+    return Approver(actor.user_id, actor.role)
 
 
-def ids(people: Sequence[Decider]) -> Sequence[str]:
+def ids(people: Sequence[Approver]) -> Sequence[str]:
     """Their user ids, in order."""
     return [who.user_id for who in people]

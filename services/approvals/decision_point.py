@@ -5,28 +5,30 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from domain.actor import Actor
-from domain.approvals import ApprovalStatus
+from domain.approvals.approval import ApprovalStatus
+from domain.approvals.evaluation import Evaluation, GatewaySession
 from domain.clock import Now
-from domain.governance import Decision, Effect, Opinion, Verdict
+from domain.identity.actor import Actor
+from domain.identity.permissions import Action, require
 from domain.ids import new_id
 from domain.journal.approvals import CallEvaluated
-from domain.permissions import Action, require
+from domain.policy.governance import Decision, ExternalDecision, Verdict
 from domain.receipts.canonical import payload_hash
 from domain.receipts.decision import SignedDecision, sign_decision
 from domain.receipts.receipt import parse
-from domain.tools import ToolSpec
+from domain.tools.effect import Effect
+from domain.tools.tool import ToolSpec
 from services.approvals.external import check_length, check_room
-from services.governor import Decided, Governor
-from services.integrity.gate import answer_of
-from services.ledger import Ledger
-from services.lifecycle.requests import ApprovalRequests, Question, shown_args
-from services.recorder import Recorder
-from services.toolbox import Toolbox
-from services.violations import note_refusal
-from storage import approvals, evaluations, receipts
+from services.ledger.append import Ledger
+from services.ledger.gate import answer_of
+from services.ledger.recorder import Recorder
+from services.lifecycle.requests import ApprovalRequests, Question, redact_args
+from services.policy.service import Decided, PolicyService
+from services.policy.violations import note_refusal
+from services.tools.registry import ToolRegistry
+from storage.approvals import approval_rows, evaluation_rows
 from storage.database import Store, Tx
-from storage.evaluations import Evaluation, SessionRow
+from storage.ledger import receipt_rows
 
 # a yes is good for one call within a day, a no stands for an hour; then the same call is a new question
 YES_LASTS = timedelta(days=1)
@@ -36,7 +38,7 @@ MOST_OF_SESSION = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class OutsideCall:
+class ExternalCall:
     """What an agent wants to do. `effect_level` is its own word for the reach; `principal` who it says it acts for.
 
     `context` is kept with the decision and decides nothing.
@@ -91,7 +93,7 @@ class Leaf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Which:
+class ReceiptQuery:
     """Which receipts: from place `after` on. `session` is the workspace's id for all, or what an agent called it."""
 
     after: int = 0
@@ -109,14 +111,14 @@ class DecisionPoint:
     """Decides about calls that are carried out elsewhere, and lets their askers read the receipts."""
 
     store: Store
-    governor: Governor
-    toolbox: Toolbox
+    policy_service: PolicyService
+    tool_registry: ToolRegistry
     requests: ApprovalRequests
     recorder: Recorder
     ledger: Ledger
     now: Now
 
-    async def evaluate(self, actor: Actor, call: OutsideCall) -> Evaluated:
+    async def evaluate(self, actor: Actor, call: ExternalCall) -> Evaluated:
         """Decide about one call, with a receipt of the decision.
 
         Where a person is needed the verdict is ESCALATE and a card is handed out; the same call asked again gets
@@ -127,16 +129,16 @@ class DecisionPoint:
         for name, value in (("args", call.args), ("context", call.context)):
             check_length(name, value)
         spec = self._spec(call)
-        consulted = await self.governor.consult(
+        consulted = await self.policy_service.consult(
             workspace_id=actor.in_workspace, session_id=call.session, spec=spec, args=call.args
         )
         return await self.store.write(lambda tx: self._evaluate(tx, actor, call, spec, consulted))
 
-    def _spec(self, call: OutsideCall) -> ToolSpec:
+    def _spec(self, call: ExternalCall) -> ToolSpec:
         """The call as the policy sees tools. A level that is none counts as acting outside; ours may only be raised."""
         level = call.effect_level.upper()
         effect = Effect[level] if level in Effect.__members__ else Effect.E3
-        ours = self.toolbox.get(call.tool)
+        ours = self.tool_registry.get(call.tool)
         if ours is not None:
             effect = max(effect, ours.spec.effect)
         hidden = () if ours is None else ours.spec.redactions
@@ -144,25 +146,25 @@ class DecisionPoint:
         return ToolSpec(name=call.tool, summary="", parameters={}, effect=effect, redactions=hidden)
 
     def _evaluate(
-        self, tx: Tx, actor: Actor, call: OutsideCall, spec: ToolSpec, consulted: Opinion | None
+        self, tx: Tx, actor: Actor, call: ExternalCall, spec: ToolSpec, consulted: ExternalDecision | None
     ) -> Evaluated:
         workspace_id = actor.in_workspace
         self.recorder.serialize(tx, workspace_id)
         digest = call.digest(actor.principal)
-        open_question = evaluations.asked_before(tx, workspace_id, digest)
+        open_question = evaluation_rows.asked_before(tx, workspace_id, digest)
         answer = None if open_question is None else self._answer(tx, workspace_id, open_question)
-        decided = self.governor.decide_outside(
+        decided = self.policy_service.decide_outside(
             tx, workspace_id=workspace_id, spec=spec, args=call.args, consulted=consulted, asked_before=answer
         )
         decision = decided.decision
         approval_id, decision_id = None, new_id()
         if decision.verdict is Verdict.ESCALATE:
-            still_open = open_question is not None and approvals.get(tx, workspace_id, open_question).pending
+            still_open = open_question is not None and approval_rows.get(tx, workspace_id, open_question).pending
             approval_id = open_question if still_open else self._ask(tx, actor, call, spec, decision)
         elif open_question is not None and decision.verdict is Verdict.ALLOW:
-            evaluations.use(tx, workspace_id, open_question)
+            evaluation_rows.use(tx, workspace_id, open_question)
             # the policy became milder meanwhile: nobody needs to be asked any more
-            self.requests.cancel(tx, approvals.get(tx, workspace_id, open_question), by="system")
+            self.requests.cancel(tx, approval_rows.get(tx, workspace_id, open_question), by="system")
         elif decision.verdict is Verdict.DENY:
             named = {"session": call.session, "principal": call.principal, "decisionId": decision_id}
             note_refusal(tx, workspace_id, tool=call.tool, decision=decision, metadata=named, now=self.now())
@@ -177,23 +179,23 @@ class DecisionPoint:
             approval_id=approval_id,
         )
 
-    def _answer(self, tx: Tx, workspace_id: str, approval_id: str) -> Opinion | None:
+    def _answer(self, tx: Tx, workspace_id: str, approval_id: str) -> ExternalDecision | None:
         """What people said about this call; None while they think, and when their answer no longer counts."""
-        approval = approvals.get(tx, workspace_id, approval_id)
+        approval = approval_rows.get(tx, workspace_id, approval_id)
         answered = answer_of(self.ledger, tx, approval)
         if answered is None:
             return None
         age = self.now() - min(answered.at, approval.resolved_at or answered.at)
         if approval.status is ApprovalStatus.APPROVED and age < YES_LASTS:
-            return Opinion(source=SOURCE, verdict=Verdict.ALLOW)
+            return ExternalDecision(source=SOURCE, verdict=Verdict.ALLOW)
         if approval.status in _NO and age < NO_LASTS:
             code, words = _NO[approval.status]
             reason = f"{words}: {approval.resolution_note}" if approval.resolution_note else words
-            return Opinion(source=SOURCE, verdict=Verdict.DENY, reason_code=code, reason=reason)
-        evaluations.use(tx, workspace_id, approval_id)
+            return ExternalDecision(source=SOURCE, verdict=Verdict.DENY, reason_code=code, reason=reason)
+        evaluation_rows.use(tx, workspace_id, approval_id)
         return None
 
-    def _ask(self, tx: Tx, actor: Actor, call: OutsideCall, spec: ToolSpec, decision: Decision) -> str:
+    def _ask(self, tx: Tx, actor: Actor, call: ExternalCall, spec: ToolSpec, decision: Decision) -> str:
         workspace_id = actor.in_workspace
         check_room(tx, workspace_id)
         who = f"{call.principal}, " if call.principal else ""
@@ -201,7 +203,7 @@ class DecisionPoint:
             tx,
             Question(
                 action=call.tool,
-                args=shown_args(dict(call.args), spec.redactions),
+                args=redact_args(dict(call.args), spec.redactions),
                 reason=decision.reason,
                 title=f"{who}session {call.session}"[:200],
                 effect=int(spec.effect),
@@ -216,7 +218,7 @@ class DecisionPoint:
         self,
         tx: Tx,
         actor: Actor,
-        call: OutsideCall,
+        call: ExternalCall,
         spec: ToolSpec,
         *,
         decided: Decided,
@@ -259,8 +261,8 @@ class DecisionPoint:
             ),
         )
         assert receipt_id is not None
-        row = receipts.get(tx, workspace_id, receipt_id)
-        evaluations.add(
+        row = receipt_rows.get(tx, workspace_id, receipt_id)
+        evaluation_rows.add(
             tx,
             Evaluation(
                 workspace_id=workspace_id,
@@ -288,13 +290,13 @@ class DecisionPoint:
 
     # --- receipts ---------------------------------------------------------------------------------
 
-    async def receipts(self, actor: Actor, which: Which) -> tuple[Sequence[Leaf], bool]:
+    async def receipts(self, actor: Actor, which: ReceiptQuery) -> tuple[Sequence[Leaf], bool]:
         """Receipts in the order of the log, and whether there are more."""
         require(actor, Action.RECEIPT_READ)
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> Sequence[Leaf]:
-            rows = evaluations.leaves(
+            rows = evaluation_rows.leaves(
                 tx,
                 workspace_id,
                 after=which.after,
@@ -317,21 +319,23 @@ class DecisionPoint:
         workspace_id = actor.in_workspace
         named = None if session == workspace_id else session
         rows = await self.store.read(
-            lambda tx: evaluations.leaves(tx, workspace_id, after=0, limit=MOST_OF_SESSION, session=named, newest=True)
+            lambda tx: evaluation_rows.leaves(
+                tx, workspace_id, after=0, limit=MOST_OF_SESSION, session=named, newest=True
+            )
         )
         return [_leaf(row) for row in rows]
 
-    async def sessions(self, actor: Actor, *, limit: int, offset: int) -> Sequence[SessionRow]:
+    async def sessions(self, actor: Actor, *, limit: int, offset: int) -> Sequence[GatewaySession]:
         """The whole log first, then the sessions that agents named."""
         require(actor, Action.RECEIPT_READ)
 
-        def work(tx: Tx) -> Sequence[SessionRow]:
-            whole = evaluations.log_session(tx, actor.in_workspace)
+        def work(tx: Tx) -> Sequence[GatewaySession]:
+            whole = evaluation_rows.log_session(tx, actor.in_workspace)
             first = [whole] if whole is not None and offset == 0 else []
             skipped = max(0, offset - 1)
             return [
                 *first,
-                *evaluations.sessions(tx, actor.in_workspace, limit=limit - len(first), offset=skipped),
+                *evaluation_rows.sessions(tx, actor.in_workspace, limit=limit - len(first), offset=skipped),
             ]
 
         return await self.store.read(work)
@@ -339,7 +343,7 @@ class DecisionPoint:
     async def receipt(self, actor: Actor, receipt_id: str) -> bytes:
         """The exact bytes of one receipt."""
         require(actor, Action.RECEIPT_READ)
-        row = await self.store.read(lambda tx: receipts.get(tx, actor.in_workspace, receipt_id))
+        row = await self.store.read(lambda tx: receipt_rows.get(tx, actor.in_workspace, receipt_id))
         return row.leaf
 
 

@@ -8,23 +8,23 @@ from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from domain.actor import Actor
-from domain.approvals import Approval
+from domain.approvals.approval import Approval
 from domain.bounded_json import BadJson, Bounds, measure
 from domain.clock import Now
 from domain.errors import Conflict, Invalid, NotFound
+from domain.identity.actor import Actor
+from domain.identity.permissions import Action, allows, require
 from domain.ids import new_id
-from domain.permissions import Action, allows, require
 from domain.receipts.canonical import canonical_payload
 from services.approvals.outcome import already_decided
-from services.bus import Bus
-from services.governor import Governor
-from services.integrity.gate import answer_of
+from services.ledger.gate import answer_of
+from services.ledger.recorder import Recorder
 from services.lifecycle.requests import ApprovalRequests, Question
-from services.recorder import Recorder
-from storage import approvals
+from services.platform.bus import Bus
+from services.policy.service import PolicyService
+from storage.approvals import approval_rows
 from storage.database import Store, Tx
-from storage.vault import Vault
+from storage.workspaces.vault import Vault
 
 MAX_INPUT = 32 * 1024
 # no more than this fits in so many bytes: a list of numbers has two for each
@@ -73,7 +73,7 @@ class ApprovalGateway:
 
     store: Store
     requests: ApprovalRequests
-    governor: Governor
+    policy_service: PolicyService
     recorder: Recorder
     vault: Vault
     bus: Bus
@@ -105,7 +105,7 @@ class ApprovalGateway:
         def work(tx: Tx) -> Approval:
             workspace_id = actor.in_workspace
             self.recorder.serialize(tx, workspace_id)
-            self.governor.check_not_frozen(tx, workspace_id)
+            self.policy_service.check_not_frozen(tx, workspace_id)
             check_room(tx, workspace_id)
             return self.requests.ask_for(
                 tx,
@@ -145,7 +145,7 @@ class ApprovalGateway:
 
     def _answered(self, tx: Tx, workspace_id: str, approval_id: str) -> Approval:
         """An approval whose answer somebody outside acts by; Altered when no signed receipt gave that answer."""
-        found = approvals.get(tx, workspace_id, approval_id)
+        found = approval_rows.get(tx, workspace_id, approval_id)
         answer_of(self.recorder.ledger, tx, found)
         return found
 
@@ -155,12 +155,12 @@ class ApprovalGateway:
 
         def work(tx: Tx) -> Approval:
             self.recorder.serialize(tx, actor.in_workspace)
-            found = approvals.get(tx, actor.in_workspace, approval_id, lock=True)
+            found = approval_rows.get(tx, actor.in_workspace, approval_id, lock=True)
             if found.run_id is not None or found.requested_by != actor.principal:
                 raise NotFound("Approval not found")
             if not self.requests.cancel(tx, found, by=actor.principal):
                 raise already_decided(tx, found)
-            return approvals.get(tx, actor.in_workspace, approval_id)
+            return approval_rows.get(tx, actor.in_workspace, approval_id)
 
         return await self.store.write(work)
 
@@ -175,7 +175,7 @@ def _check_secret(secret: str) -> None:
 
 def check_room(tx: Tx, workspace_id: str) -> None:
     """Conflict when too many questions of others are open already: people could not answer more."""
-    if approvals.count_pending(tx, workspace_id, external=True) >= MAX_PENDING:
+    if approval_rows.count_pending(tx, workspace_id, external=True) >= MAX_PENDING:
         raise Conflict(f"{MAX_PENDING} questions wait for an answer already", code="too_many_pending")
 
 

@@ -4,25 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from domain.actor import Actor
-from domain.approvals import Approval
+from domain.approvals.approval import Approval
+from domain.approvals.grant import Grant
 from domain.clock import Now
 from domain.errors import Invalid
 from domain.evidence import grant_facts
+from domain.identity.actor import Actor
+from domain.identity.permissions import Action, require
 from domain.ids import new_id
 from domain.journal.approvals import GrantGiven, GrantRevoked
-from domain.permissions import Action, require
-from services.integrity.records import Records
-from services.recorder import Recorder
-from storage import approvals
-from storage.approvals import Grant
+from services.ledger.recorder import Recorder
+from services.ledger.records import Records
+from storage.approvals import approval_rows
 from storage.database import Store, Tx
 
 MAX_GRANT = timedelta(days=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GrantWish:
+class GrantRequest:
     """What "and from now on" means: how long, how often, and whether for this task only."""
 
     minutes: int
@@ -43,7 +43,7 @@ class GrantService:
         require(actor, Action.GRANT_LIST)
         return await self.store.read(
             lambda tx: Records(self.recorder.ledger, tx, actor.in_workspace).grants(
-                approvals.grants_of(tx, actor.in_workspace, live_at=self.now() if live else None)
+                approval_rows.grants_of(tx, actor.in_workspace, live_at=self.now() if live else None)
             )
         )
 
@@ -52,7 +52,7 @@ class GrantService:
         require(actor, Action.GRANT_REVOKE)
 
         def work(tx: Tx) -> Grant:
-            grant = approvals.revoke_grant(tx, actor.in_workspace, grant_id, by=actor.user_id, now=self.now())
+            grant = approval_rows.revoke_grant(tx, actor.in_workspace, grant_id, by=actor.user_id, now=self.now())
             self.recorder.record(
                 tx,
                 GrantRevoked(
@@ -63,7 +63,7 @@ class GrantService:
 
         return await self.store.write(work)
 
-    def give(self, tx: Tx, actor: Actor, approval: Approval, wish: GrantWish) -> str:
+    def give(self, tx: Tx, actor: Actor, approval: Approval, wish: GrantRequest) -> str:
         """Let the call of an approval be made without asking from now on; the grant's id."""
         require(actor, Action.GRANT_CREATE)
         if not 1 <= wish.minutes <= MAX_GRANT.total_seconds() / 60:
@@ -87,7 +87,7 @@ class GrantService:
             revoked_at=None,
             revoked_by=None,
         )
-        approvals.add_grant(tx, grant)
+        approval_rows.add_grant(tx, grant)
         self.recorder.record(
             tx,
             GrantGiven(

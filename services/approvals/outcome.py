@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from domain.approvals import Approval, ApprovalStatus
+from domain.approvals.approval import Approval, ApprovalStatus
 from domain.clock import iso
 from domain.errors import Conflict, Gone
-from storage import recipients
 from storage.database import Tx
+from storage.outbox import recipient_rows
 
 
 def already_decided(tx: Tx, approval: Approval) -> Conflict | Gone:
@@ -26,7 +26,7 @@ def _outcome(tx: Tx, approval: Approval) -> dict[str, Any]:
     return {
         "status": approval.status,
         "resolvedBy": approval.resolved_by,
-        "resolvedByName": recipients.name_of_principal(tx, approval.resolved_by),
+        "resolvedByName": recipient_rows.name_of_principal(tx, approval.resolved_by),
         "resolvedAt": iso(approval.resolved_at),
         "resolvedVia": approval.resolved_via,
     }

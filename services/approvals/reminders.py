@@ -5,15 +5,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 
-from domain.approvals import Approval, ApprovalStatus
+from domain.approvals.approval import Approval, ApprovalStatus
 from domain.clock import Now
 from domain.errors import PilotError
-from domain.governance import Effect
-from services.governor import Governor
+from domain.tools.effect import Effect
+from services.ledger.recorder import Recorder
 from services.lifecycle.approvals import ApprovalLifecycle
-from services.notices import Notices
-from services.recorder import Recorder
-from storage import approvals
+from services.outbox.notifications import Notifications
+from services.policy.service import PolicyService
+from storage.approvals import approval_rows
 from storage.database import Store, Tx
 
 log = logging.getLogger(__name__)
@@ -25,9 +25,9 @@ class Reminders:
 
     store: Store
     lifecycle: ApprovalLifecycle
-    governor: Governor
+    policy_service: PolicyService
     recorder: Recorder
-    notices: Notices
+    notifications: Notifications
     now: Now
 
     async def sweep(self, *, limit: int) -> tuple[int, int]:
@@ -39,7 +39,7 @@ class Reminders:
         now = self.now()
         counts = {ApprovalStatus.EXPIRED: 0, ApprovalStatus.PENDING: 0}
         open_ones = await self.store.read(
-            lambda tx: [one for one in approvals.to_sweep(tx, now=now, limit=limit) if self._due(tx, one, now)]
+            lambda tx: [one for one in approval_rows.to_sweep(tx, now=now, limit=limit) if self._due(tx, one, now)]
         )
         for found in open_ones:
             try:
@@ -54,28 +54,28 @@ class Reminders:
     def _sweep(self, tx: Tx, *, found: Approval, now: datetime) -> ApprovalStatus | None:
         """Whether it was expired, or (as one that stays pending) brought up; None for neither."""
         self.recorder.serialize(tx, found.workspace_id)
-        approval = approvals.get(tx, found.workspace_id, found.id, lock=True)
+        approval = approval_rows.get(tx, found.workspace_id, found.id, lock=True)
         if not approval.pending:
             return None
         if approval.is_over(now):
             return self.lifecycle.expire(tx, approval).status
         if not self._due(tx, approval, now):
             return None
-        stage = approval.rung(now)
-        approvals.change(tx, approval, reminded=stage)
-        self.notices.approval_reminder(tx, approval, stage=stage)
+        stage = approval.reminder_stage(now)
+        approval_rows.change(tx, approval, reminded=stage)
+        self.notifications.approval_reminder(tx, approval, stage=stage)
         return ApprovalStatus.PENDING
 
     def _due(self, tx: Tx, approval: Approval, now: datetime) -> bool:
         """Whether it expired, or is to be brought up: what is critical does not wait for the end of quiet hours."""
         if approval.is_over(now):
             return True
-        if approval.rung(now) <= approval.reminded:
+        if approval.reminder_stage(now) <= approval.reminded:
             return False
         if approval.effect >= Effect.E4:
             return True
         try:
-            hours = self.governor.settings(tx, approval.workspace_id)[0].policy.quiet_hours
+            hours = self.policy_service.settings(tx, approval.workspace_id)[0].policy.quiet_hours
         except PilotError:
             # settings that cannot be read hold nothing back
             return True

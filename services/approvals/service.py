@@ -9,13 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from domain.actor import Actor
-from domain.approvals import (
+from domain.approvals.approval import (
     DECISIONS,
     STEP_UP_WITHIN,
     Approval,
     ApprovalStatus,
-    Decider,
+    Approver,
     Via,
     digest_of_call,
     proven_lately,
@@ -23,29 +22,31 @@ from domain.approvals import (
 )
 from domain.clock import Now
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound, PilotError
+from domain.identity.actor import Actor
+from domain.identity.permissions import Action, require
 from domain.journal.approvals import ApprovalEdited, ApprovalVoted
-from domain.permissions import Action, require
+from domain.workspaces.workspace import Member
 from services.approvals.away import come_back, go_away
-from services.approvals.deciders import decider, ids, left_out
-from services.approvals.grants import GrantService, GrantWish
+from services.approvals.deciders import decider, excluded_requester, ids
+from services.approvals.grants import GrantRequest, GrantService
 from services.approvals.outcome import already_decided, already_expired
 from services.approvals.reminders import Reminders
-from services.governor import Governor
-from services.integrity.gate import check_question, counted_votes
-from services.integrity.records import Records
+from services.ledger.gate import check_question, counted_votes
+from services.ledger.recorder import Recorder
+from services.ledger.records import Records
 from services.lifecycle.container import Lifecycle
 from services.lifecycle.moves import Superseded
-from services.lifecycle.requests import shown_args, unhidden
-from services.notices import Notices
-from services.recorder import Recorder
-from services.toolbox import Toolbox
-from storage import approvals, runs
+from services.lifecycle.requests import redact_args, restore_redacted
+from services.outbox.notifications import Notifications
+from services.policy.service import PolicyService
+from services.tools.registry import ToolRegistry
+from storage.approvals import approval_rows
 from storage.database import Store, Tx
-from storage.workspaces import Member
+from storage.runs import run_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class ApprovalDecision:
     """What one person decided about one approval, and what they saw when they did.
 
     `version` and `digest` are what was shown (a digest may be shortened, from 12 hex digits);
@@ -57,7 +58,7 @@ class Wish:
     note: str | None = None
     version: int | None = None
     digest: str | None = None
-    grant: GrantWish | None = None
+    grant: GrantRequest | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class Resolution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class DecideRights:
     """`refused` says why a person may not decide. `can_be_met` is False when too few people could ever approve."""
 
     refused: Forbidden | None
@@ -84,10 +85,10 @@ class ApprovalService:
     store: Store
     lifecycle: Lifecycle
     grants: GrantService
-    governor: Governor
-    toolbox: Toolbox
+    policy_service: PolicyService
+    tool_registry: ToolRegistry
     recorder: Recorder
-    notices: Notices
+    notifications: Notifications
     now: Now
 
     async def list(
@@ -103,7 +104,7 @@ class ApprovalService:
         require(actor, Action.APPROVAL_READ)
         return await self.store.read(
             lambda tx: self._records(tx, actor.in_workspace).approvals(
-                approvals.find(
+                approval_rows.find(
                     tx,
                     actor.in_workspace,
                     limit=limit,
@@ -123,10 +124,10 @@ class ApprovalService:
         require(actor, Action.APPROVAL_READ)
         [found] = await self.store.read(
             lambda tx: self._records(tx, actor.in_workspace).approvals(
-                [approvals.get(tx, actor.in_workspace, approval_id)], signatures=True
+                [approval_rows.get(tx, actor.in_workspace, approval_id)], signatures=True
             )
         )
-        if sees_own_only(actor) and actor.user_id not in found.circle.named:
+        if sees_own_only(actor) and actor.user_id not in found.approver_rule.named:
             raise NotFound("Approval not found")
         return found
 
@@ -138,47 +139,47 @@ class ApprovalService:
             return {}
         ledger = self.recorder.ledger
         return await self.store.read(
-            lambda tx: {one.id: ids(counted_votes(ledger, tx, one, approvals.voters(tx, one))) for one in several}
+            lambda tx: {one.id: ids(counted_votes(ledger, tx, one, approval_rows.voters(tx, one))) for one in several}
         )
 
-    async def standing(self, actor: Actor, found: Sequence[Approval]) -> Mapping[str, Standing]:
+    async def rights(self, actor: Actor, found: Sequence[Approval]) -> Mapping[str, DecideRights]:
         """What this person may do about each of these, and whether they can be approved at all."""
         require(actor, Action.APPROVAL_READ)
 
-        def work(tx: Tx) -> Mapping[str, Standing]:
-            people = approvals.people(tx, actor.in_workspace)
-            return {one.id: self._standing(tx, actor, one, people) for one in found}
+        def work(tx: Tx) -> Mapping[str, DecideRights]:
+            people = approval_rows.people(tx, actor.in_workspace)
+            return {one.id: self._rights(tx, actor, one, people) for one in found}
 
         return await self.store.read(work)
 
-    def _standing(self, tx: Tx, actor: Actor, approval: Approval, people: Sequence[Decider]) -> Standing:
-        asked_by = left_out(tx, approval)
+    def _rights(self, tx: Tx, actor: Actor, approval: Approval, people: Sequence[Approver]) -> DecideRights:
+        asked_by = excluded_requester(tx, approval)
         refused: Forbidden | None
         try:
             require(actor, Action.APPROVAL_RESOLVE)
-            refused = approval.circle.refusal(decider(actor), asked_by=asked_by)
+            refused = approval.approver_rule.refusal(decider(actor), asked_by=asked_by)
         except Forbidden as error:
             refused = error
-        return Standing(refused=refused, can_be_met=approval.circle.enough(people, asked_by=asked_by))
+        return DecideRights(refused=refused, can_be_met=approval.approver_rule.is_met_by(people, asked_by=asked_by))
 
     async def workspace_of(self, approval_id: str) -> str | None:
         """Where an approval belongs; what its reader may see is decided there."""
-        return await self.store.read(lambda tx: approvals.workspace_of(tx, approval_id))
+        return await self.store.read(lambda tx: approval_rows.workspace_of(tx, approval_id))
 
-    async def resolve(self, actor: Actor, approval_id: str, wish: Wish) -> Resolution:
+    async def resolve(self, actor: Actor, approval_id: str, wish: ApprovalDecision) -> Resolution:
         """Decide. Conflict with the true outcome when it was decided already, Gone when it expired."""
         require(actor, Action.APPROVAL_RESOLVE)
         if wish.status not in DECISIONS:
             raise Invalid.field("status", "must be approved, rejected or changes_requested")
         done = await self.store.write(
-            lambda tx: self._resolve(tx, actor, approval_id, wish), together=actor.in_workspace
+            lambda tx: self._resolve(tx, actor, approval_id, wish), partition=actor.in_workspace
         )
         if isinstance(done, Resolution):
             return done
         raise done
 
     async def resolve_many(
-        self, actor: Actor, items: Sequence[tuple[str, Wish]]
+        self, actor: Actor, items: Sequence[tuple[str, ApprovalDecision]]
     ) -> Sequence[tuple[str, Resolution | PilotError]]:
         """Decide exactly the named ones, each on its own; never "everything that is pending"."""
         require(actor, Action.APPROVAL_RESOLVE)
@@ -191,7 +192,7 @@ class ApprovalService:
                 answers.append((approval_id, refused))
         return answers
 
-    def _resolve(self, tx: Tx, actor: Actor, approval_id: str, wish: Wish) -> Resolution | Gone:
+    def _resolve(self, tx: Tx, actor: Actor, approval_id: str, wish: ApprovalDecision) -> Resolution | Gone:
         """The decision. What expired meanwhile is settled as such, and that is kept: Gone is returned, not raised."""
         self.recorder.serialize(tx, actor.in_workspace)
         approval = self._entitled(tx, actor, approval_id)
@@ -213,9 +214,9 @@ class ApprovalService:
         if wish.status is ApprovalStatus.APPROVED and approval.quorum > 1:
             if wish.grant is not None:
                 raise Invalid.field("grant", "what takes several people is approved for this once only")
-            new = approvals.vote(tx, approval, user_id=actor.user_id, choice="approved", now=now)
-            voters = counted_votes(self.recorder.ledger, tx, approval, approvals.voters(tx, approval), now=actor)
-            if not approval.circle.enough(voters):
+            new = approval_rows.vote(tx, approval, user_id=actor.user_id, choice="approved", now=now)
+            voters = counted_votes(self.recorder.ledger, tx, approval, approval_rows.voters(tx, approval), now=actor)
+            if not approval.approver_rule.is_met_by(voters):
                 if new:
                     self._voted(tx, approval, actor, ids(voters))
                 return Resolution(approval=approval, counted=False, approved_by=ids(voters))
@@ -223,7 +224,7 @@ class ApprovalService:
         if wish.grant is not None and wish.status is ApprovalStatus.APPROVED:
             grant_id = self.grants.give(tx, actor, approval, wish.grant)
         settled = self._settle(tx, approval, wish, principal=actor.principal, grant_id=grant_id)
-        return Resolution(approval=settled, counted=True, approved_by=ids(approvals.voters(tx, approval)))
+        return Resolution(approval=settled, counted=True, approved_by=ids(approval_rows.voters(tx, approval)))
 
     def _too_late(self, tx: Tx, approval: Approval) -> Gone:
         """Settle what expired and was not swept yet."""
@@ -235,18 +236,18 @@ class ApprovalService:
 
         Who may not hears that first; who may hears the true outcome when there is one already.
         """
-        approval = approvals.get(tx, actor.in_workspace, approval_id, lock=True)
+        approval = approval_rows.get(tx, actor.in_workspace, approval_id, lock=True)
         who = decider(actor)
-        refused = approval.circle.refusal(who)
+        refused = approval.approver_rule.refusal(who)
         if refused is None and not approval.pending:
             raise already_decided(tx, approval)
-        refused = refused or approval.circle.refusal(who, asked_by=left_out(tx, approval))
+        refused = refused or approval.approver_rule.refusal(who, asked_by=excluded_requester(tx, approval))
         if refused is not None:
             raise refused
         return approval
 
     @staticmethod
-    def _check_critical(actor: Actor, wish: Wish, now: datetime) -> None:
+    def _check_critical(actor: Actor, wish: ApprovalDecision, now: datetime) -> None:
         if wish.grant is not None:
             raise Invalid.field("grant", "a critical action is approved for this once only")
         if not proven_lately(actor.fresh_at, now=now):
@@ -256,21 +257,21 @@ class ApprovalService:
                 details={"maxAgeSeconds": int(STEP_UP_WITHIN.total_seconds())},
             )
 
-    def _check_outside(self, tx: Tx, approval: Approval, wish: Wish) -> None:
+    def _check_outside(self, tx: Tx, approval: Approval, wish: ApprovalDecision) -> None:
         # a step of ours is decided on again before it runs; here the approval is all there is
-        self.governor.check_not_frozen(tx, approval.workspace_id)
+        self.policy_service.check_not_frozen(tx, approval.workspace_id)
         if wish.grant is not None:
             raise Invalid.field("grant", "a question from outside is answered for this once only")
 
     def _voted(self, tx: Tx, approval: Approval, actor: Actor, voters: Sequence[str]) -> None:
         self.recorder.record(tx, ApprovalVoted(approval=approval, actor=actor.principal, votes=len(voters)))
-        self.notices.approval_changed(tx, approval)
+        self.notifications.approval_changed(tx, approval)
 
     def _settle(
         self,
         tx: Tx,
         approval: Approval,
-        wish: Wish,
+        wish: ApprovalDecision,
         *,
         principal: str,
         grant_id: str | None,
@@ -280,7 +281,7 @@ class ApprovalService:
                 tx, approval, wish.status, principal=principal, via=wish.via, note=wish.note, grant_id=grant_id
             )
         except Superseded:
-            raise already_decided(tx, approvals.get(tx, approval.workspace_id, approval.id)) from None
+            raise already_decided(tx, approval_rows.get(tx, approval.workspace_id, approval.id)) from None
 
     async def edit(self, actor: Actor, approval_id: str, *, args: dict[str, Any], version: int) -> Approval:
         """Change what would run: a new version with a new digest, still to be approved.
@@ -301,31 +302,31 @@ class ApprovalService:
             check_question(self.recorder.ledger, tx, approval)
             if approval.step_id is None:
                 raise Conflict("only a step of a run can be edited", code="not_editable")
-            tools = self.toolbox.within(tx, approval.workspace_id)
+            tools = self.tool_registry.within(tx, approval.workspace_id)
             tool = tools.get(approval.action)
             if tool is None:
                 raise Invalid.field("input", "the tool is gone")
-            step = runs.get_step(tx, approval.workspace_id, approval.step_id)
-            new = unhidden(args, step.args, tool.spec.redactions)
+            step = run_rows.get_step(tx, approval.workspace_id, approval.step_id)
+            new = restore_redacted(args, step.args, tool.spec.redactions)
             problem = tools.problem(approval.action, new)
             if problem is not None:
                 raise Invalid.field("input", problem)
             digest = digest_of_call(approval.action, new)
-            runs.change_step(tx, step, args=new, args_hash=digest, version=approval.version + 1)
+            run_rows.change_step(tx, step, args=new, args_hash=digest, version=approval.version + 1)
             changed = {
-                "action_input": shown_args(new, tool.spec.redactions),
+                "action_input": redact_args(new, tool.spec.redactions),
                 "action_hash": digest,
                 "version": approval.version + 1,
             }
-            approvals.change(tx, approval, **changed)
+            approval_rows.change(tx, approval, **changed)
             edited = replace(approval, **changed)
             self.recorder.record(
                 tx, ApprovalEdited(approval=edited, actor=actor.principal, before=approval.action_hash)
             )
-            self.notices.approval_changed(tx, edited)
+            self.notifications.approval_changed(tx, edited)
             return edited
 
-        edited = await self.store.write(work, together=actor.in_workspace)
+        edited = await self.store.write(work, partition=actor.in_workspace)
         if isinstance(edited, Gone):
             raise edited
         return edited
@@ -336,18 +337,18 @@ class ApprovalService:
 
         def work(tx: Tx) -> Approval:
             self.recorder.serialize(tx, actor.in_workspace)
-            approval = approvals.get(tx, actor.in_workspace, approval_id, lock=True)
-            refused = approval.circle.refusal(decider(actor))
+            approval = approval_rows.get(tx, actor.in_workspace, approval_id, lock=True)
+            refused = approval.approver_rule.refusal(decider(actor))
             if refused is not None:
                 raise refused
             return self.lifecycle.approvals.undo(tx, approval, principal=actor.principal, via=via)
 
-        return await self.store.write(work, together=actor.in_workspace)
+        return await self.store.write(work, partition=actor.in_workspace)
 
     async def sweep(self, *, limit: int = 500) -> tuple[int, int]:
         """Expire what nobody decided and bring up what is still open; (expired, brought up)."""
         reminders = Reminders(
-            self.store, self.lifecycle.approvals, self.governor, self.recorder, self.notices, self.now
+            self.store, self.lifecycle.approvals, self.policy_service, self.recorder, self.notifications, self.now
         )
         return await reminders.sweep(limit=limit)
 
@@ -356,7 +357,7 @@ class ApprovalService:
     async def go_away(self, actor: Actor, until: datetime, *, deputy: str | None = None) -> Member | None:
         """Until then messages arrive without sound, and a deputy hears what is open; see `services.away`."""
         return await self.store.write(
-            lambda tx: go_away(tx, self.governor, actor, until=until, deputy=deputy, now=self.now)
+            lambda tx: go_away(tx, self.policy_service, actor, until=until, deputy=deputy, now=self.now)
         )
 
     async def come_back(self, actor: Actor) -> None:

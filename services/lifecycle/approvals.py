@@ -4,18 +4,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from domain.approvals import Approval, ApprovalStatus, Via
+from domain.approvals.approval import Approval, ApprovalStatus, Via
 from domain.clock import Now
 from domain.errors import Conflict
 from domain.journal.approvals import ApprovalDecided, ApprovalExpired, ApprovalUndone
-from domain.notices import CallbackNotice, as_json
-from domain.runs import RunState, StepState
+from domain.outbox.notifications import CallbackNotice, as_json
+from domain.runs.run import RunState, StepState
+from services.ledger.recorder import Recorder
 from services.lifecycle.moves import move
 from services.lifecycle.runs import RunLifecycle
-from services.notices import Notices
-from services.recorder import Recorder
-from storage import outbox, runs
+from services.outbox.notifications import Notifications
 from storage.database import Tx
+from storage.outbox import outbox_rows
+from storage.runs import run_rows
 
 CALLBACK_TOPIC = "callback"
 
@@ -26,7 +27,7 @@ class ApprovalLifecycle:
 
     runs: RunLifecycle
     recorder: Recorder
-    notices: Notices
+    notifications: Notifications
     now: Now
 
     def settle(
@@ -58,7 +59,7 @@ class ApprovalLifecycle:
         entry = ApprovalExpired if status is ApprovalStatus.EXPIRED else ApprovalDecided
         self.recorder.record(tx, entry(approval=settled, actor=principal, via=via, note=note))
         self._continue_run(tx, settled, note)
-        self.notices.approval_changed(tx, settled)
+        self.notifications.approval_changed(tx, settled)
         self._call_back(tx, settled)
         return settled
 
@@ -69,8 +70,8 @@ class ApprovalLifecycle:
     def _continue_run(self, tx: Tx, approval: Approval, note: str | None) -> None:
         if approval.run_id is None or approval.step_id is None:
             return
-        run = runs.get(tx, approval.workspace_id, approval.run_id, lock=True)
-        step = runs.get_step(tx, approval.workspace_id, approval.step_id)
+        run = run_rows.get(tx, approval.workspace_id, approval.run_id, lock=True)
+        step = run_rows.get_step(tx, approval.workspace_id, approval.step_id)
         if run.ended or step.state is not StepState.AWAITING_APPROVAL:
             return
         to, columns = _step_after(approval.status, note, self.now())
@@ -89,8 +90,8 @@ class ApprovalLifecycle:
         if approval.status is not ApprovalStatus.APPROVED or not open_still or approval.run_id is None:
             raise _closed()
         assert approval.step_id is not None
-        run = runs.get(tx, approval.workspace_id, approval.run_id, lock=True)
-        step = runs.get_step(tx, approval.workspace_id, approval.step_id)
+        run = run_rows.get(tx, approval.workspace_id, approval.run_id, lock=True)
+        step = run_rows.get_step(tx, approval.workspace_id, approval.step_id)
         if run.state is not RunState.WAITING or step.state is not StepState.APPROVED:
             raise _closed()
         to, columns = _step_after(ApprovalStatus.REJECTED, "approval was taken back", now)
@@ -108,12 +109,12 @@ class ApprovalLifecycle:
         )
         self.runs.resume(tx, run)
         self.recorder.record(tx, ApprovalUndone(approval=undone, actor=principal))
-        self.notices.approval_changed(tx, undone)
+        self.notifications.approval_changed(tx, undone)
         return undone
 
     def _call_back(self, tx: Tx, approval: Approval) -> None:
         if approval.callback_url is not None:
-            outbox.put(
+            outbox_rows.put(
                 tx,
                 workspace_id=approval.workspace_id,
                 channel="callback",
@@ -123,7 +124,7 @@ class ApprovalLifecycle:
                 now=self.now(),
                 dedupe_key=f"callback:{approval.id}:{approval.version}",
             )
-            tx.on_commit(lambda: self.notices.bus.woke(CALLBACK_TOPIC))
+            tx.on_commit(lambda: self.notifications.bus.woke(CALLBACK_TOPIC))
 
 
 def _closed() -> Conflict:

@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar, overload
 
-from domain.approvals import APPROVALS, Approval, ApprovalStatus
+from domain.approvals.approval import APPROVALS, Approval, ApprovalStatus
 from domain.errors import Conflict
-from domain.runs import EFFECTS, RUNS, STEPS, CallEffect, EffectState, Run, RunState, Step, StepState
-from domain.states import StateTable
-from domain.tasks import TASKS, Task, TaskStatus
-from storage import approvals, runs, tasks
+from domain.runs.run import EFFECTS, RUNS, STEPS, CallEffect, EffectState, Run, RunState, Step, StepState
+from domain.runs.states import StateTable
+from domain.runs.task import TASKS, Task, TaskStatus
+from storage.approvals import approval_rows
 from storage.database import Tx
+from storage.runs import run_rows, task_rows
 
 Thing = TypeVar("Thing", Run, Step, CallEffect, Approval, Task)
 
@@ -30,11 +31,11 @@ class _Kind:
 
 
 _KINDS: Mapping[type[Any], _Kind] = {
-    Run: _Kind(table=RUNS, column="state", add=runs.add, write=runs.move),
-    Step: _Kind(table=STEPS, column="state", add=runs.add_step, write=runs.move_step),
-    CallEffect: _Kind(table=EFFECTS, column="state", add=runs.add_effect, write=runs.move_effect),
-    Approval: _Kind(table=APPROVALS, column="status", add=approvals.add, write=approvals.move),
-    Task: _Kind(table=TASKS, column="status", add=tasks.add, write=tasks.move),
+    Run: _Kind(table=RUNS, column="state", add=run_rows.add, write=run_rows.move),
+    Step: _Kind(table=STEPS, column="state", add=run_rows.add_step, write=run_rows.move_step),
+    CallEffect: _Kind(table=EFFECTS, column="state", add=run_rows.add_effect, write=run_rows.move_effect),
+    Approval: _Kind(table=APPROVALS, column="status", add=approval_rows.add, write=approval_rows.move),
+    Task: _Kind(table=TASKS, column="status", add=task_rows.add, write=task_rows.move),
 }
 
 

@@ -4,35 +4,37 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from domain.approvals import Approval, ApprovalStatus, Via, digest_of_call
+from domain.approvals.approval import Approval, ApprovalStatus, Via, digest_of_call
 from domain.clock import Now
-from domain.governance import Decision
 from domain.journal.approvals import ApprovalAsked, ApprovalWithdrawn
 from domain.journal.work import operator_of
-from domain.runs import Run, Step
-from domain.tasks import Task
-from domain.tools import ToolSpec
-from services.governor import Governor
+from domain.policy.governance import Decision
+from domain.runs.run import Run, Step
+from domain.runs.task import Task
+from domain.tools.tool import ToolSpec
+from services.ledger.recorder import Recorder
 from services.lifecycle.moves import Superseded, enter, move
-from services.notices import Notices
-from services.recorder import Recorder
-from storage import approvals
+from services.outbox.notifications import Notifications
+from services.policy.service import PolicyService
+from storage.approvals import approval_rows
 from storage.database import Tx
 
-HIDDEN = "[hidden]"
+REDACTED = "[hidden]"
 
 
-def shown_args(args: Any, redactions: tuple[str, ...]) -> Any:
+def redact_args(args: Any, redactions: tuple[str, ...]) -> Any:
     """The arguments as a card may show them: what the tool declares secret is hidden."""
     if not isinstance(args, dict):
         return args
-    return {k: HIDDEN if k in redactions else v for k, v in args.items()}
+    return {k: REDACTED if k in redactions else v for k, v in args.items()}
 
 
-def unhidden(args: dict[str, Any], before: dict[str, Any] | None, redactions: tuple[str, ...]) -> dict[str, Any]:
+def restore_redacted(
+    args: dict[str, Any], before: dict[str, Any] | None, redactions: tuple[str, ...]
+) -> dict[str, Any]:
     """Changed arguments of a call as they are to run: what still shows as hidden is what it was before."""
     known = before or {}
-    kept = {k for k in redactions if args.get(k) == HIDDEN and k in known}
+    kept = {k for k in redactions if args.get(k) == REDACTED and k in known}
     return {k: known[k] if k in kept else v for k, v in args.items()}
 
 
@@ -51,15 +53,15 @@ class Question:
 class ApprovalRequests:
     """Writes approvals and withdraws them, always in the caller's transaction."""
 
-    governor: Governor
+    policy_service: PolicyService
     recorder: Recorder
-    notices: Notices
+    notifications: Notifications
     now: Now
 
     def ask(self, tx: Tx, *, task: Task, run: Run, step: Step, spec: ToolSpec, decision: Decision) -> Approval:
         """The question about one step: what was shown is bound by its digest."""
-        rules = self.governor.approval_rules(tx, task.workspace_id)
-        effect = self.governor.effect_of(tx, task, spec)
+        rules = self.policy_service.approval_rules(tx, task.workspace_id)
+        effect = self.policy_service.effect_of(tx, task, spec)
         now = self.now()
         assert step.approval_id is not None
         approval = Approval(
@@ -69,7 +71,7 @@ class ApprovalRequests:
             run_id=run.id,
             step_id=step.id,
             action=step.tool,
-            action_input=shown_args(step.args, spec.redactions),
+            action_input=redact_args(step.args, spec.redactions),
             action_hash=step.args_hash,
             effect=effect,
             policy_version=decision.policy_hash,
@@ -120,9 +122,9 @@ class ApprovalRequests:
 
         It has no undo window: what is approved is out of our hands at once.
         """
-        rules = self.governor.approval_rules(tx, workspace_id)
+        rules = self.policy_service.approval_rules(tx, workspace_id)
         # who may say yes, and with how fresh a login, follows from the level: theirs is only the least of it
-        effect = self.governor.effect_outside(tx, workspace_id, tool=question.action, effect=question.effect)
+        effect = self.policy_service.effect_outside(tx, workspace_id, tool=question.action, effect=question.effect)
         now = self.now()
         approval = Approval(
             id=approval_id,
@@ -134,7 +136,7 @@ class ApprovalRequests:
             action_input=question.args,
             action_hash=digest_of_call(question.action, question.args),
             effect=effect,
-            policy_version=self.governor.policy(tx, workspace_id)[1],
+            policy_version=self.policy_service.policy(tx, workspace_id)[1],
             approval_context={
                 "external": True,
                 "toolSummary": question.title,
@@ -166,12 +168,12 @@ class ApprovalRequests:
         """Store a question, remember it, and hand out its cards."""
         enter(tx, approval)
         self.recorder.record(tx, ApprovalAsked(approval=approval))
-        self.notices.approval_asked(tx, approval)
+        self.notifications.approval_asked(tx, approval)
         return approval
 
     def of_step(self, tx: Tx, step: Step) -> Approval | None:
         """The approval a step waits for or was let through by."""
-        return None if step.approval_id is None else approvals.get(tx, step.workspace_id, step.approval_id)
+        return None if step.approval_id is None else approval_rows.get(tx, step.workspace_id, step.approval_id)
 
     def withdraw(self, tx: Tx, step: Step) -> None:
         """The question of a step is moot: its run has ended."""
@@ -195,5 +197,5 @@ class ApprovalRequests:
         except Superseded:
             return False
         self.recorder.record(tx, ApprovalWithdrawn(approval=moved, actor=by))
-        self.notices.approval_changed(tx, moved)
+        self.notifications.approval_changed(tx, moved)
         return True

@@ -11,23 +11,24 @@ from types import MappingProxyType
 from typing import Any
 
 from domain.clock import Now
-from domain.delegation import WAITS
 from domain.errors import Conflict
-from domain.events import OF_RUN, Event, EventKind
 from domain.ids import new_id
 from domain.journal.work import RunBegun, RunCancelled, RunFinished
-from domain.runs import RUN_ENDED, RUN_PARKED, Run, RunState, Step, StepState
-from domain.tasks import Task
-from services.governor import Governor
+from domain.ledger.events import OF_RUN, Event, EventKind
+from domain.runs.delegation import WAITS
+from domain.runs.run import RUN_ENDED, RUN_PARKED, Run, RunState, Step, StepState
+from domain.runs.task import Task
+from services.ledger.recorder import Recorder
 from services.lifecycle.moves import Superseded, enter, move
 from services.lifecycle.requests import ApprovalRequests
 from services.lifecycle.spending import DONE_THINKING
 from services.lifecycle.tasks import TaskLifecycle
-from services.notices import Notices
-from services.recorder import Recorder
-from storage import operators, runs
+from services.outbox.notifications import Notifications
+from services.policy.service import PolicyService
 from storage.database import Tx
-from storage.engine import JobEngine
+from storage.runs import run_rows
+from storage.runs.engine import JobEngine
+from storage.tools import operator_rows
 
 # what a run waits for while an approval can be taken back
 UNDO = "undo"
@@ -38,11 +39,11 @@ class RunLifecycle:
     """Writes the state of runs, and of what ends with them."""
 
     engine: JobEngine
-    governor: Governor
+    policy_service: PolicyService
     tasks: TaskLifecycle
     requests: ApprovalRequests
     recorder: Recorder
-    notices: Notices
+    notifications: Notifications
     now: Now
 
     # --- beginning --------------------------------------------------------------------------------
@@ -61,17 +62,17 @@ class RunLifecycle:
         budget_micros: int | None = None,
     ) -> Run:
         """Queue a run; Conflict when one of the task is under way, or its operator is paused."""
-        active = runs.active_of_task(tx, task.workspace_id, task.id)
+        active = run_rows.active_of_task(tx, task.workspace_id, task.id)
         if active is not None:
             raise Conflict("a run of this task is under way", code="run_active", details={"runId": active.id})
-        if not operators.works(tx, task.workspace_id, task.operator_id):
+        if not operator_rows.works(tx, task.workspace_id, task.operator_id):
             raise Conflict(
                 "the operator of this task is paused", code="operator_paused", details={"operatorId": task.operator_id}
             )
         run = _new_run(
             task,
-            number=runs.next_number(tx, task.id),
-            iterations=self.governor.iteration_limit(tx, task, requested=iteration_budget),
+            number=run_rows.next_number(tx, task.id),
+            iterations=self.policy_service.iteration_limit(tx, task, requested=iteration_budget),
             context=task.description if context is None else context,
             started_by=started_by,
             origin=origin,
@@ -96,7 +97,7 @@ class RunLifecycle:
     def claim(self, tx: Tx, workspace_id: str, run_id: str, segment: int) -> Run | None:
         """The run, owned by the caller from now on; None when this segment of it is over, or is another workspace's."""
         self.recorder.serialize(tx, workspace_id)
-        run = runs.by_id(tx, run_id, lock=True)
+        run = run_rows.by_id(tx, run_id, lock=True)
         if run is None or run.workspace_id != workspace_id or not waits_for_segment(run, segment):
             return None
         now = self.now()
@@ -118,7 +119,7 @@ class RunLifecycle:
     def mine(self, tx: Tx, run: Run) -> Run:
         """The run as it is now; Superseded when the segment that read it does not own it any more."""
         self.recorder.serialize(tx, run.workspace_id)
-        current = runs.by_id(tx, run.id, lock=True)
+        current = run_rows.by_id(tx, run.id, lock=True)
         if current is None or current.epoch != run.epoch or current.state is not RunState.RUNNING:
             raise Superseded("the run has moved on")
         return current
@@ -173,12 +174,12 @@ class RunLifecycle:
     def cancel(self, tx: Tx, run: Run, *, principal: str, reason: str = "cancelled by a person") -> Run:
         """End the run; one that is being worked on ends before its next step."""
         # whoever cancels several may have ended this one with the run it works for
-        run = runs.get(tx, run.workspace_id, run.id, lock=True)
+        run = run_rows.get(tx, run.workspace_id, run.id, lock=True)
         if run.ended:
             return run
         self.recorder.record(tx, RunCancelled(run=run, actor=principal, reason=reason))
         if run.state is RunState.RUNNING:
-            runs.change(tx, run, cancel_requested=True, error=reason, updated_at=self.now())
+            run_rows.change(tx, run, cancel_requested=True, error=reason, updated_at=self.now())
             return replace(run, cancel_requested=True)
         return self.finish(tx, run, RunState.CANCELLED, error=reason, error_code="cancelled", principal=principal)
 
@@ -216,15 +217,15 @@ class RunLifecycle:
         self.recorder.record(tx, RunFinished(run=ended, actor=principal))
         self.tell(tx, ended, OF_RUN[state])
         if ended.parent_run_id is None:
-            self.notices.run_ended(tx, ended)
+            self.notifications.run_ended(tx, ended)
         else:
             self._wake_parent(tx, ended)
         return ended
 
     def _wake_parent(self, tx: Tx, child: Run) -> None:
         """What a sub-run used counts as its parent's, which goes on if it waits for it."""
-        parent = runs.get(tx, child.workspace_id, child.parent_run_id or "", lock=True)
-        runs.change(
+        parent = run_rows.get(tx, child.workspace_id, child.parent_run_id or "", lock=True)
+        run_rows.change(
             tx,
             parent,
             iterations_used=parent.iterations_used + child.iterations_used,
@@ -234,18 +235,18 @@ class RunLifecycle:
             self.resume(tx, parent)
 
     def _close_open_steps(self, tx: Tx, run: Run) -> None:
-        for step in runs.open_steps_of(tx, run.workspace_id, run.id):
+        for step in run_rows.open_steps_of(tx, run.workspace_id, run.id):
             move(tx, step, StepState.CANCELLED, completed_at=self.now())
             self.requests.withdraw(tx, step)
             self._cancel_child(tx, step)
             if step.state is StepState.UNCERTAIN:
-                self.notices.uncertain_settled(tx, workspace_id=run.workspace_id, step_id=step.id)
+                self.notifications.uncertain_settled(tx, workspace_id=run.workspace_id, step_id=step.id)
 
     def _cancel_child(self, tx: Tx, step: Step) -> None:
         """Whatever the ended run waited for has nobody to work for any more."""
         if step.child_run_id is None:
             return
-        child = runs.get(tx, step.workspace_id, step.child_run_id, lock=True)
+        child = run_rows.get(tx, step.workspace_id, step.child_run_id, lock=True)
         if not child.ended:
             self.cancel(tx, child, principal="system", reason="the run it works for has ended")
 
@@ -260,7 +261,7 @@ class RunLifecycle:
             payload |= {"stepId": step.id, "seq": step.seq, "tool": step.tool, "stepState": step.state.value}
         self.recorder.event(tx, workspace_id=run.workspace_id, event=Event(kind=kind, ref=run.id, payload=payload))
         if kind in _SHOWN:
-            self.notices.run_progressed(tx, run)
+            self.notifications.run_progressed(tx, run)
 
 
 # the events that change the message of a run in chat; its end is told by the result

@@ -8,27 +8,28 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from domain.actor import Actor
 from domain.clock import Now
 from domain.errors import Conflict
-from domain.events import EventKind
-from domain.governance import Decision, Effect, Verdict
+from domain.identity.actor import Actor
 from domain.ids import new_id
 from domain.journal.work import EffectResolved, RunInterrupted, StepDecided, StepDone
+from domain.ledger.events import EventKind
+from domain.policy.governance import Decision, Verdict
 from domain.ports import PlanAnswer
-from domain.runs import CallEffect, EffectState, Run, RunState, Step, StepState, UncertainChoice
-from domain.tasks import Task
-from domain.tools import Outcome, OutcomeStatus, ToolSpec
-from services.governor import Decided
+from domain.runs.run import CallEffect, EffectState, Run, RunState, Step, StepState, UncertainChoice
+from domain.runs.task import Task
+from domain.tools.effect import Effect
+from domain.tools.tool import Outcome, OutcomeStatus, ToolSpec
+from services.ledger.recorder import Recorder
 from services.lifecycle.moves import enter, move
 from services.lifecycle.requests import ApprovalRequests
 from services.lifecycle.runs import RunLifecycle
 from services.lifecycle.spending import spend
-from services.notices import Notices
-from services.recorder import Recorder
-from services.violations import note_refusal
-from storage import runs
+from services.outbox.notifications import Notifications
+from services.policy.service import Decided
+from services.policy.violations import note_refusal
 from storage.database import Tx
+from storage.runs import run_rows
 
 TEXT_CAP = 20_000
 # what a step tells by the state it has come into; that it is asked about, the approval tells
@@ -47,7 +48,7 @@ class StepLifecycle:
     runs: RunLifecycle
     requests: ApprovalRequests
     recorder: Recorder
-    notices: Notices
+    notifications: Notifications
     now: Now
 
     # --- decided ----------------------------------------------------------------------------------
@@ -104,7 +105,7 @@ class StepLifecycle:
 
     def _count(self, tx: Tx, run: Run, step: Step, answer: PlanAnswer) -> None:
         """One more iteration, with what the model cost, and the planner's memory up to this answer."""
-        runs.change(
+        run_rows.change(
             tx,
             run,
             iterations_used=run.iterations_used + 1,
@@ -119,7 +120,7 @@ class StepLifecycle:
         """The intent row of a call that reaches outside."""
         if spec.effect < Effect.E2:
             return
-        before = runs.effect_of_step(tx, step.workspace_id, step.id)
+        before = run_rows.effect_of_step(tx, step.workspace_id, step.id)
         if before is not None:
             move(tx, before, EffectState.INTENT, attempts=before.attempts + 1, finished_at=None)
             return
@@ -173,7 +174,7 @@ class StepLifecycle:
         effect = self._move_effect(tx, step, EffectState.UNCERTAIN)
         self.recorder.record(tx, RunInterrupted(run=run, step=step, why=why))
         if self.runs.park(tx, run, RunState.UNCERTAIN):
-            self.notices.run_uncertain(tx, run, step_id=step.id, attempt=0 if effect is None else effect.attempts)
+            self.notifications.run_uncertain(tx, run, step_id=step.id, attempt=0 if effect is None else effect.attempts)
 
     def resolve(self, tx: Tx, actor: Actor, *, run: Run, step: Step, choice: UncertainChoice, via: str) -> None:
         """A person said what became of a call that was interrupted; Conflict when that was said already."""
@@ -190,12 +191,12 @@ class StepLifecycle:
             finished_at=self.now(),
         )
         self.recorder.record(tx, EffectResolved(run=run, actor=actor.principal, step=step, choice=choice, via=via))
-        self.notices.uncertain_settled(tx, workspace_id=run.workspace_id, step_id=step.id)
+        self.notifications.uncertain_settled(tx, workspace_id=run.workspace_id, step_id=step.id)
         self.runs.resume(tx, run)
 
     @staticmethod
     def _move_effect(tx: Tx, step: Step, to: EffectState, **columns: Any) -> CallEffect | None:
-        effect = runs.effect_of_step(tx, step.workspace_id, step.id)
+        effect = run_rows.effect_of_step(tx, step.workspace_id, step.id)
         return None if effect is None else move(tx, effect, to, **columns)
 
 

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 from domain.clock import Now
-from domain.events import Event, EventKind
-from domain.runs import TASK_STATUS_OF, Run
-from domain.tasks import Task, TaskStatus
+from domain.ledger.events import Event, EventKind
+from domain.runs.run import TASK_STATUS_OF, Run
+from domain.runs.task import Task, TaskStatus
+from services.ledger.recorder import Recorder
 from services.lifecycle.moves import enter, move
-from services.recorder import Recorder
-from storage import tasks
 from storage.database import Tx
+from storage.runs import task_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class TaskLifecycle:
 
     def follow(self, tx: Tx, run: Run) -> None:
         """The task has the status that its run gives it."""
-        task = tasks.get(tx, run.workspace_id, run.task_id, deleted=True)
+        task = task_rows.get(tx, run.workspace_id, run.task_id, deleted=True)
         self._told(tx, self._to(tx, task, TASK_STATUS_OF[run.state]))
 
     def set_by_hand(self, tx: Tx, task: Task, status: TaskStatus) -> Task:
@@ -43,7 +43,7 @@ class TaskLifecycle:
         columns = {"updated_at": now, "completed_at": now if status is TaskStatus.COMPLETED else None}
         if status is not task.status:
             return move(tx, task, status, **columns)
-        tasks.change(tx, task.workspace_id, task.id, **columns)
+        task_rows.change(tx, task.workspace_id, task.id, **columns)
         return task
 
     def _told(self, tx: Tx, task: Task) -> None:

@@ -4,26 +4,26 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from domain.delegation import WAITS
 from domain.errors import PilotError
-from domain.governance import Effect
-from domain.outside import OutsideError
-from domain.runs import Run, RunState, Step
-from domain.tasks import Task
-from domain.tools import Outcome, Tool
-from services.governor import Governor
+from domain.outside import ExternalError
+from domain.runs.delegation import WAITS
+from domain.runs.run import Run, RunState, Step
+from domain.runs.task import Task
+from domain.tools.effect import Effect
+from domain.tools.tool import Outcome, Tool
 from services.lifecycle.container import Lifecycle
 from services.lifecycle.moves import Superseded
+from services.policy.service import PolicyService
 from services.runs.view import MAX_TRIES, View, Views
-from services.toolbox import failed
-from storage import runs
+from services.tools.registry import failed
 from storage.database import Tx
+from storage.runs import run_rows
 
 TOOL_SECONDS = 120.0
 
 
 @runtime_checkable
-class BeginsRuns(Protocol):
+class SubRunTool(Protocol):
     """A tool that has another run do the work: it is called inside the transaction that parks this one."""
 
     def begin(self, tx: Tx, run: Run, task: Task, step: Step) -> Outcome | None:
@@ -37,18 +37,18 @@ class Acting:
 
     views: Views
     lifecycle: Lifecycle
-    governor: Governor
+    policy_service: PolicyService
 
     async def act(self, view: View, step: Step, tool: Tool) -> bool:
         """Make the call. An outside failure that may have happened after all is never taken for a plain failure."""
-        if isinstance(tool, BeginsRuns):
+        if isinstance(tool, SubRunTool):
             return await self._act_by_run(view, step, tool)
         try:
             async with asyncio.timeout(TOOL_SECONDS):
                 outcome = await tool.run(view.context(step), step.args or {})
-        except (OutsideError, TimeoutError) as error:
+        except (ExternalError, TimeoutError) as error:
             harmless = tool.spec.effect < Effect.E2
-            if isinstance(error, OutsideError) and not error.sent:
+            if isinstance(error, ExternalError) and not error.sent:
                 outcome = failed(f"{step.tool}: {error}")
             elif harmless:
                 outcome = failed(f"{step.tool}: {error or 'timed out'}")
@@ -60,12 +60,12 @@ class Acting:
             outcome = failed(str(error))
         return await self.settle(view, step, outcome)
 
-    async def _act_by_run(self, view: View, step: Step, tool: BeginsRuns) -> bool:
+    async def _act_by_run(self, view: View, step: Step, tool: SubRunTool) -> bool:
         """Begin the other run and park, in one transaction; called again when that run has ended."""
 
         def work(tx: Tx) -> Outcome | None:
             run = self.lifecycle.runs.mine(tx, view.run)
-            outcome = tool.begin(tx, run, view.task, runs.get_step(tx, step.workspace_id, step.id))
+            outcome = tool.begin(tx, run, view.task, run_rows.get_step(tx, step.workspace_id, step.id))
             if outcome is None:
                 self.lifecycle.runs.park(tx, run, RunState.WAITING, why=WAITS)
             return outcome
@@ -86,9 +86,9 @@ class Acting:
             return await self._not_repeated(view, step, f"the tool {step.tool} is gone")
         spec = tool.spec
         # a run that waited for another one only hears what came of it
-        if not isinstance(tool, BeginsRuns):
+        if not isinstance(tool, SubRunTool):
             against = await self.views.store.read(
-                lambda tx: self.governor.against_repeating(
+                lambda tx: self.policy_service.against_repeating(
                     tx, task=view.task, run=view.run, spec=spec, args=step.args or {}
                 )
             )
@@ -97,7 +97,7 @@ class Acting:
         if spec.effect < Effect.E2 or spec.idempotent:
             return await self.act(view, step, tool)
         if spec.lookup:
-            found = await tool.look_up(view.context(step), step.args or {})
+            found = await tool.find_outcome(view.context(step), step.args or {})
             if found is None:
                 return await self.act(view, step, tool)
             return await self.settle(view, step, found)
@@ -126,6 +126,6 @@ class Acting:
         return False
 
 
-def _may_help(error: OutsideError | TimeoutError) -> bool:
+def _may_help(error: ExternalError | TimeoutError) -> bool:
     """Whether repeating could help: a call that took too long may be quicker next time."""
     return isinstance(error, TimeoutError) or error.retryable

@@ -5,30 +5,31 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from domain.approvals import digest_of_call
+from domain.approvals.approval import digest_of_call
 from domain.clock import Now
 from domain.errors import Forbidden
-from domain.events import EventKind
 from domain.evidence import INTEGRITY_RULE
-from domain.governance import Decision, Effect, Opinion, Verdict
 from domain.ids import new_id
+from domain.ledger.events import EventKind
+from domain.policy.governance import Decision, ExternalDecision, Verdict
 from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, PlanAnswer, Planner, PlanRequest, ToolCall, Usage
-from domain.runs import THINKING, Run, RunState, Step, StepState
-from domain.tools import Tool
-from services.budgets import Allowance, OverBudget
-from services.governor import Decided, Governor
-from services.integrity.gate import refusal_of_step
+from domain.runs.run import THINKING, Run, RunState, Step, StepState
+from domain.tools.effect import Effect
+from domain.tools.tool import Tool
+from services.ledger.gate import refusal_of_step
 from services.lifecycle.container import Lifecycle
 from services.lifecycle.moves import Superseded
 from services.lifecycle.spending import spend
+from services.policy.budgets import Allowance, OverBudget
+from services.policy.service import Decided, PolicyService
 from services.runs.acting import Acting
 from services.runs.budget_notice import tell_administrator
 from services.runs.partial_answers import PartialAnswers
 from services.runs.planners import Planners
 from services.runs.view import View, Views
-from services.toolbox import Toolbox, failed
-from storage import runs
+from services.tools.registry import ToolRegistry, failed
 from storage.database import Tx, is_conflict
+from storage.runs import run_rows
 
 
 class ToolChanged(Exception):
@@ -46,8 +47,8 @@ class Deciding:
     views: Views
     lifecycle: Lifecycle
     planners: Planners
-    toolbox: Toolbox
-    governor: Governor
+    tool_registry: ToolRegistry
+    policy_service: PolicyService
     acting: Acting
     now: Now
 
@@ -100,11 +101,11 @@ class Deciding:
 
         def work(tx: Tx) -> Allowance | OverBudget:
             run = self.lifecycle.runs.mine(tx, view.run)
-            self.governor.check_not_frozen(tx, run.workspace_id)
-            found = self.governor.budgets.before_model_call(tx, view.task, run, expected=estimate)
+            self.policy_service.check_not_frozen(tx, run.workspace_id)
+            found = self.policy_service.budgets.before_model_call(tx, view.task, run, expected=estimate)
             if isinstance(found, OverBudget):
                 if found.code == OVER_INSTALLATION_BUDGET:
-                    tell_administrator(tx, self.lifecycle.runs.notices, found, now=self.now())
+                    tell_administrator(tx, self.lifecycle.runs.notifications, found, now=self.now())
             else:
                 thinking: dict[str, Any] = {
                     "reserved_micros": found.micros,
@@ -112,7 +113,7 @@ class Deciding:
                     "wait_reason": THINKING,
                     "updated_at": self.now(),
                 }
-                runs.change(tx, run, **thinking)
+                run_rows.change(tx, run, **thinking)
                 self.lifecycle.runs.tell(tx, replace(run, **thinking), EventKind.RUN_THINKING)
             return found
 
@@ -126,7 +127,7 @@ class Deciding:
         def work(tx: Tx) -> None:
             current = self.lifecycle.runs.mine(tx, view.run)
             if current.thinking:
-                runs.change(tx, current, partial_text=text)
+                run_rows.change(tx, current, partial_text=text)
                 self.lifecycle.runs.tell(tx, replace(current, partial_text=text), EventKind.RUN_THINKING)
 
         try:
@@ -152,7 +153,7 @@ class Deciding:
         def work(tx: Tx) -> Step:
             run = self._wanted(tx, view.run)
             self._check_tool(tx, run, tool)
-            decided = self.governor.decide(
+            decided = self.policy_service.decide(
                 tx,
                 task=view.task,
                 run=run,
@@ -197,7 +198,7 @@ class Deciding:
             elif refused := refusal_of_step(self.lifecycle.runs.recorder.ledger, tx, step):
                 decided = self._altered(tx, run, refused)
             else:
-                decided = self.governor.decide(
+                decided = self.policy_service.decide(
                     tx,
                     task=view.task,
                     run=run,
@@ -260,12 +261,12 @@ class Deciding:
                 reason_code=reason_code,
                 rule_id=rule_id,
                 reason=reason,
-                policy_hash=self.governor.policy_hash(tx, run.workspace_id),
+                policy_hash=self.policy_service.policy_hash(tx, run.workspace_id),
             )
         )
 
-    async def _consult(self, view: View, tool: Tool, args: Mapping[str, Any]) -> Opinion | None:
-        return await self.governor.consult(
+    async def _consult(self, view: View, tool: Tool, args: Mapping[str, Any]) -> ExternalDecision | None:
+        return await self.policy_service.consult(
             workspace_id=view.run.workspace_id, session_id=view.run.id, spec=tool.spec, args=args
         )
 
@@ -278,7 +279,7 @@ class Deciding:
 
     def _check_tool(self, tx: Tx, run: Run, tool: Tool) -> None:
         """ToolChanged when the workspace's tool is not the one that was chosen: it is then thought of anew."""
-        if not self.toolbox.is_as_seen(tx, run.workspace_id, tool):
+        if not self.tool_registry.is_unchanged(tx, run.workspace_id, tool):
             raise ToolChanged
 
     async def _write(self, view: View, work: Callable[[Tx], Step]) -> Step:

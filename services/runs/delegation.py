@@ -4,20 +4,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.delegation import DELEGATE, FLOOR_MICROS, MAX_CHILDREN, MAX_DEPTH, narrowed, share, unknown
-from domain.governance import Effect
 from domain.playbooks import parse
-from domain.runs import Run, RunState, Step
-from domain.tasks import Mode, Task
-from domain.tools import Outcome, ToolContext, ToolSpec
+from domain.runs.delegation import DELEGATE, FLOOR_MICROS, MAX_CHILDREN, MAX_DEPTH, narrowed, share, unknown
+from domain.runs.run import Run, RunState, Step
+from domain.runs.task import Mode, Task
+from domain.tools.effect import Effect
+from domain.tools.operator import Operator
+from domain.tools.tool import Outcome, ToolContext, ToolSpec
 from domain.untrusted import clean_and_cap
-from services.governor import Governor
 from services.lifecycle.container import Lifecycle
+from services.policy.service import PolicyService
 from services.runs.tasks import NewTask, TaskService
-from services.toolbox import Toolbox, done, failed, object_schema, text_schema
-from storage import operators, runs
+from services.tools.registry import ToolRegistry, done, failed, object_schema, text_schema
 from storage.database import Tx
-from storage.operators import Operator
+from storage.runs import run_rows
+from storage.tools import operator_rows
 
 SUMMARY_CHARS = 20_000
 
@@ -34,8 +35,8 @@ class Delegate:
 
     tasks: TaskService
     lifecycle: Lifecycle
-    toolbox: Toolbox
-    governor: Governor
+    tool_registry: ToolRegistry
+    policy_service: PolicyService
 
     spec = ToolSpec(
         name=DELEGATE,
@@ -67,7 +68,7 @@ class Delegate:
         del context, args
         return failed("a sub-task is begun by a run, which waits for it")
 
-    async def look_up(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome | None:
+    async def find_outcome(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome | None:
         """What was begun is found by `begin`."""
         del context, args
         return None
@@ -84,21 +85,21 @@ class Delegate:
         operator = _operator(tx, run.workspace_id, str(args["operator"]))
         if operator is None:
             return failed("operator: there is no active operator of that name here")
-        specs = self.toolbox.within(tx, run.workspace_id).specs
+        specs = self.tool_registry.within(tx, run.workspace_id).specs
         stranger = unknown(args.get("tools", ()), specs)
         if stranger is not None:
             return failed(f"tools: there is no tool called {stranger}")
         # a playbook that cannot run is refused here, where its author hears of it
         parse(args["goal"], specs)
         wanted = args.get("budget_usd")
-        micros = share(None if wanted is None else round(wanted * 1e6), self.governor.budgets.left(tx, task, run))
+        micros = share(None if wanted is None else round(wanted * 1e6), self.policy_service.budgets.left(tx, task, run))
         if micros < FLOOR_MICROS:
             return failed(f"the budget that is left is too small to hand on: {micros / 1e6:.4f} USD")
         iterations = share(args.get("iterations"), run.iteration_budget - run.iterations_used)
         if iterations < 1:
             return failed("no steps are left to hand on")
         made = self._task(tx, run, task, step, _Slice(operator, iterations))
-        own = operators.facts(tx, run.workspace_id, task.operator_id)["tools"]
+        own = operator_rows.facts(tx, run.workspace_id, task.operator_id)["tools"]
         bounds = narrowed(narrowed(own, run.bounds), args.get("tools"))
         child = self.lifecycle.runs.begin(
             tx,
@@ -110,17 +111,17 @@ class Delegate:
             parent=run,
             budget_micros=micros,
         )
-        runs.change_step(tx, step, output={"taskId": made.id, "runId": child.id})
+        run_rows.change_step(tx, step, output={"taskId": made.id, "runId": child.id})
         return None
 
     def _refusal(self, tx: Tx, run: Run) -> str | None:
         """Why this run may begin no further sub-task."""
         depth, above = 0, run
         while above.parent_run_id is not None and depth < MAX_DEPTH:
-            depth, above = depth + 1, runs.get(tx, run.workspace_id, above.parent_run_id)
+            depth, above = depth + 1, run_rows.get(tx, run.workspace_id, above.parent_run_id)
         if depth >= MAX_DEPTH:
             return f"sub-tasks are nested at most {MAX_DEPTH} deep"
-        begun = sum(1 for one in runs.steps_of(tx, run.workspace_id, run.id) if one.child_run_id)
+        begun = sum(1 for one in run_rows.steps_of(tx, run.workspace_id, run.id) if one.child_run_id)
         return f"a run begins at most {MAX_CHILDREN} sub-tasks" if begun >= MAX_CHILDREN else None
 
     def _task(self, tx: Tx, run: Run, task: Task, step: Step, part: _Slice) -> Task:
@@ -151,7 +152,7 @@ class Delegate:
 
 def _child_of(tx: Tx, step: Step) -> Run | None:
     """The run a step waits for, or waited for."""
-    return None if step.child_run_id is None else runs.get(tx, step.workspace_id, step.child_run_id)
+    return None if step.child_run_id is None else run_rows.get(tx, step.workspace_id, step.child_run_id)
 
 
 def _operator(tx: Tx, workspace_id: str, wanted: str) -> Operator | None:
@@ -159,7 +160,7 @@ def _operator(tx: Tx, workspace_id: str, wanted: str) -> Operator | None:
     return next(
         (
             one
-            for one in operators.find(tx, workspace_id)
+            for one in operator_rows.find(tx, workspace_id)
             if one.is_active and word in (one.id.casefold(), one.name.strip().casefold())
         ),
         None,

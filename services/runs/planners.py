@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.ports import Planner
-from domain.tools import ToolSpec
-from services.toolbox import Tools
+from domain.tools.tool import ToolSpec
+from services.tools.registry import Tools
 
 ModelConfig = Mapping[str, Any]
 

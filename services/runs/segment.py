@@ -16,19 +16,19 @@ from domain.clock import Now
 from domain.errors import PilotError
 from domain.evidence import INTEGRITY_RULE
 from domain.integrity import Altered
-from domain.outside import OutsideError
-from domain.ports import PaidForNothing, Usage
-from domain.runs import Run, RunState, Step, StepState
+from domain.outside import ExternalError
+from domain.ports import BilledFailure, Usage
+from domain.runs.run import Run, RunState, Step, StepState
+from services.ledger.recorder import Recorder
 from services.lifecycle.container import Lifecycle
 from services.lifecycle.moves import Superseded
 from services.lifecycle.runs import waits_for_segment
 from services.lifecycle.spending import spend
-from services.recorder import Recorder
 from services.runs.acting import Acting
 from services.runs.deciding import CancelRequested, Deciding, ToolChanged
 from services.runs.view import MAX_TRIES, View, Views
-from storage import runs
 from storage.database import Store, Tx
+from storage.runs import run_rows
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Segments:
         """
         try:
             if workspace_id is None:
-                seen = await self.store.read(lambda tx: runs.by_id(tx, run_id))
+                seen = await self.store.read(lambda tx: run_rows.by_id(tx, run_id))
                 if seen is None:
                     return
                 workspace_id = seen.workspace_id
@@ -83,7 +83,7 @@ class Segments:
             run = self.lifecycle.runs.claim(tx, workspace_id, run_id, segment)
             return None if run is None else self.views.of(tx, run)
 
-        view = await self.store.write(claim, together=workspace_id)
+        view = await self.store.write(claim, partition=workspace_id)
         if view is not None:
             await self._work(view)
 
@@ -128,27 +128,27 @@ class Segments:
 
     async def _trouble(self, run_id: str, segment: int, error: Exception) -> None:
         """A segment failed: try again later, and after the last try end as failed, visible and re-runnable."""
-        delay = error.retry_after if isinstance(error, OutsideError) else None
+        delay = error.retry_after if isinstance(error, ExternalError) else None
         # what nobody signed is not acted on, and does not become signed by waiting
-        lasting = isinstance(error, Altered) or (isinstance(error, OutsideError) and not error.retryable)
+        lasting = isinstance(error, Altered) or (isinstance(error, ExternalError) and not error.retryable)
         code = INTEGRITY_RULE if isinstance(error, Altered) else "dead_letter"
-        text = str(error)[:500] if isinstance(error, OutsideError | PilotError) else type(error).__name__
+        text = str(error)[:500] if isinstance(error, ExternalError | PilotError) else type(error).__name__
 
         def work(tx: Tx) -> None:
-            seen = runs.by_id(tx, run_id)
+            seen = run_rows.by_id(tx, run_id)
             if seen is None:
                 return
             self.recorder.serialize(tx, seen.workspace_id)
-            run = runs.by_id(tx, run_id, lock=True)
+            run = run_rows.by_id(tx, run_id, lock=True)
             # queued still, when it was the claim that failed and was undone
             if run is None or not waits_for_segment(run, segment):
                 return
-            run = self._paid(tx, run, error.usage if isinstance(error, PaidForNothing) else Usage())
+            run = self._paid(tx, run, error.usage if isinstance(error, BilledFailure) else Usage())
             if lasting or run.attempts + 1 >= MAX_TRIES:
                 self.lifecycle.runs.finish(tx, run, RunState.FAILED, error=text, error_code=code)
                 return
             pause = min(LONGEST_PAUSE, delay if delay is not None else 2.0 ** (run.attempts + 1))
-            runs.change(tx, run, attempts=run.attempts + 1, error=text)
+            run_rows.change(tx, run, attempts=run.attempts + 1, error=text)
             self.lifecycle.runs.park(tx, run, RunState.WAITING, wake_at=self.now() + timedelta(seconds=pause))
 
         await self.store.write(work)
@@ -156,7 +156,7 @@ class Segments:
     def _paid(self, tx: Tx, run: Run, usage: Usage) -> Run:
         """The run with what a model cost entered."""
         values = spend(tx, run, usage, now=self.now)
-        runs.change(tx, run, **values)
+        run_rows.change(tx, run, **values)
         return replace(run, **values)
 
 

@@ -7,21 +7,22 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from domain.actor import Actor
 from domain.clock import Now
 from domain.errors import Conflict
-from domain.permissions import Action, require
-from domain.runs import Run, Step, UncertainChoice
-from services.integrity.records import Records
+from domain.identity.actor import Actor
+from domain.identity.permissions import Action, require
+from domain.runs.run import Run, Step, UncertainChoice
+from services.ledger.recorder import Recorder
+from services.ledger.records import Records
 from services.lifecycle.container import Lifecycle
-from services.lifecycle.requests import shown_args
+from services.lifecycle.requests import redact_args
 from services.lifecycle.runs import waits_for_segment
-from services.recorder import Recorder
 from services.runs.segment import Segments
-from services.toolbox import Toolbox
-from storage import receipts, runs, tasks
+from services.tools.registry import ToolRegistry
 from storage.database import Store, Tx
-from storage.engine import JobEngine
+from storage.ledger import receipt_rows
+from storage.runs import run_rows, task_rows
+from storage.runs.engine import JobEngine
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class RunService:
 
     store: Store
     engine: JobEngine
-    toolbox: Toolbox
+    tool_registry: ToolRegistry
     lifecycle: Lifecycle
     segments: Segments
     recorder: Recorder
@@ -55,7 +56,7 @@ class RunService:
 
         def work(tx: Tx) -> Run:
             self.recorder.serialize(tx, workspace_id)
-            task = tasks.get(tx, workspace_id, task_id, lock=True)
+            task = task_rows.get(tx, workspace_id, task_id, lock=True)
             return self.lifecycle.runs.begin(
                 tx,
                 task,
@@ -66,7 +67,7 @@ class RunService:
                 origin=origin or {"channel": actor.channel.value},
             )
 
-        return await self.store.write(work, together=workspace_id)
+        return await self.store.write(work, partition=workspace_id)
 
     async def cancel(self, actor: Actor, task_id: str) -> Run | None:
         """Cancel the task's run, if one is under way; it takes effect before the run's next step."""
@@ -75,11 +76,11 @@ class RunService:
 
         def work(tx: Tx) -> Run | None:
             self.recorder.serialize(tx, workspace_id)
-            tasks.get(tx, workspace_id, task_id, lock=True)
-            active = runs.active_of_task(tx, workspace_id, task_id)
+            task_rows.get(tx, workspace_id, task_id, lock=True)
+            active = run_rows.active_of_task(tx, workspace_id, task_id)
             return None if active is None else self.lifecycle.runs.cancel(tx, active, principal=actor.principal)
 
-        return await self.store.write(work, together=workspace_id)
+        return await self.store.write(work, partition=workspace_id)
 
     async def settle_uncertain(
         self, actor: Actor, run_id: str, step_id: str, choice: UncertainChoice, *, via: str
@@ -90,14 +91,14 @@ class RunService:
 
         def work(tx: Tx) -> Step:
             self.recorder.serialize(tx, workspace_id)
-            run = runs.get(tx, workspace_id, run_id, lock=True)
-            step = runs.get_step(tx, workspace_id, step_id)
+            run = run_rows.get(tx, workspace_id, run_id, lock=True)
+            step = run_rows.get_step(tx, workspace_id, step_id)
             if step.run_id != run.id:
                 raise Conflict("this step is another run's, nothing is to be said of it here", code="not_uncertain")
             self.lifecycle.steps.resolve(tx, actor, run=run, step=step, choice=choice, via=via)
-            return self._shown_step(runs.get_step(tx, workspace_id, step_id))
+            return self._shown_step(run_rows.get_step(tx, workspace_id, step_id))
 
-        return await self.store.write(work, together=workspace_id)
+        return await self.store.write(work, partition=workspace_id)
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -107,7 +108,7 @@ class RunService:
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> Sequence[Run]:
-            tasks.get(tx, workspace_id, task_id)
+            task_rows.get(tx, workspace_id, task_id)
             return [run for run, _ in self._all_proved(tx, workspace_id, task_id, limit=limit)]
 
         return await self.store.read(work)
@@ -117,7 +118,9 @@ class RunService:
         require(actor, Action.TASK_READ)
         workspace_id = actor.in_workspace
         return await self.store.read(
-            lambda tx: self._proved(tx, runs.get(tx, workspace_id, run_id), runs.steps_of(tx, workspace_id, run_id))
+            lambda tx: self._proved(
+                tx, run_rows.get(tx, workspace_id, run_id), run_rows.steps_of(tx, workspace_id, run_id)
+            )
         )
 
     def _proved(self, tx: Tx, run: Run, steps: Sequence[Step]) -> tuple[Run, Sequence[Step]]:
@@ -132,7 +135,7 @@ class RunService:
         wanted = [step.child_run_id for step in steps if step.child_run_id is not None]
         if not wanted:
             return ()
-        return await self.store.read(lambda tx: [runs.get(tx, run.workspace_id, one) for one in wanted])
+        return await self.store.read(lambda tx: [run_rows.get(tx, run.workspace_id, one) for one in wanted])
 
     async def steps_of_task(self, actor: Actor, task_id: str) -> Sequence[tuple[Run, Sequence[Step]]]:
         """Every run of a task with its steps, newest run first; secret arguments are hidden."""
@@ -140,7 +143,7 @@ class RunService:
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> Sequence[tuple[Run, Sequence[Step]]]:
-            tasks.get(tx, workspace_id, task_id)
+            task_rows.get(tx, workspace_id, task_id)
             return self._all_proved(tx, workspace_id, task_id)
 
         return await self.store.read(work)
@@ -151,23 +154,23 @@ class RunService:
         """The newest runs of a task with their steps, as `_proved` gives one."""
         records = Records(self.recorder.ledger, tx, workspace_id)
         said = records.of_task(task_id)
-        records.note_gone(receipts.of_task(tx, workspace_id, task_id))
-        found = runs.of_task(tx, workspace_id, task_id, limit=limit)
-        steps = {run.id: runs.steps_of(tx, workspace_id, run.id) for run in found}
+        records.note_gone(receipt_rows.of_task(tx, workspace_id, task_id))
+        found = run_rows.of_task(tx, workspace_id, task_id, limit=limit)
+        steps = {run.id: run_rows.steps_of(tx, workspace_id, run.id) for run in found}
         proved = records.runs(found, said, steps=[one for some in steps.values() for one in some])
         return [(run, self._shown(records.steps(steps[run.id], said))) for run in proved]
 
     async def workspace_of(self, run_id: str) -> str | None:
         """Where a run belongs; what its reader may see is decided there."""
-        found = await self.store.read(lambda tx: runs.by_id(tx, run_id))
+        found = await self.store.read(lambda tx: run_rows.by_id(tx, run_id))
         return None if found is None else found.workspace_id
 
     def _shown(self, steps: Sequence[Step]) -> Sequence[Step]:
         return [self._shown_step(step) for step in steps]
 
     def _shown_step(self, step: Step) -> Step:
-        tool = self.toolbox.get(step.tool)
-        return step if tool is None else replace(step, args=shown_args(step.args, tool.spec.redactions))
+        tool = self.tool_registry.get(step.tool)
+        return step if tool is None else replace(step, args=redact_args(step.args, tool.spec.redactions))
 
     # --- working ----------------------------------------------------------------------------------
 
@@ -183,12 +186,12 @@ class RunService:
         """
         now = self.now()
         found = await self.store.read(
-            lambda tx: [*runs.due(tx, now=now, limit=limit), *runs.past_deadline(tx, now=now, limit=limit)]
+            lambda tx: [*run_rows.due(tx, now=now, limit=limit), *run_rows.past_deadline(tx, now=now, limit=limit)]
         )
         swept = 0
         for run in found:
             try:
-                swept += await self.store.write(partial(self._sweep, seen=run, now=now), together=run.workspace_id)
+                swept += await self.store.write(partial(self._sweep, seen=run, now=now), partition=run.workspace_id)
             except Exception:
                 log.exception("run_not_swept", extra={"run": run.id})
         return swept
@@ -196,7 +199,7 @@ class RunService:
     def _sweep(self, tx: Tx, *, seen: Run, now: datetime) -> bool:
         """Whether it was queued, or ended: another process may have done it meanwhile."""
         self.recorder.serialize(tx, seen.workspace_id)
-        run = runs.get(tx, seen.workspace_id, seen.id, lock=True)
+        run = run_rows.get(tx, seen.workspace_id, seen.id, lock=True)
         if run.is_late(now):
             self.lifecycle.runs.cancel(tx, run, principal="system", reason="the deadline has passed")
             return True
@@ -211,7 +214,7 @@ class RunService:
         This cannot happen while queueing shares the transaction; it repairs a store that was
         restored from a backup, or an engine table that was lost.
         """
-        stale = await self.store.read(lambda tx: runs.queued_since(tx, before=self.now() - quiet, limit=200))
+        stale = await self.store.read(lambda tx: run_rows.queued_since(tx, before=self.now() - quiet, limit=200))
         if not stale:
             return 0
         live = {
@@ -224,7 +227,7 @@ class RunService:
         def work(tx: Tx) -> int:
             count = 0
             for seen in lost:
-                run = runs.by_id(tx, seen.id, lock=True)
+                run = run_rows.by_id(tx, seen.id, lock=True)
                 if run is None or run.epoch != seen.epoch or not waits_for_segment(run, seen.segment):
                     continue
                 self.lifecycle.runs.requeue(tx, run)

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.governance import Effect
-from domain.tasks import Mode
-from domain.tools import ACTING_MODES, Outcome, ToolContext, ToolSpec
+from domain.runs.task import Mode
+from domain.tools.effect import Effect
+from domain.tools.tool import ACTING_MODES, Outcome, ToolContext, ToolSpec
 from services.runs.tasks import NewTask, TaskService
-from services.toolbox import Inside, done, failed, object_schema, text_schema
-from storage import tasks
+from services.tools.registry import LocalTool, done, failed, object_schema, text_schema
 from storage.database import Tx
+from storage.runs import task_rows
 
 
 @dataclass(frozen=True, slots=True)
-class TaskCreate(Inside):
+class TaskCreate(LocalTool):
     """A row of ours, made once by its idempotency key."""
 
     service: TaskService
@@ -33,7 +33,7 @@ class TaskCreate(Inside):
     )
 
     def work(self, tx: Tx, context: ToolContext, args: Mapping[str, Any]) -> Outcome:
-        before = tasks.made_by_step(tx, context.workspace_id, context.step_id)
+        before = task_rows.made_by_step(tx, context.workspace_id, context.step_id)
         if before is not None:
             return done({"id": before.id, "title": before.title})
         made = self.service.create_in(
@@ -43,7 +43,7 @@ class TaskCreate(Inside):
                 title=args["title"],
                 description=args.get("description", ""),
                 # what a narrower task makes is no wider
-                mode=Mode(tasks.get(tx, context.workspace_id, context.task_id).mode),
+                mode=Mode(task_rows.get(tx, context.workspace_id, context.task_id).mode),
                 parent_task_id=context.task_id,
                 metadata={"createdByStep": context.step_id},
             ),

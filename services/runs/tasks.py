@@ -8,22 +8,23 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from domain.actor import Actor
 from domain.clock import Now, iso
 from domain.errors import Forbidden, Invalid, NotFound
-from domain.events import Event, EventKind
+from domain.identity.actor import Actor
+from domain.identity.permissions import Action, require
 from domain.ids import new_id
 from domain.journal.work import OperatorOutOfScope, TaskCreated, TaskDeleted, TaskStatusSet, TaskUpdated
-from domain.permissions import Action, require
+from domain.ledger.events import Event, EventKind
 from domain.playbooks import parse
-from domain.schedules import Schedule, next_time
-from domain.tasks import Mode, Task, TaskStatus
-from services.governor import Governor
+from domain.runs.schedules import Schedule, next_time
+from domain.runs.task import Mode, Task, TaskStatus
+from services.ledger.recorder import Recorder
 from services.lifecycle.container import Lifecycle
-from services.recorder import Recorder
-from services.toolbox import Toolbox
-from storage import operators, runs, tasks
+from services.policy.service import PolicyService
+from services.tools.registry import ToolRegistry
 from storage.database import Store, Tx
+from storage.runs import run_rows, task_rows
+from storage.tools import operator_rows
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +55,8 @@ class TaskService:
 
     store: Store
     lifecycle: Lifecycle
-    toolbox: Toolbox
-    governor: Governor
+    tool_registry: ToolRegistry
+    policy_service: PolicyService
     recorder: Recorder
     now: Now
 
@@ -65,7 +66,7 @@ class TaskService:
         if new.auto_run:
             require(actor, Action.TASK_RUN)
         # a playbook that cannot run is refused here, with line and reason, not when it is due
-        tools = await self.toolbox.of(self.store, actor.in_workspace)
+        tools = await self.tool_registry.of(self.store, actor.in_workspace)
         await asyncio.to_thread(parse, new.description, tools.specs)
         made = await self.store.write(
             lambda tx: self.create_in(
@@ -76,7 +77,7 @@ class TaskService:
                 user_id=actor.user_id,
                 channel=actor.channel.value,
             ),
-            together=actor.in_workspace,
+            partition=actor.in_workspace,
         )
         if isinstance(made, str):
             raise Forbidden(
@@ -90,12 +91,12 @@ class TaskService:
         self, tx: Tx, workspace_id: str, new: NewTask, *, principal: str, user_id: str | None, channel: str
     ) -> Task | str:
         """Create in the caller's transaction; the evidence id when the operator is another workspace's."""
-        if new.operator_id is not None and not operators.exists(tx, workspace_id, new.operator_id):
+        if new.operator_id is not None and not operator_rows.exists(tx, workspace_id, new.operator_id):
             evidence = self.recorder.record(
                 tx, OperatorOutOfScope(workspace_id=workspace_id, actor=principal, operator_id=new.operator_id)
             )
             return evidence or ""
-        if new.parent_task_id is not None and not tasks.exists(tx, workspace_id, new.parent_task_id):
+        if new.parent_task_id is not None and not task_rows.exists(tx, workspace_id, new.parent_task_id):
             raise Invalid.field("parentTaskId", "is no task of this workspace")
         now = self.now()
         task = Task(
@@ -105,7 +106,7 @@ class TaskService:
             parent_task_id=new.parent_task_id,
             title=new.title,
             description=new.description,
-            mode=(new.mode or Mode(self.governor.settings(tx, workspace_id)[1])).value,
+            mode=(new.mode or Mode(self.policy_service.settings(tx, workspace_id)[1])).value,
             status=TaskStatus.PENDING,
             priority=new.priority,
             metadata=new.metadata or {},
@@ -147,7 +148,7 @@ class TaskService:
         """Tasks of the workspace, newest first."""
         require(actor, Action.TASK_READ)
         return await self.store.read(
-            lambda tx: tasks.find(
+            lambda tx: task_rows.find(
                 tx,
                 actor.in_workspace,
                 limit=limit,
@@ -163,12 +164,12 @@ class TaskService:
     async def get(self, actor: Actor, task_id: str) -> Task:
         """One task."""
         require(actor, Action.TASK_READ)
-        return await self.store.read(lambda tx: tasks.get(tx, actor.in_workspace, task_id))
+        return await self.store.read(lambda tx: task_rows.get(tx, actor.in_workspace, task_id))
 
     async def counts(self, actor: Actor) -> dict[str, int]:
         """How many tasks stand in each status."""
         require(actor, Action.TASK_READ)
-        return await self.store.read(lambda tx: tasks.counts(tx, actor.in_workspace))
+        return await self.store.read(lambda tx: task_rows.counts(tx, actor.in_workspace))
 
     async def set_status(self, actor: Actor, task_id: str, status: TaskStatus) -> Task:
         """Set the status by hand. `queued` starts a run; `cancelled` ends the one under way."""
@@ -176,17 +177,17 @@ class TaskService:
 
         def work(tx: Tx) -> Task:
             self.recorder.serialize(tx, actor.in_workspace)
-            task = tasks.get(tx, actor.in_workspace, task_id, lock=True)
+            task = task_rows.get(tx, actor.in_workspace, task_id, lock=True)
             task.check_manual_move(status)
             if status == task.status:
                 return task
-            active = runs.active_of_task(tx, task.workspace_id, task.id)
+            active = run_rows.active_of_task(tx, task.workspace_id, task.id)
             self.recorder.record(tx, TaskStatusSet(task=task, actor=actor.principal, to=status))
             if active is not None:
                 # the table lets only cancelling and un-queueing through while a run is under way
                 self.lifecycle.runs.cancel(tx, active, principal=actor.principal)
                 if status is TaskStatus.CANCELLED:
-                    return tasks.get(tx, task.workspace_id, task.id)
+                    return task_rows.get(tx, task.workspace_id, task.id)
             if status is TaskStatus.QUEUED:
                 require(actor, Action.TASK_RUN)
                 self.lifecycle.runs.begin(
@@ -196,12 +197,12 @@ class TaskService:
                     principal=actor.principal,
                     origin={"channel": actor.channel.value},
                 )
-                return tasks.get(tx, task.workspace_id, task.id)
+                return task_rows.get(tx, task.workspace_id, task.id)
             # its run may just have ended
-            current = tasks.get(tx, task.workspace_id, task.id)
+            current = task_rows.get(tx, task.workspace_id, task.id)
             return self.lifecycle.tasks.set_by_hand(tx, current, status)
 
-        return await self.store.write(work, together=actor.in_workspace)
+        return await self.store.write(work, partition=actor.in_workspace)
 
     async def update(self, actor: Actor, task_id: str, changes: dict[str, Any]) -> Task:
         """Change title, description, priority, metadata, schedule, paused or deadline of a task.
@@ -210,30 +211,30 @@ class TaskService:
         """
         require(actor, Action.TASK_UPDATE)
         if "description" in changes:
-            tools = await self.toolbox.of(self.store, actor.in_workspace)
+            tools = await self.tool_registry.of(self.store, actor.in_workspace)
             await asyncio.to_thread(parse, changes["description"], tools.specs)
 
         def work(tx: Tx) -> Task:
             self.recorder.serialize(tx, actor.in_workspace)
-            task = tasks.get(tx, actor.in_workspace, task_id, lock=True)
+            task = task_rows.get(tx, actor.in_workspace, task_id, lock=True)
             now = self.now()
             values = dict(changes)
             if "schedule" in values or values.get("paused") is False:
                 schedule = values.get("schedule", Schedule.from_json(task.schedule))
                 values["schedule"] = None if schedule is None else schedule.as_json()
                 values["next_run_at"] = None if schedule is None else next_time(schedule, after=now)
-            if values.get("operator_id") is not None and not operators.exists(
+            if values.get("operator_id") is not None and not operator_rows.exists(
                 tx, task.workspace_id, values["operator_id"]
             ):
                 raise NotFound("Operator not found")
-            tasks.change(tx, task.workspace_id, task.id, **values, updated_at=now)
-            active = runs.active_of_task(tx, task.workspace_id, task.id) if "deadline_at" in values else None
+            task_rows.change(tx, task.workspace_id, task.id, **values, updated_at=now)
+            active = run_rows.active_of_task(tx, task.workspace_id, task.id) if "deadline_at" in values else None
             if active is not None:
-                runs.change(tx, active, deadline_at=values["deadline_at"])
+                run_rows.change(tx, active, deadline_at=values["deadline_at"])
             self.recorder.record(tx, TaskUpdated(task=task, actor=actor.principal, changed=list(changes)))
-            return tasks.get(tx, task.workspace_id, task.id)
+            return task_rows.get(tx, task.workspace_id, task.id)
 
-        return await self.store.write(work, together=actor.in_workspace)
+        return await self.store.write(work, partition=actor.in_workspace)
 
     async def delete(self, actor: Actor, task_id: str) -> None:
         """Take a task away; a run under way is cancelled. Its receipts stay."""
@@ -241,14 +242,14 @@ class TaskService:
 
         def work(tx: Tx) -> None:
             self.recorder.serialize(tx, actor.in_workspace)
-            task = tasks.get(tx, actor.in_workspace, task_id, lock=True)
-            active = runs.active_of_task(tx, task.workspace_id, task.id)
+            task = task_rows.get(tx, actor.in_workspace, task_id, lock=True)
+            active = run_rows.active_of_task(tx, task.workspace_id, task.id)
             if active is not None:
                 self.lifecycle.runs.cancel(tx, active, principal=actor.principal, reason="the task was deleted")
-            tasks.change(tx, task.workspace_id, task.id, deleted_at=self.now(), next_run_at=None)
+            task_rows.change(tx, task.workspace_id, task.id, deleted_at=self.now(), next_run_at=None)
             self.recorder.record(tx, TaskDeleted(task=task, actor=actor.principal))
 
-        await self.store.write(work, together=actor.in_workspace)
+        await self.store.write(work, partition=actor.in_workspace)
 
     async def sweep_scheduled(self, *, limit: int = 100) -> int:
         """Start runs of tasks whose time has come; missed times run once. How many were started.
@@ -256,7 +257,7 @@ class TaskService:
         Each in a transaction of its own: what cannot be started does not hold up the others.
         """
         started = 0
-        for task in await self.store.read(lambda tx: tasks.due(tx, now=self.now(), limit=limit)):
+        for task in await self.store.read(lambda tx: task_rows.due(tx, now=self.now(), limit=limit)):
             try:
                 started += await self.store.write(partial(self._start_due, seen=task))
             except Exception:
@@ -266,18 +267,18 @@ class TaskService:
     def _start_due(self, tx: Tx, *, seen: Task) -> bool:
         """Whether a run was begun: not when another process did, or there is something in the way of it."""
         self.recorder.serialize(tx, seen.workspace_id)
-        task = tasks.get(tx, seen.workspace_id, seen.id, lock=True, deleted=True)
+        task = task_rows.get(tx, seen.workspace_id, seen.id, lock=True, deleted=True)
         now = self.now()
         if task.deleted_at is not None or task.paused or task.next_run_at is None or task.next_run_at > now:
             return False
         schedule = Schedule.from_json(task.schedule)
         following = None if schedule is None else next_time(schedule, after=now)
-        tasks.change(tx, task.workspace_id, task.id, next_run_at=following)
+        task_rows.change(tx, task.workspace_id, task.id, next_run_at=following)
         event = Event(kind=EventKind.TASK_SCHEDULED, ref=task.id, payload={"status": task.status.value})
         self.recorder.event(tx, workspace_id=task.workspace_id, event=event)
-        if runs.active_of_task(tx, task.workspace_id, task.id) is not None:
+        if run_rows.active_of_task(tx, task.workspace_id, task.id) is not None:
             return False
-        if not operators.works(tx, task.workspace_id, task.operator_id):
+        if not operator_rows.works(tx, task.workspace_id, task.operator_id):
             return False
         late = (now - task.next_run_at).total_seconds()
         self.lifecycle.runs.begin(

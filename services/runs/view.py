@@ -4,16 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from domain.delegation import narrowed
-from domain.runs import Run, RunState, Step
-from domain.tasks import Task
-from domain.tools import ToolContext
-from services.budgets import Allowance, OverBudget
-from services.governor import Governor
+from domain.runs.delegation import narrowed
+from domain.runs.run import Run, RunState, Step
+from domain.runs.task import Task
+from domain.tools.tool import ToolContext
 from services.lifecycle.moves import Superseded
-from services.toolbox import Toolbox, Tools
-from storage import operators, runs, tasks
+from services.policy.budgets import Allowance, OverBudget
+from services.policy.service import PolicyService
+from services.tools.registry import ToolRegistry, Tools
 from storage.database import Store, Tx
+from storage.runs import run_rows, task_rows
+from storage.tools import operator_rows
 
 T = TypeVar("T")
 
@@ -56,30 +57,32 @@ class Views:
     """Reads views, and writes what was found out about them."""
 
     store: Store
-    toolbox: Toolbox
-    governor: Governor
+    tool_registry: ToolRegistry
+    policy_service: PolicyService
 
     def again(self, tx: Tx, run: Run) -> View:
         """The run as it is now; Superseded when the segment that read it does not own it any more."""
-        current = runs.get(tx, run.workspace_id, run.id)
+        current = run_rows.get(tx, run.workspace_id, run.id)
         if current.epoch != run.epoch or current.state is not RunState.RUNNING:
             raise Superseded("the run has moved on")
         return self.of(tx, current)
 
     def of(self, tx: Tx, run: Run) -> View:
         """A run with what it works with now."""
-        task = tasks.get(tx, run.workspace_id, run.task_id, deleted=True)
-        operator = operators.facts(tx, run.workspace_id, task.operator_id)
-        steps = runs.steps_of(tx, run.workspace_id, run.id, after=run.history_steps)
+        task = task_rows.get(tx, run.workspace_id, run.task_id, deleted=True)
+        operator = operator_rows.facts(tx, run.workspace_id, task.operator_id)
+        steps = run_rows.steps_of(tx, run.workspace_id, run.id, after=run.history_steps)
         return View(
             run=run,
             task=task,
             steps=steps,
             operator={**operator, "tools": narrowed(operator["tools"], run.bounds)},
-            tools=self.toolbox.within(tx, run.workspace_id),
-            unpriced=self.governor.budgets.before_model_call(tx, task, run) if all(s.ended for s in steps) else None,
+            tools=self.tool_registry.within(tx, run.workspace_id),
+            unpriced=self.policy_service.budgets.before_model_call(tx, task, run)
+            if all(s.ended for s in steps)
+            else None,
         )
 
     async def write(self, view: View, work: Callable[[Tx], T]) -> T:
         """Write about the run of a view, together with others of its workspace."""
-        return await self.store.write(work, together=view.run.workspace_id)
+        return await self.store.write(work, partition=view.run.workspace_id)

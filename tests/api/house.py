@@ -11,8 +11,8 @@ import aiohttp
 from aiohttp import web
 
 from api.middlewares import HttpConfig
-from api.server import Gate, create_app, runner_of
-from app.container import Parts, open_services
+from api.server import ServiceHolder, create_app, runner_of
+from app.container import Runtime, open_services
 from app.settings import load_settings
 from services.container import Services
 from tests.kit import decided_otherwise
@@ -64,10 +64,10 @@ def named(headers: dict[str, str]) -> dict[str, str]:
 class House:
     """The application with its services."""
 
-    parts: Parts
+    parts: Runtime
     base: str
     session: aiohttp.ClientSession
-    gate: Gate
+    gate: ServiceHolder
 
     @property
     def services(self) -> Services:
@@ -120,7 +120,7 @@ async def open_house(
     )
     async with open_services(settings) as parts:
         await parts.services.engine.start(parts.services.runs.advance if work else None, notifications_seconds=0.05)
-        gate = Gate()
+        gate = ServiceHolder()
         config = {"version": "0", "app_url": "http://x", "show_codes": True, "check_answers": checked, **(http or {})}
         runner = runner_of(create_app(gate, HttpConfig(**config)), shutdown_timeout=0.5)
         await runner.setup()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from api.admin import admin
+from api.installation.admin import admin
 from domain.ids import new_id
 from tests.api.house import House, Person, open_house
 

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 from aiohttp import web
 
-from domain.approvals import digest_of_call
+from domain.approvals.approval import digest_of_call
 from domain.clock import utc_now
 from domain.ids import new_id
 from services.approvals.callbacks import TRIES, signature

@@ -1,7 +1,7 @@
 """Capabilities: public, computed, never claimed."""
 
 from domain.clock import utc_now
-from services.capabilities import REGISTRY, CapabilityService
+from services.installation.capabilities import REGISTRY, CapabilityService
 from tests.api.house import House
 
 

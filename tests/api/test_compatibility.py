@@ -13,11 +13,11 @@ from urllib.parse import urlencode
 
 import sqlalchemy as sa
 
-from domain.approvals import Approval, digest_of_call
+from domain.approvals.approval import Approval, digest_of_call
 from domain.clock import utc_now
-from storage import violations
+from domain.ledger.violation import Violation
+from storage.ledger import violation_rows
 from storage.tables import sessions
-from storage.violations import Violation
 from tests.api.house import House, open_house
 from tests.databases import fresh_url
 
@@ -192,7 +192,7 @@ async def furnish(house: House, known: Known) -> None:
                     requested_at=now - timedelta(seconds=age), resolved_at=None, execute_after=None, expires_at=now + timedelta(days=1), reminded=0,
                 ),
             )  # fmt: skip
-        violations.add(
+        violation_rows.add(
             tx,
             Violation(
                 id="0192f000-0000-7000-8000-000000000001", workspace_id=workspace_id, policy_rule="toolBlocklist",

@@ -15,8 +15,9 @@ import sqlalchemy as sa
 
 from domain.clock import utc_now
 from domain.receipts.receipt import parse
-from storage import receipts, tables
+from storage import tables
 from storage.database import Tx
+from storage.ledger import receipt_rows
 from tests.api.house import House, Person, Reply, open_house
 
 
@@ -149,7 +150,7 @@ async def test_33_finishing_is_a_tool_like_others(owner: Person) -> None:
 async def test_34_a_tool_has_one_effect_level(house: House, owner: Person) -> None:
     """Three places guessed it from the name and disagreed: the call was refused half way, the task ran for ever."""
     await run(owner, 'note.create title="N"\nhttp.post url=http://127.0.0.1:9/ json={"n": 1}\nfinish summary="done"')
-    declared = {spec.name: int(spec.effect) for spec in house.services.toolbox.specs}
+    declared = {spec.name: int(spec.effect) for spec in house.services.tool_registry.specs}
     [task] = (await owner("GET", "/api/tasks")).data
 
     def check(tx: Tx) -> set[str]:
@@ -157,7 +158,7 @@ async def test_34_a_tool_has_one_effect_level(house: House, owner: Person) -> No
         for row in tx.all(sa.select(tables.steps)):
             names[row.id] = row.tool
             assert row.effect == declared[row.tool]
-        for receipt in receipts.of_task(tx, owner.workspace_id, task["id"]):
+        for receipt in receipt_rows.of_task(tx, owner.workspace_id, task["id"]):
             if receipt.step_id is not None:
                 assert parse(receipt.leaf).body["effect_id"] == f"E{declared[names[receipt.step_id]]}"
         [asked] = tx.all(sa.select(tables.approvals.c.action, tables.approvals.c.effect))

@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
-from storage import chat, inbox, outbox, tables
+from storage import tables
+from storage.chat import conversation_rows, inbox_rows
 from storage.database import Tx
+from storage.outbox import outbox_rows
 from tests.api.conftest import Installation
 
 WORDS = "violet-harbour-plan"
@@ -44,7 +46,7 @@ async def test_messages_to_an_erased_persons_chat_are_dropped_and_no_others(pilo
 
     def put(tx: Tx) -> None:
         for name in ("771", "772"):
-            outbox.put(tx, workspace_id=None, channel="telegram", recipient=name, payload={"text": WORDS}, now=now)
+            outbox_rows.put(tx, workspace_id=None, channel="telegram", recipient=name, payload={"text": WORDS}, now=now)
 
     await services.store.write(put)
     assert (await ada.send("DELETE", "/api/users/me"))[0] == 200
@@ -61,9 +63,9 @@ async def test_what_a_person_wrote_in_chat_is_forgotten_and_nothing_of_others(pi
     def put(tx: Tx) -> None:
         for number, (who, state) in enumerate(((7713, "done"), (77131, "done"), (7713, "failed"), (17713, "done"))):
             raw = f'{{"update_id":{number},"message":{{"from":{{"id":{who},"is_bot":false}},"text":"{WORDS}"}}}}'
-            inbox.put(tx, update_id=number, raw=raw, now=now)
+            inbox_rows.put(tx, update_id=number, raw=raw, now=now)
             tx.execute(sa.update(tables.inbox).where(tables.inbox.c.update_id == number).values(state=state))
-            chat.set_state(tx, f"fsm:42:{who}:{who}:default", now=now, state=WORDS)
+            conversation_rows.set_state(tx, f"fsm:42:{who}:{who}:default", now=now, state=WORDS)
 
     await services.store.write(put)
     assert (await ada.send("DELETE", "/api/users/me"))[0] == 200

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from api import system
+from api.installation import system
 from tests.api.house import House, Person, open_house
 from tests.connectors.openai_server import Turn, scripted_model
 

@@ -26,10 +26,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from api.installation.system import plain_routes
 from api.middlewares import HttpConfig, Metrics
 from api.openapi import document
 from api.server import groups
-from api.system import plain_routes
 from tests.api.house import House, Person, open_house
 from tests.api.issuer import CLIENT, SECRET, open_issuer
 from tests.databases import fresh_url

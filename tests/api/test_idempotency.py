@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from domain.clock import utc_now
 from domain.errors import Conflict
-from services.idempotency import UNDER_WAY, Claim, IdempotencyService, KeptAnswer
+from services.platform.idempotency import UNDER_WAY, Claim, IdempotencyService, KeptAnswer
 from storage.database import Store
 from tests.api.house import House, Person, open_house
 from tests.databases import fresh_url

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from services.identity import SESSION_LIFE
+from services.identity.service import SESSION_LIFE
 from storage import tables
 from tests.api.conftest import TOKEN, Client, Installation, init_data
 

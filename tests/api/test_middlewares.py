@@ -14,7 +14,7 @@ from aiohttp import web
 
 from api import middlewares
 from api.middlewares import HttpConfig, client_ip
-from api.server import Gate, create_app
+from api.server import ServiceHolder, create_app
 from domain.clock import utc_now
 from domain.ids import new_id
 from storage.tables import sessions
@@ -76,7 +76,7 @@ async def test_a_failure_of_ours_is_logged_and_says_nothing() -> None:
 
         app.router.add_get("/broken", broken)
 
-    runner = web.AppRunner(create_app(Gate(), HttpConfig(version="0", app_url="http://x"), mount=[mount]))
+    runner = web.AppRunner(create_app(ServiceHolder(), HttpConfig(version="0", app_url="http://x"), mount=[mount]))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
@@ -98,7 +98,7 @@ async def test_a_failure_of_ours_is_logged_and_says_nothing() -> None:
 
 
 async def test_before_the_services_are_open_it_says_so() -> None:
-    gate = Gate()
+    gate = ServiceHolder()
     runner = web.AppRunner(create_app(gate, HttpConfig(version="0", app_url="http://x")))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -11,14 +11,14 @@ from api.docs import OPENAPI, render
 from api.examples import FORMS, example_of
 from api.http import validated
 from api.middlewares import HttpConfig
-from api.server import Gate, create_app, groups
-from domain.permissions import TABLE, Action
+from api.server import ServiceHolder, create_app, groups
+from domain.identity.permissions import TABLE, Action
 from tests.api.house import House
 
 
 @pytest.fixture(scope="module")
 def spec() -> dict[str, Any]:
-    app = create_app(Gate(), HttpConfig(version="1.2.3", app_url="http://x"))
+    app = create_app(ServiceHolder(), HttpConfig(version="1.2.3", app_url="http://x"))
     return app[OPENAPI]
 
 
@@ -33,7 +33,7 @@ def test_it_is_valid_openapi(spec: dict[str, Any]) -> None:
 
 
 def test_every_route_is_in_it_and_nothing_else(spec: dict[str, Any]) -> None:
-    app = create_app(Gate(), HttpConfig(version="0", app_url="http://x"))
+    app = create_app(ServiceHolder(), HttpConfig(version="0", app_url="http://x"))
     served = {
         (route.method.lower(), route.resource.canonical)
         for route in app.router.routes()
@@ -115,7 +115,7 @@ def test_it_says_where_it_is_and_gives_examples(spec: dict[str, Any]) -> None:
 
 
 def test_the_examples_of_bodies_are_taken() -> None:
-    app = create_app(Gate(), HttpConfig(version="0", app_url="http://x"))
+    app = create_app(ServiceHolder(), HttpConfig(version="0", app_url="http://x"))
     taken = 0
     for group in groups(HttpConfig(version="0", app_url="http://x")):
         for endpoint in group.table:

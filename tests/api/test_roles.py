@@ -6,12 +6,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from api.http import Endpoint, Needs
+from api.http import Access, Endpoint
 from api.middlewares import HttpConfig
 from api.server import groups
-from domain.actor import Role
+from domain.identity.actor import Role
+from domain.identity.permissions import TABLE
 from domain.ids import new_id
-from domain.permissions import TABLE
 from tests.api.house import House, Person, open_house
 
 pytestmark = pytest.mark.timeout(300)
@@ -75,9 +75,9 @@ async def key_of(owner: Person, scopes: list[str] | None) -> dict[str, str]:
 
 
 def test_what_is_public_is_listed_and_every_other_route_has_its_action() -> None:
-    assert {name_of(e) for e in ENDPOINTS if e.needs is Needs.PUBLIC} == PUBLIC
+    assert {name_of(e) for e in ENDPOINTS if e.needs is Access.PUBLIC} == PUBLIC
     # leaving and removing are two actions of one route; the service asks for the one or the other
-    assert [name_of(e) for e in ENDPOINTS if e.needs is Needs.WORKSPACE and e.action is None] == [
+    assert [name_of(e) for e in ENDPOINTS if e.needs is Access.WORKSPACE and e.action is None] == [
         "DELETE /api/workspace/{workspace_id}/members/{user_id}"
     ]
 
@@ -96,10 +96,10 @@ async def test_every_route_by_everybody(url: str, tmp_path: Path) -> None:
         asked = 0
         for endpoint in ENDPOINTS:
             name = name_of(endpoint)
-            if endpoint.needs in (Needs.PUBLIC, Needs.ADMIN):
+            if endpoint.needs in (Access.PUBLIC, Access.ADMIN):
                 continue
             assert await ask(house, endpoint, {"X-Workspace-Id": place}, place) == Heard(401, "unauthorized"), name
-            if endpoint.needs is Needs.WORKSPACE:
+            if endpoint.needs is Access.WORKSPACE:
                 assert await ask(house, endpoint, abroad, place) == Heard(404, "not_found"), name
             asked += 2
             if endpoint.action is None:
@@ -128,7 +128,7 @@ async def test_every_route_by_keys(url: str, tmp_path: Path) -> None:
         foreign = await key_of(await house.person("stranger@example.com"), None)
         exact: dict[str, dict[str, str]] = {}
         for endpoint in ENDPOINTS:
-            if endpoint.action is None or endpoint.needs is not Needs.WORKSPACE:
+            if endpoint.action is None or endpoint.needs is not Access.WORKSPACE:
                 continue
             name, rule = name_of(endpoint), TABLE[endpoint.action]
             heard = await ask(house, endpoint, {**foreign, "X-Workspace-Id": place}, place)

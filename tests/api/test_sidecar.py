@@ -18,7 +18,7 @@ from app.doctor import examine
 from app.serve import Process
 from app.settings import load_settings
 from domain.clock import utc_now
-from storage import sidecar
+from storage.policy import sidecar_rows
 from storage.tables import helm_snapshots
 from tests.api.house import House, Person, open_house
 from tests.api.test_governance import at_rest
@@ -148,7 +148,7 @@ async def test_looks_at_it_are_kept_for_a_week(tmp_path: Path, url: str) -> None
         await watch.keep_snapshot()
         kept = await store.read(lambda tx: tx.all(sa.select(helm_snapshots.c.gateway_ok)))
         assert [bool(row[0]) for row in kept] == [False]
-        newest = await store.read(sidecar.newest)
+        newest = await store.read(sidecar_rows.newest)
         assert newest is not None
         status = (await owner("GET", "/api/governance/status")).data
         assert status["latestSnapshot"]["id"] == newest.id

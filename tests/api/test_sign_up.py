@@ -17,10 +17,11 @@ import pytest
 import sqlalchemy as sa
 
 from domain.clock import utc_now
-from domain.sign_up import SignUpMode, SignUpRule, allow_list
-from services.sign_up import SignUp
+from domain.identity.sign_up import SignUpMode, SignUpRule, allow_list
+from services.identity.sign_up import SignUp
 from simulator.launch import signed, user_field
-from storage import sign_up, tables
+from storage import tables
+from storage.identity import sign_up_rows
 from tests.api.conftest import TOKEN
 from tests.api.house import House, Person, Reply, open_house
 from tests.api.issuer import CLIENT, SECRET, Issuer, open_issuer
@@ -157,7 +158,7 @@ async def test_the_first_owns_and_the_next_is_a_stranger(
         else:
             assert (await stranger.enter(other)).status == 200
     # whoever is in logs in again, through the same door
-    assert await house.services.store.read(sign_up.people) == (1 if mode in CLOSED else 4)
+    assert await house.services.store.read(sign_up_rows.people) == (1 if mode in CLOSED else 4)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -293,7 +294,7 @@ async def test_of_strangers_with_one_invite_one_gets_in(house: House, issuer: Is
         (200, ""),
         *[(403, "invite_unusable")] * 5,
     ]
-    assert await house.services.store.read(sign_up.people) == 2
+    assert await house.services.store.read(sign_up_rows.people) == 2
 
 
 async def test_an_invite_by_mail_is_for_its_address(house: House, issuer: Issuer) -> None:
@@ -420,7 +421,7 @@ async def test_who_is_put_out_by_the_administrator_stays_out(house: House, issue
 
 
 async def _actor(house: House, person: Person) -> Any:
-    from services.identity import Credentials
+    from services.identity.service import Credentials
 
     token = person.headers["Authorization"].removeprefix("Bearer ")
     return (await house.services.identity.identify(Credentials(bearer=token), unsafe_method=False)).actor

@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from domain.ids import new_id
-from domain.runs import RUN_ENDED, RunState
-from domain.tasks import MANUAL_MOVES, TaskStatus
+from domain.runs.run import RUN_ENDED, RunState
+from domain.runs.task import MANUAL_MOVES, TaskStatus
 from storage import tables
 from tests.api.house import House, Person, open_house
 from tests.connectors.openai_server import Turn, call, scripted_model

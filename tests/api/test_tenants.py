@@ -11,20 +11,20 @@ from typing import Any
 import aiohttp
 import pytest
 
-from api.http import Endpoint, Needs
+from api.http import Access, Endpoint
 from api.middlewares import HttpConfig
 from api.server import groups
 from simulator.simulated import SimulatedTelegram
 from tests.api.conftest import TOKEN, Client, Installation, open_installation
 from tests.databases import fresh_url
-from webapp.parts import PARTS
+from webapp.fragments import FRAGMENTS
 
 pytestmark = pytest.mark.timeout(300)
 ENDPOINTS = [
     e
     for group in groups(HttpConfig(version="0", app_url="http://x"))
     for e in group.table
-    if e.needs is not Needs.PUBLIC and not e.path.startswith("/api/events")
+    if e.needs is not Access.PUBLIC and not e.path.startswith("/api/events")
 ]
 # what ends the tenant itself would leave nothing to leak
 FATAL = {"DELETE /api/users/me", "DELETE /api/auth/sessions", "DELETE /api/workspace/{workspace_id}"}
@@ -141,7 +141,7 @@ async def test_no_byte_of_one_reaches_the_other(pilot: Installation, telegram: S
                 # the other tenant keeps working: events, cards and receipts arise while Ada looks around
                 await bob.send("POST", "/api/tasks", {"title": f"zqbobqz {n}", "workspaceId": bob.workspace})
             if chance.random() < 0.25:
-                part = chance.choice(sorted(PARTS))
+                part = chance.choice(sorted(FRAGMENTS))
                 item = chance.choice(["", f"/{chance.choice(every(known))}"])
                 method, path, body = "GET", f"/app/parts/{part}{item}", None
             else:

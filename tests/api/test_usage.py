@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from domain.ids import new_id
-from storage import runs
+from storage.runs import run_rows
 from tests.api.house import House, Person, open_house
 
 NAMES = ("tokens_in", "tokens_out", "cost_micros", "guessed_micros", "calls")
@@ -19,7 +19,7 @@ async def spend(
     """Enter one call in the books, as a run does."""
     spent = dict(zip(NAMES, (100, 10, cost, cost if model == "x:unknown" else 0, 1), strict=True))
     await house.services.store.write(
-        lambda tx: runs.add_spend(
+        lambda tx: run_rows.add_spend(
             tx,
             workspace_id=person.workspace_id,
             day=day,

@@ -13,12 +13,12 @@ from typing import Any
 import click
 import psycopg
 import pytest
+import storage.hold
 from click.testing import CliRunner
 
-import storage.hold
 from app.cli import main
 from app.store_use import COMMANDS, Use, command_of
-from storage.hold import Mode, hold_on, holders
+from storage.installation.hold import Mode, hold_on, holders
 from tests.app.commands import command
 from tests.app.test_story_http import Person
 from tests.databases import fresh_url

@@ -8,7 +8,7 @@ import pytest
 
 from app.container import open_services
 from app.settings import load_settings
-from domain.actor import Actor, Channel, Role
+from domain.identity.actor import Actor, Channel, Role
 from services.container import Services
 from services.runs.tasks import NewTask
 from storage.database import Tx

@@ -16,7 +16,7 @@ from app.evals.place import Ground
 from app.evals.run import EVALUATIONS, evaluate, record
 from app.settings import Settings, load_settings
 from app.version import VERSION
-from services.capabilities import REGISTRY
+from services.installation.capabilities import REGISTRY
 from tests.api.house import House, open_house
 from tests.databases import fresh_url
 from tests.processes import ROOT

@@ -178,9 +178,9 @@ async def test_a_process_with_the_former_key_signs_nothing(house: House, tmp_pat
 
 
 def _kinds(tx: Any, workspace_id: str) -> list[str]:
-    from storage import receipts
+    from storage.ledger import receipt_rows
 
-    return [row.kind for row in reversed(receipts.find(tx, workspace_id, limit=1000))]
+    return [row.kind for row in reversed(receipt_rows.find(tx, workspace_id, limit=1000))]
 
 
 async def logged(settings: Settings) -> None:
@@ -233,9 +233,9 @@ async def test_a_rotation_that_broke_off_goes_on(tmp_path: Path, monkeypatch: py
 
 
 def _logs(tx: Any) -> Any:
-    from storage import receipts
+    from storage.ledger import receipt_rows
 
-    return receipts.logs(tx)
+    return receipt_rows.logs(tx)
 
 
 async def test_a_key_that_was_set_is_left_to_who_set_it(tmp_path: Path) -> None:

@@ -12,19 +12,19 @@ import locales
 from bot.deps import BotDeps
 from bot.intake import webhook_routes
 from bot.links import Links
-from bot.pace import Pace
 from bot.runner import BotRunner, Webhook, create_bot
+from bot.throttle import Throttle
 from connectors.cel import CelRules
-from domain.actor import Actor, Role
 from domain.clock import utc_now
-from services.chat import ChatService
-from services.identity import IdentityService
-from services.inbox import InboxService
-from services.intake import IntakeService
-from services.workspaces import WorkspaceService
+from domain.identity.actor import Actor, Role
+from services.chat.inbox import InboxService
+from services.chat.intake import IntakeService
+from services.chat.service import ChatService
+from services.identity.service import IdentityService
+from services.workspaces.service import WorkspaceService
 from tests.bot.people import TOKEN, People, people
 from tests.databases import fresh_url
-from tests.kit import Deed, Kit, open_kit
+from tests.kit import Kit, RecordingTool, open_kit
 
 ADDRESS = "https://pilot.example"
 SECRET = "s" * 20
@@ -35,7 +35,7 @@ class BotKit:
     kit: Kit
     telegram: People
     deps: BotDeps
-    deed: Deed
+    deed: RecordingTool
     workspaces: WorkspaceService
 
     async def person(self, role: Role, *, telegram_id: int) -> Actor:
@@ -44,10 +44,10 @@ class BotKit:
         return await self.kit.person(role, telegram_id=telegram_id)
 
     @asynccontextmanager
-    async def running(self, *, pace: Pace | None = None, webhook: bool = False) -> AsyncIterator[BotRunner]:
+    async def running(self, *, pace: Throttle | None = None, webhook: bool = False) -> AsyncIterator[BotRunner]:
         """The bot, until the block ends; by polling, or by `webhook`."""
         bot = create_bot(TOKEN, api_url=self.telegram.url)
-        pace = pace or Pace(asyncio.get_running_loop().time, burst=1000, overall=1000)
+        pace = pace or Throttle(asyncio.get_running_loop().time, burst=1000, overall=1000)
         async with AsyncExitStack() as stack:
             hook = Webhook(app_url=await stack.enter_async_context(self._door()), secret=SECRET) if webhook else None
             runner = BotRunner(self.deps, bot, webhook=hook, pace=pace)
@@ -86,7 +86,7 @@ class BotKit:
 
 @asynccontextmanager
 async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[BotKit]:
-    deed = Deed("http.post")
+    deed = RecordingTool("http.post")
     async with open_kit(fresh_url(database, folder), deeds=[deed]) as kit, people() as telegram:
         identity = IdentityService(kit.store, kit.recorder, utc_now, None)
         workspaces = WorkspaceService(kit.store, identity, kit.lifecycle, kit.recorder, CelRules(), utc_now, ADDRESS)
@@ -95,8 +95,8 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             store=kit.store,
             tasks=kit.tasks,
             lifecycle=kit.lifecycle,
-            toolbox=kit.toolbox,
-            notices=kit.approvals.notices,
+            tool_registry=kit.tool_registry,
+            notifications=kit.approvals.notifications,
             ledger=kit.ledger,
             now=utc_now,
         )
@@ -113,7 +113,7 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             set_kill_switch=workspaces.set_kill_switch,
             settings=workspaces.settings,
             change_settings=workspaces.change_settings,
-            tools=lambda: [spec.name for spec in kit.toolbox.specs],
+            tools=lambda: [spec.name for spec in kit.tool_registry.specs],
             translator=translator,
             links=Links(app_url=ADDRESS, in_chat=True),
             bus=kit.bus,

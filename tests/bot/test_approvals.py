@@ -7,12 +7,12 @@ import pytest
 import sqlalchemy as sa
 
 from bot import buttons
-from domain.actor import Channel, Role
+from domain.identity.actor import Channel, Role
 from domain.ports import ToolCall
 from services.approvals.external import ApprovalGateway
 from services.lifecycle.requests import Question
 from storage import tables
-from storage.vault import Vault
+from storage.workspaces.vault import Vault
 from tests.bot.kit import BotKit
 from tests.bot.people import ADA
 from tests.kit import Script, breaks_after_sending
@@ -183,11 +183,11 @@ async def test_a_card_decided_before_it_is_sent_has_no_live_buttons(bot: BotKit)
         tg.fault("error", code=500, description="Internal Server Error", count=3)
         tg.say("Do it")
         approval = await tg.until_async(lambda: bot.kit.approvals.list(bot.kit.owner, status="pending"))
-        from domain.approvals import ApprovalStatus, Via
-        from services.approvals.service import Wish
+        from domain.approvals.approval import ApprovalStatus, Via
+        from services.approvals.service import ApprovalDecision
 
         await bot.kit.approvals.resolve(
-            bot.kit.owner, approval[0].id, Wish(status=ApprovalStatus.REJECTED, via=Via.API)
+            bot.kit.owner, approval[0].id, ApprovalDecision(status=ApprovalStatus.REJECTED, via=Via.API)
         )
         card = await tg.message("Denied by Ada, over the API")
         assert not any(
@@ -272,7 +272,7 @@ async def test_a_card_says_which_outside_agent_asks(bot: BotKit):
     )
     asker = replace(kit.owner, api_key_id=key.id, scopes=frozenset({"approvals:request"}), channel=Channel.API_KEY)
     gateway = ApprovalGateway(
-        kit.store, kit.lifecycle.requests, kit.governor, kit.recorder, Vault("x"), kit.bus, bot.deps.now
+        kit.store, kit.lifecycle.requests, kit.policy_service, kit.recorder, Vault("x"), kit.bus, bot.deps.now
     )
     question = Question(action="deploy:production", args={"commit": "abc123"}, reason="tagged and tested")
     async with bot.running():

@@ -11,12 +11,13 @@ from bot.commands import COMMANDS, PRIVATE_ONLY, menu
 from bot.deps import EXAMPLE
 from bot.dispatcher import ROUTERS
 from bot.workspace import _until
-from domain.actor import Role
+from domain.identity.actor import Role
 from domain.ports import PlanAnswer, PlanRequest, ToolCall, Usage
-from domain.schedules import Schedule
+from domain.runs.schedules import Schedule
 from services.runs.tasks import NewTask
-from storage import outbox, settings
-from storage import tasks as stored_tasks
+from storage.outbox import outbox_rows
+from storage.policy import settings_rows
+from storage.runs import task_rows as stored_tasks
 from tests.bot.kit import BotKit
 from tests.bot.people import ADA
 from tests.kit import Script
@@ -103,7 +104,7 @@ async def test_mode_kill_switch_language_and_away_are_really_set(bot: BotKit):
         tg.say("/kill")
         tg.tap(await tg.message("Stop everything?"), "Stop everything")
         await tg.message("Stopped by Ada")
-        stored = await bot.kit.store.read(lambda tx: settings.get(tx, workspace))
+        stored = await bot.kit.store.read(lambda tx: settings_rows.get(tx, workspace))
         assert (stored.mode, stored.policy["killSwitch"]) == ("launch", True)
         tg.say("/status")
         await tg.message("kill switch is ON")
@@ -123,7 +124,7 @@ async def test_mode_kill_switch_language_and_away_are_really_set(bot: BotKit):
         assert tg.sent_with(card)["disable_notification"] == "true"
         tg.say("/start")
         await tg.message("С возвращением")
-    stored = await bot.kit.store.read(lambda tx: settings.get(tx, workspace))
+    stored = await bot.kit.store.read(lambda tx: settings_rows.get(tx, workspace))
     assert stored.policy["killSwitch"] is False
 
 
@@ -252,7 +253,7 @@ async def test_very_long_texts_fit_their_messages(bot: BotKit):
 
 
 async def _all_sent(bot: BotKit) -> bool:
-    return await bot.kit.store.read(outbox.depth) == {}
+    return await bot.kit.store.read(outbox_rows.depth) == {}
 
 
 @pytest.mark.parametrize("data", ["a:junk", "u:x", "t:1", "g:", "m:fly", "l:xx", "w:1", "p:from:E9", "p:", "zzz"])

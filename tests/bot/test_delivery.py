@@ -6,11 +6,12 @@ import json
 from aiohttp import ClientSession, web
 
 from bot.intake import PATH, SECRET_HEADER, webhook_routes
-from bot.pace import Pace
-from domain.notices import TextNotice
+from bot.throttle import Throttle
+from domain.chat.updates import Arrived, InboxState, arrived
+from domain.outbox.notifications import TextNotice
 from domain.ports import ToolCall
-from domain.updates import Arrived, InboxState, arrived
-from storage import inbox, outbox
+from storage.chat import inbox_rows
+from storage.outbox import outbox_rows
 from tests.bot.kit import SECRET, BotKit
 from tests.bot.people import person
 from tests.kit import Script
@@ -42,7 +43,7 @@ async def test_faults_of_telegram_lose_nothing(bot: BotKit):
 
 def _drained(bot: BotKit):
     async def check() -> bool:
-        return await bot.kit.store.read(outbox.depth) == {}
+        return await bot.kit.store.read(outbox_rows.depth) == {}
 
     return check
 
@@ -55,7 +56,7 @@ async def test_a_chat_that_blocked_us_is_closed_and_disturbs_nobody(bot: BotKit)
         await tg.until_async(lambda: _closed(bot))
         tg.say("/start", by=8, name="Bob")
         await tg.message("Hello Bob", chat=8)
-    assert await bot.kit.store.read(outbox.depth) == {"failed": 1}
+    assert await bot.kit.store.read(outbox_rows.depth) == {"failed": 1}
 
 
 async def _closed(bot: BotKit) -> bool:
@@ -93,7 +94,7 @@ async def test_death_between_the_effect_and_the_mark_repeats_nothing(bot: BotKit
 
     def forget_marks(tx):
         for update in said:
-            inbox.end(tx, update["update_id"], InboxState.DONE, now=bot.deps.now())
+            inbox_rows.end(tx, update["update_id"], InboxState.DONE, now=bot.deps.now())
         tx.connection.exec_driver_sql("UPDATE inbox SET state = 'new', done_at = NULL")
 
     await bot.kit.store.write(forget_marks)
@@ -194,7 +195,7 @@ async def test_an_unreadable_update_is_set_aside_and_holds_nobody_up(bot: BotKit
 
 def test_the_pace_is_telegrams():
     clock = [0.0]
-    pace = Pace(lambda: clock[0])
+    pace = Throttle(lambda: clock[0])
     assert [round(pace.reserve(1), 2) for _ in range(5)] == [0, 0, 0, 1, 2]
     clock[0] = 100.0
     assert [round(pace.reserve(-1), 2) for _ in range(5)] == [0, 0, 0, 3, 6]

@@ -14,9 +14,9 @@ import pytest
 from aiohttp import ClientSession, web
 
 from bot.intake import PATH, SECRET_HEADER, webhook_routes
-from bot.pace import Pace
 from bot.runner import BotRunner, create_bot
-from domain.updates import arrived, as_bytes
+from bot.throttle import Throttle
+from domain.chat.updates import arrived, as_bytes
 from simulator.simulated import SimulatedTelegram
 from storage import tables
 from tests.bot.kit import BotKit, open_bot
@@ -44,7 +44,7 @@ async def running(bot: BotKit) -> AsyncIterator[SimulatedTelegram]:
     await simulated.add_user(ADA, "Ada")
     await simulated.add_bot(TOKEN, username="pilot_bot", first_name="Pilot")
     async with simulated.serve():
-        pace = Pace(asyncio.get_running_loop().time, burst=100_000, overall=100_000)
+        pace = Throttle(asyncio.get_running_loop().time, burst=100_000, overall=100_000)
         runner = BotRunner(bot.deps, create_bot(TOKEN, api_url=simulated.url), pace=pace)
         async with asyncio.TaskGroup() as group:
             work = group.create_task(runner.run())

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import locales
-from domain.actor import Role
+from domain.identity.actor import Role
 from domain.ports import ToolCall
 from tests.bot.kit import BotKit
 from tests.kit import Script

@@ -6,11 +6,12 @@ import pytest
 
 from bot.refusals import Refusal, refusal_of, simpler
 from bot.text import LIMIT, units
-from domain.actor import Role
 from domain.clock import utc_now
-from domain.notices import TextNotice
+from domain.identity.actor import Role
+from domain.outbox.notifications import TextNotice
 from domain.ports import ToolCall
-from storage import outbox, tables
+from storage import tables
+from storage.outbox import outbox_rows
 from tests.bot.kit import ADDRESS, BotKit
 from tests.bot.people import ADA
 from tests.kit import Script
@@ -202,7 +203,7 @@ async def test_a_deleted_card_is_shown_again_only_while_it_asks(bot: BotKit) -> 
 
 
 async def settled(bot: BotKit) -> bool:
-    return await bot.kit.store.read(outbox.depth) == {}
+    return await bot.kit.store.read(outbox_rows.depth) == {}
 
 
 async def test_a_message_without_the_one_it_replies_to_is_sent_alone(bot: BotKit) -> None:
@@ -265,7 +266,7 @@ async def test_chats_that_move_to_each_other_are_not_followed_for_ever(bot: BotK
 
 
 async def settled_or_failed(bot: BotKit) -> bool:
-    return set(await bot.kit.store.read(outbox.depth)) <= {"failed"}
+    return set(await bot.kit.store.read(outbox_rows.depth)) <= {"failed"}
 
 
 async def test_a_message_that_breaks_when_it_is_made_ready_does_not_block_its_chat(bot: BotKit) -> None:
@@ -274,7 +275,7 @@ async def test_a_message_that_breaks_when_it_is_made_ready_does_not_block_its_ch
     asks(bot, "Do it")
     # as if what stored it had left out all it has to say
     await bot.kit.store.write(
-        lambda tx: outbox.put(
+        lambda tx: outbox_rows.put(
             tx,
             workspace_id=None,
             channel="telegram",

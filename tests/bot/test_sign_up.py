@@ -8,11 +8,12 @@ import sqlalchemy as sa
 
 import locales
 from bot import buttons
-from domain.actor import Role
-from domain.sign_up import SignUpMode, SignUpRule, allow_list
-from services.identity import IdentityService
-from services.sign_up import SignUp
-from storage import sign_up, tables
+from domain.identity.actor import Role
+from domain.identity.sign_up import SignUpMode, SignUpRule, allow_list
+from services.identity.service import IdentityService
+from services.identity.sign_up import SignUp
+from storage import tables
+from storage.identity import sign_up_rows
 from tests.bot.kit import BotKit, open_bot
 
 STRANGER, GUEST = 50, 51
@@ -140,7 +141,7 @@ async def test_an_open_installation_takes_everybody(bot: BotKit) -> None:
         await bot.telegram.message("I do not know you yet", chat=STRANGER)
         bot.telegram.say("/start", by=STRANGER)
         await bot.telegram.message("This is Pilot", chat=STRANGER)
-    assert await bot.kit.store.read(sign_up.people) == 2
+    assert await bot.kit.store.read(sign_up_rows.people) == 2
 
 
 @pytest.mark.parametrize("mode", CLOSED)
@@ -157,7 +158,7 @@ async def test_the_first_who_starts_owns_and_the_next_does_not(bot: BotKit, mode
     texts = [texts_of(bot, one)[-1] for one in people]
     assert sorted("Sign-up is closed" in text for text in texts) == [False, True, True, True]
     assert [text for text in texts if "This is Pilot" in text]
-    assert await bot.kit.store.read(sign_up.people) == 1
+    assert await bot.kit.store.read(sign_up_rows.people) == 1
 
 
 @pytest.mark.parametrize("mode", CLOSED)
@@ -167,10 +168,10 @@ async def test_those_on_the_allow_list_may_start_and_are_the_first(bot: BotKit, 
     async with bot.running():
         bot.telegram.say("/start", by=STRANGER)
         await bot.telegram.message("Sign-up is closed", chat=STRANGER)
-        assert await bot.kit.store.read(sign_up.people) == 0
+        assert await bot.kit.store.read(sign_up_rows.people) == 0
         bot.telegram.say("/start", by=GUEST)
         await bot.telegram.message("This is Pilot", chat=GUEST)
-    assert await bot.kit.store.read(sign_up.people) == 1
+    assert await bot.kit.store.read(sign_up_rows.people) == 1
 
 
 async def test_an_invite_in_a_link_lets_one_in_and_removal_out_again(bot: BotKit) -> None:
@@ -202,7 +203,7 @@ async def test_an_invite_in_a_link_lets_one_in_and_removal_out_again(bot: BotKit
         assert await rows(bot) == after
         tg.say(f"/start inv_{await invite(bot)}", by=GUEST)
         await tg.until(lambda: sum("You joined" in text for text in texts_of(bot, GUEST)) == 2)
-    assert await bot.kit.store.read(sign_up.people) == 2
+    assert await bot.kit.store.read(sign_up_rows.people) == 2
 
 
 async def test_an_invite_is_no_way_in_where_only_the_first_may_come(bot: BotKit) -> None:

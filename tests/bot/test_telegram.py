@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.ports import ToolCall
-from storage import outbox
+from storage.outbox import outbox_rows
 from tests.bot.kit import BotKit
 from tests.bot.people import ADA
 from tests.kit import Script
@@ -24,7 +24,7 @@ def asks(bot: BotKit, text: str) -> None:
 
 
 async def drained(bot: BotKit) -> bool:
-    return await bot.kit.store.read(outbox.depth) == {}
+    return await bot.kit.store.read(outbox_rows.depth) == {}
 
 
 async def test_links_without_a_preview_stop_nobody(bot: BotKit, webhook: bool) -> None:
@@ -108,7 +108,7 @@ def _gone(messages: dict[int, dict[str, Any]], words: str) -> dict[str, Any] | N
 
 async def _settled(bot: BotKit) -> bool:
     """Nothing is sent over and over: what could not be edited is given up."""
-    return set(await bot.kit.store.read(outbox.depth)) <= {"failed"}
+    return set(await bot.kit.store.read(outbox_rows.depth)) <= {"failed"}
 
 
 async def test_who_blocks_or_deletes_the_account_at_once_disturbs_nobody(bot: BotKit, webhook: bool) -> None:

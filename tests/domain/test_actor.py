@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.actor import Actor, Channel, Role
 from domain.errors import Invalid
+from domain.identity.actor import Actor, Channel, Role
 
 
 def test_roles_are_ordered() -> None:

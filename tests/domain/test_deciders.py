@@ -5,19 +5,21 @@ from typing import Any
 
 import pytest
 
-from domain.actor import Role
-from domain.approvals import Circle, Decider
+from domain.approvals.approval import Approver, ApproverRule
+from domain.identity.actor import Role
 
-OWNER, PARTNER, OTHER = Decider("o", Role.OWNER), Decider("p", Role.PARTNER), Decider("q", Role.PARTNER)
-MEMBER = Decider("m", Role.MEMBER)
+OWNER, PARTNER, OTHER = Approver("o", Role.OWNER), Approver("p", Role.PARTNER), Approver("q", Role.PARTNER)
+MEMBER = Approver("m", Role.MEMBER)
 EVERYBODY = (OWNER, PARTNER, OTHER, MEMBER)
 
 
-def circle(*, quorum: int = 1, named: Sequence[str] = (), role: Role = Role.OWNER, effect: int = 3) -> Circle:
-    return Circle(quorum=quorum, named=named, role=role, effect=effect)
+def approver_rule(
+    *, quorum: int = 1, named: Sequence[str] = (), role: Role = Role.OWNER, effect: int = 3
+) -> ApproverRule:
+    return ApproverRule(quorum=quorum, named=named, role=role, effect=effect)
 
 
-def code(of: Circle, who: Decider, asked_by: str | None = None) -> str | None:
+def code(of: ApproverRule, who: Approver, asked_by: str | None = None) -> str | None:
     refused = of.refusal(who, asked_by=asked_by)
     return None if refused is None else refused.code
 
@@ -36,18 +38,18 @@ def code(of: Circle, who: Decider, asked_by: str | None = None) -> str | None:
     ],
 )
 def test_who_may_decide(given: dict[str, Any], refused: dict[str, str]) -> None:
-    of = circle(**given)
+    of = approver_rule(**given)
     assert {w.user_id: c for w in EVERYBODY if (c := code(of, w)) is not None} == refused
 
 
 def test_who_asked_is_excluded_only_where_it_takes_several() -> None:
-    assert code(circle(), OWNER, asked_by="o") is None
-    two = circle(quorum=2, role=Role.PARTNER)
+    assert code(approver_rule(), OWNER, asked_by="o") is None
+    two = approver_rule(quorum=2, role=Role.PARTNER)
     assert code(two, OWNER, asked_by="o") == "requester_excluded"
     assert code(two, PARTNER, asked_by="o") is None
     # the role is the first thing that is said
     assert code(two, MEMBER, asked_by="m") == "insufficient_role"
-    assert code(circle(quorum=2, named=["m", "p"]), MEMBER, asked_by="m") == "requester_excluded"
+    assert code(approver_rule(quorum=2, named=["m", "p"]), MEMBER, asked_by="m") == "requester_excluded"
 
 
 @pytest.mark.parametrize(
@@ -65,8 +67,8 @@ def test_who_asked_is_excluded_only_where_it_takes_several() -> None:
         ({"named": ["gone"]}, EVERYBODY, None, False),
     ],
 )
-def test_whose_yes_is_enough(given: dict[str, Any], people: Any, asked_by: str | None, enough: bool) -> None:
-    assert circle(**given).enough(people, asked_by=asked_by) is enough
+def test_whose_yes_is_enough(given: dict[str, Any], people: Any, asked_by: str | None, is_met_by: bool) -> None:
+    assert approver_rule(**given).is_met_by(people, asked_by=asked_by) is is_met_by
 
 
 @pytest.mark.parametrize(
@@ -81,5 +83,5 @@ def test_whose_yes_is_enough(given: dict[str, Any], people: Any, asked_by: str |
         ({"quorum": 2, "named": ["m", "n"]}, 1),
     ],
 )
-def test_how_many_there_are_when_one_of_them_asks(given: dict[str, Any], at_worst: int) -> None:
-    assert circle(**given).at_worst(EVERYBODY) == at_worst
+def test_how_many_there_are_when_one_of_them_asks(given: dict[str, Any], fewest_eligible: int) -> None:
+    assert approver_rule(**given).fewest_eligible(EVERYBODY) == fewest_eligible

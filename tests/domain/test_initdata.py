@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.initdata import BadInitData, _decoded, _fields, key_of_token, signature_fits, verify, verify_signature
+from domain.identity.initdata import (
+    BadInitData,
+    _decoded,
+    _fields,
+    key_of_token,
+    signature_fits,
+    verify,
+    verify_signature,
+)
 
 DATA = json.loads((Path(__file__).parent.parent / "vectors" / "initdata.json").read_text())
 NOW = datetime.fromtimestamp(DATA["now"], UTC)

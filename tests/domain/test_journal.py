@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from domain.audit import AuditAction
-from domain.events import OF_APPROVAL, OF_RUN, EventKind
 from domain.journal import approvals, people, work, workspace
 from domain.journal.entry import ReceiptFields, Written
-from domain.notices import BadNotice, Notice, NoticeKind, as_json, notice_of
+from domain.ledger.audit import AuditAction
+from domain.ledger.events import OF_APPROVAL, OF_RUN, EventKind
+from domain.outbox.notifications import BadNotice, Notice, NoticeKind, as_json, notice_of
 from domain.receipts.receipt import Kind
-from domain.runs import RunState
+from domain.runs.run import RunState
 
 ROOT = Path(__file__).resolve().parents[2]
 KEPT = [json.loads(line) for line in (ROOT / "tests/vectors/recorded/991c235.jsonl").read_text().splitlines()]
@@ -83,7 +83,7 @@ def test_nothing_is_recorded_past_the_catalogue() -> None:
                 if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("recorder.record"):
                     assert len(node.args) == 2, (file, node.lineno)
                     assert not node.keywords, (file, node.lineno)
-    assert found == ["services/recorder.py", "services/recorder.py"]
+    assert found == ["services/ledger/recorder.py", "services/ledger/recorder.py"]
 
 
 def test_the_defaults_are_those_of_a_change_that_a_person_made() -> None:
@@ -125,12 +125,12 @@ def test_each_kind_of_notice_has_one_class() -> None:
 
 def test_every_notice_is_queued_somewhere_and_rendered_somewhere() -> None:
     names = {one.__name__ for one in NOTICES}
-    readers = ("bot/pieces.py", "services/approvals/callbacks.py", "services/mail_queue.py")
+    readers = ("bot/pieces.py", "services/approvals/callbacks.py", "services/identity/mail_queue.py")
     assert names - names_in(*readers) == set()
     writers = (
-        "services/notices.py",
-        "services/chat.py",
-        "services/email_login.py",
+        "services/outbox/notifications.py",
+        "services/chat/service.py",
+        "services/identity/email_login.py",
         "services/lifecycle",
         "services/integrity",
         "bot/context.py",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.json_schema import INLINE, LONG, BadSchema, Budget, Checker, TooCostly, check_schema, is_linear
+from domain.tools.json_schema import INLINE, LONG, BadSchema, Budget, Checker, TooCostly, check_schema, is_linear
 from tests.cost import HOLDS_NOBODY, SLOWNESS, cpu
 
 ANYTHING = st.recursive(

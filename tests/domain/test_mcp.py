@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from domain.clock import utc_now
-from domain.delegation import narrowed, share
-from domain.governance import Effect
-from domain.mcp import McpServer, OfferedTool, OwnersWord, Transport, offered
+from domain.runs.delegation import narrowed, share
+from domain.tools.effect import Effect
+from domain.tools.mcp import McpServer, OfferedTool, ToolOverride, Transport, offered
 
 TEXT = {"type": "object", "properties": {"text": {"type": "string"}}}
 
@@ -72,7 +72,7 @@ def test_words_from_outside_are_cleaned_and_capped_and_patterns_are_not_ours_to_
     assert isinstance(offered(raw(schema=doubled(5))), OfferedTool)
 
 
-def server(*tools: OfferedTool, **words: OwnersWord) -> McpServer:
+def server(*tools: OfferedTool, **words: ToolOverride) -> McpServer:
     now = utc_now()
     return McpServer(
         id="i",
@@ -88,8 +88,10 @@ def server(*tools: OfferedTool, **words: OwnersWord) -> McpServer:
     )
 
 
-def word(tool: OfferedTool, effect: Effect = Effect.E1, *, idempotent: bool = True, enabled: bool = True) -> OwnersWord:
-    return OwnersWord(effect=effect, idempotent=idempotent, enabled=enabled, digest=tool.digest)
+def word(
+    tool: OfferedTool, effect: Effect = Effect.E1, *, idempotent: bool = True, enabled: bool = True
+) -> ToolOverride:
+    return ToolOverride(effect=effect, idempotent=idempotent, enabled=enabled, digest=tool.digest)
 
 
 def test_nobodys_word_is_e3_and_not_to_be_repeated() -> None:
@@ -105,7 +107,7 @@ def test_the_owners_word_counts_for_what_it_was_said_of() -> None:
     for changed in (good(description="Reads more."), good(schema={**TEXT, "required": ["text"]})):
         now = replace(known, tools=(changed,))
         assert now.specs() == {}
-        stands = now.standing(changed)
+        stands = now.settings_of(changed)
         assert (stands.state, stands.effect, stands.enabled) == ("changed", Effect.E3, False)
     assert server(read, read=word(read, enabled=False)).specs() == {}
     assert replace(known, enabled=False).specs() == {}

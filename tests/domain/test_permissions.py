@@ -2,9 +2,9 @@
 
 import pytest
 
-from domain.actor import Actor, Channel, Role
 from domain.errors import Forbidden, Invalid
-from domain.permissions import TABLE, Action, allows, as_markdown, require
+from domain.identity.actor import Actor, Channel, Role
+from domain.identity.permissions import TABLE, Action, allows, as_markdown, require
 
 
 def actor(role: Role | None, *, key: bool = False, scopes: frozenset[str] | None = None) -> Actor:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import Invalid
-from domain.schedules import Schedule, next_time, next_times
+from domain.runs.schedules import Schedule, next_time, next_times
 
 MONDAY = datetime(2026, 11, 23, 20, 0, tzinfo=UTC)
 

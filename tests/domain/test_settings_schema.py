@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from domain.errors import Invalid
 from domain.policy.effective import effective
-from domain.settings_schema import QuietHours, WorkspaceSettings, load, merge, micros
+from domain.policy.settings_schema import QuietHours, WorkspaceSettings, load, merge, micros
 
 EMPTY = load({}, {}, {})
 QUIET_ZONE = timezone(timedelta(hours=5, minutes=30))

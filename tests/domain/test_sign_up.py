@@ -3,7 +3,7 @@
 import pytest
 
 from domain.addresses import normal_address
-from domain.sign_up import allow_list, email_entry, telegram_entry
+from domain.identity.sign_up import allow_list, email_entry, telegram_entry
 
 
 @pytest.mark.parametrize(

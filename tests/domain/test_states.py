@@ -4,8 +4,8 @@ from enum import StrEnum
 
 import pytest
 
-from domain.approvals import APPROVALS, DECISIONS, ApprovalStatus
-from domain.runs import (
+from domain.approvals.approval import APPROVALS, DECISIONS, ApprovalStatus
+from domain.runs.run import (
     EFFECTS,
     RUN_ENDED,
     RUN_PARKED,
@@ -17,8 +17,8 @@ from domain.runs import (
     RunState,
     StepState,
 )
-from domain.states import IllegalMove, StateTable
-from domain.tasks import ACTIVE, ENDED, MANUAL_MOVES, TASKS, TaskStatus
+from domain.runs.states import IllegalMove, StateTable
+from domain.runs.task import ACTIVE, ENDED, MANUAL_MOVES, TASKS, TaskStatus
 
 TABLES: list[tuple[type[StrEnum], StateTable]] = [
     (RunState, RUNS),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.updates import (
+from domain.chat.updates import (
     ENCODED,
     MAX_BYTES,
     MAX_DEPTH,

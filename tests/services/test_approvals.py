@@ -8,31 +8,31 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from domain.actor import Actor, Role
-from domain.approvals import ApprovalStatus, Via
+from domain.approvals.approval import ApprovalStatus, Via
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound
-from domain.governance import Effect
+from domain.identity.actor import Actor, Role
 from domain.ids import new_id
 from domain.ports import ToolCall
-from services.approvals.grants import GrantWish
-from services.approvals.service import Resolution, Wish
+from domain.tools.effect import Effect
+from services.approvals.grants import GrantRequest
+from services.approvals.service import ApprovalDecision, Resolution
 from storage import tables
 from storage.database import Tx
-from tests.kit import Deed, Kit, Script, open_kit
+from tests.kit import Kit, RecordingTool, Script, open_kit
 
 DEED = ToolCall(tool="deed", args={"what": "x", "secret": "s3"})
-YES = Wish(status=ApprovalStatus.APPROVED, via=Via.API)
-NO = Wish(status=ApprovalStatus.REJECTED, via=Via.CHAT)
+YES = ApprovalDecision(status=ApprovalStatus.APPROVED, via=Via.API)
+NO = ApprovalDecision(status=ApprovalStatus.REJECTED, via=Via.CHAT)
 
 
 async def test_two_hundred_deciders_one_winner(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED)
         approval = await kit.pending(task)
         surfaces = [Via.CHAT, Via.API, Via.MINI_APP]
         wishes = [
-            Wish(
+            ApprovalDecision(
                 status=ApprovalStatus.APPROVED if n % 2 else ApprovalStatus.REJECTED,
                 via=surfaces[n % 3],
                 version=approval.version,
@@ -65,7 +65,7 @@ async def test_two_hundred_deciders_one_winner(url: str) -> None:
 
 
 async def test_what_was_shown_is_what_runs(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED)
         approval = await kit.pending(task)
@@ -91,7 +91,7 @@ async def test_what_was_shown_is_what_runs(url: str) -> None:
 
 
 async def test_an_edit_makes_a_new_version_that_must_be_approved_again(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED)
         approval = await kit.pending(task)
@@ -108,7 +108,7 @@ async def test_an_edit_makes_a_new_version_that_must_be_approved_again(url: str)
 
 async def test_who_may_not_decide(url: str) -> None:
     """17: any member could approve in chat what the API reserved for owners."""
-    async with open_kit(url, deeds=[Deed()]) as kit:
+    async with open_kit(url, deeds=[RecordingTool()]) as kit:
         task = await kit.begin(DEED)
         approval = await kit.pending(task)
         for role in (Role.MEMBER, Role.PARTNER):
@@ -135,7 +135,7 @@ async def _age(kit: Kit, approval_id: str, by: timedelta) -> None:
 
 async def test_nobody_deciding_means_no_and_the_run_goes_on(url: str) -> None:
     """39: expired approvals could still be approved."""
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED)
         approval = await kit.pending(task)
@@ -152,7 +152,7 @@ async def test_nobody_deciding_means_no_and_the_run_goes_on(url: str) -> None:
 
 
 async def test_four_eyes(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         await kit.set_policy(approvalQuorum=2)
         task = await kit.begin(DEED)
@@ -171,17 +171,17 @@ async def test_four_eyes(url: str) -> None:
 
 
 async def test_a_grant_opens_the_next_call_and_can_be_revoked(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED, DEED, DEED)
         approval = await kit.pending(task)
-        await kit.approvals.resolve(kit.owner, approval.id, replace(YES, grant=GrantWish(minutes=60, max_uses=1)))
+        await kit.approvals.resolve(kit.owner, approval.id, replace(YES, grant=GrantRequest(minutes=60, max_uses=1)))
         # the second call is covered, the third finds the grant used up
         await kit.until(task, "awaiting_approval")
         while len(deed.done) < 2:
             await asyncio.sleep(0.02)
         third = await kit.pending(task)
-        await kit.approvals.resolve(kit.owner, third.id, replace(YES, grant=GrantWish(minutes=60)))
+        await kit.approvals.resolve(kit.owner, third.id, replace(YES, grant=GrantRequest(minutes=60)))
         _, steps = await kit.until(task, "completed")
         assert [s.rule_id for s in steps][1].startswith("grant:")
         [grant] = await kit.approvals.grants.list(kit.owner)
@@ -189,12 +189,12 @@ async def test_a_grant_opens_the_next_call_and_can_be_revoked(url: str) -> None:
         assert await kit.approvals.grants.list(kit.owner) == []
         with pytest.raises(Invalid):
             await kit.approvals.resolve(
-                kit.owner, (await kit.pending(await kit.begin(DEED))).id, replace(YES, grant=GrantWish(minutes=0))
+                kit.owner, (await kit.pending(await kit.begin(DEED))).id, replace(YES, grant=GrantRequest(minutes=0))
             )
 
 
 async def test_an_approval_can_be_taken_back_while_the_window_is_open(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         await kit.set_policy(undoSeconds=300)
         task = await kit.begin(DEED)
@@ -211,7 +211,7 @@ async def test_an_approval_can_be_taken_back_while_the_window_is_open(url: str) 
 
 
 async def test_a_batch_decides_exactly_the_named_ones(url: str) -> None:
-    async with open_kit(url, deeds=[Deed()]) as kit:
+    async with open_kit(url, deeds=[RecordingTool()]) as kit:
         approvals = [await kit.pending(await kit.begin(DEED)) for _ in range(3)]
         await kit.approvals.resolve(kit.owner, approvals[0].id, NO)
         answers = await kit.approvals.resolve_many(kit.owner, [(a.id, YES) for a in approvals[:2]])
@@ -223,9 +223,9 @@ async def test_a_batch_decides_exactly_the_named_ones(url: str) -> None:
 async def test_every_decision_of_a_run_replays(url: str) -> None:
     from connectors.cel import CelRules
     from domain.clock import utc_now
-    from services.receipts import ReceiptService
+    from services.ledger.receipts import ReceiptService
 
-    async with open_kit(url, deeds=[Deed()]) as kit:
+    async with open_kit(url, deeds=[RecordingTool()]) as kit:
         task = await kit.begin(ToolCall(tool="note.create", args={"title": "n"}), DEED)
         await kit.approvals.resolve(kit.owner, (await kit.pending(task)).id, YES)
         await kit.until(task, "completed")
@@ -240,7 +240,7 @@ async def test_every_decision_of_a_run_replays(url: str) -> None:
 
 
 async def test_reminders_wait_for_the_end_of_quiet_hours(url: str) -> None:
-    async with open_kit(url, deeds=[Deed()]) as kit:
+    async with open_kit(url, deeds=[RecordingTool()]) as kit:
         task = await kit.begin(DEED)
         approval = await kit.pending(task)
         await _age(kit, approval.id, timedelta(minutes=33))
@@ -254,7 +254,7 @@ async def test_reminders_wait_for_the_end_of_quiet_hours(url: str) -> None:
 
 
 async def test_a_critical_call_takes_a_fresh_proof_from_every_voter(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         await kit.set_policy(toolEffects={"deed": "E4"}, approvalQuorum=2)
         task = await kit.begin(DEED)
@@ -272,8 +272,8 @@ async def test_a_critical_call_takes_a_fresh_proof_from_every_voter(url: str) ->
 
 
 async def test_partners_decide_where_the_policy_says_so(url: str) -> None:
-    critical = Deed("critical", effect=Effect.E4)
-    async with open_kit(url, deeds=[Deed(), critical]) as kit:
+    critical = RecordingTool("critical", effect=Effect.E4)
+    async with open_kit(url, deeds=[RecordingTool(), critical]) as kit:
         await kit.set_policy(approverRole="partner")
         partner, member = await kit.person(Role.PARTNER), await kit.person(Role.MEMBER)
         task = await kit.begin(DEED, ToolCall(tool="critical", args={}))
@@ -283,7 +283,7 @@ async def test_partners_decide_where_the_policy_says_so(url: str) -> None:
         assert (refused.value.code, refused.value.details["requiredRole"]) == ("insufficient_role", "partner")
         # what is standing goes beyond this one call
         with pytest.raises(Forbidden):
-            await kit.approvals.resolve(partner, first.id, replace(YES, grant=GrantWish(minutes=60)))
+            await kit.approvals.resolve(partner, first.id, replace(YES, grant=GrantRequest(minutes=60)))
         assert (await kit.approvals.get(kit.owner, first.id)).pending
         await kit.approvals.resolve(partner, first.id, YES)
         await kit.until(task, "running", "awaiting_approval")
@@ -304,7 +304,7 @@ async def test_partners_decide_where_the_policy_says_so(url: str) -> None:
 
 
 async def test_named_people_decide_whatever_their_role(url: str) -> None:
-    async with open_kit(url, deeds=[Deed(effect=Effect.E4)]) as kit:
+    async with open_kit(url, deeds=[RecordingTool(effect=Effect.E4)]) as kit:
         member, other = await kit.person(Role.MEMBER), await kit.person(Role.MEMBER)
         before = await kit.pending(await kit.begin(DEED))
         await kit.set_policy(approvers=[member.user_id])
@@ -324,7 +324,7 @@ async def test_named_people_decide_whatever_their_role(url: str) -> None:
 
 
 async def test_two_of_several_with_an_owner_for_what_is_critical(url: str) -> None:
-    deed = Deed(effect=Effect.E4)
+    deed = RecordingTool(effect=Effect.E4)
     async with open_kit(url, deeds=[deed]) as kit:
         await kit.set_policy(approvalQuorum=2, approverRole="partner")
         one, two, gone = [await kit.person(Role.PARTNER) for _ in range(3)]
@@ -335,7 +335,7 @@ async def test_two_of_several_with_an_owner_for_what_is_critical(url: str) -> No
             await kit.approvals.resolve(one, approval.id, YES)
         assert refused.value.code == "requester_excluded"
         with pytest.raises(Invalid):
-            await kit.approvals.resolve(two, approval.id, replace(YES, grant=GrantWish(minutes=5)))
+            await kit.approvals.resolve(two, approval.id, replace(YES, grant=GrantRequest(minutes=5)))
         for voter in (gone, two, two):
             done = await kit.approvals.resolve(voter, approval.id, YES)
             assert done.counted is False
@@ -359,27 +359,27 @@ async def test_two_of_several_with_an_owner_for_what_is_critical(url: str) -> No
 
 
 async def test_too_few_people_are_known_to_be_too_few(url: str) -> None:
-    async with open_kit(url, deeds=[Deed()]) as kit:
+    async with open_kit(url, deeds=[RecordingTool()]) as kit:
         await kit.set_policy(approvalQuorum=2, approverRole="partner")
         one, two = [await kit.person(Role.PARTNER) for _ in range(2)]
         approval = await kit.pending(await kit.begin(DEED))
 
-        async def standing(actor: Actor) -> tuple[str | None, bool]:
-            found = (await kit.approvals.standing(actor, [approval]))[approval.id]
+        async def rights(actor: Actor) -> tuple[str | None, bool]:
+            found = (await kit.approvals.rights(actor, [approval]))[approval.id]
             return None if found.refused is None else found.refused.code, found.can_be_met
 
-        assert [await standing(who) for who in (one, kit.owner)] == [(None, True), ("requester_excluded", True)]
+        assert [await rights(who) for who in (one, kit.owner)] == [(None, True), ("requester_excluded", True)]
         members = tables.workspace_members
         await kit.store.write(
             lambda tx: tx.execute(
                 sa.update(members).where(members.c.user_id == two.user_id).values(role=Role.MEMBER.value)
             )
         )
-        assert await standing(one) == (None, False)
+        assert await rights(one) == (None, False)
 
 
 async def test_what_expired_is_settled_by_whoever_comes_too_late(url: str) -> None:
-    async with open_kit(url, deeds=[Deed()]) as kit:
+    async with open_kit(url, deeds=[RecordingTool()]) as kit:
         task = await kit.begin(DEED)
         approval = await kit.pending(task)
         await _age(kit, approval.id, timedelta(hours=2))

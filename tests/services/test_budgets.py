@@ -7,10 +7,11 @@ import pytest
 import sqlalchemy as sa
 
 from domain.clock import utc_now
-from domain.outside import OutsideError
-from domain.ports import OVER_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, ToolCall, Usage
+from domain.outside import ExternalError
+from domain.ports import OVER_BUDGET, BilledFailure, PlanAnswer, PlanRequest, ToolCall, Usage
 from services.runs.tasks import NewTask
-from storage import runs, tables
+from storage import tables
+from storage.runs import run_rows
 from tests.kit import Kit, Script, open_kit, put_settings
 
 NOTE = ToolCall(tool="note.create", args={"title": "hello"})
@@ -30,7 +31,7 @@ async def set_budget(kit: Kit, **budget: float) -> None:
 
 async def held_back(kit: Kit) -> int:
     def work(tx: Any) -> int:
-        return sum(micros for _, _, micros in runs.held_back(tx, kit.owner.in_workspace, but=""))
+        return sum(micros for _, _, micros in run_rows.held_back(tx, kit.owner.in_workspace, but=""))
 
     return await kit.store.read(work)
 
@@ -129,7 +130,7 @@ async def test_many_at_once_stay_within_the_day(url: str) -> None:
             await kit.until(task, "budget_exhausted", "completed")
         day = utc_now().date().isoformat()
         _, spent, _ = await kit.store.read(
-            lambda tx: runs.spent_lately(tx, kit.owner.in_workspace, operator_id="", day=day, month=day)
+            lambda tx: run_rows.spent_lately(tx, kit.owner.in_workspace, operator_id="", day=day, month=day)
         )
         assert spent == 30_000 * len(asked)
 
@@ -156,7 +157,7 @@ async def test_whoever_watches_is_told_once_that_the_model_thinks(url: str) -> N
 async def test_what_is_held_back_is_given_back_when_nobody_answers(url: str) -> None:
     async with open_kit(url) as kit:
         task = await kit.tasks.create(kit.owner, NewTask(title="T"))
-        busy = OutsideError("busy", code="model_busy", retryable=True, retry_after=60)
+        busy = ExternalError("busy", code="model_busy", retryable=True, retry_after=60)
         kit.scripts[task.id] = Script([busy], expected=30_000)
         await kit.runs.start(kit.owner, task.id)
         run, _ = await kit.until(task, "waiting")
@@ -181,9 +182,9 @@ async def test_what_a_dead_process_held_back_is_given_back(url: str) -> None:
 
 async def test_an_answer_of_no_use_is_paid_for_all_the_same(url: str) -> None:
     async with open_kit(url) as kit:
-        gone = OutsideError("gone", code="model_unreachable", retryable=False)
+        gone = ExternalError("gone", code="model_unreachable", retryable=False)
         spent = Usage(model="m", tokens_in=10, tokens_out=5, cost_micros=777, guessed_micros=7, calls=1)
-        task = await kit.begin(PaidForNothing(gone, spent))
+        task = await kit.begin(BilledFailure(gone, spent))
         run, _ = await kit.until(task, "failed")
         assert (run.cost_micros, run.tokens_in, run.error) == (777, 10, "gone")
         for table in (tables.spend, tables.task_spend):

@@ -9,16 +9,17 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from domain.approvals import ApprovalStatus, Via
-from domain.governance import Effect
+from domain.approvals.approval import ApprovalStatus, Via
 from domain.ports import PlanAnswer, ToolCall, Usage
-from domain.runs import Run, Step
-from domain.tasks import Task
-from services.approvals.service import Wish
-from services.operators import OperatorService
-from storage import runs, tables, tasks
+from domain.runs.run import Run, Step
+from domain.runs.task import Task
+from domain.tools.effect import Effect
+from services.approvals.service import ApprovalDecision
+from services.tools.operators import OperatorService
+from storage import tables
+from storage.runs import run_rows, task_rows
 from tests.databases import fresh_url
-from tests.kit import Deed, Kit, Script, open_kit
+from tests.kit import Kit, RecordingTool, Script, open_kit
 
 NOTE = ToolCall(tool="note.create", args={"title": "from below"})
 DEED = ToolCall(tool="deed", args={"what": "x"})
@@ -41,7 +42,7 @@ def paid(call: ToolCall | None, micros: int, finished: str | None = None) -> Pla
 
 async def grace(kit: Kit, *tools: str, name: str = "Grace") -> str:
     """An operator of the workspace; its id."""
-    service = OperatorService(kit.store, kit.toolbox, kit.recorder, kit.runs.now)
+    service = OperatorService(kit.store, kit.tool_registry, kit.recorder, kit.runs.now)
     made = await service.create(kit.owner, name=name, role="ops", goal="", constraints=[], tools=tools)
     return made.id
 
@@ -77,7 +78,7 @@ async def receipts_of(kit: Kit, run: Run) -> list[dict[str, Any]]:
 
 
 async def test_the_parent_waits_as_a_row_and_goes_on_with_the_result(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         await grace(kit)
         kit.scripts[GOAL] = Script([NOTE, DEED])
@@ -90,7 +91,9 @@ async def test_the_parent_waits_as_a_row_and_goes_on_with_the_result(url: str) -
         # what the sub-run may do outside is a person's to decide, as everywhere
         approval = await kit.pending(below)
         assert (await kit.latest(task))[0].state == "waiting"
-        await kit.approvals.resolve(kit.owner, approval.id, Wish(status=ApprovalStatus.APPROVED, via=Via.API))
+        await kit.approvals.resolve(
+            kit.owner, approval.id, ApprovalDecision(status=ApprovalStatus.APPROVED, via=Via.API)
+        )
         run, steps = await kit.until(task, "completed")
         assert [(s.tool, s.state) for s in steps] == [("operator.delegate", "done"), ("note.create", "done")]
         assert steps[0].output["summary"] == "all done"
@@ -127,7 +130,7 @@ async def test_the_slice_is_enforced_and_what_it_costs_is_the_parents(url: str) 
         assert (child.state, child.cost_micros, below.state) == ("budget_exhausted", 30_000, "denied")
         assert below.reason_code == "BUDGET_EXCEEDED"
         assert run.cost_micros == 31_000
-        spent = await kit.store.read(lambda tx: runs.task_spent(tx, kit.owner.in_workspace, task.id))
+        spent = await kit.store.read(lambda tx: run_rows.task_spent(tx, kit.owner.in_workspace, task.id))
         assert spent == 31_000
 
 
@@ -150,7 +153,7 @@ async def test_what_is_left_bounds_the_slice_and_there_is_a_floor(lite: str) -> 
 
 
 async def test_a_sub_run_may_use_no_more_than_its_parent(lite: str) -> None:
-    deed = Deed(effect=Effect.E1)
+    deed = RecordingTool(effect=Effect.E1)
     async with open_kit(lite, deeds=[deed]) as kit:
         await grace(kit)
         ada = await grace(kit, "operator.delegate", "note.create", name="Ada")
@@ -197,7 +200,7 @@ async def test_depth_and_number_are_limited_and_operators_are_known(lite: str) -
 
 
 async def test_cancelling_the_parent_cancels_what_it_waits_for(url: str) -> None:
-    async with open_kit(url, deeds=[Deed()]) as kit:
+    async with open_kit(url, deeds=[RecordingTool()]) as kit:
         await grace(kit)
         kit.scripts[GOAL] = Script([hand_on("deeper")])
         kit.scripts["deeper"] = Script([DEED])
@@ -214,7 +217,7 @@ async def test_cancelling_the_parent_cancels_what_it_waits_for(url: str) -> None
 
 
 async def test_cancelling_the_child_lets_the_parent_go_on(lite: str) -> None:
-    async with open_kit(lite, deeds=[Deed()]) as kit:
+    async with open_kit(lite, deeds=[RecordingTool()]) as kit:
         await grace(kit)
         kit.scripts[GOAL] = Script([DEED])
         task = await kit.begin(hand_on(), NOTE)
@@ -227,14 +230,16 @@ async def test_cancelling_the_child_lets_the_parent_go_on(lite: str) -> None:
 
 
 async def test_the_kill_switch_stops_parent_and_child(lite: str) -> None:
-    async with open_kit(lite, deeds=[Deed()]) as kit:
+    async with open_kit(lite, deeds=[RecordingTool()]) as kit:
         await grace(kit)
         kit.scripts[GOAL] = Script([DEED, NOTE])
         task = await kit.begin(hand_on(), NOTE)
         _, child = await begun(kit, task)
         approval = await kit.pending(await task_of(kit, child))
         await kit.set_policy(killSwitch=True)
-        await kit.approvals.resolve(kit.owner, approval.id, Wish(status=ApprovalStatus.APPROVED, via=Via.API))
+        await kit.approvals.resolve(
+            kit.owner, approval.id, ApprovalDecision(status=ApprovalStatus.APPROVED, via=Via.API)
+        )
         run, steps = await kit.until(task, "completed")
         [(_, below)] = await kit.runs.steps_of_task(kit.owner, child.task_id)
         assert [s.rule_id for s in below] == ["kill_switch", "kill_switch"]
@@ -283,7 +288,7 @@ async def test_a_park_that_died_half_way_is_taken_up_with_the_same_child(url: st
         await kit.runs.advance(run.id, run.segment)
         again, same = await begun(kit, task)
         assert (again.state, same.id) == ("waiting", child.id)
-        found = await kit.store.read(lambda tx: tasks.find(tx, kit.owner.in_workspace, limit=10))
+        found = await kit.store.read(lambda tx: task_rows.find(tx, kit.owner.in_workspace, limit=10))
         assert len(found) == 2
 
 

@@ -8,24 +8,25 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from domain.actor import Role
-from domain.approvals import ApprovalStatus, Via, digest_of_call
+from domain.approvals.approval import ApprovalStatus, Via, digest_of_call
 from domain.clock import utc_now
 from domain.errors import Forbidden
 from domain.evidence import INTEGRITY_RULE
-from domain.governance import Effect
+from domain.identity.actor import Role
 from domain.ids import new_id
 from domain.integrity import Altered
 from domain.ports import ToolCall
-from domain.runs import Run, Step
-from services.approvals import GrantWish, Wish
-from services.ledger_watch import LedgerWatch
-from storage import tables, violations
+from domain.runs.run import Run, Step
+from domain.tools.effect import Effect
+from services.approvals import ApprovalDecision, GrantRequest
+from services.ledger.watch import LedgerWatch
+from storage import tables
 from storage.database import Store, Tx
-from tests.kit import Deed, Kit, open_kit
+from storage.ledger import violation_rows
+from tests.kit import Kit, RecordingTool, open_kit
 
 DEED = ToolCall(tool="deed", args={"what": "x"})
-YES = Wish(status=ApprovalStatus.APPROVED, via=Via.API)
+YES = ApprovalDecision(status=ApprovalStatus.APPROVED, via=Via.API)
 steps, approvals, runs = tables.steps.c, tables.approvals.c, tables.runs.c
 
 Forge = Callable[[Tx, Any, Step], None]
@@ -97,13 +98,15 @@ async def refused(kit: Kit, task: Any) -> tuple[Run, Step]:
 
 
 async def grave(kit: Kit) -> list[Any]:
-    found = await kit.store.read(lambda tx: violations.find(tx, kit.owner.in_workspace, limit=50, severity="critical"))
+    found = await kit.store.read(
+        lambda tx: violation_rows.find(tx, kit.owner.in_workspace, limit=50, severity="critical")
+    )
     return [one for one in found if one.policy_rule == INTEGRITY_RULE]
 
 
 @pytest.mark.parametrize("how", FORGED)
 async def test_what_was_approved_by_hand_is_not_done(url: str, how: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         # a yes that was given to another call
         other = await kit.begin(DEED)
@@ -148,7 +151,7 @@ async def _put_back(kit: Kit, approval: Any) -> None:
 
 @pytest.mark.parametrize("how", ["approval_too", "begun"])
 async def test_it_is_not_done_after_a_restart_either(url: str, how: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED)
         approval = await kit.pending(task)
@@ -169,7 +172,7 @@ async def test_it_is_not_done_after_a_restart_either(url: str, how: str) -> None
 
 @pytest.mark.parametrize("idempotent", [False, True])
 async def test_a_call_that_was_begun_by_hand_is_not_made_again(url: str, idempotent: bool) -> None:
-    deed = Deed(effect=Effect.E1, idempotent=idempotent)
+    deed = RecordingTool(effect=Effect.E1, idempotent=idempotent)
     async with open_kit(url, deeds=[deed], work=False) as kit:
         task = await kit.begin(DEED)
         run, _ = await kit.latest(task)
@@ -208,12 +211,14 @@ async def test_a_call_that_was_begun_by_hand_is_not_made_again(url: str, idempot
 
 
 async def test_a_grant_that_nobody_gave_allows_nothing(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         first = await kit.begin(DEED)
-        given = GrantWish(minutes=60, max_uses=1, this_task_only=False)
+        given = GrantRequest(minutes=60, max_uses=1, this_task_only=False)
         await kit.approvals.resolve(
-            kit.owner, (await kit.pending(first)).id, Wish(status=ApprovalStatus.APPROVED, via=Via.API, grant=given)
+            kit.owner,
+            (await kit.pending(first)).id,
+            ApprovalDecision(status=ApprovalStatus.APPROVED, via=Via.API, grant=given),
         )
         await kit.until(first, "completed")
         [grant] = await kit.approvals.grants(kit.owner)
@@ -248,7 +253,7 @@ async def test_a_grant_that_nobody_gave_allows_nothing(url: str) -> None:
 
 
 async def test_a_policy_that_nobody_set_decides_nothing(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         await kit.set_policy(killSwitch=True)
 
@@ -281,7 +286,7 @@ async def test_a_policy_that_nobody_set_decides_nothing(url: str) -> None:
     ],
 )
 async def test_nobody_says_yes_to_a_question_that_was_put_in_its_place(url: str, column: str, value: Any) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         if column == "quorum":
             await kit.set_policy(approvalQuorum=2)
@@ -300,13 +305,13 @@ async def test_nobody_says_yes_to_a_question_that_was_put_in_its_place(url: str,
         assert (found.status, column in found.differs) == ("pending", True)
         # saying no needs no proof
         if column != "deciders":
-            no = Wish(status=ApprovalStatus.REJECTED, via=Via.API)
+            no = ApprovalDecision(status=ApprovalStatus.REJECTED, via=Via.API)
             await kit.approvals.resolve(kit.owner, approval.id, no)
             await kit.until(task, "completed")
 
 
 async def test_a_vote_that_nobody_cast_does_not_count(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         partner = await kit.person(Role.PARTNER)
         third = await kit.person(Role.PARTNER)

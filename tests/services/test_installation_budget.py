@@ -7,18 +7,21 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from domain.actor import Actor, Role
 from domain.clock import utc_now
+from domain.identity.actor import Actor, Role
 from domain.ids import new_id
 from domain.journal.people import WorkspacePurged
 from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, PlanAnswer, PlanRequest, ToolCall, Usage
-from domain.runs import Run, RunState
-from domain.tasks import Task
-from services.budgets import Allowance, InstallationBudget, OverBudget
+from domain.runs.run import Run, RunState
+from domain.runs.task import Task
+from services.policy.budgets import Allowance, InstallationBudget, OverBudget
 from services.runs.tasks import NewTask
-from services.workspaces import _forget_words
-from storage import installation_spend, runs, tables, workspaces
+from services.workspaces.service import _forget_words
+from storage import tables
 from storage.database import Store, Tx
+from storage.installation import spend_rows
+from storage.runs import run_rows
+from storage.workspaces import workspace_rows
 from tests.kit import Kit, Script, open_kit
 from tests.services.test_budgets import Slow, set_budget
 
@@ -66,8 +69,8 @@ async def another(kit: Kit) -> Actor:
                 updated_at=now,
             )
         )
-        workspaces.leave(tx, kit.owner.in_workspace, owner.user_id)
-        workspaces.join(tx, member_id=new_id(), workspace_id=place, user_id=owner.user_id, role="owner", now=now)
+        workspace_rows.leave(tx, kit.owner.in_workspace, owner.user_id)
+        workspace_rows.join(tx, member_id=new_id(), workspace_id=place, user_id=owner.user_id, role="owner", now=now)
 
     await kit.store.write(work)
     return replace(owner, workspace_id=place)
@@ -91,9 +94,7 @@ async def ended(kit: Kit, actor: Actor, task: Task) -> Run:
 
 async def used(store: Store) -> tuple[int, int, int]:
     day = utc_now().date()
-    return await store.read(
-        lambda tx: installation_spend.used(tx, day=day.isoformat(), month=day.replace(day=1).isoformat())
-    )
+    return await store.read(lambda tx: spend_rows.used(tx, day=day.isoformat(), month=day.replace(day=1).isoformat()))
 
 
 async def test_what_one_workspace_spends_another_has_no_more(url: str) -> None:
@@ -123,7 +124,7 @@ async def test_what_was_spent_stays_when_the_workspace_is_gone(url: str) -> None
         def purge(tx: Tx) -> None:
             kit.runs.recorder.record(tx, WorkspacePurged(workspace_id=bob.in_workspace))
             _forget_words(tx, bob.in_workspace, now=utc_now())
-            workspaces.purge(tx, bob.in_workspace)
+            workspace_rows.purge(tx, bob.in_workspace)
 
         await kit.store.write(purge)
         run = await ended(kit, kit.owner, await begin(kit, kit.owner, Script([costing(1)], expected=20_000)))
@@ -211,17 +212,17 @@ async def test_two_processes_do_not_both_take_the_same_last_cent(url: str) -> No
                 def work(tx: Tx) -> Allowance | OverBudget:
                     kit.recorder.serialize(tx, run.workspace_id)
                     expected = Usage(cost_micros=price, calls=1)
-                    found = kit.governor.budgets.before_model_call(tx, task, run, expected=expected)
+                    found = kit.policy_service.budgets.before_model_call(tx, task, run, expected=expected)
                     if isinstance(found, Allowance):
                         held = {"reserved_installation_micros": found.of_installation}
-                        runs.move(tx, run, RunState.RUNNING, **held)
+                        run_rows.move(tx, run, RunState.RUNNING, **held)
                     return found
 
                 return work
 
             answers = await asyncio.gather(
                 *(
-                    (kit.store, second)[n % 2].write(ask(run, task), together=run.workspace_id)
+                    (kit.store, second)[n % 2].write(ask(run, task), partition=run.workspace_id)
                     for n, (run, task) in enumerate(begun)
                 )
             )
@@ -244,7 +245,7 @@ async def test_two_processes_enter_what_was_spent_without_losing_any(url: str) -
             day = utc_now().date().isoformat()
             await asyncio.gather(
                 *(
-                    (kit.store, second)[n % 2].write(lambda tx: installation_spend.enter(tx, day=day, micros=7))
+                    (kit.store, second)[n % 2].write(lambda tx: spend_rows.enter(tx, day=day, micros=7))
                     for n in range(40)
                 )
             )

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from domain.actor import Actor, Role
 from domain.clock import utc_now
 from domain.errors import Conflict, NotFound
-from domain.governance import Effect
+from domain.identity.actor import Actor, Role
 from domain.ports import ToolCall
+from domain.tools.effect import Effect
 from services.approvals.service import ApprovalService
 from storage import tables
 from storage.database import Tx
-from tests.kit import Deed, Kit, open_kit
+from tests.kit import Kit, RecordingTool, open_kit
 
 DEED = ToolCall(tool="deed", args={"what": "x"})
 ADA, BOB, EVE = 7, 8, 9
@@ -23,7 +23,9 @@ ADA, BOB, EVE = 7, 8, 9
 
 def at(kit: Kit, moment: datetime) -> ApprovalService:
     """The approvals of this kit, at another time."""
-    return replace(kit.approvals, now=lambda: moment, notices=replace(kit.approvals.notices, now=lambda: moment))
+    return replace(
+        kit.approvals, now=lambda: moment, notifications=replace(kit.approvals.notifications, now=lambda: moment)
+    )
 
 
 async def reminded(kit: Kit) -> list[tuple[int, int, list[str]]]:
@@ -39,7 +41,7 @@ async def called(kit: Kit, person: Actor, username: str) -> None:
 
 
 async def test_reminders_then_the_deputy_then_no(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         bob = await kit.person(Role.PARTNER, telegram_id=BOB)
         await kit.person(Role.PARTNER, telegram_id=EVE)
@@ -67,7 +69,7 @@ async def test_reminders_then_the_deputy_then_no(url: str) -> None:
 
 async def test_what_is_critical_waits_for_nobody(url: str) -> None:
     """Quiet hours hold back ordinary reminders, not those about E4; and nobody who is away is spared these."""
-    async with open_kit(url, deeds=[Deed(), Deed("critical", effect=Effect.E4)]) as kit:
+    async with open_kit(url, deeds=[RecordingTool(), RecordingTool("critical", effect=Effect.E4)]) as kit:
         bob = await kit.person(Role.OWNER, telegram_id=BOB)
         await called(kit, bob, "bob")
         await kit.approvals.go_away(kit.owner, utc_now() + timedelta(days=3), deputy="@bob")
@@ -84,7 +86,7 @@ async def test_what_is_critical_waits_for_nobody(url: str) -> None:
 
 
 async def test_a_deputy_is_somebody_here_who_may_decide(url: str) -> None:
-    async with open_kit(url, deeds=[Deed()]) as kit:
+    async with open_kit(url, deeds=[RecordingTool()]) as kit:
         bob = await kit.person(Role.PARTNER, telegram_id=BOB)
         await called(kit, bob, "bob")
         until = utc_now() + timedelta(days=1)
@@ -107,7 +109,7 @@ async def test_a_deputy_is_somebody_here_who_may_decide(url: str) -> None:
 
 
 async def test_one_that_cannot_be_swept_does_not_hold_up_the_others(url: str) -> None:
-    async with open_kit(url, deeds=[Deed()]) as kit:
+    async with open_kit(url, deeds=[RecordingTool()]) as kit:
         await kit.set_policy(approvalTtlMinutes=100)
         first = await kit.pending(await kit.begin(DEED))
         second = await kit.pending(await kit.begin(DEED))

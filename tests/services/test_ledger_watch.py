@@ -7,8 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from domain.journal.workspace import KnowledgeWritten
-from services.ledger import DamagedLog
-from services.ledger_watch import LedgerWatch
+from services.ledger.append import DamagedLog
+from services.ledger.watch import LedgerWatch
 from storage.database import Tx
 from storage.tables import log_heads, log_nodes, receipts
 from tests.kit import Kit, open_kit

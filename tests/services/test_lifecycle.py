@@ -9,19 +9,21 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from domain.approvals import ApprovalStatus, Via
+from domain.approvals.approval import ApprovalStatus, Via
 from domain.errors import Conflict
 from domain.ports import ToolCall
-from domain.runs import EffectState, RunState, StepState, UncertainChoice
-from domain.states import IllegalMove
-from domain.tasks import TaskStatus
-from services.approvals.service import Wish
+from domain.runs.run import EffectState, RunState, StepState, UncertainChoice
+from domain.runs.states import IllegalMove
+from domain.runs.task import TaskStatus
+from services.approvals.service import ApprovalDecision
 from services.lifecycle.moves import Superseded, enter, move
 from services.runs.segment import MAX_STEPS_PER_SEGMENT
-from storage import approvals, runs, tables, tasks
+from storage import tables
+from storage.approvals import approval_rows
 from storage.database import Tx
+from storage.runs import run_rows, task_rows
 from tests.conftest import STATES, Moves
-from tests.kit import Deed, Kit, breaks_after_sending, open_kit
+from tests.kit import Kit, RecordingTool, breaks_after_sending, open_kit
 
 ROOT = Path(__file__).resolve().parents[2]
 DEED = ToolCall(tool="deed", args={"what": "x"})
@@ -30,7 +32,7 @@ DEED = ToolCall(tool="deed", args={"what": "x"})
 @pytest.fixture
 async def asked(url: str) -> AsyncIterator[Kit]:
     """A run that waits for a person, and nobody who works on it."""
-    async with open_kit(url, deeds=[Deed()], work=False) as kit:
+    async with open_kit(url, deeds=[RecordingTool()], work=False) as kit:
         task = await kit.begin(DEED)
         run, _ = await kit.latest(task)
         await kit.runs.advance(run.id, run.segment)
@@ -39,10 +41,10 @@ async def asked(url: str) -> AsyncIterator[Kit]:
 
 def things(tx: Tx, kit: Kit) -> tuple[Any, ...]:
     place = kit.owner.in_workspace
-    [task] = tasks.find(tx, place, limit=10)
-    [run] = runs.of_task(tx, place, task.id)
-    [step] = runs.steps_of(tx, place, run.id)
-    [approval] = approvals.find(tx, place, limit=10)
+    [task] = task_rows.find(tx, place, limit=10)
+    [run] = run_rows.of_task(tx, place, task.id)
+    [step] = run_rows.steps_of(tx, place, run.id)
+    [approval] = approval_rows.find(tx, place, limit=10)
     return task, run, step, approval
 
 
@@ -83,10 +85,10 @@ async def test_whoever_read_an_older_state_is_told(asked: Kit) -> None:
 async def test_a_state_is_not_set_in_passing(asked: Kit) -> None:
     task, run, step, approval = await asked.store.read(lambda tx: things(tx, asked))
     writes = [
-        lambda tx: runs.change(tx, run, state=RunState.QUEUED),
-        lambda tx: runs.change_step(tx, step, state=StepState.APPROVED),
-        lambda tx: approvals.change(tx, approval, status=ApprovalStatus.APPROVED),
-        lambda tx: tasks.change(tx, task.workspace_id, task.id, status=TaskStatus.QUEUED),
+        lambda tx: run_rows.change(tx, run, state=RunState.QUEUED),
+        lambda tx: run_rows.change_step(tx, step, state=StepState.APPROVED),
+        lambda tx: approval_rows.change(tx, approval, status=ApprovalStatus.APPROVED),
+        lambda tx: task_rows.change(tx, task.workspace_id, task.id, status=TaskStatus.QUEUED),
     ]
     for write in writes:
         with pytest.raises(ValueError, match="moved, not set"):
@@ -107,12 +109,12 @@ async def test_the_recorder_of_moves_sees_what_is_outside_of_the_tables(asked: K
     known = len(state_moves.outside)
 
     def around(tx: Tx) -> None:
-        runs.move(tx, run, RunState.COMPLETED)
-        runs.move_step(tx, step, StepState.DONE)
-        approvals.move(tx, approval, ApprovalStatus.APPROVED)
-        tasks.move(tx, task, TaskStatus.COMPLETED)
+        run_rows.move(tx, run, RunState.COMPLETED)
+        run_rows.move_step(tx, step, StepState.DONE)
+        approval_rows.move(tx, approval, ApprovalStatus.APPROVED)
+        task_rows.move(tx, task, TaskStatus.COMPLETED)
         # nobody is there to be moved
-        runs.move(tx, replace(run, id="none"), RunState.COMPLETED)
+        run_rows.move(tx, replace(run, id="none"), RunState.COMPLETED)
 
     await asked.store.write(around)
     noted = state_moves.outside[known:]
@@ -239,7 +241,9 @@ async def test_what_was_approved_and_can_be_taken_back_ends_with_its_run(asked: 
     run, _ = await asked.latest(task)
     await asked.runs.advance(run.id, run.segment)
     approval = await asked.pending(task)
-    await asked.approvals.resolve(asked.owner, approval.id, Wish(status=ApprovalStatus.APPROVED, via=Via.API))
+    await asked.approvals.resolve(
+        asked.owner, approval.id, ApprovalDecision(status=ApprovalStatus.APPROVED, via=Via.API)
+    )
     run, [step] = await asked.latest(task)
     assert (run.state, step.state) == (RunState.WAITING, StepState.APPROVED)
     await asked.runs.cancel(asked.owner, task.id)
@@ -261,18 +265,20 @@ async def test_a_call_to_be_made_again_fails_when_its_tool_is_gone(asked: Kit) -
     deed.behave = breaks
     [task] = await asked.tasks.list(asked.owner)
     approval = await asked.pending(task)
-    await asked.approvals.resolve(asked.owner, approval.id, Wish(status=ApprovalStatus.APPROVED, via=Via.API))
+    await asked.approvals.resolve(
+        asked.owner, approval.id, ApprovalDecision(status=ApprovalStatus.APPROVED, via=Via.API)
+    )
     run, _ = await asked.latest(task)
     await asked.runs.advance(run.id, run.segment)
     run, [step] = await asked.latest(task)
     assert (run.state, step.state) == (RunState.UNCERTAIN, StepState.UNCERTAIN)
     await asked.runs.settle_uncertain(asked.owner, run.id, step.id, UncertainChoice.RETRY, via="api")
-    del asked.toolbox._tools["deed"]
+    del asked.tool_registry._tools["deed"]
     run, _ = await asked.latest(task)
     await asked.runs.advance(run.id, run.segment)
     run, [step] = await asked.latest(task)
     assert (run.state, step.state, step.error) == (RunState.COMPLETED, StepState.FAILED, "the tool deed is gone")
-    effect = await asked.store.read(lambda tx: runs.effect_of_step(tx, step.workspace_id, step.id))
+    effect = await asked.store.read(lambda tx: run_rows.effect_of_step(tx, step.workspace_id, step.id))
     assert effect is not None
     assert (effect.state, effect.resolution) == (EffectState.FAILED, "retry")
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from services.limits import Limits
-from storage import rates, tables
+from services.platform.limits import Limits
+from storage import tables
 from storage.database import Store
+from storage.identity import rate_rows
 from tests.databases import fresh_url
 
 
@@ -57,7 +58,7 @@ async def test_full_buckets_are_forgotten_while_others_ask(tmp_path: Path) -> No
         assert await limits.pace("ada", seconds=3000) == 0
         asking = [limits.pace(f"p{n % 3}", seconds=0.001) for n in range(60)]
         await asyncio.gather(*asking, *(limits.purge() for _ in range(20)))
-        await store.write(lambda tx: rates.purge(tx, now=time.time() + 100))
+        await store.write(lambda tx: rate_rows.purge(tx, now=time.time() + 100))
         kept = await store.read(lambda tx: tx.all(sa.select(tables.rate_buckets.c.key)))
         assert [row[0] for row in kept] == ["pace:ada"]
     finally:

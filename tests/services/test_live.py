@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import NotFound
 from domain.ids import new_id
-from services.live import LIMIT, LiveService
+from services.platform.live import LIMIT, LiveService
 from storage.database import Tx
 from tests.kit import Kit, open_kit
 

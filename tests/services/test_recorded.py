@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.audit import AuditAction
+from domain.ledger.audit import AuditAction
 from domain.receipts.canonical import canonical
 from domain.receipts.receipt import parse, verify
 from domain.receipts.signing import KeyRing, Signer, parse_seed

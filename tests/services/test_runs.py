@@ -8,29 +8,29 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from domain.approvals import ApprovalStatus, Via
+from domain.approvals.approval import ApprovalStatus, Via
 from domain.clock import utc_now
 from domain.errors import Conflict, NotFound
-from domain.governance import Effect
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 from domain.ports import PlanAnswer, PlanRequest, ToolCall, Usage
-from domain.runs import UncertainChoice
-from services.approvals.grants import GrantWish
-from services.approvals.service import Wish
+from domain.runs.run import UncertainChoice
+from domain.tools.effect import Effect
+from services.approvals.grants import GrantRequest
+from services.approvals.service import ApprovalDecision
 from services.runs.view import MAX_TRIES
-from services.toolbox import done
-from storage import events as stored_events
+from services.tools.registry import done
 from storage import tables
 from storage.database import Tx
-from tests.kit import Deed, HeldDeed, Script, breaks_after_sending, failed, open_kit
+from storage.ledger import event_rows as stored_events
+from tests.kit import BlockingTool, RecordingTool, Script, breaks_after_sending, failed, open_kit
 
-YES = Wish(status=ApprovalStatus.APPROVED, via=Via.API)
+YES = ApprovalDecision(status=ApprovalStatus.APPROVED, via=Via.API)
 DEED = ToolCall(tool="deed", args={"what": "x"})
 NOTE = ToolCall(tool="note.create", args={"title": "hello"})
 
 
 async def test_a_run_waits_for_a_person_and_goes_on(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(NOTE, DEED)
         approval = await kit.pending(task)
@@ -49,7 +49,7 @@ async def test_a_run_waits_for_a_person_and_goes_on(url: str) -> None:
 
 
 async def test_a_denied_step_is_heard_by_the_planner_and_written_down(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         await kit.set_policy(toolBlocklist=["deed"])
         task = await kit.begin(DEED, NOTE)
@@ -62,12 +62,12 @@ async def test_a_denied_step_is_heard_by_the_planner_and_written_down(url: str) 
 
 
 async def test_a_rejection_reaches_the_planner_with_its_reason(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED)
         approval = await kit.pending(task)
         await kit.approvals.resolve(
-            kit.owner, approval.id, Wish(status=ApprovalStatus.REJECTED, via=Via.CHAT, note="too early")
+            kit.owner, approval.id, ApprovalDecision(status=ApprovalStatus.REJECTED, via=Via.CHAT, note="too early")
         )
         _, steps = await kit.until(task, "completed")
         assert steps[0].state == "rejected"
@@ -86,7 +86,7 @@ async def test_malformed_calls_fail_with_the_schema_error(url: str) -> None:
 
 
 async def test_a_break_after_sending_asks_and_is_never_repeated_silently(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
 
     async def once(times: int) -> None:
         if times == 1:
@@ -111,7 +111,7 @@ async def test_a_break_after_sending_asks_and_is_never_repeated_silently(url: st
 
 @pytest.mark.parametrize(("choice", "state"), [(UncertainChoice.SKIP, "skipped"), (UncertainChoice.MARK_DONE, "done")])
 async def test_a_person_may_skip_or_vouch_for_an_uncertain_call(url: str, choice: UncertainChoice, state: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
 
     async def always(_times: int) -> None:
         raise breaks_after_sending()
@@ -130,10 +130,10 @@ async def test_a_person_may_skip_or_vouch_for_an_uncertain_call(url: str, choice
 
 
 async def test_what_surely_was_not_sent_is_a_plain_failure(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
 
     async def unreachable(_times: int) -> None:
-        raise OutsideError("no connection", code="connect_failed", sent=False)
+        raise ExternalError("no connection", code="connect_failed", sent=False)
 
     deed.behave = unreachable
     async with open_kit(url, deeds=[deed]) as kit:
@@ -148,7 +148,7 @@ async def test_after_a_crash_the_tool_says_what_is_safe(
     url: str, flags: dict[str, bool], found: None, times: int
 ) -> None:
     """A first process commits the intent and dies inside the call; a second one takes the run up."""
-    deed = Deed(**flags)
+    deed = RecordingTool(**flags)
     started = asyncio.Event()
 
     async def hang(count: int) -> None:
@@ -175,9 +175,9 @@ async def test_after_a_crash_the_tool_says_what_is_safe(
 
 
 async def test_a_lookup_that_finds_the_deed_does_not_repeat_it(url: str) -> None:
-    from services.toolbox import done
+    from services.tools.registry import done
 
-    deed = Deed(lookup=True)
+    deed = RecordingTool(lookup=True)
     started = asyncio.Event()
 
     async def hang(_count: int) -> None:
@@ -208,7 +208,7 @@ async def test_a_segment_called_again_finds_its_work_done(url: str) -> None:
 
 
 async def test_cancel_takes_effect_before_the_next_step(url: str) -> None:
-    deed = HeldDeed()
+    deed = BlockingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED, DEED, DEED)
         async with asyncio.timeout(60):
@@ -222,7 +222,7 @@ async def test_cancel_takes_effect_before_the_next_step(url: str) -> None:
 
 async def test_arguments_a_tool_declares_secret_are_shown_to_nobody(url: str) -> None:
     """The API and the inline result of a run gave them away."""
-    deed = Deed(effect=Effect.E1)
+    deed = RecordingTool(effect=Effect.E1)
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(ToolCall(tool="deed", args={"what": "x", "secret": "s3"}))  # pragma: allowlist secret
         run, steps = await kit.until(task, "completed")
@@ -254,7 +254,7 @@ class Thinking:
 @pytest.mark.parametrize("effect", [Effect.E1, Effect.E3])
 async def test_cancel_while_the_next_step_is_thought_of(url: str, effect: Effect) -> None:
     """A run cancelled then made its call all the same, or waited for an approval for ever."""
-    deed = Deed(effect=effect)
+    deed = RecordingTool(effect=effect)
     async with open_kit(url, deeds=[deed]) as kit:
         thinking = Thinking()
         task = await kit.begin_later(thinking)
@@ -284,7 +284,7 @@ class Writing(Script):
 
 
 async def test_what_a_model_writes_is_shown_while_it_writes(url: str) -> None:
-    async with open_kit(url, deeds=[Deed()]) as kit:
+    async with open_kit(url, deeds=[RecordingTool()]) as kit:
         task = await kit.begin_later(writing := Writing())
         await kit.runs.start(kit.owner, task.id)
         async with asyncio.timeout(10):
@@ -325,7 +325,7 @@ async def test_what_a_model_of_a_run_that_is_over_writes_is_not_shown(url: str) 
 
 
 async def test_cancel_while_a_step_is_done_that_leads_to_waiting(url: str) -> None:
-    deed = HeldDeed(then=replace(done({}), park_until="2999-01-01T00:00:00+00:00"))
+    deed = BlockingTool(then=replace(done({}), park_until="2999-01-01T00:00:00+00:00"))
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED)
         async with asyncio.timeout(60):
@@ -337,7 +337,7 @@ async def test_cancel_while_a_step_is_done_that_leads_to_waiting(url: str) -> No
 
 
 async def test_cancelling_a_parked_run_withdraws_its_question(url: str) -> None:
-    async with open_kit(url, deeds=[Deed()]) as kit:
+    async with open_kit(url, deeds=[RecordingTool()]) as kit:
         task = await kit.begin(DEED)
         approval = await kit.pending(task)
         await kit.runs.cancel(kit.owner, task.id)
@@ -349,17 +349,17 @@ async def test_cancelling_a_parked_run_withdraws_its_question(url: str) -> None:
 
 async def test_a_planner_in_trouble_is_asked_again_and_ends_as_failed_when_it_lasts(url: str) -> None:
     async with open_kit(url) as kit:
-        task = await kit.begin(OutsideError("overloaded", code="model_busy", retryable=False))
+        task = await kit.begin(ExternalError("overloaded", code="model_busy", retryable=False))
         run, _ = await kit.until(task, "failed")
         assert run.error_code == "dead_letter"
-        again = await kit.begin(OutsideError("busy", code="model_busy", retryable=True, retry_after=0.1))
+        again = await kit.begin(ExternalError("busy", code="model_busy", retryable=True, retry_after=0.1))
         run, _ = await kit.until(again, "waiting")
         assert run.attempts == 1
         assert run.wake_at is not None
 
 
 async def test_one_run_of_a_task_at_a_time(url: str) -> None:
-    async with open_kit(url, deeds=[Deed()]) as kit:
+    async with open_kit(url, deeds=[RecordingTool()]) as kit:
         task = await kit.begin(DEED)
         await kit.pending(task)
         with pytest.raises(Conflict) as refused:
@@ -400,7 +400,7 @@ async def test_the_same_call_twice_runs_twice(url: str) -> None:
 
 
 async def test_the_kill_switch_stops_running_work_before_its_next_step(url: str) -> None:
-    deed = HeldDeed()
+    deed = BlockingTool()
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED, DEED)
         async with asyncio.timeout(60):
@@ -413,7 +413,7 @@ async def test_the_kill_switch_stops_running_work_before_its_next_step(url: str)
 
 
 async def test_the_kill_switch_stops_paid_thinking(url: str) -> None:
-    deed = HeldDeed()
+    deed = BlockingTool()
     paid = PlanAnswer(call=DEED, usage=Usage(model="m", cost_micros=500, calls=1))
     async with open_kit(url, deeds=[deed]) as kit:
         script = Script([paid, paid, paid], expected=500)
@@ -434,7 +434,7 @@ async def test_the_kill_switch_stops_paid_thinking(url: str) -> None:
 
 
 async def test_a_failing_tool_is_heard(url: str) -> None:
-    deed = Deed(effect=Effect.E1)
+    deed = RecordingTool(effect=Effect.E1)
 
     async def fail(_count: int) -> object:
         return failed("no such page")
@@ -488,11 +488,11 @@ async def test_a_segment_that_cannot_even_begin_is_tried_again_and_ends_as_faile
     "policy", [{"killSwitch": True}, {"toolBlocklist": ["deed"]}], ids=lambda policy: next(iter(policy))
 )
 async def test_what_is_forbidden_meanwhile_is_not_repeated(url: str, policy: dict[str, Any]) -> None:
-    deed = Deed(effect=Effect.E2, idempotent=True)
+    deed = RecordingTool(effect=Effect.E2, idempotent=True)
 
     async def busy(times: int) -> None:
         if times == 1:
-            raise OutsideError("busy", code="http_503", retryable=True, retry_after=0.1)
+            raise ExternalError("busy", code="http_503", retryable=True, retry_after=0.1)
 
     deed.behave = busy
     async with open_kit(url, deeds=[deed], work=False) as kit:
@@ -519,10 +519,10 @@ async def test_what_is_forbidden_meanwhile_is_not_repeated(url: str, policy: dic
 async def test_a_call_that_may_have_been_made_is_asked_about_when_repeating_did_not_help(
     url: str, retryable: bool, times: int
 ) -> None:
-    deed = Deed(effect=Effect.E2, idempotent=True)
+    deed = RecordingTool(effect=Effect.E2, idempotent=True)
 
     async def down(_times: int) -> None:
-        raise OutsideError("down", code="http_503", retryable=retryable, retry_after=0.01)
+        raise ExternalError("down", code="http_503", retryable=retryable, retry_after=0.01)
 
     deed.behave = down
     async with open_kit(url, deeds=[deed], work=False) as kit:
@@ -538,7 +538,7 @@ async def test_a_call_that_may_have_been_made_is_asked_about_when_repeating_did_
 
 
 async def test_a_retried_call_whose_grant_is_used_up_is_asked_about(url: str) -> None:
-    deed = Deed()
+    deed = RecordingTool()
 
     async def second_breaks(times: int) -> None:
         if times == 2:
@@ -547,7 +547,7 @@ async def test_a_retried_call_whose_grant_is_used_up_is_asked_about(url: str) ->
     deed.behave = second_breaks
     async with open_kit(url, deeds=[deed]) as kit:
         task = await kit.begin(DEED, DEED)
-        once_more = replace(YES, grant=GrantWish(minutes=10, max_uses=1))
+        once_more = replace(YES, grant=GrantRequest(minutes=10, max_uses=1))
         await kit.approvals.resolve(kit.owner, (await kit.pending(task)).id, once_more)
         run, steps = await kit.until(task, "uncertain")
         await kit.runs.settle_uncertain(kit.owner, run.id, steps[1].id, UncertainChoice.RETRY, via="chat")

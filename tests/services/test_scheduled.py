@@ -9,14 +9,16 @@ import sqlalchemy as sa
 
 from domain.clock import utc_now
 from domain.ids import new_id
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 from domain.ports import PlanAnswer, PlanRequest, ToolCall
-from domain.schedules import Schedule
-from domain.tasks import Task
+from domain.runs.schedules import Schedule
+from domain.runs.task import Task
+from domain.tools.operator import Operator
 from services.runs.tasks import NewTask
 from services.runs.view import MAX_TRIES
-from storage import operators, tables, tasks
-from storage.operators import Operator
+from storage import tables
+from storage.runs import task_rows
+from storage.tools import operator_rows
 from tests.kit import Kit, Script, open_kit, put_settings
 
 
@@ -46,7 +48,7 @@ async def test_missed_times_run_once_and_say_so(url: str) -> None:
 
 async def test_a_run_that_failed_for_good_is_seen_and_can_be_run_again(url: str) -> None:
     async with open_kit(url) as kit:
-        task = await kit.begin(OutsideError("refused", code="model_refused", retryable=False))
+        task = await kit.begin(ExternalError("refused", code="model_refused", retryable=False))
         run, _ = await kit.until(task, "failed")
         assert run.error_code == "dead_letter"
         kit.scripts[task.id] = Script([])
@@ -133,7 +135,7 @@ async def test_what_is_not_done_by_its_deadline_ends_before_its_next_step(url: s
 
 async def test_a_model_that_is_busy_is_asked_less_and_less_often_and_then_given_up(url: str) -> None:
     async with open_kit(url, work=False) as kit:
-        busy = OutsideError("busy", code="model_busy", retryable=True)
+        busy = ExternalError("busy", code="model_busy", retryable=True)
         task = await kit.begin(busy)
         pauses = []
         for attempt in range(1, MAX_TRIES):
@@ -209,7 +211,7 @@ async def test_a_time_that_comes_while_the_operator_is_paused_passes(url: str) -
             created_at=utc_now(),
             updated_at=utc_now(),
         )
-        await kit.store.write(lambda tx: operators.add(tx, nora))
+        await kit.store.write(lambda tx: operator_rows.add(tx, nora))
         mine, other = await scheduled(kit, cron="0 9 * * *"), await scheduled(kit, cron="0 9 * * *")
         await kit.tasks.update(kit.owner, mine.id, {"operator_id": nora.id})
         for task in (mine, other):
@@ -231,7 +233,7 @@ async def test_a_task_that_cannot_be_started_does_not_hold_up_the_others(url: st
         assert await kit.tasks.sweep_scheduled() == 1
         await kit.until(mine, "completed")
         # nothing of it is lost: it begins once it can
-        left = await kit.store.read(lambda tx: tasks.get(tx, broken.workspace_id, broken.id))
+        left = await kit.store.read(lambda tx: task_rows.get(tx, broken.workspace_id, broken.id))
         assert left.next_run_at is not None
         assert left.next_run_at < utc_now()
 

@@ -15,7 +15,7 @@ import pytest
 from alembic import command
 
 from storage.database import Store
-from storage.hold import CHANNEL, MIGRATING, FileHold, Hold, InUse, Mode, PostgresHold, hold_on, holders
+from storage.installation.hold import CHANNEL, MIGRATING, FileHold, Hold, InUse, Mode, PostgresHold, hold_on, holders
 from storage.migrate import WrongSchema, bring_up, migration_config, newest, revision
 from tests.databases import fresh_url
 from tests.processes import ROOT

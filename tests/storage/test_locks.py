@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from storage.database import Store
-from storage.locks import Lock, own_name
+from storage.installation.locks import Lock, own_name
 from tests.databases import fresh_url
 
 

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from storage.database import Store
+from storage.installation.throwaway import throwaway_database
 from storage.migrate import migrate
-from storage.throwaway import throwaway_database
 from tests.databases import fresh_url, postgres_uri
 
 

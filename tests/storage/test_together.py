@@ -11,27 +11,28 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from domain.audit import AuditAction
 from domain.clock import utc_now
 from domain.ids import new_id
 from domain.journal.entry import ReceiptFields
+from domain.ledger.audit import AuditAction
 from domain.receipts import merkle
 from domain.receipts.receipt import Kind
 from domain.receipts.signing import Signer
-from services.ledger import Ledger
-from storage import events, receipts, tables
+from services.ledger.append import Ledger
+from storage import tables
 from storage.database import Store, Tx
+from storage.ledger import event_rows, receipt_rows
 from tests.databases import fresh_url
 from tests.storage.test_database import add, count
 
 Unit = Callable[[Tx], Any]
 
 
-async def together(store: Store, units: list[Unit], *, name: str = "w") -> list[Any]:
+async def partition(store: Store, units: list[Unit], *, name: str = "w") -> list[Any]:
     """The answers of units that all waited while another of their name was at work."""
     gate = threading.Event()
     started: list[Awaitable[Any]] = [
-        asyncio.ensure_future(store.write(unit, together=name)) for unit in (lambda _: gate.wait(20), *units)
+        asyncio.ensure_future(store.write(unit, partition=name)) for unit in (lambda _: gate.wait(20), *units)
     ]
     # each has run up to where it waits
     await asyncio.sleep(0)
@@ -52,7 +53,7 @@ def breaks(tx: Tx) -> None:
 @pytest.mark.parametrize(("fails", "error"), [(refuses, ValueError), (breaks, sa.exc.IntegrityError)])
 async def test_one_that_fails_is_alone_in_that(store: Store, fails: Unit, error: type[Exception]) -> None:
     good: list[Unit] = [lambda tx, n=n: add(tx, f"kept-{n}") for n in range(6)]  # type: ignore[misc]
-    answers = await together(store, [*good[:3], fails, *good[3:]])
+    answers = await partition(store, [*good[:3], fails, *good[3:]])
     assert isinstance(answers.pop(3), error)
     assert answers == [True] * 6
     assert await store.read(count) == 6
@@ -68,16 +69,16 @@ async def test_on_postgres_they_are_one_transaction_and_others_are_not(tmp_path:
         return str(tx.scalar(sa.text("SELECT pg_current_xact_id()")))
 
     try:
-        assert len(set(await together(store, [transaction] * 5))) == 1
+        assert len(set(await partition(store, [transaction] * 5))) == 1
         held, free = threading.Event(), threading.Event()
 
         def waits(_: Tx) -> None:
             held.set()
             assert free.wait(20)
 
-        slow = asyncio.ensure_future(store.write(waits, together="one"))
+        slow = asyncio.ensure_future(store.write(waits, partition="one"))
         await asyncio.to_thread(held.wait, 20)
-        await store.write(transaction, together="two")
+        await store.write(transaction, partition="two")
         await store.write(transaction)
         assert not slow.done()
         free.set()
@@ -87,12 +88,12 @@ async def test_on_postgres_they_are_one_transaction_and_others_are_not(tmp_path:
 
 
 async def test_what_was_queued_is_done_before_the_store_closes(store: Store) -> None:
-    started = [asyncio.ensure_future(store.write(lambda tx, n=n: add(tx, f"{n}"), together="w")) for n in range(150)]  # type: ignore[misc]
+    started = [asyncio.ensure_future(store.write(lambda tx, n=n: add(tx, f"{n}"), partition="w")) for n in range(150)]  # type: ignore[misc]
     await asyncio.sleep(0)
     await store.close()
     assert await asyncio.gather(*started) == [True] * 150
     with pytest.raises(RuntimeError, match="closed"):
-        await store.write(count, together="w")
+        await store.write(count, partition="w")
 
 
 async def test_a_log_is_whole_when_an_append_between_others_is_undone(store: Store) -> None:
@@ -112,39 +113,41 @@ async def test_a_log_is_whole_when_an_append_between_others_is_undone(store: Sto
                 fields=ReceiptFields(args={"n": number}, output={"n": number}),
                 now=utc_now(),
             )
-        events.append(tx, workspace_id=workspace_id, kind="note.created", ref=new_id(), payload={}, now=utc_now())
+        event_rows.append(tx, workspace_id=workspace_id, kind="note.created", ref=new_id(), payload={}, now=utc_now())
         if fails:
             raise ValueError("no")
-        return receipts.head(tx, workspace_id, lock=True).size
+        return receipt_rows.head(tx, workspace_id, lock=True).size
 
     units: list[Unit] = [lambda tx, fails=n % 3 == 1: append(tx, fails=fails) for n in range(9)]  # type: ignore[misc]
-    answers = await together(store, units, name=workspace_id)
+    answers = await partition(store, units, name=workspace_id)
     assert [a for a in answers if not isinstance(a, ValueError)] == [2, 4, 6, 8, 10, 12]
 
     def check(tx: Tx) -> list[int]:
-        head = receipts.head(tx, workspace_id)
-        rows = receipts.rows_between(tx, workspace_id, start=0, end=head.size)
+        head = receipt_rows.head(tx, workspace_id)
+        rows = receipt_rows.rows_between(tx, workspace_id, start=0, end=head.size)
         assert [row.idx for row in rows] == list(range(12))
         root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
         assert merkle.root(head.size, ledger.nodes(tx, workspace_id)) == root
-        assert all(len(receipts.payloads_of(tx, workspace_id, row.id)) == 2 for row in rows)
+        assert all(len(receipt_rows.payloads_of(tx, workspace_id, row.id)) == 2 for row in rows)
         assert ledger.check_at_start(tx) == {}
-        return [event.seq for event in events.after(tx, workspace_id, 0)]
+        return [event.seq for event in event_rows.after(tx, workspace_id, 0)]
 
     assert await store.read(check) == [1, 2, 3, 4, 5, 6]
 
 
 async def test_more_events_than_fit_into_a_statement_are_numbered_without_gaps(store: Store) -> None:
     workspace_id = new_id()
-    many = 2 * events.AT_ONCE + 3
+    many = 2 * event_rows.AT_ONCE + 3
 
     def work(tx: Tx) -> None:
         for number in range(many):
-            events.append(tx, workspace_id=workspace_id, kind="k", ref=new_id(), payload={"n": number}, now=utc_now())
+            event_rows.append(
+                tx, workspace_id=workspace_id, kind="k", ref=new_id(), payload={"n": number}, now=utc_now()
+            )
 
     await store.write(work)
     await store.write(work)
-    found = await store.read(lambda tx: events.after(tx, workspace_id, 0))
+    found = await store.read(lambda tx: event_rows.after(tx, workspace_id, 0))
     assert [(e.seq, e.payload["n"]) for e in found] == [(n + 1, n % many) for n in range(2 * many)]
 
 
@@ -162,6 +165,6 @@ async def test_a_server_that_dropped_its_connections_is_asked_again(tmp_path: Pa
                 )
             answers = await asyncio.gather(*(work(count) for _ in range(12)))
             assert answers == [12 + number] * 12
-            assert await store.write(lambda tx, number=number: add(tx, f"after-{number}"), together="w") is True  # type: ignore[misc]
+            assert await store.write(lambda tx, number=number: add(tx, f"after-{number}"), partition="w") is True  # type: ignore[misc]
     finally:
         await store.close()

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from domain.clock import utc_now
 from domain.ids import new_id
-from services.ledger import Ledger
-from services.ledger_watch import LedgerWatch
+from services.ledger.append import Ledger
+from services.ledger.watch import LedgerWatch
 from storage import tables
 from storage.database import Tx
 from storage.types import Json, UtcDateTime

@@ -10,10 +10,10 @@ import pytest
 import locales
 from connectors.models.offline import NO_MODEL
 from domain.policy.packs import pack
+from domain.policy.settings_schema import PACKS
 from domain.receipts.receipt import Kind
-from domain.settings_schema import PACKS
 from tests.webapp.conftest import House, Reader
-from webapp.parts import PARTS
+from webapp.fragments import FRAGMENTS
 
 HOSTILE = '<img src=x onerror=alert(1)>"\'><script>alert(1)</script>{{ "zz"*3 }}'
 ONE = {"task", "approval", "receipt", "receipt-check", "operator", "note", "tool-server"}
@@ -66,7 +66,7 @@ async def test_no_part_shows_anything_of_another_workspace(house: House) -> None
     ada, mallory = await house.reader("ada@example.com"), await house.reader("mallory@example.com")
     ids = await fill(ada, "hushhush")
     await fill(mallory, "otherword")
-    for name in PARTS:
+    for name in FRAGMENTS:
         path = f"{name}/{ids[name]}" if name in ONE else name
         status, own = await ada.part(path)
         assert status == 200, (path, own)
@@ -112,7 +112,7 @@ async def test_texts_of_people_are_escaped_everywhere(house: House) -> None:
         "PUT", f"{place}/settings", {"policyConfig": {"contentBans": [HOSTILE]}, "modelConfig": {"model": HOSTILE}}
     )
     await ada.send("POST", "/api/auth/apikey", {"name": HOSTILE})
-    for name in PARTS:
+    for name in FRAGMENTS:
         if name in ONE and name not in ("task", "operator"):
             continue
         item = {"task": task, "operator": operator}.get(name)
@@ -135,7 +135,7 @@ async def test_members_see_less(house: House) -> None:
     status, _ = await grace.send("POST", "/api/auth/invite/" + invite["inviteToken"], {})  # type: ignore[index]
     assert status == 200
     seen = {}
-    for name in PARTS:
+    for name in FRAGMENTS:
         path = f"{name}/{ids[name]}" if name in ONE else name
         status, text = await grace.part(path, workspace=ada.workspace)
         seen[name] = status
@@ -189,7 +189,7 @@ async def test_the_shell_holds_no_data_and_static_files_are_kept(house: House) -
 
 
 async def test_without_a_session_there_is_only_the_shell(house: House) -> None:
-    for name in PARTS:
+    for name in FRAGMENTS:
         async with house.http.get(f"{house.base}/app/parts/{name}") as answer:
             assert answer.status == 401, name
     async with house.http.get(f"{house.base}/app/me") as answer:

@@ -7,10 +7,11 @@ from xml.etree import ElementTree as ET
 import sqlalchemy as sa
 
 from domain.clock import utc_now
-from domain.runs import THINKING
-from storage import runs, tables
+from domain.runs.run import THINKING
+from storage import tables
+from storage.runs import run_rows
 from tests.webapp.conftest import House
-from webapp.parts.common import price
+from webapp.fragments.common import price
 from webapp.svg import day_bars_svg
 
 SPENT = {"tokens_in": 1_000, "tokens_out": 234, "cost_micros": 12_300, "guessed_micros": 300, "calls": 2}
@@ -23,7 +24,7 @@ async def test_a_bar_and_a_line_for_each_day_and_what_it_went_for(house: House) 
     today = utc_now().date()
     for days in (0, 3, 40):
         await house.services.store.write(
-            lambda tx, days=days: runs.add_spend(
+            lambda tx, days=days: run_rows.add_spend(
                 tx,
                 workspace_id=ada.workspace,
                 day=(today - timedelta(days=days)).isoformat(),

@@ -1,0 +1,190 @@
+"""Approvals, receipts and the audit log."""
+
+from collections.abc import Callable, Sequence
+
+from domain.approvals.approval import ApprovalStatus
+from domain.clock import utc_now
+from domain.errors import Invalid
+from domain.identity.actor import Actor
+from domain.identity.permissions import Action, allows
+from domain.ledger.audit import AuditAction
+from domain.receipts.checkpoint import open_checkpoint
+from domain.receipts.errors import BadKey, BadNote, LedgerError, NotCanonical
+from domain.receipts.merkle import leaf_hash, verify_inclusion
+from domain.receipts.receipt import Kind, parse, verify
+from domain.receipts.signing import KeyRing
+from services.container import Services
+from services.ledger.audit import AuditFilter
+from services.ledger.receipts import Inclusion, shown_body
+from webapp.fragments.common import (
+    Fragment,
+    Query,
+    choice,
+    cursor_of,
+    is_redacted,
+    item_id,
+    names,
+    read_cursor,
+    undo_open,
+)
+
+PAGE = 30
+VERDICTS = ("allow", "deny", "escalate", "error")
+# how long a permission given from a card may last, in minutes
+GRANTS = (60, 480, 1440, 10_080)
+
+
+async def approvals(services: Services, actor: Actor, _item: str, query: Query) -> Fragment:
+    """Approvals, newest first."""
+    status = choice(query, "status", list(ApprovalStatus))
+    found = await services.approvals.list(actor, status=status or None, limit=PAGE + 1, before=read_cursor(query))
+    shown = found[:PAGE]
+    return "approvals.html", {
+        "approvals": shown,
+        "statuses": ("pending", "approved", "rejected", "changes_requested", "expired"),
+        "status": status,
+        "cursor": cursor_of(shown[-1].requested_at, shown[-1].id) if len(found) > PAGE else "",
+        "rows_only": "cursor" in query,
+    }
+
+
+async def approval(services: Services, actor: Actor, item: str, _query: Query) -> Fragment:
+    """One approval with everything that is to be decided, and what happened to it."""
+    found = await services.approvals.get(actor, item_id(item))
+    history = []
+    if allows(actor, Action.AUDIT_READ):
+        lines = await services.audit.list(actor, AuditFilter(target=found.id), limit=50, before=None)
+        history = list(reversed(lines))
+    rights = (await services.approvals.rights(actor, [found]))[found.id]
+    by = await services.approvals.approved_by(actor, [found])
+    return "approval.html", {
+        "approval": found,
+        "history": history,
+        "names": await names(services, actor),
+        "editable": found.step_id is not None,
+        "hides": is_redacted(found.action_input),
+        "undo": undo_open(found, utc_now()),
+        "voters": by.get(found.id, ()),
+        "grants": GRANTS
+        if allows(actor, Action.GRANT_CREATE) and found.task_id and found.quorum == 1 and not found.critical
+        else (),
+        "may_decide": rights.refused is None,
+        "refused": None if rights.refused is None else rights.refused.code,
+        "can_be_met": rights.can_be_met,
+    }
+
+
+async def receipts(services: Services, actor: Actor, _item: str, query: Query) -> Fragment:
+    """Receipts, newest first; `cursor` is the place in the log they go on before."""
+    kind = choice(query, "kind", list(Kind))
+    cursor = query.get("cursor")
+    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) < 18):
+        raise Invalid.field("cursor", "is not a cursor of this list")
+    found = await services.receipts.list(
+        actor,
+        limit=PAGE + 1,
+        kinds=(kind,) if kind else (),
+        before_idx=None if cursor is None else int(cursor),
+    )
+    rows = found.receipts
+    shown = rows[:PAGE]
+    return "receipts.html", {
+        "receipts": shown,
+        "missing": found.missing,
+        "problem": found.problem,
+        "kinds": ("decision", "resolution", "outcome", "settings"),
+        "kind": kind,
+        "cursor": str(shown[-1].idx) if len(rows) > PAGE else "",
+        "rows_only": cursor is not None,
+        "may_export": allows(actor, Action.RECEIPT_EXPORT),
+        "may_audit": allows(actor, Action.AUDIT_READ),
+    }
+
+
+async def receipt(services: Services, actor: Actor, item: str, _query: Query) -> Fragment:
+    """One receipt: its facts, its exact bytes; the browser checks signature and proof."""
+    row = await services.receipts.find(actor, item_id(item))
+    return "receipt.html", {"receipt": row, "body": shown_body(row), "names": await names(services, actor)}
+
+
+async def receipt_check(services: Services, actor: Actor, item: str, _query: Query) -> Fragment:
+    """The same checks made here, for a browser that cannot make them; the page says who made them."""
+    row = await services.receipts.find(actor, item_id(item))
+    found = await services.receipts.inclusion(actor, row.id)
+    ring = await services.receipts.ring()
+    return "receipt_check.html", {"checks": _checks(found, ring), "size": found.checkpoint.size}
+
+
+def _checks(found: Inclusion, ring: KeyRing) -> Sequence[tuple[str, bool]]:
+    body, leaf = found.body, leaf_hash(found.receipt.leaf)
+    differs = found.receipt.differs
+
+    def in_log() -> None:
+        verify_inclusion(
+            leaf=leaf,
+            index=found.receipt.idx,
+            size=found.checkpoint.size,
+            path=found.path,
+            root_hash=found.checkpoint.root,
+        )
+
+    def signed() -> None:
+        note = open_checkpoint(found.checkpoint.note, keys=[record.public for record in ring])
+        if (note.checkpoint.size, note.checkpoint.root) != (found.checkpoint.size, found.checkpoint.root):
+            raise BadNote("the note is of another tree")
+
+    return [
+        ("app-check-known-key", str(body.get("key_id")) in ring),
+        ("app-check-signature", _holds(lambda: verify(parse(found.receipt.leaf), ring=ring))),
+        ("app-check-leaf", "leaf_hash" not in differs and "leaf" not in differs),
+        ("app-check-inclusion", _holds(in_log)),
+        ("app-check-checkpoint", _holds(signed)),
+        ("app-check-columns", all(":" in one or one in ("log", "signature") for one in differs)),
+        ("app-check-payloads", not any(one.startswith(("payload.", "policy")) for one in differs)),
+    ]
+
+
+def _holds(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except (LedgerError, BadKey, NotCanonical):
+        return False
+    return True
+
+
+async def audit(services: Services, actor: Actor, _item: str, query: Query) -> Fragment:
+    """The audit log, newest first, by verdict, action, actor or target."""
+    which = AuditFilter(
+        actor=query.get("actor", "").strip()[:200] or None,
+        action=choice(query, "action", list(AuditAction)) or None,
+        target=query.get("target", "").strip()[:200] or None,
+        verdict=choice(query, "verdict", VERDICTS) or None,
+    )
+    found = await services.audit.list(actor, which, limit=PAGE + 1, before=read_cursor(query))
+    shown = found[:PAGE]
+    members = await names(services, actor)
+    return "audit.html", {
+        "entries": shown,
+        "names": members,
+        "people": sorted(members.people.items(), key=lambda pair: pair[1]),
+        "which": which,
+        "actions": list(AuditAction),
+        "verdicts": VERDICTS,
+        "cursor": cursor_of(shown[-1].created_at, shown[-1].id) if len(found) > PAGE else "",
+        "rows_only": "cursor" in query,
+        "may_export": allows(actor, Action.AUDIT_EXPORT),
+    }
+
+
+async def violations(services: Services, actor: Actor, _item: str, query: Query) -> Fragment:
+    """What the policy refused, newest first."""
+    severity = choice(query, "severity", ("info", "warning", "critical"))
+    found = await services.audit.violations(actor, limit=PAGE + 1, severity=severity or None, before=read_cursor(query))
+    shown = found[:PAGE]
+    return "violations.html", {
+        "violations": shown,
+        "severities": ("critical", "warning", "info"),
+        "severity": severity,
+        "cursor": cursor_of(shown[-1].created_at, shown[-1].id) if len(found) > PAGE else "",
+        "rows_only": "cursor" in query,
+    }
