@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from aiogram import Bot, Dispatcher
 from aiogram.client.default import DefaultBotProperties
@@ -23,7 +23,6 @@ from bot.session import BotSession
 from bot.throttle import Throttle
 from bot.worker import Worker
 from domain.chat.updates import Received
-from storage.installation.locks import Lock
 
 T = TypeVar("T")
 
@@ -53,6 +52,19 @@ class Webhook:
     secret: str
 
 
+class Lead(Protocol):
+    """What one of several processes holds: who has it polls and sends."""
+
+    async def take(self) -> bool:
+        """Whether this process has it now."""
+
+    async def held(self) -> bool:
+        """Whether it still has it."""
+
+    async def release(self) -> None:
+        """Let go."""
+
+
 class BotRunner:
     """The bot of one process. `run` ends after `stop()`, with the update in hand finished.
 
@@ -66,7 +78,7 @@ class BotRunner:
         bot: Bot,
         *,
         webhook: Webhook | None = None,
-        lead: Lock | None = None,
+        lead: Lead | None = None,
         pace: Throttle | None = None,
     ) -> None:
         self._deps = deps

@@ -56,7 +56,7 @@ MAX_CHARS = 50_000
 MAX_STEPS = 200
 MAX_PARAMS = 100
 MAX_ARGS = 100
-# what checking all the values of a playbook against the schemas of their tools may cost; `domain.tools.json_schema` counts
+# what checking all the values of a playbook against the schemas of their tools may cost; `json_schema` counts
 MAX_CHECKS = 200_000
 
 OnFailure = Literal["stop", "continue"]

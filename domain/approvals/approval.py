@@ -144,7 +144,7 @@ class ApproverRule:
         return len(counted) >= self.quorum and an_owner
 
 
-def circle_of(policy: PolicyConfig) -> ApproverRule:
+def approver_rule_of(policy: PolicyConfig) -> ApproverRule:
     """Who decides ordinary questions under a policy."""
     return ApproverRule(
         quorum=policy.approval_quorum, named=policy.approvers, role=Role(policy.approver_role), effect=int(Effect.E3)

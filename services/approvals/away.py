@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from domain.approvals.approval import Approver, circle_of
+from domain.approvals.approval import Approver, approver_rule_of
 from domain.approvals.away import Away
 from domain.clock import Now
 from domain.errors import Conflict, NotFound
@@ -45,6 +45,6 @@ def _deputy(tx: Tx, policy_service: PolicyService, actor: Actor, name: str) -> M
     if member.user_id == actor.user_id:
         raise Conflict("nobody stands in for themselves", code="deputy_self")
     policy = policy_service.settings(tx, actor.in_workspace)[0].policy
-    if circle_of(policy).refusal(Approver(member.user_id, Role(member.role))) is not None:
+    if approver_rule_of(policy).refusal(Approver(member.user_id, Role(member.role))) is not None:
         raise Conflict("a deputy must be somebody who may decide", code="deputy_cannot")
     return member

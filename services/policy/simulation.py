@@ -19,9 +19,9 @@ from domain.policy.settings_schema import load
 from domain.runs.task import Mode
 from services.ledger.append import Ledger
 from services.ledger.records import Records
+from services.policy.changes import merged
 from services.policy.service import PolicyService
 from services.tools.registry import ToolRegistry
-from services.workspaces.service import merged
 from storage.database import Store, Tx
 from storage.ledger import receipt_rows
 from storage.policy import settings_rows

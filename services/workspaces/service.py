@@ -1,12 +1,12 @@
 """Workspaces: settings, mode, members, invites, API keys, deletion with grace."""
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from domain.approvals.approval import ApprovalStatus, Approver, circle_of
+from domain.approvals.approval import ApprovalStatus, Approver, approver_rule_of
 from domain.clock import Now
 from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.identity.actor import Actor, Channel, Role
@@ -33,8 +33,8 @@ from domain.journal.people import (
 )
 from domain.journal.workspace import KillSwitchChanged, ModeChanged, SettingsChanged, SettingsCreated
 from domain.policy.effective import effective
-from domain.policy.rules import RuleEngine, RuleError
-from domain.policy.settings_schema import PolicyConfig, WorkspaceSettings, load, merge
+from domain.policy.rules import RuleEngine
+from domain.policy.settings_schema import PolicyConfig, WorkspaceSettings, load
 from domain.policy.stored_settings import StoredSettings
 from domain.runs.task import Mode
 from domain.workspaces.workspace import Member, Workspace
@@ -45,6 +45,7 @@ from services.ledger.recorder import Recorder
 from services.ledger.records import Records
 from services.lifecycle.container import Lifecycle
 from services.outbox.notifications import Notifications
+from services.policy.changes import merged
 from storage.approvals import approval_rows
 from storage.chat import conversation_rows, inbox_rows
 from storage.database import Store, Tx
@@ -619,33 +620,6 @@ def _forget_words(tx: Tx, workspace_id: str, *, now: datetime) -> None:
     outbox_rows.forget_workspace(tx, workspace_id)
 
 
-def merged(before: WorkspaceSettings, patch: Any, *, rules: RuleEngine) -> WorkspaceSettings:
-    """`before` with a change that is sound; Invalid names the field, and the line and column of a broken rule."""
-    after = merge(before, patch)
-    for field, said, error in broken_rules(after, rules):
-        raise Invalid(
-            f"{field}: {said}",
-            code="invalid_rule",
-            details={
-                "formErrors": [],
-                "fieldErrors": {field: [said]},
-                "line": error.line,
-                "column": error.column,
-            },
-        )
-    return after
-
-
-def broken_rules(settings: WorkspaceSettings, rules: RuleEngine) -> Iterator[tuple[str, str, RuleError]]:
-    """Every rule that does not compile: its field, what is wrong with the place of it, and the error."""
-    for rule in settings.policy.rules:
-        try:
-            rules.check(rule.when)
-        except RuleError as error:
-            place = f"line {error.line}, column {error.column}: " if error.line else ""
-            yield f"policyConfig.rules.{rule.id}", f"{place}{error}", error
-
-
 def _check_deciders(before: PolicyConfig, after: PolicyConfig, people: Sequence[Approver]) -> None:
     """Invalid when a change names somebody who is not here, or asks for more people than could ever approve."""
     here = {who.user_id for who in people}
@@ -655,12 +629,12 @@ def _check_deciders(before: PolicyConfig, after: PolicyConfig, people: Sequence[
     names = ("approvalQuorum", "approvers", "approverRole")
     was, will = before.as_json(), after.as_json()
     changed = [name for name in names if was[name] != will[name]]
-    approver_rule = circle_of(after)
-    eligible = approver_rule.fewest_eligible(people)
-    if changed and eligible < approver_rule.quorum:
+    rule = approver_rule_of(after)
+    eligible = rule.fewest_eligible(people)
+    if changed and eligible < rule.quorum:
         raise Invalid.field(
             f"policyConfig.{changed[0]}",
-            f"{approver_rule.quorum} people would have to approve, and there are {eligible} who may besides whoever asks",
+            f"{rule.quorum} people would have to approve, and there are {eligible} who may besides whoever asks",
         )
 
 

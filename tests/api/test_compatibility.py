@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import sqlalchemy as sa
 
-from domain.approvals.approval import Approval, digest_of_call
+from domain.approvals.approval import Approval, ApprovalStatus, digest_of_call
 from domain.clock import utc_now
 from domain.ledger.violation import Violation
 from storage.ledger import violation_rows
@@ -186,7 +186,7 @@ async def furnish(house: House, known: Known) -> None:
                     id=row["id"], workspace_id=workspace_id,
                     task_id=row["taskId"] and known.translated(row["taskId"]), run_id=None, step_id=None,
                     action=row["action"], action_input=values, action_hash=digest_of_call(row["action"], values),
-                    effect=3, policy_version="0" * 64, approval_context={}, reason=row["reason"], status="pending",
+                    effect=3, policy_version="0" * 64, approval_context={}, reason=row["reason"], status=ApprovalStatus.PENDING,
                     version=1, quorum=1, deciders=None, requested_by=row["requestedBy"], resolved_by=None,
                     resolved_via=None, resolution_note=None, grant_id=None, callback_url=None, callback_secret=None,
                     requested_at=now - timedelta(seconds=age), resolved_at=None, execute_after=None, expires_at=now + timedelta(days=1), reminded=0,

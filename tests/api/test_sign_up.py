@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from domain.clock import utc_now
 from domain.identity.sign_up import SignUpMode, SignUpRule, allow_list
+from domain.outbox.notifications import LoginCodeNotice, notice_of
 from services.identity.sign_up import SignUp
 from simulator.launch import signed, user_field
 from storage import tables
@@ -317,7 +318,9 @@ async def test_the_link_in_the_mail_takes_the_invite_along(house: House, issuer:
     await guest.ask_for_code(invite)
     query = sa.select(tables.outbox.c.payload).where(tables.outbox.c.recipient == guest.email)
     payload = await house.services.store.read(lambda tx: tx.scalar(query))
-    _, text, html = house.services.email_login.mail_text(payload)
+    notice = notice_of(payload)
+    assert isinstance(notice, LoginCodeNotice)
+    _, text, html = house.services.email_login.mail_text(notice)
     address = next(line for line in text.splitlines() if "#login=" in line)
     assert address in html.replace("&amp;", "&")
     link, given = address.partition("#login=")[2].split("&invite=")
