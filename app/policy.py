@@ -10,7 +10,7 @@ from connectors.cel import CelRules
 from domain.errors import Invalid
 from domain.policy.settings_schema import load, merge
 from services.policy.simulation import PolicyDiff
-from services.workspaces.service import broken_rules
+from services.policy.changes import broken_rules
 from storage.database import Tx
 from storage.workspaces import workspace_rows
 

@@ -53,7 +53,7 @@ CHECKS = [
 # these end what the other requests live on: each of their cases needs a person of its own
 FATAL = {"erase_me", "revoke_sessions", "delete_workspace", "logout", "transfer", "delete_tenant"}
 ADMIN_KEY = "fuzz-" + "0123456789" * 3
-# streams do not end; tests/api/test_events.py has them
+# streams do not end; tests/api/installation/test_events.py has them
 OPERATIONS = [
     found.ok()
     for found in SCHEMA.get_all_operations()

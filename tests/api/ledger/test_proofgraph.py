@@ -4,7 +4,7 @@ import itertools
 from typing import Any
 
 from tests.api.house import House, Person
-from tests.api.test_governance import at_rest, path_of
+from tests.api.policy.test_governance import at_rest, path_of
 
 STEPS = 'note.create title="x"\nemail.send to=a@example.com subject="s" body="b"\nfinish summary="done"'
 

@@ -22,7 +22,7 @@ from domain.identity.initdata import (
     verify_signature,
 )
 
-DATA = json.loads((Path(__file__).parent.parent / "vectors" / "initdata.json").read_text())
+DATA = json.loads((Path(__file__).parents[2] / "vectors" / "initdata.json").read_text())
 NOW = datetime.fromtimestamp(DATA["now"], UTC)
 KEY = key_of_token(DATA["token"])
 

@@ -25,7 +25,7 @@ from storage.runs import run_rows, task_rows
 from tests.conftest import STATES, Moves
 from tests.kit import Kit, RecordingTool, breaks_after_sending, open_kit
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 DEED = ToolCall(tool="deed", args={"what": "x"})
 
 

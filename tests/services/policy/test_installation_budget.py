@@ -23,7 +23,7 @@ from storage.installation import spend_rows
 from storage.runs import run_rows
 from storage.workspaces import workspace_rows
 from tests.kit import Kit, Script, open_kit
-from tests.services.test_budgets import Slow, set_budget
+from tests.services.policy.test_budgets import Slow, set_budget
 
 NOTE = ToolCall(tool="note.create", args={"title": "hello"})
 DAY = InstallationBudget(day=50_000)

@@ -7,12 +7,12 @@ import re
 import sys
 from pathlib import Path
 
+from tests.api.approvals.test_approval_gateway import agent_of, call_back, decide
 from tests.api.house import open_house
-from tests.api.test_approval_gateway import agent_of, call_back, decide
 from tests.databases import fresh_url
 from tests.processes import free_ports
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "how-to" / "ask-from-another-agent.md"
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "how-to" / "ask-from-another-agent.md"
 
 
 def code(language: str) -> str:

@@ -15,7 +15,7 @@ from storage.database import Tx
 from storage.tables import sessions
 from tests.api.conftest import TOKEN
 from tests.api.house import House, Person, Reply, open_house
-from tests.api.test_governance import path_of, question
+from tests.api.policy.test_governance import path_of, question
 
 CRITICAL = {"policyConfig": {"toolEffects": {"http.post": "E4"}}}
 

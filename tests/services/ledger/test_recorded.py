@@ -13,7 +13,7 @@ from domain.receipts.signing import KeyRing, Signer, parse_seed
 from tests.conftest import STATES, Move, Moves
 from tests.recorded import BEGAN, KEY, NEXT_KEY, Chapter, chapters
 
-RECORDED = Path(__file__).resolve().parent.parent / "vectors" / "recorded"
+RECORDED = Path(__file__).resolve().parents[2] / "vectors" / "recorded"
 # what the first release wrote, which has to be read for ever, and what was written since receipts bind whole rows
 FIRST, NOW = RECORDED / "991c235.jsonl", RECORDED / "c51e3cc.jsonl"
 # texts for people, which may be put in better words

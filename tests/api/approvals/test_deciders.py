@@ -8,7 +8,7 @@ import pytest
 
 from domain.ids import new_id
 from tests.api.house import House, Person, open_house
-from tests.api.test_governance import path_of, question
+from tests.api.policy.test_governance import path_of, question
 from tests.databases import fresh_url
 
 

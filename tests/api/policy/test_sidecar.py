@@ -21,11 +21,11 @@ from domain.clock import utc_now
 from storage.policy import sidecar_rows
 from storage.tables import helm_snapshots
 from tests.api.house import House, Person, open_house
-from tests.api.test_governance import at_rest
+from tests.api.policy.test_governance import at_rest
 from tests.databases import fresh_url
 from tests.helm_kernel import Kernel, check_chain, open_kernel
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 NOTE = 'note.create title="Plan"\nfinish summary="ok"'
 
 

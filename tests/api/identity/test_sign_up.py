@@ -103,7 +103,7 @@ class Somebody:
         return await self.house.ask("POST", "/api/auth/telegram", {"initData": self.launch(invite)})
 
     async def _telegram_login(self, invite: str) -> Reply:
-        from tests.api.test_browser_login import come_back, leave
+        from tests.api.identity.test_browser_login import come_back, leave
 
         self.issuer.claims = {"id": self.telegram_id, "sub": str(self.telegram_id)}
         given = {"invite": invite} if invite else {}

@@ -23,7 +23,7 @@ from tests.api.house import House, Person, Reply, open_house
 from tests.databases import fresh_url
 from tests.helm_kernel import check_chain, open_kernel
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SCOPES = ["governance:evaluate", "receipts:read"]
 
 
