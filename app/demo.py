@@ -16,6 +16,7 @@ from app.early import shutdown_requested
 from app.logging import configure_logging
 from app.serve import serve
 from app.settings import Settings, load_settings
+from simulator.people import add_person
 from simulator.server import create_simulator
 from simulator.telegram import Telegram
 from storage import private
@@ -137,8 +138,8 @@ def _clear(data: Path) -> None:
 async def _demo(settings: Settings, *, simulator: int) -> int:
     # Pilot remembers the updates and messages of the last demo, this Telegram does not: none may come a second time
     telegram = Telegram(first_number=int(time.time()), http_apps=True)
-    telegram.add_person(1001, "Ada", last_name="Byron", username="ada", language_code="en")
-    telegram.add_person(1002, "Grace", username="grace", language_code="en")
+    add_person(telegram, 1001, "Ada", last_name="Byron", username="ada", language_code="en")
+    add_person(telegram, 1002, "Grace", username="grace", language_code="en")
     page = create_simulator(telegram)
     outside = Outside(settings.pilot_data_dir / "mail")
     page.router.add_post("/outside/hook", outside.take)

@@ -176,9 +176,6 @@ LARGE_FILES = {
     "services/identity/service.py",
     "services/ledger/receipts.py",
     "services/workspaces/service.py",
-    "simulator/control.py",
-    "simulator/methods.py",
-    "simulator/telegram.py",
     "storage/database.py",
     "storage/installation/hold.py",
     "storage/ledger/receipt_rows.py",
@@ -191,7 +188,6 @@ LARGE_CLASSES = {
     "services/identity/service.py:IdentityService",
     "services/ledger/records.py:Records",
     "services/workspaces/service.py:WorkspaceService",
-    "simulator/telegram.py:Telegram",
 }
 LONG_FUNCTIONS = {
     "api/identity/auth.py:auth_routes",

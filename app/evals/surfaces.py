@@ -142,11 +142,13 @@ async def _member(checks: Checks, place: Place, owner: Person) -> None:
 
 async def chat(checks: Checks, ground: Ground) -> None:
     """A local Telegram and the real client: a task as a message, a card, one tap and a second one, the result."""
+    from simulator.people import add_person
     from simulator.server import create_simulator
     from simulator.telegram import Telegram
+    from simulator.updates import push
 
     telegram = Telegram()
-    telegram.add_person(1001, "Ada", username="ada", language_code="en")
+    add_person(telegram, 1001, "Ada", username="ada", language_code="en")
     outside = Outside()
     async with outside.open(), listening(create_simulator(telegram)) as port:
         running = open_place(
@@ -170,7 +172,7 @@ async def chat(checks: Checks, ground: Ground) -> None:
             checks.that("the card has no buttons any more", not chat.buttons(card), chat.buttons(card))
             pressed = [answer for answer in telegram.answers if answer.get("text")]
             checks.that("the tap was answered", pressed, telegram.answers)
-            telegram.push(telegram.which_bot(), {"callback_query": chat.pressed[0]}, copies=2)
+            push(telegram, telegram.which_bot(), {"callback_query": chat.pressed[0]}, copies=2)
             await asyncio.sleep(0.3)
             checks.same("posts after the same tap again", outside.arrived["chat"], 1)
             checks.figures["messages"] = len(chat.messages)
@@ -198,11 +200,15 @@ class Chat:
 
     def say(self, text: str) -> None:
         """Ada types."""
-        self._telegram.say(1001, text)
+        from simulator.people import say
+
+        say(self._telegram, 1001, text)
 
     def press(self, number: int, label: str) -> None:
         """Ada taps."""
-        self.pressed.append(self._telegram.press(1001, label, message_id=number))
+        from simulator.presses import press
+
+        self.pressed.append(press(self._telegram, 1001, label, message_id=number))
 
     def text(self, number: int) -> str:
         """What a message says now."""

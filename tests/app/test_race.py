@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 import sqlalchemy as sa
 
+from simulator.presses import press
 from simulator.simulated import SimulatedTelegram
 from storage import tables
 from tests.api.conftest import TOKEN, Client, Installation, open_installation
@@ -95,7 +96,7 @@ async def test_one_of_two_hundred_decides(tmp_path: Path, url: str, outside: Out
             if surface == 0:
                 # asking for changes takes words in chat, and those come after a tap
                 label = "Deny" if wanted == "rejected" else "Approve"
-                taps.append(sim.telegram.press(number, label, message_id=cards[number]["message_id"])["id"])
+                taps.append(press(sim.telegram, number, label, message_id=cards[number]["message_id"])["id"])
             elif surface == 1:
                 calls.append(people[number].send("PUT", path, {"status": wanted}))
             else:

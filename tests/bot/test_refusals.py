@@ -10,6 +10,9 @@ from domain.clock import utc_now
 from domain.identity.actor import Role
 from domain.outbox.notifications import TextNotice
 from domain.ports import ToolCall
+from simulator.groups import add_group, upgrade
+from simulator.members import leave
+from simulator.messages import delete
 from storage import tables
 from storage.outbox import outbox_rows
 from tests.bot.kit import ADDRESS, BotKit
@@ -189,12 +192,12 @@ async def test_a_deleted_card_is_shown_again_only_while_it_asks(bot: BotKit) -> 
     async with bot.running():
         tg.say("Do it")
         card = await tg.message("Approval needed")
-        tg.sim.telegram.delete(tg.private(ADA), card["message_id"])
+        delete(tg.sim.telegram, tg.private(ADA), card["message_id"])
         [approval] = await bot.kit.approvals.list(bot.kit.owner)
         await bot.kit.approvals.edit(bot.kit.owner, approval.id, args={"what": "y"}, version=approval.version)
         again = await tg.message("This question was edited")
         assert again["message_id"] > card["message_id"]
-        tg.sim.telegram.delete(tg.private(ADA), again["message_id"])
+        delete(tg.sim.telegram, tg.private(ADA), again["message_id"])
         tg.press(again, again["reply_markup"]["inline_keyboard"][0][1]["callback_data"])
         await tg.message("all done")
         await tg.until_async(lambda: settled(bot))
@@ -226,17 +229,17 @@ async def test_a_result_that_a_group_cannot_be_told_goes_to_who_asked(bot: BotKi
         tg.say("@pilot_bot do it", chat=group)
         card = await tg.message("Approval needed")
         await tg.until_async(lambda: settled(bot))
-        tg.sim.telegram.leave(group, tg.bot.id, kicked=True)
+        leave(tg.sim.telegram, group, tg.bot.id, kicked=True)
         tg.tap(card, "Approve")
         await tg.message("all done", chat=ADA)
 
 
 async def test_what_waits_for_a_group_moves_along_with_it(bot: BotKit) -> None:
     tg = bot.telegram
-    group = tg.sim.telegram.add_group("Team", [ADA], basic=True)
+    group = add_group(tg.sim.telegram, "Team", [ADA], basic=True)
     await bot.deps.chat.say(chat_id=group.id, notice=TextNotice(text="one"), dedupe_key=None)
     await bot.deps.chat.say(chat_id=group.id, notice=TextNotice(text="two"), dedupe_key=None)
-    new = tg.sim.telegram.upgrade(group.id)
+    new = upgrade(tg.sim.telegram, group.id)
     async with bot.running():
         await tg.message("two", chat=new.id)
         # later ones do not even try the old one
