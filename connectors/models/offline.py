@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from domain import playbooks
-from domain.playbooks import Call, End, Playbook, PlaybookError, StepResult
+from domain.playbooks.errors import PlaybookError
+from domain.playbooks.lines import hint
+from domain.playbooks.model import Playbook
+from domain.playbooks.parsing import parse
+from domain.playbooks.running import Call, End, StepResult, next_step
 from domain.ports import PlanAnswer, Planner, PlanRequest, ToolCall, Usage
 
 KIND = "playbook"
@@ -26,10 +29,10 @@ class OfflinePlanner:
             return _blocked(BEGUN_WITH_MODEL, "no_model", request.history)
         try:
             # its values are checked against schemas of tools that strangers wrote
-            found = await asyncio.to_thread(playbooks.parse, request.task_description, request.tools)
+            found = await asyncio.to_thread(parse, request.task_description, request.tools)
             if found is None:
-                hint = playbooks.hint(request.task_description, request.tools)
-                return _blocked(" ".join(filter(None, (NO_MODEL, hint))), "no_model", request.history)
+                advice = hint(request.task_description, request.tools)
+                return _blocked(" ".join(filter(None, (NO_MODEL, advice))), "no_model", request.history)
             return self._next(found, request, memory)
         except PlaybookError as error:
             return _blocked(f"The playbook cannot be run: {error}", "playbook_invalid", request.history)
@@ -45,7 +48,7 @@ class OfflinePlanner:
         if asked is not None and request.results:
             kept[asked] = _kept(found, asked, request.results[-1])
         results = {label: StepResult(**result) for label, result in kept.items()}
-        step = playbooks.next_step(found, results)
+        step = next_step(found, results)
         if isinstance(step, Call):
             # The id makes a step of the playbook recognisable in the journal.
             call = ToolCall(tool=step.step.tool, args=step.args, call_id=f"step-{step.step.label}")
@@ -77,7 +80,7 @@ class PlaybooksFirst:
         if isinstance(request.history, Mapping):
             return self._offline if request.history.get("kind") == KIND else self._model
         try:
-            found = playbooks.parse(request.task_description, request.tools)
+            found = parse(request.task_description, request.tools)
         except PlaybookError:
             return self._offline
         return self._model if found is None else self._offline

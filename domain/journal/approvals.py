@@ -7,7 +7,7 @@ from typing import Any
 
 from domain.approvals.approval import Approval, ApprovalStatus, Via
 from domain.clock import iso
-from domain.evidence import approval_facts
+from domain.evidence.approvals import approval_facts
 from domain.journal.entry import ReceiptFields, Written
 from domain.ledger.audit import AuditAction
 from domain.ledger.events import OF_APPROVAL, Event, EventKind

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from domain.evidence import end_facts, run_facts, step_facts
+from domain.evidence.runs import end_facts, run_facts
+from domain.evidence.steps import step_facts
 from domain.journal.entry import ReceiptFields, Written
 from domain.ledger.audit import AuditAction
 from domain.ledger.events import Event, EventKind

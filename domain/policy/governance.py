@@ -18,6 +18,8 @@ class Verdict(StrEnum):
 
 
 # what is refused for these reasons is somebody's to look at
+# the rule of a refusal of what is no call that can be made: the policy was not asked, and the step has failed
+NO_CALL_RULE = "tool_schema"
 _SEVERE = frozenset({"SYSTEM_FROZEN", "DATA_EGRESS_BLOCKED", "TAINTED_APPROVAL", "PDP_ERROR"})
 
 

@@ -8,7 +8,7 @@ from domain.approvals.approval import Approval
 from domain.approvals.grant import Grant
 from domain.clock import Now
 from domain.errors import Invalid
-from domain.evidence import grant_facts
+from domain.evidence.grants import grant_facts
 from domain.identity.actor import Actor
 from domain.identity.permissions import Action, require
 from domain.ids import new_id

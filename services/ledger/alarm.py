@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from domain.clock import Now
-from domain.evidence import INTEGRITY_RULE
+from domain.evidence.violations import INTEGRITY_RULE
 from domain.identity.actor import Role
 from domain.ledger.violation import Violation
 from domain.outbox.notifications import IntegrityNotice

@@ -14,6 +14,7 @@ from domain.journal.workspace import LedgerExported
 from domain.ledger.audit import AuditEntry
 from domain.ledger.violation import Violation
 from services.ledger.alarm import Alarm
+from services.ledger.audit_lines import checked_lines, complete_lines
 from services.ledger.recorder import Recorder
 from services.ledger.records import Records
 from storage.database import Store, Tx
@@ -65,9 +66,9 @@ class AuditService:
 
         def work(tx: Tx) -> Sequence[AuditEntry]:
             records = Records(self.recorder.ledger, tx, workspace_id)
-            found = records.lines(audit_rows.find(tx, query, limit=limit))
+            found = checked_lines(records, audit_rows.find(tx, query, limit=limit))
             if which == AuditFilter():
-                return records.complete(found, newest=before is None, oldest=len(found) < limit)
+                return complete_lines(records, found, newest=before is None, oldest=len(found) < limit)
             return found
 
         return await self._told(await self.store.read(work))
@@ -91,7 +92,7 @@ class AuditService:
         await self._told(None)
 
     def _checked(self, workspace_id: str, entries: Sequence[AuditEntry], tx: Tx) -> Sequence[AuditEntry]:
-        return Records(self.recorder.ledger, tx, workspace_id).lines(entries)
+        return checked_lines(Records(self.recorder.ledger, tx, workspace_id), entries)
 
     async def _pieces(self, query: Any) -> AsyncIterator[Sequence[AuditEntry]]:
         piece: list[AuditEntry] = []

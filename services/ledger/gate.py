@@ -7,15 +7,9 @@ about exactly this call, lets the call be made.
 from collections.abc import Sequence
 
 from domain.approvals.approval import Approval, ApprovalStatus, Approver
-from domain.evidence import (
-    Statement,
-    allows_step,
-    approval_differs,
-    args_hold,
-    digest_in_force,
-    resolution_of,
-    states_of,
-)
+from domain.evidence.approvals import allows_step, approval_differs, resolution_of
+from domain.evidence.statement import Statement
+from domain.evidence.steps import args_hold, digest_in_force, states_of
 from domain.identity.actor import Actor
 from domain.integrity import Altered
 from domain.ledger.audit import AuditAction

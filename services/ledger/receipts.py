@@ -12,7 +12,7 @@ import orjson
 
 from domain.clock import Now, iso
 from domain.errors import NotFound
-from domain.evidence import Statement
+from domain.evidence.statement import Statement
 from domain.identity.actor import Actor
 from domain.identity.permissions import Action, require
 from domain.ids import new_id

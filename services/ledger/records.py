@@ -1,38 +1,30 @@
-"""Rows held against the log: what receipts say of steps, runs, approvals, permissions, audit lines and settings."""
+"""Rows held against the log: what receipts say of steps, runs, approvals, permissions and violations."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import orjson
 
 from domain.approvals.approval import Approval
 from domain.approvals.grant import Grant
-from domain.evidence import (
-    Statement,
-    approval_differs,
-    grant_differs,
-    line_differs,
-    run_differs,
-    same,
-    step_differs,
-    violation_differs,
-)
-from domain.integrity import Altered
-from domain.ledger.audit import AuditAction, AuditEntry
+from domain.evidence.approvals import approval_differs
+from domain.evidence.grants import grant_differs
+from domain.evidence.runs import run_differs
+from domain.evidence.statement import Statement
+from domain.evidence.steps import step_differs
+from domain.evidence.violations import violation_differs
+from domain.ledger.audit import AuditAction
 from domain.ledger.rows import ReceiptRow
 from domain.ledger.violation import Violation
-from domain.policy.stored_settings import StoredSettings
 from domain.receipts.stored import UNREADABLE, KeptPayload
 from domain.runs.run import Run, Step
-from domain.runs.task import Mode
 from services.ledger.append import Ledger
 from services.ledger.log_check import LogCheck
 from storage.approvals import approval_rows
 from storage.database import Tx
 from storage.ledger import receipt_rows
-from storage.policy import settings_rows
 from storage.runs import run_rows
 
 T = TypeVar("T", bound="_Row")
@@ -43,13 +35,6 @@ class _Row(Protocol):
     def id(self) -> str: ...
     @property
     def differs(self) -> tuple[str, ...]: ...
-
-
-SETTINGS = (
-    AuditAction.WORKSPACE_SETTINGS_CREATED,
-    AuditAction.WORKSPACE_SETTINGS_UPDATED,
-    AuditAction.KILL_SWITCH_CHANGED,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +93,7 @@ class Records:
             differs=(*row.differs, *wrong),
         )
 
-    def _note(self, kind: str, value: T) -> T:
+    def note(self, kind: str, value: T) -> T:
         """Have it known what differs of a value, or that nothing does."""
         if value.differs or self.workspace_id in self.ledger.altered:
             self.ledger.note(self.workspace_id, f"{kind} {value.id}", value.differs)
@@ -126,9 +111,7 @@ class Records:
         for one in said:
             by_run.setdefault(one.run_id or "", []).append(one)
         return [
-            self._note(
-                "step", replace(step, differs=step_differs(step, _about_step(by_run.get(step.run_id, ()), step)))
-            )
+            self.note("step", replace(step, differs=step_differs(step, _about_step(by_run.get(step.run_id, ()), step))))
             for step in steps
         ]
 
@@ -137,7 +120,7 @@ class Records:
         there = {step.id for step in steps}
         gone = {one.run_id for one in said if one.action == AuditAction.TOOL_DECIDED and one.decision_id not in there}
         return [
-            self._note("run", replace(run, differs=(*run_differs(run, said), *(("steps",) if run.id in gone else ()))))
+            self.note("run", replace(run, differs=(*run_differs(run, said), *(("steps",) if run.id in gone else ()))))
             for run in found
         ]
 
@@ -165,7 +148,7 @@ class Records:
         said = self.about([one.id for one in found], signatures=signatures)
         made = self._grants_made([one.grant_id for one in found if one.grant_id is not None])
         return [
-            self._note(
+            self.note(
                 "approval",
                 replace(one, differs=approval_differs(one, [*made.get(one.grant_id or "", ()), *said[one.id]])),
             )
@@ -184,7 +167,7 @@ class Records:
     def grants(self, found: Sequence[Grant]) -> list[Grant]:
         """Permissions, each with what differs of it; one that no signed receipt gave differs in its `id`."""
         made = self._grants_made([one.id for one in found])
-        return [self._note("grant", replace(one, differs=self._grant_differs(one, made[one.id]))) for one in found]
+        return [self.note("grant", replace(one, differs=self._grant_differs(one, made[one.id]))) for one in found]
 
     def _grant_differs(self, grant: Grant, made: Sequence[Statement]) -> tuple[str, ...]:
         found = grant_differs(grant, made, uses=self._uses(grant, made))
@@ -239,154 +222,26 @@ class Records:
         decided = [one for one in self.about([asked.step_id])[asked.step_id] if "tool" in one.metadata]
         return str(decided[-1].metadata["tool"]) if decided else ""
 
-    # --- lines and violations ---------------------------------------------------------------------
-
-    def lines(self, entries: Sequence[AuditEntry]) -> list[AuditEntry]:
-        """Audit lines, each with what differs of it."""
-        names = [entry.receipt_id for entry in entries if entry.receipt_id is not None]
-        said = {one.id: one for one in self.bare(receipt_rows.by_ids(self.tx, self.workspace_id, names))}
-        erased = len(names) < len(entries) and self.log.erased_after(-1)
-        return [
-            self._note(
-                "audit line",
-                replace(entry, differs=line_differs(entry, said.get(entry.receipt_id or ""), erased=erased)),
-            )
-            for entry in entries
-        ]
+    # --- violations ---------------------------------------------------------------------
 
     def bare(self, rows: Sequence[ReceiptRow]) -> list[Statement]:
         """What receipts say without their payloads, which are neither read nor checked."""
         return [self._statement(row, None) for row in self.log.check(rows)]
-
-    def complete(self, entries: Sequence[AuditEntry], *, newest: bool, oldest: bool) -> list[AuditEntry]:
-        """Lines of all kinds, newest first; one that follows upon a line that is gone differs in `before`.
-
-        Every receipt has a line of the same moment. `newest` and `oldest` say that nothing newer or older is left out.
-        """
-        gone = self._without_line(entries, newest=newest, oldest=oldest)
-        if gone:
-            said = tuple(f"no line of receipt {row.idx}" for row in gone[:5])
-            self.ledger.note(self.workspace_id, "audit log", said)
-        after = {
-            max((at for at, entry in enumerate(entries) if entry.created_at > row.created_at), default=0)
-            for row in gone
-        }
-        return [
-            replace(entry, differs=(*entry.differs, MISSING_BEFORE)) if at in after else entry
-            for at, entry in enumerate(entries)
-        ]
-
-    def _without_line(self, entries: Sequence[AuditEntry], *, newest: bool, oldest: bool) -> list[ReceiptRow]:
-        """Receipts, no newer and no older than these lines, that none of the lines names."""
-        named = {entry.receipt_id for entry in entries if entry.receipt_id is not None}
-        places = [row.idx for row in receipt_rows.by_ids(self.tx, self.workspace_id, list(named))]
-        end = self.log.head.size if newest else max(places, default=-1) + 1
-        start = 0 if oldest else min(places, default=end)
-        # more are gone than lines are shown: the newest of them say enough
-        start = max(start, end - 2 * len(entries) - PAGE)
-        rows = receipt_rows.rows_between(self.tx, self.workspace_id, start=start, end=end)
-        moments = [entry.created_at for entry in entries]
-        return [
-            row
-            for row in rows
-            if row.id not in named
-            # lines that were erased name no receipt any more
-            and not self.log.erased_after(row.idx - 1)
-            and (newest or row.created_at < max(moments, default=row.created_at))
-            and (oldest or row.created_at > min(moments, default=row.created_at))
-        ]
 
     def violations(self, found: Sequence[Violation]) -> list[Violation]:
         """Violations, each with what differs of it."""
         about = {one.id: str(one.metadata.get("stepId") or one.metadata.get("decisionId") or "") for one in found}
         said = self.about([name for name in set(about.values()) if name])
         return [
-            self._note("violation", replace(one, differs=violation_differs(one, said[about[one.id]])))
+            self.note("violation", replace(one, differs=violation_differs(one, said[about[one.id]])))
             if about[one.id]
             else one
             for one in found
         ]
 
-    # --- settings ---------------------------------------------------------------------------------
 
-    def signed_settings(self) -> Mapping[str, Any] | None:
-        """The sections as the newest signed change has them, {} when nothing was ever changed.
-
-        None when that cannot be told any more: its receipt or what it hashes is gone or was changed.
-        """
-        said = self._newest_settings()
-        if said is None:
-            return {}
-        return None if said.differs else said.given("after") or None
-
-    def _newest_settings(self) -> Statement | None:
-        rows = receipt_rows.newest_about(
-            self.tx, self.workspace_id, actions=SETTINGS, resource=self.workspace_id, limit=1
-        )
-        return self.statements(rows, signatures=True)[0] if rows else None
-
-    def settings_differ(self, stored: StoredSettings) -> tuple[str, ...]:
-        """The sections of stored settings that no signed change made so, and `mode`."""
-        newest = self._newest_settings()
-        if newest is not None and not newest.differs and not newest.knows_args:
-            # the words of a workspace that was erased are gone, and nothing is decided in it
-            return ()
-        signed = self.signed_settings()
-        sections = {"policyConfig": stored.policy, "budgetConfig": stored.budget, "modelConfig": stored.model}
-        if signed is None:
-            found = [UNSIGNED]
-        else:
-            found = [name for name, section in sections.items() if not same(section, signed.get(name, {}))]
-        mode = self._signed_mode()
-        if mode is not None and mode != stored.mode:
-            found.append("mode")
-        if found or self.workspace_id in self.ledger.altered:
-            self.ledger.note(self.workspace_id, "settings", tuple(found))
-        return tuple(found)
-
-    def _signed_mode(self) -> str | None:
-        rows = receipt_rows.newest_about(
-            self.tx,
-            self.workspace_id,
-            actions=(AuditAction.WORKSPACE_MODE_CHANGED, AuditAction.WORKSPACE_CREATED),
-            resource=self.workspace_id,
-            limit=1,
-        )
-        if not rows:
-            return None
-        [said] = self.statements(rows, signatures=True)
-        if said.differs:
-            return ""
-        if said.action == AuditAction.WORKSPACE_CREATED:
-            return str(said.metadata.get("mode", Mode.BUILD.value))
-        # older receipts do not name it
-        mode = said.metadata.get("mode")
-        return None if mode is None else str(mode)
-
-    def check_settings(self, stored: StoredSettings) -> None:
-        """Altered when the settings are not those that were signed: nothing is decided by them."""
-        differs = self.settings_differ(stored)
-        if differs:
-            raise Altered(
-                f"the settings of this workspace are not those that were signed ({', '.join(differs)}): "
-                "look at them and save them again",
-                differs=differs,
-            )
-
-
-UNSIGNED = "receipt"
 _BEGINS = (AuditAction.TASK_RUN_DISPATCHED, AuditAction.APPROVAL_REQUESTED)
-# of an audit line: a line before it is gone
-MISSING_BEFORE = "before"
-PAGE = 50
 LOOKED_BACK = 200
-
-
-def stored_settings(ledger: Ledger, tx: Tx, workspace_id: str) -> StoredSettings:
-    """The settings of a workspace as they were signed; Altered when the store holds others."""
-    stored = settings_rows.get(tx, workspace_id)
-    Records(ledger, tx, workspace_id).check_settings(stored)
-    return stored
 
 
 def live_grants(ledger: Ledger, tx: Tx, workspace_id: str, *, tool: str, now: datetime) -> list[Grant]:

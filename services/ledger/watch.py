@@ -19,8 +19,10 @@ from domain.receipts.signing import KeyRing
 from domain.receipts.stored import UNREADABLE
 from services.ledger.alarm import Alarm
 from services.ledger.append import DamagedLog, Ledger
+from services.ledger.audit_lines import checked_lines, complete_lines
 from services.ledger.log_check import LogCheck
 from services.ledger.records import Records
+from services.ledger.signed_settings import settings_differ
 from storage.approvals import approval_rows
 from storage.chat import piece_rows
 from storage.database import Store, Tx
@@ -168,7 +170,7 @@ class LedgerWatch:
 
     def _settings(self, workspace_id: str, tx: Tx) -> bool:
         records = Records(self.ledger, tx, workspace_id)
-        records.settings_differ(settings_rows.get(tx, workspace_id))
+        settings_differ(records, settings_rows.get(tx, workspace_id))
         records.grants(approval_rows.grants_of(tx, workspace_id))
         return True
 
@@ -215,7 +217,7 @@ class LedgerWatch:
         found = piece_rows.of_lines(tx, workspace_id, before=place.before, limit=ROWS)
         records = Records(self.ledger, tx, workspace_id)
         ended = len(found) < ROWS
-        records.complete(records.lines(found), newest=place.before is None, oldest=ended)
+        complete_lines(records, checked_lines(records, found), newest=place.before is None, oldest=ended)
         # the last line is looked at again: it bounds what must lie between it and the next
         place.before = None if ended else (found[-2].created_at, found[-2].id)
         return ended

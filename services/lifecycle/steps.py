@@ -14,7 +14,7 @@ from domain.identity.actor import Actor
 from domain.ids import new_id
 from domain.journal.work import EffectResolved, RunInterrupted, StepDecided, StepDone
 from domain.ledger.events import EventKind
-from domain.policy.governance import Decision, Verdict
+from domain.policy.governance import NO_CALL_RULE, Decision, Verdict
 from domain.ports import PlanAnswer
 from domain.runs.run import CallEffect, EffectState, Run, RunState, Step, StepState, UncertainChoice
 from domain.runs.task import Task
@@ -67,7 +67,7 @@ class StepLifecycle:
         """Record the decision about a call and let what follows from it follow; the step as it is then.
 
         Allowed: the intent is written. Denied: a violation is. To be asked: the question is put, and the run parks.
-        `answer` is what the planner said, of a step that is new; `spec` is None for what is no call that can be made.
+        `answer` is what the planner said, of a step that is new; `spec` is None where no call follows.
         """
         receipt_id = self.recorder.record(
             tx,
@@ -80,7 +80,7 @@ class StepLifecycle:
                 external=decided.external,
             ),
         )
-        to, columns = _after(decided.decision, can_be_made=spec is not None, now=self.now())
+        to, columns = _after(decided.decision, now=self.now())
         columns |= {"decision_receipt_id": receipt_id, **_decision_columns(decided.decision)}
         if to is StepState.DENIED:
             named = {"taskId": task.id, "runId": run.id, "stepId": step.id}
@@ -200,9 +200,9 @@ class StepLifecycle:
         return None if effect is None else move(tx, effect, to, **columns)
 
 
-def _after(decision: Decision, *, can_be_made: bool, now: datetime) -> tuple[StepState, dict[str, Any]]:
+def _after(decision: Decision, *, now: datetime) -> tuple[StepState, dict[str, Any]]:
     """The state a decision leads to, and what is set with it."""
-    if not can_be_made:
+    if decision.rule_id == NO_CALL_RULE:
         return StepState.FAILED, {"error": decision.reason, "completed_at": now}
     if decision.verdict is Verdict.DENY:
         return StepState.DENIED, {"error": decision.reason, "completed_at": now}

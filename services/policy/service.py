@@ -21,7 +21,7 @@ from domain.runs.task import Task
 from domain.tools.tool import ToolSpec
 from services.ledger.append import Ledger
 from services.ledger.records import live_grants
-from services.ledger.records import stored_settings as signed_settings
+from services.ledger.signed_settings import stored_settings as signed_settings
 from services.policy.budgets import UNLIMITED, Budgets, InstallationBudget
 from storage.approvals import approval_rows
 from storage.database import Tx

@@ -8,10 +8,10 @@ from typing import Any
 from domain.approvals.approval import digest_of_call
 from domain.clock import Now
 from domain.errors import Forbidden
-from domain.evidence import INTEGRITY_RULE
+from domain.evidence.violations import INTEGRITY_RULE
 from domain.ids import new_id
 from domain.ledger.events import EventKind
-from domain.policy.governance import Decision, ExternalDecision, Verdict
+from domain.policy.governance import NO_CALL_RULE, Decision, ExternalDecision, Verdict
 from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, PlanAnswer, Planner, PlanRequest, ToolCall, Usage
 from domain.runs.run import THINKING, Run, RunState, Step, StepState
 from domain.tools.effect import Effect
@@ -245,7 +245,7 @@ class Deciding:
 
         def work(tx: Tx) -> None:
             run = self.lifecycle.runs.mine(tx, view.run)
-            decided = self._denied(tx, run, reason_code="SCHEMA_VIOLATION", rule_id="tool_schema", reason=problem)
+            decided = self._denied(tx, run, reason_code="SCHEMA_VIOLATION", rule_id=NO_CALL_RULE, reason=problem)
             self.lifecycle.steps.apply(
                 tx, run=run, task=view.task, step=step, spec=None, decided=decided, answer=answer
             )

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.playbooks import parse
+from domain.playbooks.parsing import parse
 from domain.runs.delegation import DELEGATE, FLOOR_MICROS, MAX_CHILDREN, MAX_DEPTH, narrowed, share, unknown
 from domain.runs.run import Run, RunState, Step
 from domain.runs.task import Mode, Task

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from domain.clock import Now
 from domain.errors import PilotError
-from domain.evidence import INTEGRITY_RULE
+from domain.evidence.violations import INTEGRITY_RULE
 from domain.integrity import Altered
 from domain.outside import ExternalError
 from domain.ports import BilledFailure, Usage

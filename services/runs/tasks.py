@@ -15,7 +15,7 @@ from domain.identity.permissions import Action, require
 from domain.ids import new_id
 from domain.journal.work import OperatorOutOfScope, TaskCreated, TaskDeleted, TaskStatusSet, TaskUpdated
 from domain.ledger.events import Event, EventKind
-from domain.playbooks import parse
+from domain.playbooks.parsing import parse
 from domain.runs.schedules import Schedule, next_time
 from domain.runs.task import Mode, Task, TaskStatus
 from services.ledger.recorder import Recorder

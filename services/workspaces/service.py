@@ -43,6 +43,7 @@ from services.identity.service import KEY_PREFIX, IdentityService, Login
 from services.identity.sign_up import ADMINISTRATOR, Newcomer
 from services.ledger.recorder import Recorder
 from services.ledger.records import Records
+from services.ledger.signed_settings import settings_differ, signed_sections
 from services.lifecycle.container import Lifecycle
 from services.outbox.notifications import Notifications
 from services.policy.changes import merged
@@ -130,7 +131,7 @@ class WorkspaceService:
 
         def work(tx: Tx) -> SettingsView:
             stored = settings_rows.get(tx, workspace_id)
-            differs = Records(self.recorder.ledger, tx, workspace_id).settings_differ(stored)
+            differs = settings_differ(Records(self.recorder.ledger, tx, workspace_id), stored)
             return SettingsView(
                 workspace_id=workspace_id, settings=_loaded(stored), version=stored.version, differs=differs
             )
@@ -191,7 +192,7 @@ class WorkspaceService:
 
         So saving again is what mends settings that somebody altered. Where nothing signed is left, what is shown is.
         """
-        signed = Records(self.recorder.ledger, tx, stored.workspace_id).signed_settings()
+        signed = signed_sections(Records(self.recorder.ledger, tx, stored.workspace_id))
         if signed is None:
             return stored
         return replace(

@@ -11,14 +11,15 @@ import sqlalchemy as sa
 from domain.approvals.approval import ApprovalStatus, Via, digest_of_call
 from domain.clock import utc_now
 from domain.errors import Forbidden
-from domain.evidence import INTEGRITY_RULE
+from domain.evidence.violations import INTEGRITY_RULE
 from domain.identity.actor import Role
 from domain.ids import new_id
 from domain.integrity import Altered
 from domain.ports import ToolCall
 from domain.runs.run import Run, Step
 from domain.tools.effect import Effect
-from services.approvals import ApprovalDecision, GrantRequest
+from services.approvals.grants import GrantRequest
+from services.approvals.service import ApprovalDecision
 from services.ledger.watch import LedgerWatch
 from storage import tables
 from storage.database import Store, Tx
@@ -221,7 +222,7 @@ async def test_a_grant_that_nobody_gave_allows_nothing(url: str) -> None:
             ApprovalDecision(status=ApprovalStatus.APPROVED, via=Via.API, grant=given),
         )
         await kit.until(first, "completed")
-        [grant] = await kit.approvals.grants(kit.owner)
+        [grant] = await kit.approvals.grants.list(kit.owner)
         assert grant.differs == ()
         # the one that was given works
         await kit.until(await kit.begin(DEED), "completed")
@@ -242,13 +243,13 @@ async def test_a_grant_that_nobody_gave_allows_nothing(url: str) -> None:
         await asks(sa.update(tables.grants).values(max_uses=9))
         await asks(sa.update(tables.grants).values(max_uses=None, expires_at=utc_now() + timedelta(days=9)))
         await asks(sa.insert(tables.grants).values(**{**row, "id": new_id(), "max_uses": None, "uses": 0}))
-        listed = await kit.approvals.grants(kit.owner)
+        listed = await kit.approvals.grants.list(kit.owner)
         assert {one.differs != () for one in listed} == {True}
         # a revoked one does not come back
         whole = sa.update(tables.grants).values(max_uses=1, uses=1, expires_at=grant.expires_at)
         await kit.store.write(lambda tx: tx.execute(sa.delete(tables.grants).where(tables.grants.c.id != grant.id)))
         await kit.store.write(lambda tx: tx.execute(whole))
-        await kit.approvals.revoke_grant(kit.owner, grant.id)
+        await kit.approvals.grants.revoke(kit.owner, grant.id)
         await asks(sa.update(tables.grants).values(revoked_at=None, revoked_by=None, uses=0))
 
 

@@ -10,8 +10,8 @@ from domain.ledger.audit import AuditAction
 from domain.receipts.canonical import canonical
 from domain.receipts.receipt import parse, verify
 from domain.receipts.signing import KeyRing, Signer, parse_seed
-from tests.conftest import STATES, Move, Moves
 from tests.recorded import BEGAN, KEY, NEXT_KEY, Chapter, chapters
+from tests.state_moves import STATES, Move, Moves
 
 RECORDED = Path(__file__).resolve().parents[2] / "vectors" / "recorded"
 # what the first release wrote, which has to be read for ever, and what was written since receipts bind whole rows

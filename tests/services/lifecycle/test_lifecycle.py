@@ -22,8 +22,8 @@ from storage import tables
 from storage.approvals import approval_rows
 from storage.database import Tx
 from storage.runs import run_rows, task_rows
-from tests.conftest import STATES, Moves
 from tests.kit import Kit, RecordingTool, breaks_after_sending, open_kit
+from tests.state_moves import STATES, Moves
 
 ROOT = Path(__file__).resolve().parents[3]
 DEED = ToolCall(tool="deed", args={"what": "x"})
