@@ -8,7 +8,7 @@ from domain.playbooks.model import PlaybookStep
 from domain.playbooks.values import Ref, references
 from domain.tools.json_schema import TOO_COSTLY, BadSchema, Budget, Checker, Problem, TooCostly
 
-# what checking all the values of a playbook against the schemas of their tools may cost; `domain.tools.json_schema` counts
+# what checking all the values of a playbook against the schemas of their tools may cost; `json_schema` counts
 MAX_CHECKS = 200_000
 
 
