@@ -182,7 +182,6 @@ LARGE_FILES = {
     "storage/database.py",
     "storage/installation/hold.py",
     "storage/ledger/receipt_rows.py",
-    "storage/tables.py",
 }
 LARGE_CLASSES = {
     "domain/playbook_text.py:Scanner",
