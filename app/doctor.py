@@ -22,9 +22,10 @@ from app.settings import Settings
 from app.sign_up import SignUpState, sign_up_state, words
 from app.store_use import Use
 from domain.clock import utc_now
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.installation import spend_rows
 from storage.migrate import newest, revision
+from storage.transaction import Tx
 
 T = TypeVar("T")
 

@@ -17,9 +17,10 @@ from domain.ledger.rows import KeyRow
 from domain.receipts.receipt import rotation_metadata
 from domain.receipts.signing import Signer, parse_seed
 from storage import private
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import receipt_rows
 from storage.migrate import bring_up_alone
+from storage.transaction import Tx
 
 
 def rotate_key(settings: Settings) -> dict[str, Any]:

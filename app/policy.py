@@ -9,9 +9,9 @@ from app.tools import with_parts
 from connectors.cel import CelRules
 from domain.errors import Invalid
 from domain.policy.settings_schema import load, merge
-from services.policy.simulation import PolicyDiff
 from services.policy.changes import broken_rules
-from storage.database import Tx
+from services.policy.simulation import PolicyDiff
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 
 

@@ -20,7 +20,8 @@ from domain.receipts.receipt import Kind
 from domain.receipts.signing import Signer
 from services.approvals.service import ApprovalDecision
 from services.ledger.append import Ledger
-from storage.database import Store, Tx
+from storage.database import Store
+from storage.transaction import Tx
 from tests.databases import fresh_url
 from tests.kit import Kit, RecordingTool, Script, open_kit
 

@@ -29,10 +29,11 @@ from domain.receipts.checkpoint import Checkpoint, sign_checkpoint
 from domain.receipts.receipt import build
 from domain.receipts.signing import KeyRing, Signer
 from services.ledger.append import Ledger
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import receipt_rows
 from storage.tables import log_heads, log_nodes
 from storage.tables import receipts as receipt_table
+from storage.transaction import Tx
 from tests.databases import fresh_url
 
 ROOT = Path(__file__).resolve().parent.parent

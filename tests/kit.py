@@ -50,10 +50,11 @@ from services.tools.registry import (
     object_schema,
 )
 from storage import tables
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import receipt_rows
 from storage.policy import settings_rows
 from storage.runs.engine import JobEngine
+from storage.transaction import Tx
 
 
 @dataclass

@@ -179,7 +179,6 @@ LARGE_FILES = {
     "simulator/control.py",
     "simulator/methods.py",
     "simulator/telegram.py",
-    "storage/database.py",
     "storage/installation/hold.py",
     "storage/ledger/receipt_rows.py",
 }

@@ -27,8 +27,9 @@ from services.policy.service import Decided, PolicyService
 from services.policy.violations import note_refusal
 from services.tools.registry import ToolRegistry
 from storage.approvals import approval_rows, evaluation_rows
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import receipt_rows
+from storage.transaction import Tx
 
 # a yes is good for one call within a day, a no stands for an hour; then the same call is a new question
 YES_LASTS = timedelta(days=1)

@@ -23,7 +23,8 @@ from services.lifecycle.requests import ApprovalRequests, Question
 from services.platform.bus import Bus
 from services.policy.service import PolicyService
 from storage.approvals import approval_rows
-from storage.database import Store, Tx
+from storage.database import Store
+from storage.transaction import Tx
 from storage.workspaces.vault import Vault
 
 MAX_INPUT = 32 * 1024

@@ -14,7 +14,8 @@ from services.lifecycle.approvals import ApprovalLifecycle
 from services.outbox.notifications import Notifications
 from services.policy.service import PolicyService
 from storage.approvals import approval_rows
-from storage.database import Store, Tx
+from storage.database import Store
+from storage.transaction import Tx
 
 log = logging.getLogger(__name__)
 

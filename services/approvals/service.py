@@ -41,8 +41,9 @@ from services.outbox.notifications import Notifications
 from services.policy.service import PolicyService
 from services.tools.registry import ToolRegistry
 from storage.approvals import approval_rows
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.runs import run_rows
+from storage.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,9 +27,10 @@ from services.identity.service import IdentityService, Login
 from services.ledger.recorder import Recorder
 from services.platform.bus import Bus
 from services.platform.limits import Limits
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.identity import account_rows
 from storage.outbox import outbox_rows
+from storage.transaction import Tx
 from storage.workspaces.vault import Vault, hash_token
 
 LIFE = timedelta(minutes=15)

@@ -9,8 +9,8 @@ from domain.identity.user import User
 from domain.ids import new_id
 from domain.journal.people import InviteAccepted
 from services.ledger.recorder import Recorder
-from storage.database import Tx
 from storage.identity import account_rows
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 from storage.workspaces.vault import hash_token
 

@@ -35,8 +35,9 @@ from domain.workspaces.workspace import Workspace
 from services.identity.invites import Invites
 from services.identity.sign_up import EVERYBODY, Newcomer, SignUp
 from services.ledger.recorder import Recorder
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.identity import account_rows
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 from storage.workspaces.vault import hash_token, open_under, seal_under
 

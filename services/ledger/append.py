@@ -16,8 +16,8 @@ from domain.receipts.checkpoint import Checkpoint, open_checkpoint, sign_checkpo
 from domain.receipts.errors import BadNote, LedgerError
 from domain.receipts.receipt import Kind, Receipt, build, parse, verify
 from domain.receipts.signing import KeyRecord, KeyRing, Signer
-from storage.database import Tx
 from storage.ledger import receipt_rows
+from storage.transaction import Tx
 
 T = TypeVar("T")
 

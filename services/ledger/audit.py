@@ -16,8 +16,9 @@ from domain.ledger.violation import Violation
 from services.ledger.alarm import Alarm
 from services.ledger.recorder import Recorder
 from services.ledger.records import Records
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import audit_rows, violation_rows
+from storage.transaction import Tx
 
 T = TypeVar("T")
 

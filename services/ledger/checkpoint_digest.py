@@ -6,9 +6,10 @@ from domain.clock import Now
 from domain.identity.actor import Role
 from services.ledger.append import DamagedLog, Ledger
 from services.outbox.notifications import Notifications
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import receipt_rows
 from storage.outbox import recipient_rows
+from storage.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True)

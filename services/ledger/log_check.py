@@ -14,8 +14,8 @@ from domain.receipts.receipt import Receipt, parse
 from domain.receipts.signing import KeyRing
 from domain.receipts.stored import UNREADABLE, KeptPayload, payload_problems
 from services.ledger.append import Ledger
-from storage.database import Tx
 from storage.ledger import receipt_rows
+from storage.transaction import Tx
 
 NOT_IN_LOG = "log"
 SIGNATURE = "signature"
@@ -35,9 +35,9 @@ class LogCheck:
     def of(cls, ledger: Ledger, tx: Tx, workspace_id: str) -> "LogCheck":
         """The check of this log in this transaction; made once, unless the log grew."""
         key = f"log check:{workspace_id}"
-        found: LogCheck | None = tx.cache.get(key)
+        found: LogCheck | None = tx.memo.get(key)
         if found is None or found.head != receipt_rows.head(tx, workspace_id):
-            found = tx.cache[key] = cls(ledger, tx, workspace_id)
+            found = tx.memo[key] = cls(ledger, tx, workspace_id)
         return found
 
     @cached_property

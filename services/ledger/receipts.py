@@ -31,8 +31,9 @@ from services.ledger.append import DamagedLog, Ledger
 from services.ledger.log_check import MISSING, LogCheck
 from services.ledger.recorder import Recorder
 from services.ledger.records import Records
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import receipt_rows
+from storage.transaction import Tx
 
 T = TypeVar("T")
 

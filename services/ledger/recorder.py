@@ -10,8 +10,8 @@ from domain.ledger.audit import line_hash
 from domain.ledger.events import Event
 from services.ledger.append import Ledger
 from services.platform.bus import Bus
-from storage.database import Tx
 from storage.ledger import audit_rows, event_rows, receipt_rows
+from storage.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,10 +30,10 @@ from domain.runs.task import Mode
 from services.ledger.append import Ledger
 from services.ledger.log_check import LogCheck
 from storage.approvals import approval_rows
-from storage.database import Tx
 from storage.ledger import receipt_rows
 from storage.policy import settings_rows
 from storage.runs import run_rows
+from storage.transaction import Tx
 
 T = TypeVar("T", bound="_Row")
 

@@ -23,10 +23,11 @@ from services.ledger.log_check import LogCheck
 from services.ledger.records import Records
 from storage.approvals import approval_rows
 from storage.chat import piece_rows
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import receipt_rows
 from storage.policy import settings_rows
 from storage.runs import run_rows
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 
 # receipts, and rows of other kinds, that one transaction reads

@@ -25,10 +25,10 @@ from services.lifecycle.spending import DONE_THINKING
 from services.lifecycle.tasks import TaskLifecycle
 from services.outbox.notifications import Notifications
 from services.policy.service import PolicyService
-from storage.database import Tx
 from storage.runs import run_rows
 from storage.runs.engine import JobEngine
 from storage.tools import operator_rows
+from storage.transaction import Tx
 
 # what a run waits for while an approval can be taken back
 UNDO = "undo"

@@ -27,8 +27,9 @@ from services.lifecycle.spending import spend
 from services.runs.acting import Acting
 from services.runs.deciding import CancelRequested, Deciding, ToolChanged
 from services.runs.view import MAX_TRIES, View, Views
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.runs import run_rows
+from storage.transaction import Tx
 
 log = logging.getLogger(__name__)
 

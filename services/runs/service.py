@@ -19,10 +19,11 @@ from services.lifecycle.requests import redact_args
 from services.lifecycle.runs import waits_for_segment
 from services.runs.segment import Segments
 from services.tools.registry import ToolRegistry
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import receipt_rows
 from storage.runs import run_rows, task_rows
 from storage.runs.engine import JobEngine
+from storage.transaction import Tx
 
 log = logging.getLogger(__name__)
 

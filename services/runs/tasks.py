@@ -22,9 +22,10 @@ from services.ledger.recorder import Recorder
 from services.lifecycle.container import Lifecycle
 from services.policy.service import PolicyService
 from services.tools.registry import ToolRegistry
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.runs import run_rows, task_rows
 from storage.tools import operator_rows
+from storage.transaction import Tx
 
 log = logging.getLogger(__name__)
 

@@ -12,9 +12,10 @@ from services.lifecycle.moves import Superseded
 from services.policy.budgets import Allowance, OverBudget
 from services.policy.service import PolicyService
 from services.tools.registry import ToolRegistry, Tools
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.runs import run_rows, task_rows
 from storage.tools import operator_rows
+from storage.transaction import Tx
 
 T = TypeVar("T")
 

@@ -12,8 +12,9 @@ from domain.ids import new_id
 from domain.journal.workspace import KnowledgeWritten
 from domain.tools.note import Note
 from services.ledger.recorder import Recorder
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.tools import note_rows
+from storage.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,9 @@ from domain.tools.mcp import (
 from domain.tools.tool import Outcome, Tool, ToolContext, ToolSpec
 from services.ledger.recorder import Recorder
 from services.tools.registry import Tools, done, failed
-from storage.database import Store, Tx, is_conflict
+from storage.database import Store
 from storage.tools import mcp_server_rows
+from storage.transaction import Tx, is_conflict
 from storage.workspaces.vault import Vault
 
 MAX_ERROR = 2000

@@ -12,7 +12,8 @@ from domain.ids import new_id
 from domain.journal.workspace import SecretDeleted, SecretStored
 from domain.workspaces.secret import Secret
 from services.ledger.recorder import Recorder
-from storage.database import Store, Tx
+from storage.database import Store
+from storage.transaction import Tx
 from storage.workspaces import secret_rows
 from storage.workspaces.vault import Vault
 

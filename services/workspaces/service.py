@@ -48,12 +48,13 @@ from services.outbox.notifications import Notifications
 from services.policy.changes import merged
 from storage.approvals import approval_rows
 from storage.chat import conversation_rows, inbox_rows
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.identity import account_rows, sign_up_rows
 from storage.ledger import audit_rows, receipt_rows
 from storage.outbox import outbox_rows
 from storage.policy import settings_rows
 from storage.runs import run_rows
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 from storage.workspaces.vault import hash_token
 

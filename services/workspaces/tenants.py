@@ -9,8 +9,9 @@ from domain.workspaces.workspace import Workspace
 from services.identity.service import IdentityService
 from services.identity.sign_up import ADMINISTRATOR
 from services.workspaces.service import WorkspaceService
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.identity import account_rows
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 
 

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from domain.identity.credentials import ApiKey, EmailCode, Session
 from domain.identity.invite import Invite
 from domain.identity.user import User
-from storage.database import Prepared, Tx
+from storage.prepared import Prepared
 from storage.tables import api_keys, email_codes, invites, seen_proofs, sessions, users
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 USER_COLUMNS = columns_of(users, User)

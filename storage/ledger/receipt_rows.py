@@ -12,8 +12,9 @@ from domain.errors import NotFound
 from domain.ledger.rows import CheckpointRow, KeyRow, LogHead, Payload, ReceiptRow
 from domain.receipts.merkle import leaf_hash
 from domain.receipts.stored import UNREADABLE, KeptPayload, columns_said
-from storage.database import Prepared, Tx
+from storage.prepared import Prepared
 from storage.tables import IS_RARE, checkpoints, log_heads, log_nodes, payloads, policies, receipts, signing_keys
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 HEAD_COLUMNS = columns_of(log_heads, LogHead)
@@ -100,8 +101,8 @@ def head(tx: Tx, workspace_id: str, *, lock: bool = False) -> LogHead:
     With `lock` it is read once a transaction: nobody else can move it then.
     """
     key = f"log head:{workspace_id}"
-    if lock and key in tx.held:
-        known: LogHead = tx.held[key]
+    if lock and key in tx.shared_memo:
+        known: LogHead = tx.shared_memo[key]
         return known
     statement = _head_locked if lock and tx.postgres else _head
     row = statement(tx, ws=workspace_id).fetchone()
@@ -113,7 +114,7 @@ def head(tx: Tx, workspace_id: str, *, lock: bool = False) -> LogHead:
         return LogHead(workspace_id=workspace_id, size=0, chain_hash="", lamport=0, frontier=b"")
     found = LogHead(workspace_id=row[0], size=row[1], chain_hash=row[2], lamport=row[3], frontier=bytes(row[4]))
     if lock:
-        tx.held[key] = found
+        tx.shared_memo[key] = found
     return found
 
 
@@ -165,7 +166,7 @@ def append(
         if is_retired(tx, key_id):
             return False
         raise RuntimeError("the log moved under a locked append")
-    tx.held[f"log head:{row.workspace_id}"] = new
+    tx.shared_memo[f"log head:{row.workspace_id}"] = new
     return True
 
 

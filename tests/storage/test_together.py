@@ -20,8 +20,9 @@ from domain.receipts.receipt import Kind
 from domain.receipts.signing import Signer
 from services.ledger.append import Ledger
 from storage import tables
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import event_rows, receipt_rows
+from storage.transaction import Tx
 from tests.databases import fresh_url
 from tests.storage.test_database import add, count
 

@@ -21,8 +21,9 @@ from domain.tools.effect import Effect
 from services.approvals import ApprovalDecision, GrantRequest
 from services.ledger.watch import LedgerWatch
 from storage import tables
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import violation_rows
+from storage.transaction import Tx
 from tests.kit import Kit, RecordingTool, open_kit
 
 DEED = ToolCall(tool="deed", args={"what": "x"})

@@ -20,8 +20,8 @@ from services.lifecycle.moves import Superseded, enter, move
 from services.runs.segment import MAX_STEPS_PER_SEGMENT
 from storage import tables
 from storage.approvals import approval_rows
-from storage.database import Tx
 from storage.runs import run_rows, task_rows
+from storage.transaction import Tx
 from tests.kit import Kit, RecordingTool, breaks_after_sending, open_kit
 from tests.state_moves import STATES, Moves
 

@@ -7,7 +7,7 @@ import pytest
 from domain.errors import NotFound
 from domain.ids import new_id
 from services.platform.live import LIMIT, LiveService
-from storage.database import Tx
+from storage.transaction import Tx
 from tests.kit import Kit, open_kit
 
 LISTENERS = 40

@@ -18,9 +18,10 @@ from services.policy.budgets import Allowance, InstallationBudget, OverBudget
 from services.runs.tasks import NewTask
 from services.workspaces.service import _forget_words
 from storage import tables
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.installation import spend_rows
 from storage.runs import run_rows
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 from tests.kit import Kit, Script, open_kit
 from tests.services.policy.test_budgets import Slow, set_budget

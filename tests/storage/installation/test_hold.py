@@ -23,7 +23,7 @@ from tests.processes import ROOT
 # a process that takes a hold, says so, and keeps it until it is killed
 HOLDER = """
 import sys, time
-from storage.hold import Mode, hold_on
+from storage.installation.hold import Mode, hold_on
 hold = hold_on(sys.argv[1], what=sys.argv[2])
 hold.take(Mode(sys.argv[3]), patience=20)
 print("held", flush=True)
