@@ -92,7 +92,7 @@ async def _storage(kind: str, url: str, seconds: float) -> list[Row]:
         count, took, _ = await _hammer(lambda: store.write(bare), clients=clients, seconds=seconds)
         floor = count / took
         count, took, latencies = await _hammer(
-            lambda: store.write(append, partition=workspace_id), clients=clients, seconds=seconds
+            lambda: store.workspace(workspace_id).write(append), clients=clients, seconds=seconds
         )
         return [
             _row(f"receipts, {kind}, {clients} at once", count=count, seconds=took, latencies=latencies, bare=floor)

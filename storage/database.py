@@ -5,15 +5,17 @@ A unit of work is a plain synchronous function of a `Tx`. How it is carried out 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage.backend import Backend
+from storage.ledger import receipt_rows
 from storage.postgres import Postgres
 from storage.sqlite import Sqlite
 from storage.transaction import Tx
@@ -44,14 +46,19 @@ class Store:
         """SQLAlchemy's engine, for what no unit of work can do: migrations."""
         return self._backend.engine
 
-    async def write(self, fn: Callable[[Tx], T], *, partition: str | None = None) -> T:
+    async def write(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn` in a write transaction; its result once it is durably committed.
 
         Any exception of `fn` rolls its work back and is raised here. `fn` may be run again after a
         serialization failure, or when a neighbour failed, so it must have no effect but its statements.
-        `partition` names what the unit locks first (a workspace's log): on Postgres those that wait
-        with the same name are committed together, as on SQLite all are.
         """
+        return await self._write(fn, None)
+
+    def workspace(self, workspace_id: str) -> "WorkspaceStore":
+        """The store, for units of work about one workspace."""
+        return WorkspaceStore(workspace_id, self._write)
+
+    async def _write(self, fn: Callable[[Tx], T], partition: str | None) -> T:
         if self._closed:
             raise RuntimeError("the store is closed")
         participant = transaction_participant.get()
@@ -98,6 +105,28 @@ class Store:
         """Close from outside an event loop (command line, preparation)."""
         self._closed = True
         self._backend.close()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkspaceStore:
+    """Units of work about one workspace, each of which begins by locking the workspace's log.
+
+    So all of them take their locks in one order (see `receipt_rows.lock`), and since each would wait for the one before it
+    anyway, on Postgres those that wait are committed together (ADR 7), as on SQLite all are.
+    """
+
+    workspace_id: str
+    _write: Callable[..., Awaitable[Any]]
+
+    async def write(self, fn: Callable[[Tx], T]) -> T:
+        """As `Store.write`, with the log locked when `fn` begins."""
+
+        def unit(tx: Tx) -> T:
+            receipt_rows.lock(tx, self.workspace_id)
+            return fn(tx)
+
+        found: T = await self._write(unit, self.workspace_id)
+        return found
 
 
 def _with(fn: Callable[[Tx], T], participant: Callable[[Tx], None]) -> Callable[[Tx], T]:

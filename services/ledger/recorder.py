@@ -79,19 +79,13 @@ class Recorder:
             self.event(tx, workspace_id=workspace_id, event=written.event)
         return receipt_id
 
-    def serialize(self, tx: Tx, workspace_id: str) -> None:
-        """Take the workspace's place in the ledger before anything else of it.
-
-        Everything that is recorded locks the head of the log and the number of the last event. Taken
-        always in this order, and before rows that several units of one workspace write, two units
-        wait for each other instead of deadlocking. SQLite's writers are alone anyway.
-        """
-        if tx.postgres:
-            receipt_rows.head(tx, workspace_id, lock=True)
+    def lock_log(self, tx: Tx, workspace_id: str) -> None:
+        """Take the workspace's log before anything else of it, in a unit that was not begun by `Store.workspace`."""
+        receipt_rows.lock(tx, workspace_id)
 
     def event(self, tx: Tx, *, workspace_id: str, event: Event) -> None:
         """Tell whoever watches the workspace, once this transaction is committed."""
-        self.serialize(tx, workspace_id)
+        self.lock_log(tx, workspace_id)
         event_rows.append(
             tx,
             workspace_id=workspace_id,

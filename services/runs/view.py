@@ -86,4 +86,4 @@ class Views:
 
     async def write(self, view: View, work: Callable[[Tx], T]) -> T:
         """Write about the run of a view, together with others of its workspace."""
-        return await self.store.write(work, partition=view.run.workspace_id)
+        return await self.store.workspace(view.run.workspace_id).write(work)

@@ -221,6 +221,21 @@ def test_each_state_is_written_by_the_function_that_moves_it() -> None:
                 assert not sets or node.name in functions, (module, node.name)
 
 
+def test_a_log_is_locked_by_whoever_begins_the_unit() -> None:
+    """`Store.workspace` locks it; by hand only where the workspace is found out, or checked, within the unit."""
+    found = {
+        str(file.relative_to(ROOT))
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "lock_log"
+    }
+    assert found == {
+        "services/ledger/recorder.py",
+        "services/lifecycle/runs.py",
+        "services/runs/segment.py",
+    }
+
+
 # --- moves that are rare ------------------------------------------------------------------------------
 
 

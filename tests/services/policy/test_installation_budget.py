@@ -211,7 +211,6 @@ async def test_two_processes_do_not_both_take_the_same_last_cent(url: str) -> No
 
             def ask(run: Run, task: Task) -> Any:
                 def work(tx: Tx) -> Allowance | OverBudget:
-                    kit.recorder.serialize(tx, run.workspace_id)
                     expected = Usage(cost_micros=price, calls=1)
                     found = kit.policy_service.budgets.before_model_call(tx, task, run, expected=expected)
                     if isinstance(found, Allowance):
@@ -223,7 +222,7 @@ async def test_two_processes_do_not_both_take_the_same_last_cent(url: str) -> No
 
             answers = await asyncio.gather(
                 *(
-                    (kit.store, second)[n % 2].write(ask(run, task), partition=run.workspace_id)
+                    (kit.store, second)[n % 2].workspace(run.workspace_id).write(ask(run, task))
                     for n, (run, task) in enumerate(begun)
                 )
             )
