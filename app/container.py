@@ -78,7 +78,8 @@ from services.workspaces.service import WorkspaceService
 from services.workspaces.tenants import TenantService
 from storage import private
 from storage.database import Store
-from storage.installation.hold import Hold, hold_on
+from storage.installation.hold import Hold
+from storage.installation.holds import hold_on
 from storage.installation.locks import Lock, own_name
 from storage.migrate import bring_up, bring_up_alone
 from storage.policy import settings_rows as stored_settings

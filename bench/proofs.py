@@ -30,7 +30,7 @@ from domain.receipts.receipt import build
 from domain.receipts.signing import KeyRing, Signer
 from services.ledger.append import Ledger
 from storage.database import Store
-from storage.ledger import receipt_rows
+from storage.ledger import log_rows
 from storage.tables import log_heads, log_nodes
 from storage.tables import receipts as receipt_table
 from storage.transaction import Tx
@@ -163,7 +163,7 @@ async def inclusion(kind: str, folder: Path, size: int, count: int = 400) -> Row
         root = frontier.root()
 
         def proof(tx: Tx, index: int) -> Sequence[bytes]:
-            whole = receipt_rows.head(tx, workspace_id).size
+            whole = log_rows.head(tx, workspace_id).size
             return Ledger.prove(tx, workspace_id, lambda nodes: merkle.inclusion_proof(index, whole, nodes))
 
         took: list[float] = []

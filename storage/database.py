@@ -15,7 +15,7 @@ from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from storage.backend import Backend
-from storage.ledger import receipt_rows
+from storage.ledger import log_rows
 from storage.postgres import Postgres
 from storage.sqlite import Sqlite
 from storage.transaction import Tx
@@ -111,7 +111,7 @@ class Store:
 class WorkspaceStore:
     """Units of work about one workspace, each of which begins by locking the workspace's log.
 
-    So all of them take their locks in one order (see `receipt_rows.lock`), and since each would wait for the one before it
+    So all of them take their locks in one order (see `log_rows.lock`), and since each would wait for the one before it
     anyway, on Postgres those that wait are committed together (ADR 7), as on SQLite all are.
     """
 
@@ -122,7 +122,7 @@ class WorkspaceStore:
         """As `Store.write`, with the log locked when `fn` begins."""
 
         def unit(tx: Tx) -> T:
-            receipt_rows.lock(tx, self.workspace_id)
+            log_rows.lock(tx, self.workspace_id)
             return fn(tx)
 
         found: T = await self._write(unit, self.workspace_id)

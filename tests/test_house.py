@@ -179,8 +179,6 @@ LARGE_FILES = {
     "simulator/control.py",
     "simulator/methods.py",
     "simulator/telegram.py",
-    "storage/installation/hold.py",
-    "storage/ledger/receipt_rows.py",
 }
 LARGE_CLASSES = {
     "domain/playbook_text.py:Scanner",

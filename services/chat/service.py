@@ -42,7 +42,7 @@ from services.tools.registry import ToolRegistry
 from storage.approvals import approval_rows
 from storage.chat import conversation_rows, inbox_rows, person_rows
 from storage.database import Store
-from storage.ledger import receipt_rows
+from storage.ledger import log_rows, receipt_rows
 from storage.outbox import outbox_rows, recipient_rows, recovery
 from storage.policy import settings_rows
 from storage.runs import run_rows, task_rows, usage_rows
@@ -461,7 +461,7 @@ class ChatService:
                 killed=stored.policy.get("killSwitch") is True,
                 tasks=task_rows.counts(tx, workspace_id),
                 pending_approvals=approval_rows.count_pending(tx, workspace_id),
-                receipts=receipt_rows.head(tx, workspace_id).size,
+                receipts=log_rows.head(tx, workspace_id).size,
             )
 
         return await self.store.read(work)
@@ -533,7 +533,7 @@ class ChatService:
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> Checked:
-            head = receipt_rows.head(tx, workspace_id)
+            head = log_rows.head(tx, workspace_id)
             newest = receipt_rows.find(tx, workspace_id, limit=CHECKED_BY_VERIFY)
             problem = ""
             try:

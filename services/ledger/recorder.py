@@ -10,7 +10,7 @@ from domain.ledger.audit import line_hash
 from domain.ledger.events import Event
 from services.ledger.append import Ledger
 from services.platform.bus import Bus
-from storage.ledger import audit_rows, event_rows, receipt_rows
+from storage.ledger import audit_rows, event_rows, log_rows
 from storage.transaction import Tx
 
 
@@ -81,7 +81,7 @@ class Recorder:
 
     def lock_log(self, tx: Tx, workspace_id: str) -> None:
         """Take the workspace's log before anything else of it, in a unit that was not begun by `Store.workspace`."""
-        receipt_rows.lock(tx, workspace_id)
+        log_rows.lock(tx, workspace_id)
 
     def event(self, tx: Tx, *, workspace_id: str, event: Event) -> None:
         """Tell whoever watches the workspace, once this transaction is committed."""

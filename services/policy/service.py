@@ -24,7 +24,7 @@ from services.ledger.records import live_grants
 from services.ledger.records import stored_settings as signed_settings
 from services.policy.budgets import UNLIMITED, Budgets, InstallationBudget
 from storage.approvals import approval_rows
-from storage.ledger import receipt_rows
+from storage.policy import snapshot_rows
 from storage.tools import operator_rows
 from storage.transaction import Tx
 
@@ -107,7 +107,7 @@ class PolicyService:
     def policy_hash(self, tx: Tx, workspace_id: str) -> str:
         """The hash of the effective policy."""
         policy, name = self.policy(tx, workspace_id)
-        receipt_rows.keep_policy(
+        snapshot_rows.keep(
             tx,
             workspace_id=workspace_id,
             policy_hash=name,

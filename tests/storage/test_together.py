@@ -21,7 +21,7 @@ from domain.receipts.signing import Signer
 from services.ledger.append import Ledger
 from storage import tables
 from storage.database import Store
-from storage.ledger import event_rows, receipt_rows
+from storage.ledger import event_rows, log_rows, payload_rows, receipt_rows
 from storage.transaction import Tx
 from tests.databases import fresh_url
 from tests.storage.test_database import add, count
@@ -138,19 +138,19 @@ async def test_a_log_is_whole_when_an_append_between_others_is_undone(store: Sto
         event_rows.append(tx, workspace_id=workspace_id, kind="note.created", ref=new_id(), payload={}, now=utc_now())
         if fails:
             raise ValueError("no")
-        return receipt_rows.head(tx, workspace_id, lock=True).size
+        return log_rows.head(tx, workspace_id, lock=True).size
 
     units: list[Unit] = [lambda tx, fails=n % 3 == 1: append(tx, fails=fails) for n in range(9)]  # type: ignore[misc]
     answers = await together(store, units, name=workspace_id)
     assert [a for a in answers if not isinstance(a, ValueError)] == [2, 4, 6, 8, 10, 12]
 
     def check(tx: Tx) -> list[int]:
-        head = receipt_rows.head(tx, workspace_id)
+        head = log_rows.head(tx, workspace_id)
         rows = receipt_rows.rows_between(tx, workspace_id, start=0, end=head.size)
         assert [row.idx for row in rows] == list(range(12))
         root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
         assert merkle.root(head.size, ledger.nodes(tx, workspace_id)) == root
-        assert all(len(receipt_rows.payloads_of(tx, workspace_id, row.id)) == 2 for row in rows)
+        assert all(len(payload_rows.of_receipt(tx, workspace_id, row.id)) == 2 for row in rows)
         assert ledger.check_at_start(tx) == {}
         return [event.seq for event in event_rows.after(tx, workspace_id, 0)]
 
