@@ -25,10 +25,11 @@ async def remembered(
     """
     services = call.services
     workspace_id = call.actor.in_workspace
-    if not services.store.sqlite:
+    sqlite = services.store.sqlite
+    if sqlite is None:
         return await build()
     key = (id(services.bus), workspace_id, name, call.request.query_string)
-    generation = (services.bus.generation(workspace_id), services.store.file_version() if outside else 0)
+    generation = (services.bus.generation(workspace_id), sqlite.file_version() if outside else 0)
     kept = _answers.get(key)
     if kept is not None and kept[0] == generation:
         return kept[1]

@@ -77,12 +77,14 @@ from services.workspaces.secrets import SecretService
 from services.workspaces.service import WorkspaceService
 from services.workspaces.tenants import TenantService
 from storage import private
-from storage.database import Store, Tx
-from storage.installation.hold import Hold, hold_on
+from storage.database import Store
+from storage.installation.hold import Hold
+from storage.installation.holds import hold_on
 from storage.installation.locks import Lock, own_name
 from storage.migrate import bring_up, bring_up_alone
 from storage.policy import settings_rows as stored_settings
 from storage.runs.engine import JobEngine
+from storage.transaction import Tx
 from storage.workspaces.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -348,7 +350,7 @@ async def _build(
         bot_key=None if settings.telegram_bot_token is None else key_of_token(_secret(settings.telegram_bot_token)),
         init_data_max_age=timedelta(seconds=settings.telegram_init_data_max_age),
         # one process knows of every change at once; several trust what they remember for two seconds
-        cache_seconds=30.0 if store.sqlite else 2.0,
+        cache_seconds=2.0 if store.sqlite is None else 30.0,
         sign_up=SignUp(settings.sign_up),
     )
     limits = Limits(
@@ -360,7 +362,7 @@ async def _build(
             "page": settings.rate_limit_page,
             "workspace": settings.rate_limit_workspace,
         },
-        shared=not store.sqlite,
+        shared=store.sqlite is None,
         enabled=settings.rate_limits_enabled,
     )
     email_login = EmailLogin(

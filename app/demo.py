@@ -20,7 +20,8 @@ from simulator.people import add_person
 from simulator.server import create_simulator
 from simulator.telegram import Telegram
 from storage import private
-from storage.installation.hold import Mode, hold_on
+from storage.installation.hold import Mode
+from storage.installation.holds import hold_on
 
 INBOX_HTML = """<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=2>
 <title>Demo: what arrived outside</title><meta name=viewport content="width=device-width">

@@ -22,9 +22,10 @@ from app.settings import Settings
 from app.sign_up import SignUpState, sign_up_state, words
 from app.store_use import Use
 from domain.clock import utc_now
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.installation import spend_rows
 from storage.migrate import newest, revision
+from storage.transaction import Tx
 
 T = TypeVar("T")
 
@@ -65,7 +66,8 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _store(settings: Settings) -> list[Finding]:
-    from storage.installation.hold import StoreError, holders
+    from storage.installation.hold import StoreError
+    from storage.installation.holds import holders
 
     findings: list[Finding] = []
     if settings.store_url.startswith("sqlite:"):
@@ -114,11 +116,11 @@ def _sign_up(settings: Settings) -> Finding:
 def _ledger(store: Any, ledger: Any) -> Finding:
     """Every log, and every row that its receipts speak of, read again from the signed bytes."""
     from services.ledger.watch import LedgerWatch
-    from storage.ledger import receipt_rows
+    from storage.ledger import log_rows
 
     async def look() -> int:
         await LedgerWatch(store, ledger, rest=0.0).look()
-        return len(await store.read(receipt_rows.logs))
+        return len(await store.read(log_rows.logs))
 
     count = asyncio.run(look())
     wrong = [f"{place}: {why}" for place, why in ledger.damaged.items()]

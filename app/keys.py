@@ -17,9 +17,10 @@ from domain.ledger.rows import KeyRow
 from domain.receipts.receipt import rotation_metadata
 from domain.receipts.signing import Signer, parse_seed
 from storage import private
-from storage.database import Store, Tx
-from storage.ledger import receipt_rows
+from storage.database import Store
+from storage.ledger import log_rows, signing_key_rows
 from storage.migrate import bring_up_alone
+from storage.transaction import Tx
 
 
 def rotate_key(settings: Settings) -> dict[str, Any]:
@@ -75,7 +76,7 @@ async def _handed_over(settings: Settings, fresh: Signer) -> int | None:
     store = Store(settings.store_url)
     try:
         return await store.read(
-            lambda tx: len(receipt_rows.logs(tx)) if receipt_rows.knows_key(tx, fresh.key_id) else None
+            lambda tx: len(log_rows.logs(tx)) if signing_key_rows.is_known(tx, fresh.key_id) else None
         )
     finally:
         await store.close()
@@ -85,14 +86,14 @@ async def _hand_over(parts: Runtime, fresh: Signer) -> int:
     services = parts.services
 
     def turn(tx: Tx) -> int:
-        logs = receipt_rows.logs(tx)
+        logs = log_rows.logs(tx)
         for workspace_id in logs:
             services.recorder.record(
                 tx, KeyRotated(workspace_id=workspace_id, key_id=fresh.key_id, metadata=rotation_metadata(fresh))
             )
         now = utc_now()
-        receipt_rows.retire_key(tx, services.ledger.signer.key_id, at_time=now)
-        receipt_rows.add_key(
+        signing_key_rows.retire(tx, services.ledger.signer.key_id, at_time=now)
+        signing_key_rows.add(
             tx,
             KeyRow(key_id=fresh.key_id, name=fresh.name, public=fresh.public_hex, not_before=now, retired_at=None),
         )

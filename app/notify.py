@@ -7,7 +7,7 @@ from functools import partial
 import psycopg
 
 from services.container import Services
-from storage.installation.hold import CHANNEL, NAME
+from storage.installation.postgres_hold import CHANNEL, NAME
 from storage.ledger import event_rows
 
 log = logging.getLogger(__name__)

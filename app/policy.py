@@ -11,7 +11,7 @@ from domain.errors import Invalid
 from domain.policy.settings_schema import load, merge
 from services.policy.changes import broken_rules
 from services.policy.simulation import PolicyDiff
-from storage.database import Tx
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 
 

@@ -25,12 +25,12 @@ from domain.clock import utc_now
 from domain.errors import Unavailable
 from domain.identity.actor import Actor
 from storage.chat import conversation_rows
-from storage.database import Tx
 from storage.installation.hold import Hold, StoreError
 from storage.installation.locks import Lock
 from storage.ledger import event_rows
 from storage.outbox import outbox_rows
 from storage.runs import tick_rows
+from storage.transaction import Tx
 
 if TYPE_CHECKING:
     from app.early import PortHolder
@@ -165,7 +165,7 @@ class Process:
         telegram = "not_configured" if settings.telegram_bot_token is None else "starting"
         services.health.parts.update({"telegram": telegram, "scheduler": False})
         self.gate.open(services)
-        log.info("store_ready", extra={"store": "sqlite" if services.store.sqlite else "postgres"})
+        log.info("store_ready", extra={"store": "postgres" if services.store.sqlite is None else "sqlite"})
         said = words(settings, await services.store.read(sign_up_state))
         log.log(logging.INFO if said.well else logging.WARNING, "sign_up", extra={"mode": said.mode, "said": said.text})
         working = settings.pilot_role != "web"
@@ -175,7 +175,7 @@ class Process:
         if working:
             for name, delivery in parts.deliveries.items():
                 self.supervisor.keep(name, delivery.run)
-        if not services.store.sqlite:
+        if services.store.sqlite is None:
             from app.notify import Notifier
 
             self.supervisor.keep("notify", Notifier(settings.store_url, services).run)

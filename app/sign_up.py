@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from app.settings import Settings
 from domain.identity.sign_up import SignUpMode
-from storage.database import Tx
 from storage.identity import sign_up_rows
+from storage.transaction import Tx
 
 MEANING = {
     SignUpMode.FIRST: "the first person who comes, and nobody after that",

@@ -20,7 +20,8 @@ from domain.receipts.receipt import Kind
 from domain.receipts.signing import Signer
 from services.approvals.service import ApprovalDecision
 from services.ledger.append import Ledger
-from storage.database import Store, Tx
+from storage.database import Store
+from storage.transaction import Tx
 from tests.databases import fresh_url
 from tests.kit import Kit, RecordingTool, Script, open_kit
 
@@ -91,7 +92,7 @@ async def _storage(kind: str, url: str, seconds: float) -> list[Row]:
         count, took, _ = await _hammer(lambda: store.write(bare), clients=clients, seconds=seconds)
         floor = count / took
         count, took, latencies = await _hammer(
-            lambda: store.write(append, partition=workspace_id), clients=clients, seconds=seconds
+            lambda: store.workspace(workspace_id).write(append), clients=clients, seconds=seconds
         )
         return [
             _row(f"receipts, {kind}, {clients} at once", count=count, seconds=took, latencies=latencies, bare=floor)

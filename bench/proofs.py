@@ -29,10 +29,11 @@ from domain.receipts.checkpoint import Checkpoint, sign_checkpoint
 from domain.receipts.receipt import build
 from domain.receipts.signing import KeyRing, Signer
 from services.ledger.append import Ledger
-from storage.database import Store, Tx
-from storage.ledger import receipt_rows
+from storage.database import Store
+from storage.ledger import log_rows
 from storage.tables import log_heads, log_nodes
 from storage.tables import receipts as receipt_table
+from storage.transaction import Tx
 from tests.databases import fresh_url
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,7 +163,7 @@ async def inclusion(kind: str, folder: Path, size: int, count: int = 400) -> Row
         root = frontier.root()
 
         def proof(tx: Tx, index: int) -> Sequence[bytes]:
-            whole = receipt_rows.head(tx, workspace_id).size
+            whole = log_rows.head(tx, workspace_id).size
             return Ledger.prove(tx, workspace_id, lambda nodes: merkle.inclusion_proof(index, whole, nodes))
 
         took: list[float] = []

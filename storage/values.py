@@ -1,5 +1,6 @@
 """From rows to frozen values: a value's fields are its table's columns."""
 
+from collections.abc import Iterable
 from dataclasses import Field, fields
 from enum import Enum
 from functools import cache
@@ -48,6 +49,16 @@ def to_value(value: type[V], row: Any) -> V:
                     f"{row[at]!r} is no {names[at]} of a {value.__name__.lower()}", differs=(names[at],)
                 ) from None
     return value(**dict(zip(names, row, strict=True)))
+
+
+def to_value_and_last(value: type[V], row: Any) -> tuple[V, Any]:
+    """The value a row holds, and the one column selected after its own."""
+    return to_value(value, row[:-1]), row[-1]
+
+
+def to_columns(columns: Iterable[sa.Column[Any]], value: Any) -> dict[str, Any]:
+    """What these columns hold of a value, by their names."""
+    return {c.name: getattr(value, c.name) for c in columns}
 
 
 def without(values: dict[str, Any], state: str) -> dict[str, Any]:

@@ -50,10 +50,11 @@ from services.tools.registry import (
     object_schema,
 )
 from storage import tables
-from storage.database import Store, Tx
-from storage.ledger import receipt_rows
+from storage.database import Store
+from storage.ledger import log_rows
 from storage.policy import settings_rows
 from storage.runs.engine import JobEngine
+from storage.transaction import Tx
 
 
 @dataclass
@@ -273,7 +274,7 @@ class _PlannerOfTask:
 
 def decided_otherwise(service: ReceiptService, tx: Tx) -> list[Any]:
     """Decisions of every workspace that would not be made again from their receipts: there must be none."""
-    found = [one for place in receipt_rows.logs(tx) for one in service.replay_in(tx, place, None, limit=10_000)]
+    found = [one for place in log_rows.logs(tx) for one in service.replay_in(tx, place, None, limit=10_000)]
     return [one for one in found if not one.same]
 
 

@@ -158,7 +158,7 @@ class Story:
         return replace(self.people["ada"], fresh_at=self.clock())
 
     def rows(self, query: Any) -> list[Any]:
-        return self.services.store._read(lambda tx: tx.all(query))
+        return self.services.store.read_here(lambda tx: tx.all(query))
 
     def told(self, title: str) -> None:
         """Close a chapter: what has been written since the last one belongs to it. A minute passes."""

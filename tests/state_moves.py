@@ -12,7 +12,8 @@ from domain.runs.run import EFFECTS, RUNS, STEPS
 from domain.runs.states import StateTable
 from domain.runs.task import TASKS
 from storage import tables
-from storage.database import Prepared, Tx
+from storage.prepared import Prepared
+from storage.transaction import Tx
 
 Move = tuple[str, str | None, str]
 

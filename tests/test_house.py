@@ -172,10 +172,6 @@ LARGE_FILES = {
     "services/identity/service.py",
     "services/ledger/receipts.py",
     "services/workspaces/service.py",
-    "storage/database.py",
-    "storage/installation/hold.py",
-    "storage/ledger/receipt_rows.py",
-    "storage/tables.py",
 }
 LARGE_CLASSES = {
     "services/chat/service.py:ChatService",

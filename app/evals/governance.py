@@ -30,7 +30,8 @@ from domain.receipts.archive import standalone_source
 from domain.receipts.verify import verify_archive
 from services.container import Services
 from services.ledger.watch import LedgerWatch
-from storage.database import Store, Tx
+from storage.database import Store
+from storage.transaction import Tx
 
 RECEIPTS = 400
 DECISIONS = 60

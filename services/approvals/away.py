@@ -10,7 +10,7 @@ from domain.identity.actor import Actor, Role
 from domain.workspaces.workspace import Member
 from services.policy.service import PolicyService
 from storage.chat import person_rows
-from storage.database import Tx
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 
 

@@ -30,8 +30,9 @@ from services.lifecycle.approvals import CALLBACK_TOPIC
 from services.outbox.delivery import Delivery
 from services.platform.bus import Bus
 from storage.approvals import approval_rows
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.outbox import recipient_rows
+from storage.transaction import Tx
 from storage.workspaces.vault import Vault
 
 # with these pauses a receiver may be down for about a day

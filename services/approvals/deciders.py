@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from domain.approvals.approval import Approval, Approver
 from domain.identity.actor import Actor
-from storage.database import Tx
 from storage.outbox import recipient_rows
 from storage.runs import run_rows
+from storage.transaction import Tx
 
 
 def excluded_requester(tx: Tx, approval: Approval) -> str | None:

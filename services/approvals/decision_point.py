@@ -27,8 +27,9 @@ from services.policy.service import Decided, PolicyService
 from services.policy.violations import note_refusal
 from services.tools.registry import ToolRegistry
 from storage.approvals import approval_rows, evaluation_rows
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import receipt_rows
+from storage.transaction import Tx
 
 # a yes is good for one call within a day, a no stands for an hour; then the same call is a new question
 YES_LASTS = timedelta(days=1)
@@ -132,7 +133,9 @@ class DecisionPoint:
         consulted = await self.policy_service.consult(
             workspace_id=actor.in_workspace, session_id=call.session, spec=spec, args=call.args
         )
-        return await self.store.write(lambda tx: self._evaluate(tx, actor, call, spec, consulted))
+        return await self.store.workspace(actor.in_workspace).write(
+            lambda tx: self._evaluate(tx, actor, call, spec, consulted)
+        )
 
     def _spec(self, call: ExternalCall) -> ToolSpec:
         """The call as the policy sees tools. A level that is none counts as acting outside; ours may only be raised."""
@@ -149,7 +152,6 @@ class DecisionPoint:
         self, tx: Tx, actor: Actor, call: ExternalCall, spec: ToolSpec, consulted: ExternalDecision | None
     ) -> Evaluated:
         workspace_id = actor.in_workspace
-        self.recorder.serialize(tx, workspace_id)
         digest = call.digest(actor.principal)
         open_question = evaluation_rows.asked_before(tx, workspace_id, digest)
         answer = None if open_question is None else self._answer(tx, workspace_id, open_question)

@@ -23,7 +23,8 @@ from services.lifecycle.requests import ApprovalRequests, Question
 from services.platform.bus import Bus
 from services.policy.service import PolicyService
 from storage.approvals import approval_rows
-from storage.database import Store, Tx
+from storage.database import Store
+from storage.transaction import Tx
 from storage.workspaces.vault import Vault
 
 MAX_INPUT = 32 * 1024
@@ -104,7 +105,6 @@ class ApprovalGateway:
 
         def work(tx: Tx) -> Approval:
             workspace_id = actor.in_workspace
-            self.recorder.serialize(tx, workspace_id)
             self.policy_service.check_not_frozen(tx, workspace_id)
             check_room(tx, workspace_id)
             return self.requests.ask_for(
@@ -117,7 +117,7 @@ class ApprovalGateway:
                 **more,
             )
 
-        return await self.store.write(work)
+        return await self.store.workspace(actor.in_workspace).write(work)
 
     async def answer(self, actor: Actor, approval_id: str, *, wait: float = 0.0) -> Approval:
         """An approval once it is decided, or as it is after `wait` seconds.
@@ -154,7 +154,6 @@ class ApprovalGateway:
         require(actor, Action.APPROVAL_REQUEST)
 
         def work(tx: Tx) -> Approval:
-            self.recorder.serialize(tx, actor.in_workspace)
             found = approval_rows.get(tx, actor.in_workspace, approval_id, lock=True)
             if found.run_id is not None or found.requested_by != actor.principal:
                 raise NotFound("Approval not found")
@@ -162,7 +161,7 @@ class ApprovalGateway:
                 raise already_decided(tx, found)
             return approval_rows.get(tx, actor.in_workspace, approval_id)
 
-        return await self.store.write(work)
+        return await self.store.workspace(actor.in_workspace).write(work)
 
 
 def _check_secret(secret: str) -> None:

@@ -16,7 +16,8 @@ from domain.journal.approvals import GrantGiven, GrantRevoked
 from services.ledger.recorder import Recorder
 from services.ledger.records import Records
 from storage.approvals import approval_rows
-from storage.database import Store, Tx
+from storage.database import Store
+from storage.transaction import Tx
 
 MAX_GRANT = timedelta(days=30)
 

@@ -5,8 +5,8 @@ from typing import Any
 from domain.approvals.approval import Approval, ApprovalStatus
 from domain.clock import iso
 from domain.errors import Conflict, Gone
-from storage.database import Tx
 from storage.outbox import recipient_rows
+from storage.transaction import Tx
 
 
 def already_decided(tx: Tx, approval: Approval) -> Conflict | Gone:

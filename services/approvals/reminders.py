@@ -14,7 +14,8 @@ from services.lifecycle.approvals import ApprovalLifecycle
 from services.outbox.notifications import Notifications
 from services.policy.service import PolicyService
 from storage.approvals import approval_rows
-from storage.database import Store, Tx
+from storage.database import Store
+from storage.transaction import Tx
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class Reminders:
         )
         for found in open_ones:
             try:
-                swept = await self.store.write(partial(self._sweep, found=found, now=now))
+                swept = await self.store.workspace(found.workspace_id).write(partial(self._sweep, found=found, now=now))
             except Exception:
                 log.exception("approval_not_swept", extra={"approval": found.id})
                 continue
@@ -53,7 +54,6 @@ class Reminders:
 
     def _sweep(self, tx: Tx, *, found: Approval, now: datetime) -> ApprovalStatus | None:
         """Whether it was expired, or (as one that stays pending) brought up; None for neither."""
-        self.recorder.serialize(tx, found.workspace_id)
         approval = approval_rows.get(tx, found.workspace_id, found.id, lock=True)
         if not approval.pending:
             return None

@@ -41,8 +41,9 @@ from services.outbox.notifications import Notifications
 from services.policy.service import PolicyService
 from services.tools.registry import ToolRegistry
 from storage.approvals import approval_rows
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.runs import run_rows
+from storage.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,8 +172,8 @@ class ApprovalService:
         require(actor, Action.APPROVAL_RESOLVE)
         if wish.status not in DECISIONS:
             raise Invalid.field("status", "must be approved, rejected or changes_requested")
-        done = await self.store.write(
-            lambda tx: self._resolve(tx, actor, approval_id, wish), partition=actor.in_workspace
+        done = await self.store.workspace(actor.in_workspace).write(
+            lambda tx: self._resolve(tx, actor, approval_id, wish)
         )
         if isinstance(done, Resolution):
             return done
@@ -194,7 +195,6 @@ class ApprovalService:
 
     def _resolve(self, tx: Tx, actor: Actor, approval_id: str, wish: ApprovalDecision) -> Resolution | Gone:
         """The decision. What expired meanwhile is settled as such, and that is kept: Gone is returned, not raised."""
-        self.recorder.serialize(tx, actor.in_workspace)
         approval = self._entitled(tx, actor, approval_id)
         now = self.now()
         if approval.is_over(now):
@@ -291,7 +291,6 @@ class ApprovalService:
         require(actor, Action.APPROVAL_RESOLVE)
 
         def work(tx: Tx) -> Approval | Gone:
-            self.recorder.serialize(tx, actor.in_workspace)
             approval = self._entitled(tx, actor, approval_id)
             if approval.is_over(self.now()):
                 return self._too_late(tx, approval)
@@ -326,7 +325,7 @@ class ApprovalService:
             self.notifications.approval_changed(tx, edited)
             return edited
 
-        edited = await self.store.write(work, partition=actor.in_workspace)
+        edited = await self.store.workspace(actor.in_workspace).write(work)
         if isinstance(edited, Gone):
             raise edited
         return edited
@@ -336,14 +335,13 @@ class ApprovalService:
         require(actor, Action.APPROVAL_RESOLVE)
 
         def work(tx: Tx) -> Approval:
-            self.recorder.serialize(tx, actor.in_workspace)
             approval = approval_rows.get(tx, actor.in_workspace, approval_id, lock=True)
             refused = approval.approver_rule.refusal(decider(actor))
             if refused is not None:
                 raise refused
             return self.lifecycle.approvals.undo(tx, approval, principal=actor.principal, via=via)
 
-        return await self.store.write(work, partition=actor.in_workspace)
+        return await self.store.workspace(actor.in_workspace).write(work)
 
     async def sweep(self, *, limit: int = 500) -> tuple[int, int]:
         """Expire what nobody decided and bring up what is still open; (expired, brought up)."""

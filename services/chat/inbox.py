@@ -70,7 +70,7 @@ class InboxService:
 
     async def release_after_crash(self) -> int:
         """At start. On SQLite there is one process, so what is claimed was its predecessor's; elsewhere leases end."""
-        return await self.release() if self.store.sqlite else 0
+        return 0 if self.store.sqlite is None else await self.release()
 
     async def begin(self, update_id: int) -> int:
         """Count a try durably before it is made; how many were begun since one last came back, with this one."""

@@ -41,12 +41,13 @@ from services.runs.tasks import NewTask, TaskService
 from services.tools.registry import ToolRegistry
 from storage.approvals import approval_rows
 from storage.chat import conversation_rows, inbox_rows, person_rows
-from storage.database import Store, Tx
-from storage.ledger import receipt_rows
+from storage.database import Store
+from storage.ledger import log_rows, receipt_rows
 from storage.outbox import outbox_rows, recipient_rows, recovery
 from storage.policy import settings_rows
 from storage.runs import run_rows, task_rows, usage_rows
 from storage.tools import operator_rows
+from storage.transaction import Tx
 
 LEASE = timedelta(seconds=30)
 LOOK_BACK = 2000
@@ -319,7 +320,7 @@ class ChatService:
 
     async def release_after_crash(self) -> int:
         """At start. On SQLite there is one process, so what is claimed was its predecessor's; elsewhere leases end."""
-        if not self.store.sqlite:
+        if self.store.sqlite is None:
             return 0
         return await self.store.write(lambda tx: recovery.release(tx, channel=TELEGRAM))
 
@@ -460,7 +461,7 @@ class ChatService:
                 killed=stored.policy.get("killSwitch") is True,
                 tasks=task_rows.counts(tx, workspace_id),
                 pending_approvals=approval_rows.count_pending(tx, workspace_id),
-                receipts=receipt_rows.head(tx, workspace_id).size,
+                receipts=log_rows.head(tx, workspace_id).size,
             )
 
         return await self.store.read(work)
@@ -532,7 +533,7 @@ class ChatService:
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> Checked:
-            head = receipt_rows.head(tx, workspace_id)
+            head = log_rows.head(tx, workspace_id)
             newest = receipt_rows.find(tx, workspace_id, limit=CHECKED_BY_VERIFY)
             problem = ""
             try:

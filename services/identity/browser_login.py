@@ -16,7 +16,7 @@ from domain.ports import LoginProvider, ProvenPerson
 from services.identity.service import IdentityService, Login
 from services.ledger.recorder import Recorder
 from storage.database import Store
-from storage.identity import account_rows
+from storage.identity import proof_rows
 from storage.workspaces.vault import hash_token, open_under, seal_under
 
 ATTEMPT_LIFE = timedelta(minutes=10)
@@ -54,7 +54,7 @@ class BrowserLogin:
         kept = json.dumps({"nonce": nonce, "verifier": verifier, "binding": hash_token(binding)})
         now = self.now()
         await self.store.write(
-            lambda tx: account_rows.put_attempt(
+            lambda tx: proof_rows.put_attempt(
                 tx,
                 digest=hash_token(state),
                 data={"sealed": seal_under(state, kept)},
@@ -87,7 +87,7 @@ class BrowserLogin:
 
     async def _finish(self, *, code: str, state: str, binding: str | None) -> ProvenPerson:
         now = self.now()
-        kept = await self.store.write(lambda tx: account_rows.take_attempt(tx, hash_token(state), now=now))
+        kept = await self.store.write(lambda tx: proof_rows.take_attempt(tx, hash_token(state), now=now))
         if kept is None:
             raise Unauthorized("This login was used, or is too old: begin again", code="oidc_state")
         attempt = json.loads(open_under(state, kept["sealed"]))

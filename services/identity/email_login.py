@@ -27,9 +27,10 @@ from services.identity.service import IdentityService, Login
 from services.ledger.recorder import Recorder
 from services.platform.bus import Bus
 from services.platform.limits import Limits
-from storage.database import Store, Tx
-from storage.identity import account_rows
+from storage.database import Store
+from storage.identity import email_code_rows, user_rows
 from storage.outbox import outbox_rows
+from storage.transaction import Tx
 from storage.workspaces.vault import Vault, hash_token
 
 LIFE = timedelta(minutes=15)
@@ -135,12 +136,12 @@ class EmailLogin:
 
         def work(tx: Tx) -> None:
             now = self.now()
-            before = account_rows.code_of(tx, email)
+            before = email_code_rows.of_address(tx, email)
             if before is not None and before.used_at is None and now - before.created_at < PAUSE:
                 raise _sent_a_moment_ago(int((before.created_at + PAUSE - now).total_seconds()) + 1)
             # tries are the account's, not the code's: asking for a new code does not give new ones
             carried = before if before is not None and _tries_count(before, now) else None
-            account_rows.put_code(
+            email_code_rows.put(
                 tx,
                 EmailCode(
                     id=new_id(),
@@ -190,13 +191,13 @@ class EmailLogin:
 
     def _verify(self, tx: Tx, email: str, code: str, *, ip: str, agent: str, invite: str | None) -> Login | None:
         now = self.now()
-        live = account_rows.code_of(tx, email)
+        live = email_code_rows.of_address(tx, email)
         expected = self._hash(email, code)
         fits = hmac.compare_digest(expected, live.code_hash if live is not None else "0" * 64)
         usable = live is not None and live.used_at is None and live.expires_at > now and live.attempts < TRIES
         if live is None or not usable or not fits:
             if live is not None and usable:
-                account_rows.change_code(
+                email_code_rows.change(
                     tx, live.id, attempts=live.attempts + 1, first_attempt_at=live.first_attempt_at or now
                 )
             # a guess where no code was sent may be a stranger's, of whom nothing is kept
@@ -210,7 +211,7 @@ class EmailLogin:
         digest = hash_token(token)
 
         def work(tx: Tx) -> Login | None:
-            live = account_rows.code_by_link(tx, digest)
+            live = email_code_rows.by_link(tx, digest)
             now = self.now()
             if live is None or live.used_at is not None or live.expires_at <= now or live.attempts >= TRIES:
                 return None
@@ -223,7 +224,7 @@ class EmailLogin:
 
     def _redeem(self, tx: Tx, live: EmailCode, *, ip: str, agent: str, invite: str | None) -> Login:
         now = self.now()
-        account_rows.change_code(tx, live.id, used_at=now)
+        email_code_rows.change(tx, live.id, used_at=now)
         user = self.person(tx, live.email, invite=invite)
         workspace, role, fresh = self.identity.settle_in(tx, user, invite=invite)
         return self.identity.open_session(
@@ -240,7 +241,7 @@ class EmailLogin:
 
     def person(self, tx: Tx, email: str, *, invite: str | None = None) -> User:
         """The person with a proven address, created at the first login; Forbidden when they may not sign up."""
-        user = account_rows.user_by_email(tx, email)
+        user = user_rows.by_email(tx, email)
         if user is not None:
             return user
         self.identity.check_may_enter(tx, None, email=email, invite=invite)
@@ -257,9 +258,9 @@ class EmailLogin:
             preferences={},
             created_at=now,
         )
-        if account_rows.add_user_once(tx, fresh, now=now):
+        if user_rows.add_once(tx, fresh, now=now):
             return fresh
-        found = account_rows.user_by_email(tx, email)
+        found = user_rows.by_email(tx, email)
         assert found is not None
         return found
 

@@ -9,8 +9,8 @@ from domain.identity.user import User
 from domain.ids import new_id
 from domain.journal.people import InviteAccepted
 from services.ledger.recorder import Recorder
-from storage.database import Tx
-from storage.identity import account_rows
+from storage.identity import invite_rows
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 from storage.workspaces.vault import hash_token
 
@@ -24,7 +24,7 @@ class Invites:
 
     def open(self, tx: Tx, token: str) -> Invite:
         """The open invite with this token: NotFound, Conflict or Gone for every other."""
-        invite = account_rows.invite_by_hash(tx, hash_token(token[:200]))
+        invite = invite_rows.by_hash(tx, hash_token(token[:200]))
         if invite is None or invite.revoked_at is not None:
             raise NotFound("Invalid or expired invite", code="invite_unknown")
         if invite.accepted_at is not None:
@@ -48,7 +48,7 @@ class Invites:
             return joined
         invite = self.open_for(tx, token, email=user.email)
         now = self.now()
-        if not account_rows.accept_invite(tx, invite.id, user_id=user.id, now=now):
+        if not invite_rows.accept(tx, invite.id, user_id=user.id, now=now):
             raise Conflict("this invite was used", code="invite_used")
         workspace_rows.join(
             tx, member_id=new_id(), workspace_id=invite.workspace_id, user_id=user.id, role=invite.role, now=now
@@ -68,7 +68,7 @@ class Invites:
     @staticmethod
     def _joined(tx: Tx, user: User, token: str) -> Invite | None:
         """The invite, where this person used it and has been a member since."""
-        invite = account_rows.invite_by_hash(tx, hash_token(token[:200]))
+        invite = invite_rows.by_hash(tx, hash_token(token[:200]))
         if invite is None or invite.accepted_by != user.id:
             return None
         return None if workspace_rows.role_of(tx, invite.workspace_id, user.id) is None else invite

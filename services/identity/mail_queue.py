@@ -10,8 +10,9 @@ from domain.ports import Mail, Mailer
 from services.identity.email_login import MAIL_TOPIC, EmailLogin
 from services.outbox.delivery import Delivery
 from services.platform.bus import Bus
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.outbox import outbox_rows
+from storage.transaction import Tx
 
 TRIES = 8
 

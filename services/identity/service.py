@@ -35,8 +35,9 @@ from domain.workspaces.workspace import Workspace
 from services.identity.invites import Invites
 from services.identity.sign_up import EVERYBODY, Newcomer, SignUp
 from services.ledger.recorder import Recorder
-from storage.database import Store, Tx
-from storage.identity import account_rows
+from storage.database import Store
+from storage.identity import api_key_rows, email_code_rows, proof_rows, session_rows, user_rows
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 from storage.workspaces.vault import hash_token, open_under, seal_under
 
@@ -173,7 +174,7 @@ class IdentityService:
 
         def work(tx: Tx) -> User:
             self._check_live(tx, data)
-            user = account_rows.user_by_telegram(tx, data.user.id)
+            user = user_rows.by_telegram(tx, data.user.id)
             if user is None:
                 raise Unauthorized("log in first: POST /api/auth/telegram", code="unknown_person")
             return user
@@ -196,7 +197,7 @@ class IdentityService:
         found: tuple[Session, str] | None = self._sessions.get(digest)
         if found is None:
             generation = self._sessions.generation
-            found = await self.store.read(lambda tx: account_rows.session_by_token(tx, digest))
+            found = await self.store.read(lambda tx: session_rows.by_token(tx, digest))
             if found is None:
                 return None
             self._sessions.put(digest, found, read_in=generation)
@@ -224,7 +225,7 @@ class IdentityService:
 
     async def _rotate(self, token: str, digest: str) -> str | None:
         def work(tx: Tx) -> str | None:
-            found = account_rows.session_by_token(tx, digest, lock=True)
+            found = session_rows.by_token(tx, digest, lock=True)
             if found is None or found[0].revoked_at is not None:
                 return None
             session = found[0]
@@ -232,10 +233,10 @@ class IdentityService:
                 return None if session.successor_sealed is None else open_under(token, session.successor_sealed)
             now = self.now()
             fresh = secrets.token_hex(32)
-            account_rows.rotate_session(
+            session_rows.rotate(
                 tx, session.id, now=now, successor_sealed=seal_under(token, fresh), grace_until=now + GRACE
             )
-            account_rows.add_session(
+            session_rows.add(
                 tx,
                 replace(
                     session,
@@ -262,7 +263,7 @@ class IdentityService:
             now = self.now()
 
             def work(tx: Tx) -> Identity | None:
-                found = account_rows.key_by_hash(tx, digest)
+                found = api_key_rows.by_hash(tx, digest)
                 if found is None or found[0].revoked_at is not None or found[0].expires_at <= now:
                     return None
                 held, name = found
@@ -289,7 +290,7 @@ class IdentityService:
             self._sessions.put(digest, cached, read_in=generation)
             key_id = cached.actor.api_key_id
             if key_id is not None:
-                await self.store.write(lambda tx: account_rows.key_used(tx, key_id, now=now))
+                await self.store.write(lambda tx: api_key_rows.used(tx, key_id, now=now))
         return cached
 
     # --- workspaces -------------------------------------------------------------------------------
@@ -322,7 +323,7 @@ class IdentityService:
         places = workspace_rows.of_user(tx, user_id)
         if len(places) < 2:
             return places[0] if places else None
-        user = user or account_rows.get_user(tx, user_id)
+        user = user or user_rows.get(tx, user_id)
         chosen = None if user is None else user.preferences.get("workspaceId")
         return next((p for p in places if p[0].id == chosen), places[0] if places else None)
 
@@ -335,11 +336,9 @@ class IdentityService:
         moved = await self.in_workspace(actor, workspace_id)
 
         def work(tx: Tx) -> None:
-            user = account_rows.get_user(tx, actor.user_id)
+            user = user_rows.get(tx, actor.user_id)
             kept = {} if user is None else user.preferences
-            account_rows.change_user(
-                tx, actor.user_id, now=self.now(), preferences={**kept, "workspaceId": workspace_id}
-            )
+            user_rows.change(tx, actor.user_id, now=self.now(), preferences={**kept, "workspaceId": workspace_id})
 
         await self.store.write(work)
         return moved
@@ -350,7 +349,7 @@ class IdentityService:
         """The person behind a chat update, at home; None for strangers. Decided from the person, never the chat."""
 
         def work(tx: Tx) -> Actor | None:
-            user = account_rows.user_by_telegram(tx, telegram_user_id)
+            user = user_rows.by_telegram(tx, telegram_user_id)
             place = None if user is None else self._home(tx, user.id)
             if user is None or place is None:
                 return None
@@ -388,7 +387,7 @@ class IdentityService:
                 photo_url=None,
                 invite=invite,
             )
-            account_rows.change_user(tx, user.id, now=self.now(), chat_open=True)
+            user_rows.change(tx, user.id, now=self.now(), chat_open=True)
             workspace, role, _ = self.settle_in(tx, user, invite=invite)
             return Actor(
                 user_id=user.id,
@@ -420,7 +419,7 @@ class IdentityService:
 
         def work(tx: Tx) -> Actor:
             self._check_live(tx, data)
-            user = account_rows.user_by_telegram(tx, data.user.id)
+            user = user_rows.by_telegram(tx, data.user.id)
             if user is None or self._home(tx, user.id, user) is None:
                 user = self._person_of(tx, data, invite=invite)
                 self.settle_in(tx, user, invite=invite)
@@ -436,8 +435,8 @@ class IdentityService:
 
     def _check_live(self, tx: Tx, data: InitData) -> str | None:
         """The login these launch data began, None when they are new; BadInitData when it has ended."""
-        family = account_rows.proof_family(tx, data.digest)
-        if family is not None and not account_rows.family_is_live(tx, family, now=self.now()):
+        family = proof_rows.family_of(tx, data.digest)
+        if family is not None and not session_rows.family_is_live(tx, family, now=self.now()):
             raise BadInitData("used")
         return family
 
@@ -461,12 +460,12 @@ class IdentityService:
         family_id = family or new_id()
         if family is None:
             expires = datetime.fromtimestamp(data.auth_date, tz=now.tzinfo) + self.init_data_max_age + GRACE
-            if not account_rows.remember_proof(
+            if not proof_rows.remember(
                 tx, digest=data.digest, kind="initdata", family_id=family_id, now=now, expires_at=max(expires, now)
             ):
                 # somebody came first with the same string, a moment ago: one logout must end both
-                family_id = account_rows.proof_family(tx, data.digest) or family_id
-                if not account_rows.family_is_live(tx, family_id, now=now):
+                family_id = proof_rows.family_of(tx, data.digest) or family_id
+                if not session_rows.family_is_live(tx, family_id, now=now):
                     raise BadInitData("used")
         return self.open_session(
             tx,
@@ -505,10 +504,10 @@ class IdentityService:
 
     def _proven_user(self, tx: Tx, person: ProvenPerson, *, invite: str | None) -> User:
         now = self.now()
-        known = account_rows.user_by_subject(tx, person.subject)
+        known = user_rows.by_subject(tx, person.subject)
         if person.telegram_id is not None:
-            if known is not None and account_rows.user_by_telegram(tx, person.telegram_id) is None:
-                account_rows.change_user(tx, known.id, now=now, telegram_id=person.telegram_id)
+            if known is not None and user_rows.by_telegram(tx, person.telegram_id) is None:
+                user_rows.change(tx, known.id, now=now, telegram_id=person.telegram_id)
             user = self._telegram_user(
                 tx,
                 telegram_id=person.telegram_id,
@@ -519,7 +518,7 @@ class IdentityService:
                 invite=invite,
             )
             if known is None:
-                account_rows.change_user(tx, user.id, now=now, oidc_subject=person.subject)
+                user_rows.change(tx, user.id, now=now, oidc_subject=person.subject)
             return user
         if known is not None:
             return known
@@ -536,9 +535,9 @@ class IdentityService:
             preferences={},
             created_at=now,
         )
-        if account_rows.add_user_of_subject(tx, fresh, person.subject, now=now):
+        if user_rows.add_of_subject(tx, fresh, person.subject, now=now):
             return fresh
-        came_first = account_rows.user_by_subject(tx, person.subject)
+        came_first = user_rows.by_subject(tx, person.subject)
         assert came_first is not None
         return came_first
 
@@ -554,7 +553,7 @@ class IdentityService:
         invite: str | None,
     ) -> User:
         now = self.now()
-        user = account_rows.user_by_telegram(tx, telegram_id)
+        user = user_rows.by_telegram(tx, telegram_id)
         if user is None:
             self.check_may_enter(tx, None, telegram_id=telegram_id, invite=invite)
             fresh = User(
@@ -569,9 +568,9 @@ class IdentityService:
                 preferences={},
                 created_at=now,
             )
-            if account_rows.add_user_once(tx, fresh, now=now):
+            if user_rows.add_once(tx, fresh, now=now):
                 return fresh
-            user = account_rows.user_by_telegram(tx, telegram_id)
+            user = user_rows.by_telegram(tx, telegram_id)
             assert user is not None
         seen: dict[str, Any] = {"name": name, "username": username, "photo_url": photo_url or user.photo_url}
         # a language chosen in the app outlives what Telegram says
@@ -579,7 +578,7 @@ class IdentityService:
             seen["language"] = language
         changed = {key: value for key, value in seen.items() if getattr(user, key) != value}
         if changed:
-            account_rows.change_user(tx, user.id, now=now, **changed)
+            user_rows.change(tx, user.id, now=now, **changed)
             user = replace(user, **changed)
         return user
 
@@ -591,8 +590,8 @@ class IdentityService:
         """Whether somebody who proves this address or account would get in: at home here, or allowed to sign up."""
 
         def work(tx: Tx) -> bool:
-            user = account_rows.user_by_email(tx, email) if email is not None else None
-            user = account_rows.user_by_telegram(tx, telegram_id) if telegram_id is not None else user
+            user = user_rows.by_email(tx, email) if email is not None else None
+            user = user_rows.by_telegram(tx, telegram_id) if telegram_id is not None else user
             try:
                 self.check_may_enter(tx, user, email=email, telegram_id=telegram_id, invite=invite)
             except Forbidden:
@@ -705,7 +704,7 @@ class IdentityService:
         token = secrets.token_hex(32)
         session_id = new_id()
         expires = now + SESSION_LIFE
-        account_rows.add_session(
+        session_rows.add(
             tx,
             Session(
                 id=session_id,
@@ -743,11 +742,11 @@ class IdentityService:
         digest = hash_token(token)
 
         def work(tx: Tx) -> str | None:
-            found = account_rows.session_by_token(tx, digest, lock=True)
+            found = session_rows.by_token(tx, digest, lock=True)
             if found is None:
                 return None
             session = found[0]
-            account_rows.revoke_sessions(tx, family_id=session.family_id, now=self.now())
+            session_rows.revoke(tx, family_id=session.family_id, now=self.now())
             self.forget_after(tx)
             place = self._home(tx, session.user_id)
             home = None if place is None else place[0].id
@@ -762,7 +761,14 @@ class IdentityService:
 
     async def purge(self) -> int:
         """Forget expired sessions, proofs and codes."""
-        return await self.store.write(lambda tx: account_rows.purge(tx, now=self.now()))
+        now = self.now()
+
+        def work(tx: Tx) -> int:
+            proof_rows.purge(tx, now=now)
+            email_code_rows.purge(tx, now=now)
+            return session_rows.purge(tx, now=now)
+
+        return await self.store.write(work)
 
 
 def _invite_of(data: InitData) -> str | None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from domain.errors import Conflict, Forbidden
 from domain.identity.sign_up import SignUpMode, SignUpRule
 from domain.identity.user import User
-from storage.database import Tx
 from storage.identity import sign_up_rows
+from storage.transaction import Tx
 
 # whoever runs the installation, in the audit trail
 ADMINISTRATOR = "platform-admin"

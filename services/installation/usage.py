@@ -9,8 +9,9 @@ from domain.clock import Now
 from domain.errors import Invalid, NotFound
 from domain.identity.actor import Actor
 from domain.identity.permissions import Action, require
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.runs import task_rows, usage_rows
+from storage.transaction import Tx
 
 DAYS = 30
 MOST_DAYS = 366

@@ -13,9 +13,10 @@ from domain.ledger.violation import Violation
 from domain.outbox.notifications import IntegrityNotice
 from services.ledger.append import Ledger
 from services.outbox.notifications import Notifications
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import violation_rows
 from storage.outbox import recipient_rows
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 
 # of one workspace at once: who altered a thousand rows is found out by the first of them

@@ -16,8 +16,8 @@ from domain.receipts.checkpoint import Checkpoint, open_checkpoint, sign_checkpo
 from domain.receipts.errors import BadNote, LedgerError
 from domain.receipts.receipt import Kind, Receipt, build, parse, verify
 from domain.receipts.signing import KeyRecord, KeyRing, Signer
-from storage.database import Tx
-from storage.ledger import receipt_rows
+from storage.ledger import checkpoint_rows, log_rows, receipt_rows, signing_key_rows
+from storage.transaction import Tx
 
 T = TypeVar("T")
 
@@ -102,7 +102,7 @@ class Ledger:
         """Append one receipt to the workspace's log. It commits, or not, with what it is about."""
         if workspace_id in self._damaged:
             raise DamagedLog(self._damaged[workspace_id])
-        head = receipt_rows.head(tx, workspace_id, lock=True)
+        head = log_rows.head(tx, workspace_id, lock=True)
         hashed, hashes = _payloads(fields, workspace_id, receipt_id)
         found_by: dict[str, Any] = {
             "action": action.value,
@@ -162,7 +162,7 @@ class Ledger:
             lamport=head.lamport + 1,
             frontier=frontier.to_bytes(),
         )
-        if not receipt_rows.append(tx, row, old=head, new=new, nodes=nodes, hashed=hashed, key_id=self.signer.key_id):
+        if not log_rows.append(tx, row, old=head, new=new, nodes=nodes, hashed=hashed, key_id=self.signer.key_id):
             raise RetiredKey
 
     def _appended(self, workspace_id: str, leaf_hash: bytes, size: int) -> None:
@@ -184,11 +184,11 @@ class Ledger:
         """
         if workspace_id in self._damaged:
             raise DamagedLog(self._damaged[workspace_id])
-        head = receipt_rows.head(tx, workspace_id, lock=True)
-        last = receipt_rows.newest_checkpoint(tx, workspace_id)
+        head = log_rows.head(tx, workspace_id, lock=True)
+        last = checkpoint_rows.newest(tx, workspace_id)
         if last is not None and last.size == head.size:
             return last
-        if receipt_rows.is_retired(tx, self.signer.key_id):
+        if signing_key_rows.is_retired(tx, self.signer.key_id):
             raise RetiredKey
         root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
         try:
@@ -202,7 +202,7 @@ class Ledger:
             Checkpoint(self.origin(workspace_id), head.size, root), signers=(self.signer, *self.retiring)
         )
         row = CheckpointRow(workspace_id=workspace_id, size=head.size, root=root, note=note, created_at=self._now())
-        receipt_rows.add_checkpoint(tx, row)
+        checkpoint_rows.add(tx, row)
         return row
 
     def _check_extends(self, tx: Tx, workspace_id: str, *, last: CheckpointRow, size: int, root: bytes) -> None:
@@ -259,7 +259,7 @@ class Ledger:
         DamagedLog when no key of this installation signed it, or it is of another log. A checkpoint from before the
         last rotation is believed by the keys in the store, until the next one is signed.
         """
-        row = receipt_rows.newest_checkpoint(tx, workspace_id)
+        row = checkpoint_rows.newest(tx, workspace_id)
         if row is None:
             return None
         own = [signer.public for signer in (self.signer, *self.retiring)]
@@ -286,13 +286,13 @@ class Ledger:
             return bytes(merkle.HASH_SIZE)
 
         proof(note)
-        found = receipt_rows.nodes_at(tx, workspace_id, wanted)
+        found = log_rows.nodes_at(tx, workspace_id, wanted)
         return proof(lambda level, index: found[level, index])
 
     @staticmethod
     def nodes(tx: Tx, workspace_id: str) -> Callable[[int, int], bytes]:
         """The stored hashes of a log, as the proofs read them."""
-        return lambda level, index: receipt_rows.node(tx, workspace_id, level, index)
+        return lambda level, index: log_rows.node(tx, workspace_id, level, index)
 
     def check_at_start(self, tx: Tx) -> dict[str, str]:
         """Compare every log with its newest checkpoint and its own head; what is wrong, by workspace.
@@ -300,7 +300,7 @@ class Ledger:
         A damaged log is not appended to until somebody restored it.
         """
         self._damaged.clear()
-        for workspace_id in receipt_rows.logs(tx):
+        for workspace_id in log_rows.logs(tx):
             try:
                 self.check_log(tx, workspace_id)
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one log must not open it, nor close others
@@ -309,11 +309,11 @@ class Ledger:
 
     def check_log(self, tx: Tx, workspace_id: str) -> None:
         """LedgerError unless the stored tree is that of the log's head, and extends what was signed of it last."""
-        head = receipt_rows.head(tx, workspace_id)
+        head = log_rows.head(tx, workspace_id)
         root = merkle.Frontier.from_bytes(head.size, head.frontier).root()
         if head.size and self.prove(tx, workspace_id, lambda nodes: merkle.root(head.size, nodes)) != root:
             raise DamagedLog("the stored tree does not agree with the head of the log")
-        last = receipt_rows.newest_checkpoint(tx, workspace_id)
+        last = checkpoint_rows.newest(tx, workspace_id)
         if last is not None and last.size > 0:
             self.open_newest(tx, workspace_id)
             self._check_extends(tx, workspace_id, last=last, size=head.size, root=root)
@@ -322,7 +322,7 @@ class Ledger:
 
     def register_key(self, tx: Tx) -> None:
         """Make the current key known, with the time from which its signatures count."""
-        receipt_rows.add_key(
+        signing_key_rows.add(
             tx,
             KeyRow(
                 key_id=self.signer.key_id,
@@ -340,7 +340,7 @@ class Ledger:
             KeyRecord(
                 public=bytes.fromhex(row.public), name=row.name, not_before=row.not_before, retired_at=row.retired_at
             )
-            for row in receipt_rows.keys(tx)
+            for row in signing_key_rows.all_keys(tx)
         )
 
 

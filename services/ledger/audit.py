@@ -17,8 +17,9 @@ from services.ledger.alarm import Alarm
 from services.ledger.audit_lines import checked_lines, complete_lines
 from services.ledger.recorder import Recorder
 from services.ledger.records import Records
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import audit_rows, violation_rows
+from storage.transaction import Tx
 
 T = TypeVar("T")
 

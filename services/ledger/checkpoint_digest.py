@@ -6,9 +6,10 @@ from domain.clock import Now
 from domain.identity.actor import Role
 from services.ledger.append import DamagedLog, Ledger
 from services.outbox.notifications import Notifications
-from storage.database import Store, Tx
-from storage.ledger import receipt_rows
+from storage.database import Store
+from storage.ledger import log_rows
 from storage.outbox import recipient_rows
+from storage.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class CheckpointDigest:
 
         def work(tx: Tx) -> int:
             sent = 0
-            for workspace_id in receipt_rows.logs(tx):
+            for workspace_id in log_rows.logs(tx):
                 try:
                     checkpoint = self.ledger.checkpoint(tx, workspace_id)
                 except DamagedLog as damage:

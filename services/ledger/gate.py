@@ -17,9 +17,9 @@ from domain.runs.run import Step, StepState
 from services.ledger.append import Ledger
 from services.ledger.records import Records
 from storage.approvals import approval_rows
-from storage.database import Tx
 from storage.ledger import receipt_rows
 from storage.outbox import recipient_rows
+from storage.transaction import Tx
 
 # what of a question is shown to whoever decides it, and who may; its times only ever make it expire
 _ASKED = frozenset(

@@ -14,8 +14,9 @@ from domain.receipts.receipt import Receipt, parse
 from domain.receipts.signing import KeyRing
 from domain.receipts.stored import UNREADABLE, KeptPayload, payload_problems
 from services.ledger.append import Ledger
-from storage.database import Tx
-from storage.ledger import receipt_rows
+from storage.ledger import log_rows, payload_rows, receipt_rows
+from storage.policy import snapshot_rows
+from storage.transaction import Tx
 
 NOT_IN_LOG = "log"
 SIGNATURE = "signature"
@@ -35,15 +36,15 @@ class LogCheck:
     def of(cls, ledger: Ledger, tx: Tx, workspace_id: str) -> "LogCheck":
         """The check of this log in this transaction; made once, unless the log grew."""
         key = f"log check:{workspace_id}"
-        found: LogCheck | None = tx.cache.get(key)
-        if found is None or found.head != receipt_rows.head(tx, workspace_id):
-            found = tx.cache[key] = cls(ledger, tx, workspace_id)
+        found: LogCheck | None = tx.memo.get(key)
+        if found is None or found.head != log_rows.head(tx, workspace_id):
+            found = tx.memo[key] = cls(ledger, tx, workspace_id)
         return found
 
     @cached_property
     def head(self) -> LogHead:
         """Where the log ends."""
-        return receipt_rows.head(self.tx, self.workspace_id)
+        return log_rows.head(self.tx, self.workspace_id)
 
     @cached_property
     def ring(self) -> KeyRing:
@@ -111,7 +112,7 @@ class LogCheck:
     def check_whole(self, row: ReceiptRow) -> ReceiptRow:
         """One receipt with everything that belongs to it: signature, place, and the payloads its hashes stand for."""
         [checked] = self.check([row], signatures=True)
-        kept = receipt_rows.kept_payloads(self.tx, self.workspace_id, [row.id])[row.id]
+        kept = payload_rows.kept(self.tx, self.workspace_id, [row.id])[row.id]
         return self._with(checked, *self.payload_problems(row, kept), self.policy_problem(row))
 
     def policy_problem(self, row: ReceiptRow) -> str:
@@ -128,7 +129,7 @@ class LogCheck:
 
     def policy(self, policy_hash: str) -> tuple[str | None, str]:
         """The snapshot of an effective policy, None when it is not the one with this hash, and what is wrong."""
-        snapshot = receipt_rows.policy(self.tx, self.workspace_id, policy_hash)
+        snapshot = snapshot_rows.get(self.tx, self.workspace_id, policy_hash)
         if snapshot is None:
             return None, MISSING
         problem = "" if hashlib.sha256(snapshot.encode()).hexdigest() == policy_hash else "policy: was changed"

@@ -31,8 +31,9 @@ from services.ledger.append import DamagedLog, Ledger
 from services.ledger.log_check import MISSING, LogCheck
 from services.ledger.recorder import Recorder
 from services.ledger.records import Records
-from storage.database import Store, Tx
-from storage.ledger import receipt_rows
+from storage.database import Store
+from storage.ledger import checkpoint_rows, log_rows, payload_rows, receipt_rows
+from storage.transaction import Tx
 
 T = TypeVar("T")
 
@@ -192,7 +193,7 @@ class ReceiptService:
         """Sign checkpoints of logs that have grown; how many."""
 
         def work(tx: Tx) -> int:
-            grown = [one for one in receipt_rows.unsigned_logs(tx, limit=limit) if one not in self.ledger.damaged]
+            grown = [one for one in checkpoint_rows.unsigned_logs(tx, limit=limit) if one not in self.ledger.damaged]
             for workspace_id in grown:
                 try:
                     self.ledger.checkpoint(tx, workspace_id)
@@ -226,7 +227,7 @@ class ReceiptService:
             return Inclusion(
                 receipt=row,
                 body=shown_body(row),
-                payloads=receipt_rows.payloads_of(tx, workspace_id, row.id),
+                payloads=payload_rows.of_receipt(tx, workspace_id, row.id),
                 path=path,
                 checkpoint=checkpoint,
             )
@@ -241,7 +242,7 @@ class ReceiptService:
         try:
             return self.ledger.checkpoint(tx, workspace_id)
         except LedgerError as damage:
-            last = receipt_rows.newest_checkpoint(tx, workspace_id)
+            last = checkpoint_rows.newest(tx, workspace_id)
             if last is None:
                 raise Altered(f"the log does not hold: {damage}", differs=("log",)) from damage
             return last
@@ -252,7 +253,7 @@ class ReceiptService:
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> tuple[ReceiptRow, Sequence[bytes], int]:
-            whole = receipt_rows.head(tx, workspace_id).size
+            whole = log_rows.head(tx, workspace_id).size
             wanted = whole if size is None else size
             if not 0 <= index < wanted <= whole:
                 raise NotFound("the log has no such receipt at that size")
@@ -268,7 +269,7 @@ class ReceiptService:
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> tuple[Sequence[bytes], bytes, bytes, int]:
-            whole = receipt_rows.head(tx, workspace_id).size
+            whole = log_rows.head(tx, workspace_id).size
             size = whole if new is None else new
             if not 0 < old <= size <= whole:
                 raise NotFound("the log has no such sizes")
@@ -299,7 +300,7 @@ class ReceiptService:
             raise NotFound("the log has no such tile") from None
 
         def work(tx: Tx) -> bytes:
-            size = receipt_rows.head(tx, workspace_id).size
+            size = log_rows.head(tx, workspace_id).size
             if width > tile_width(level or 0, index, size=size):
                 raise NotFound("the log has no such tile")
             if level is None:

@@ -10,8 +10,8 @@ from domain.ledger.audit import line_hash
 from domain.ledger.events import Event
 from services.ledger.append import Ledger
 from services.platform.bus import Bus
-from storage.database import Tx
-from storage.ledger import audit_rows, event_rows, receipt_rows
+from storage.ledger import audit_rows, event_rows, log_rows
+from storage.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,19 +79,13 @@ class Recorder:
             self.event(tx, workspace_id=workspace_id, event=written.event)
         return receipt_id
 
-    def serialize(self, tx: Tx, workspace_id: str) -> None:
-        """Take the workspace's place in the ledger before anything else of it.
-
-        Everything that is recorded locks the head of the log and the number of the last event. Taken
-        always in this order, and before rows that several units of one workspace write, two units
-        wait for each other instead of deadlocking. SQLite's writers are alone anyway.
-        """
-        if tx.postgres:
-            receipt_rows.head(tx, workspace_id, lock=True)
+    def lock_log(self, tx: Tx, workspace_id: str) -> None:
+        """Take the workspace's log before anything else of it, in a unit that was not begun by `Store.workspace`."""
+        log_rows.lock(tx, workspace_id)
 
     def event(self, tx: Tx, *, workspace_id: str, event: Event) -> None:
         """Tell whoever watches the workspace, once this transaction is committed."""
-        self.serialize(tx, workspace_id)
+        self.lock_log(tx, workspace_id)
         event_rows.append(
             tx,
             workspace_id=workspace_id,

@@ -23,9 +23,9 @@ from domain.runs.run import Run, Step
 from services.ledger.append import Ledger
 from services.ledger.log_check import LogCheck
 from storage.approvals import approval_rows
-from storage.database import Tx
-from storage.ledger import receipt_rows
+from storage.ledger import payload_rows, receipt_rows
 from storage.runs import run_rows
+from storage.transaction import Tx
 
 T = TypeVar("T", bound="_Row")
 
@@ -54,7 +54,7 @@ class Records:
         """What receipts say, each checked with its payloads, in the order of the log."""
         unique = list({row.idx: row for row in rows}.values())
         checked = self.log.check(unique, signatures=signatures)
-        kept = receipt_rows.kept_payloads(self.tx, self.workspace_id, [row.id for row in checked])
+        kept = payload_rows.kept(self.tx, self.workspace_id, [row.id for row in checked])
         found = [self._statement(row, kept[row.id]) for row in checked]
         return sorted(found, key=lambda one: one.idx)
 

@@ -10,9 +10,9 @@ from domain.policy.stored_settings import StoredSettings
 from domain.runs.task import Mode
 from services.ledger.append import Ledger
 from services.ledger.records import Records
-from storage.database import Tx
 from storage.ledger import receipt_rows
 from storage.policy import settings_rows
+from storage.transaction import Tx
 
 CHANGES = (
     AuditAction.WORKSPACE_SETTINGS_CREATED,

@@ -25,10 +25,11 @@ from services.ledger.records import Records
 from services.ledger.signed_settings import settings_differ
 from storage.approvals import approval_rows
 from storage.chat import piece_rows
-from storage.database import Store, Tx
-from storage.ledger import receipt_rows
+from storage.database import Store
+from storage.ledger import log_rows, payload_rows, receipt_rows
 from storage.policy import settings_rows
 from storage.runs import run_rows
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 
 # receipts, and rows of other kinds, that one transaction reads
@@ -79,7 +80,7 @@ class LedgerWatch:
             return
         self._looking = True
         try:
-            for workspace_id in await self.store.read(receipt_rows.logs):
+            for workspace_id in await self.store.read(log_rows.logs):
                 await self._look_at(workspace_id)
         finally:
             self._looking = False
@@ -117,16 +118,16 @@ class LedgerWatch:
         """One piece of a log; whether that was all there is."""
         place = self._place(workspace_id)
         frontier = place.frontier
-        head = receipt_rows.head(tx, workspace_id)
+        head = log_rows.head(tx, workspace_id)
         self.ledger.check_length(workspace_id, head.size)
         if head.size < max(frontier.size, place.sealed.size):
             raise DamagedLog(f"the log had {max(frontier.size, place.sealed.size)} receipts and has {head.size}")
         if not frontier.size:
             self.ledger.open_newest(tx, workspace_id)
         end = min(frontier.size + PIECE, head.size)
-        stored = receipt_rows.nodes_between(tx, workspace_id, start=frontier.size, end=end)
+        stored = log_rows.nodes_between(tx, workspace_id, start=frontier.size, end=end)
         rows = receipt_rows.rows_between(tx, workspace_id, start=frontier.size, end=end)
-        kept = receipt_rows.kept_payloads(tx, workspace_id, [row.id for row in rows])
+        kept = payload_rows.kept(tx, workspace_id, [row.id for row in rows])
         log_check = LogCheck.of(self.ledger, tx, workspace_id)
         ring = self.ledger.ring(tx)
         for index, row in zip(range(frontier.size, end), rows, strict=False):

@@ -14,9 +14,9 @@ from services.ledger.recorder import Recorder
 from services.lifecycle.moves import move
 from services.lifecycle.runs import RunLifecycle
 from services.outbox.notifications import Notifications
-from storage.database import Tx
 from storage.outbox import outbox_rows
 from storage.runs import run_rows
+from storage.transaction import Tx
 
 CALLBACK_TOPIC = "callback"
 

@@ -10,8 +10,8 @@ from domain.runs.run import EFFECTS, RUNS, STEPS, CallEffect, EffectState, Run, 
 from domain.runs.states import StateTable
 from domain.runs.task import TASKS, Task, TaskStatus
 from storage.approvals import approval_rows
-from storage.database import Tx
 from storage.runs import run_rows, task_rows
+from storage.transaction import Tx
 
 Thing = TypeVar("Thing", Run, Step, CallEffect, Approval, Task)
 

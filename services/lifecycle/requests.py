@@ -17,7 +17,7 @@ from services.lifecycle.moves import Superseded, enter, move
 from services.outbox.notifications import Notifications
 from services.policy.service import PolicyService
 from storage.approvals import approval_rows
-from storage.database import Tx
+from storage.transaction import Tx
 
 REDACTED = "[hidden]"
 

@@ -25,10 +25,10 @@ from services.lifecycle.spending import DONE_THINKING
 from services.lifecycle.tasks import TaskLifecycle
 from services.outbox.notifications import Notifications
 from services.policy.service import PolicyService
-from storage.database import Tx
 from storage.runs import run_rows
 from storage.runs.engine import JobEngine
 from storage.tools import operator_rows
+from storage.transaction import Tx
 
 # what a run waits for while an approval can be taken back
 UNDO = "undo"
@@ -96,7 +96,7 @@ class RunLifecycle:
 
     def claim(self, tx: Tx, workspace_id: str, run_id: str, segment: int) -> Run | None:
         """The run, owned by the caller from now on; None when this segment of it is over, or is another workspace's."""
-        self.recorder.serialize(tx, workspace_id)
+        self.recorder.lock_log(tx, workspace_id)
         run = run_rows.by_id(tx, run_id, lock=True)
         if run is None or run.workspace_id != workspace_id or not waits_for_segment(run, segment):
             return None
@@ -118,7 +118,7 @@ class RunLifecycle:
 
     def mine(self, tx: Tx, run: Run) -> Run:
         """The run as it is now; Superseded when the segment that read it does not own it any more."""
-        self.recorder.serialize(tx, run.workspace_id)
+        self.recorder.lock_log(tx, run.workspace_id)
         current = run_rows.by_id(tx, run.id, lock=True)
         if current is None or current.epoch != run.epoch or current.state is not RunState.RUNNING:
             raise Superseded("the run has moved on")

@@ -5,9 +5,9 @@ from typing import Any
 from domain.clock import Now
 from domain.ports import Usage
 from domain.runs.run import Run
-from storage.database import Tx
 from storage.installation import spend_rows
 from storage.runs import run_rows, task_rows
+from storage.transaction import Tx
 
 # what a run has no more once no model is asked for it
 DONE_THINKING: dict[str, Any] = {

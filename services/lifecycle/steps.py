@@ -28,8 +28,8 @@ from services.lifecycle.spending import spend
 from services.outbox.notifications import Notifications
 from services.policy.service import Decided
 from services.policy.violations import note_refusal
-from storage.database import Tx
 from storage.runs import run_rows
+from storage.transaction import Tx
 
 TEXT_CAP = 20_000
 # what a step tells by the state it has come into; that it is asked about, the approval tells

@@ -8,8 +8,8 @@ from domain.runs.run import TASK_STATUS_OF, Run
 from domain.runs.task import Task, TaskStatus
 from services.ledger.recorder import Recorder
 from services.lifecycle.moves import enter, move
-from storage.database import Tx
 from storage.runs import task_rows
+from storage.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ from domain.clock import Now
 from domain.outbox.message import Message
 from domain.outside import ExternalError
 from services.platform.bus import Bus
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.outbox import outbox_rows
+from storage.transaction import Tx
 
 log = logging.getLogger(__name__)
 

@@ -31,8 +31,8 @@ from domain.runs.run import Run
 from domain.tools.effect import Effect
 from services.platform.bus import Bus
 from storage.chat import conversation_rows
-from storage.database import Tx
 from storage.outbox import outbox_rows, recipient_rows
+from storage.transaction import Tx
 
 TELEGRAM = "telegram"
 OUTBOX_TOPIC = "outbox"

@@ -10,7 +10,7 @@ from functools import partial
 from domain.clock import Now
 from domain.errors import Conflict
 from domain.ids import new_id
-from storage.database import Store, also
+from storage.database import Store
 from storage.installation import idempotency_rows
 
 KEEP = timedelta(hours=24)
@@ -84,11 +84,8 @@ class IdempotencyService:
         mark = partial(
             idempotency_rows.carried_out, principal=claim.principal, key=claim.key, claim=claim.id, expires_at=ends
         )
-        token = also.set(mark)
-        try:
+        with self.store.with_participant(mark):
             yield
-        finally:
-            also.reset(token)
 
     async def finish(self, claim: Claim, *, status: int, body: str) -> None:
         """Keep the answer for a day."""

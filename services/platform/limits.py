@@ -5,8 +5,9 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.identity import rate_rows
+from storage.transaction import Tx
 
 MAX_KEYS = 50_000
 

@@ -9,10 +9,10 @@ from domain.policy.effective import EffectivePolicy
 from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, Usage
 from domain.runs.run import Run
 from domain.runs.task import Task
-from storage.database import Tx
 from storage.installation import spend_rows
 from storage.runs import run_rows
 from storage.tools import operator_rows
+from storage.transaction import Tx
 
 NOTHING = Usage()
 

@@ -24,9 +24,9 @@ from services.ledger.records import live_grants
 from services.ledger.signed_settings import stored_settings as signed_settings
 from services.policy.budgets import UNLIMITED, Budgets, InstallationBudget
 from storage.approvals import approval_rows
-from storage.database import Tx
-from storage.ledger import receipt_rows
+from storage.policy import snapshot_rows
 from storage.tools import operator_rows
+from storage.transaction import Tx
 
 log = logging.getLogger(__name__)
 
@@ -89,25 +89,25 @@ class PolicyService:
         Altered when the store holds others: nothing is decided by what nobody signed.
         """
         key = f"settings:{workspace_id}"
-        if key not in tx.cache:
+        if key not in tx.memo:
             stored = signed_settings(self.ledger, tx, workspace_id)
-            tx.cache[key] = (load(stored.policy, stored.budget, stored.model), stored.mode)
-        found: tuple[WorkspaceSettings, str] = tx.cache[key]
+            tx.memo[key] = (load(stored.policy, stored.budget, stored.model), stored.mode)
+        found: tuple[WorkspaceSettings, str] = tx.memo[key]
         return found
 
     def policy(self, tx: Tx, workspace_id: str) -> tuple[EffectivePolicy, str]:
         """The effective policy and its hash; kept by its hash from the first decision under it on."""
         key = f"policy:{workspace_id}"
-        if key not in tx.cache:
+        if key not in tx.memo:
             policy = effective(self.settings(tx, workspace_id)[0])
-            tx.cache[key] = (policy, policy.policy_hash)
-        found: tuple[EffectivePolicy, str] = tx.cache[key]
+            tx.memo[key] = (policy, policy.policy_hash)
+        found: tuple[EffectivePolicy, str] = tx.memo[key]
         return found
 
     def policy_hash(self, tx: Tx, workspace_id: str) -> str:
         """The hash of the effective policy."""
         policy, name = self.policy(tx, workspace_id)
-        receipt_rows.keep_policy(
+        snapshot_rows.keep(
             tx,
             workspace_id=workspace_id,
             policy_hash=name,

@@ -10,8 +10,9 @@ from domain.clock import Now
 from domain.ids import new_id
 from domain.policy.sidecar import SidecarSnapshot
 from domain.ports import Sidecar, SidecarHealth
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.policy import sidecar_rows
+from storage.transaction import Tx
 
 FRESH_SECONDS = 5.0
 KEEP = timedelta(days=7)

@@ -22,10 +22,11 @@ from services.ledger.records import Records
 from services.policy.changes import merged
 from services.policy.service import PolicyService
 from services.tools.registry import ToolRegistry
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import receipt_rows
 from storage.policy import settings_rows
 from storage.tools import operator_rows
+from storage.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

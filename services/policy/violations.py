@@ -6,8 +6,8 @@ from datetime import datetime
 from domain.ids import new_id
 from domain.ledger.violation import Violation
 from domain.policy.governance import Decision, severity_of
-from storage.database import Tx
 from storage.ledger import violation_rows
+from storage.transaction import Tx
 
 
 def note_refusal(

@@ -16,8 +16,8 @@ from services.lifecycle.moves import Superseded
 from services.policy.service import PolicyService
 from services.runs.view import MAX_TRIES, View, Views
 from services.tools.registry import failed
-from storage.database import Tx
 from storage.runs import run_rows
+from storage.transaction import Tx
 
 TOOL_SECONDS = 120.0
 

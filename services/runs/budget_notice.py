@@ -6,8 +6,8 @@ from datetime import datetime
 from domain.identity.actor import Role
 from services.outbox.notifications import Notifications
 from services.policy.budgets import OverBudget
-from storage.database import Tx
 from storage.outbox import recipient_rows
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 
 log = logging.getLogger(__name__)

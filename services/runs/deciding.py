@@ -28,8 +28,8 @@ from services.runs.partial_answers import PartialAnswers
 from services.runs.planners import Planners
 from services.runs.view import View, Views
 from services.tools.registry import ToolRegistry, failed
-from storage.database import Tx, is_conflict
 from storage.runs import run_rows
+from storage.transaction import Tx, is_conflict
 
 
 class ToolChanged(Exception):

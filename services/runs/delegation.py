@@ -16,9 +16,9 @@ from services.lifecycle.container import Lifecycle
 from services.policy.service import PolicyService
 from services.runs.tasks import NewTask, TaskService
 from services.tools.registry import ToolRegistry, done, failed, object_schema, text_schema
-from storage.database import Tx
 from storage.runs import run_rows
 from storage.tools import operator_rows
+from storage.transaction import Tx
 
 SUMMARY_CHARS = 20_000
 

@@ -27,8 +27,9 @@ from services.lifecycle.spending import spend
 from services.runs.acting import Acting
 from services.runs.deciding import CancelRequested, Deciding, ToolChanged
 from services.runs.view import MAX_TRIES, View, Views
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.runs import run_rows
+from storage.transaction import Tx
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Segments:
             run = self.lifecycle.runs.claim(tx, workspace_id, run_id, segment)
             return None if run is None else self.views.of(tx, run)
 
-        view = await self.store.write(claim, partition=workspace_id)
+        view = await self.store.workspace(workspace_id).write(claim)
         if view is not None:
             await self._work(view)
 
@@ -138,7 +139,7 @@ class Segments:
             seen = run_rows.by_id(tx, run_id)
             if seen is None:
                 return
-            self.recorder.serialize(tx, seen.workspace_id)
+            self.recorder.lock_log(tx, seen.workspace_id)
             run = run_rows.by_id(tx, run_id, lock=True)
             # queued still, when it was the claim that failed and was undone
             if run is None or not waits_for_segment(run, segment):

@@ -19,10 +19,11 @@ from services.lifecycle.requests import redact_args
 from services.lifecycle.runs import waits_for_segment
 from services.runs.segment import Segments
 from services.tools.registry import ToolRegistry
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import receipt_rows
 from storage.runs import run_rows, task_rows
 from storage.runs.engine import JobEngine
+from storage.transaction import Tx
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,6 @@ class RunService:
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> Run:
-            self.recorder.serialize(tx, workspace_id)
             task = task_rows.get(tx, workspace_id, task_id, lock=True)
             return self.lifecycle.runs.begin(
                 tx,
@@ -67,7 +67,7 @@ class RunService:
                 origin=origin or {"channel": actor.channel.value},
             )
 
-        return await self.store.write(work, partition=workspace_id)
+        return await self.store.workspace(workspace_id).write(work)
 
     async def cancel(self, actor: Actor, task_id: str) -> Run | None:
         """Cancel the task's run, if one is under way; it takes effect before the run's next step."""
@@ -75,12 +75,11 @@ class RunService:
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> Run | None:
-            self.recorder.serialize(tx, workspace_id)
             task_rows.get(tx, workspace_id, task_id, lock=True)
             active = run_rows.active_of_task(tx, workspace_id, task_id)
             return None if active is None else self.lifecycle.runs.cancel(tx, active, principal=actor.principal)
 
-        return await self.store.write(work, partition=workspace_id)
+        return await self.store.workspace(workspace_id).write(work)
 
     async def settle_uncertain(
         self, actor: Actor, run_id: str, step_id: str, choice: UncertainChoice, *, via: str
@@ -90,7 +89,6 @@ class RunService:
         workspace_id = actor.in_workspace
 
         def work(tx: Tx) -> Step:
-            self.recorder.serialize(tx, workspace_id)
             run = run_rows.get(tx, workspace_id, run_id, lock=True)
             step = run_rows.get_step(tx, workspace_id, step_id)
             if step.run_id != run.id:
@@ -98,7 +96,7 @@ class RunService:
             self.lifecycle.steps.resolve(tx, actor, run=run, step=step, choice=choice, via=via)
             return self._shown_step(run_rows.get_step(tx, workspace_id, step_id))
 
-        return await self.store.write(work, partition=workspace_id)
+        return await self.store.workspace(workspace_id).write(work)
 
     # --- reading ----------------------------------------------------------------------------------
 
@@ -191,14 +189,13 @@ class RunService:
         swept = 0
         for run in found:
             try:
-                swept += await self.store.write(partial(self._sweep, seen=run, now=now), partition=run.workspace_id)
+                swept += await self.store.workspace(run.workspace_id).write(partial(self._sweep, seen=run, now=now))
             except Exception:
                 log.exception("run_not_swept", extra={"run": run.id})
         return swept
 
     def _sweep(self, tx: Tx, *, seen: Run, now: datetime) -> bool:
         """Whether it was queued, or ended: another process may have done it meanwhile."""
-        self.recorder.serialize(tx, seen.workspace_id)
         run = run_rows.get(tx, seen.workspace_id, seen.id, lock=True)
         if run.is_late(now):
             self.lifecycle.runs.cancel(tx, run, principal="system", reason="the deadline has passed")

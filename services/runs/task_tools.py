@@ -9,8 +9,8 @@ from domain.tools.effect import Effect
 from domain.tools.tool import ACTING_MODES, Outcome, ToolContext, ToolSpec
 from services.runs.tasks import NewTask, TaskService
 from services.tools.registry import LocalTool, done, failed, object_schema, text_schema
-from storage.database import Tx
 from storage.runs import task_rows
+from storage.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,9 +22,10 @@ from services.ledger.recorder import Recorder
 from services.lifecycle.container import Lifecycle
 from services.policy.service import PolicyService
 from services.tools.registry import ToolRegistry
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.runs import run_rows, task_rows
 from storage.tools import operator_rows
+from storage.transaction import Tx
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class TaskService:
         # a playbook that cannot run is refused here, with line and reason, not when it is due
         tools = await self.tool_registry.of(self.store, actor.in_workspace)
         await asyncio.to_thread(parse, new.description, tools.specs)
-        made = await self.store.write(
+        made = await self.store.workspace(actor.in_workspace).write(
             lambda tx: self.create_in(
                 tx,
                 actor.in_workspace,
@@ -76,8 +77,7 @@ class TaskService:
                 principal=actor.principal,
                 user_id=actor.user_id,
                 channel=actor.channel.value,
-            ),
-            partition=actor.in_workspace,
+            )
         )
         if isinstance(made, str):
             raise Forbidden(
@@ -176,7 +176,6 @@ class TaskService:
         require(actor, Action.TASK_UPDATE)
 
         def work(tx: Tx) -> Task:
-            self.recorder.serialize(tx, actor.in_workspace)
             task = task_rows.get(tx, actor.in_workspace, task_id, lock=True)
             task.check_manual_move(status)
             if status == task.status:
@@ -202,7 +201,7 @@ class TaskService:
             current = task_rows.get(tx, task.workspace_id, task.id)
             return self.lifecycle.tasks.set_by_hand(tx, current, status)
 
-        return await self.store.write(work, partition=actor.in_workspace)
+        return await self.store.workspace(actor.in_workspace).write(work)
 
     async def update(self, actor: Actor, task_id: str, changes: dict[str, Any]) -> Task:
         """Change title, description, priority, metadata, schedule, paused or deadline of a task.
@@ -215,7 +214,6 @@ class TaskService:
             await asyncio.to_thread(parse, changes["description"], tools.specs)
 
         def work(tx: Tx) -> Task:
-            self.recorder.serialize(tx, actor.in_workspace)
             task = task_rows.get(tx, actor.in_workspace, task_id, lock=True)
             now = self.now()
             values = dict(changes)
@@ -234,14 +232,13 @@ class TaskService:
             self.recorder.record(tx, TaskUpdated(task=task, actor=actor.principal, changed=list(changes)))
             return task_rows.get(tx, task.workspace_id, task.id)
 
-        return await self.store.write(work, partition=actor.in_workspace)
+        return await self.store.workspace(actor.in_workspace).write(work)
 
     async def delete(self, actor: Actor, task_id: str) -> None:
         """Take a task away; a run under way is cancelled. Its receipts stay."""
         require(actor, Action.TASK_DELETE)
 
         def work(tx: Tx) -> None:
-            self.recorder.serialize(tx, actor.in_workspace)
             task = task_rows.get(tx, actor.in_workspace, task_id, lock=True)
             active = run_rows.active_of_task(tx, task.workspace_id, task.id)
             if active is not None:
@@ -249,7 +246,7 @@ class TaskService:
             task_rows.change(tx, task.workspace_id, task.id, deleted_at=self.now(), next_run_at=None)
             self.recorder.record(tx, TaskDeleted(task=task, actor=actor.principal))
 
-        await self.store.write(work, partition=actor.in_workspace)
+        await self.store.workspace(actor.in_workspace).write(work)
 
     async def sweep_scheduled(self, *, limit: int = 100) -> int:
         """Start runs of tasks whose time has come; missed times run once. How many were started.
@@ -259,14 +256,13 @@ class TaskService:
         started = 0
         for task in await self.store.read(lambda tx: task_rows.due(tx, now=self.now(), limit=limit)):
             try:
-                started += await self.store.write(partial(self._start_due, seen=task))
+                started += await self.store.workspace(task.workspace_id).write(partial(self._start_due, seen=task))
             except Exception:
                 log.exception("task_not_started", extra={"task": task.id})
         return started
 
     def _start_due(self, tx: Tx, *, seen: Task) -> bool:
         """Whether a run was begun: not when another process did, or there is something in the way of it."""
-        self.recorder.serialize(tx, seen.workspace_id)
         task = task_rows.get(tx, seen.workspace_id, seen.id, lock=True, deleted=True)
         now = self.now()
         if task.deleted_at is not None or task.paused or task.next_run_at is None or task.next_run_at > now:

@@ -12,9 +12,10 @@ from services.lifecycle.moves import Superseded
 from services.policy.budgets import Allowance, OverBudget
 from services.policy.service import PolicyService
 from services.tools.registry import ToolRegistry, Tools
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.runs import run_rows, task_rows
 from storage.tools import operator_rows
+from storage.transaction import Tx
 
 T = TypeVar("T")
 
@@ -85,4 +86,4 @@ class Views:
 
     async def write(self, view: View, work: Callable[[Tx], T]) -> T:
         """Write about the run of a view, together with others of its workspace."""
-        return await self.store.write(work, partition=view.run.workspace_id)
+        return await self.store.workspace(view.run.workspace_id).write(work)

@@ -12,8 +12,9 @@ from domain.ids import new_id
 from domain.journal.workspace import KnowledgeWritten
 from domain.tools.note import Note
 from services.ledger.recorder import Recorder
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.tools import note_rows
+from storage.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +60,10 @@ class KnowledgeService:
         )
 
         def work(tx: Tx) -> tuple[Note, str | None]:
-            self.recorder.serialize(tx, actor.in_workspace)
             kept = note_rows.add_once(tx, note, idempotency_key=f"page:{note.id}")
             return kept, self._recorded(tx, actor, note.id, "written", args=_summed(title=title, body=body))
 
-        return await self.store.write(work)
+        return await self.store.workspace(actor.in_workspace).write(work)
 
     async def change(
         self,
@@ -84,25 +84,23 @@ class KnowledgeService:
         values = {name: value for name, value in given.items() if value is not None}
 
         def work(tx: Tx) -> tuple[Note, str | None]:
-            self.recorder.serialize(tx, actor.in_workspace)
             _found(tx, actor, note_id)
             note_rows.change(tx, actor.in_workspace, note_id, **values, updated_at=self.now())
             evidence = self._recorded(tx, actor, note_id, "changed", args=_summed(title=title, body=body))
             return _found(tx, actor, note_id), evidence
 
-        return await self.store.write(work)
+        return await self.store.workspace(actor.in_workspace).write(work)
 
     async def remove(self, actor: Actor, note_id: str) -> None:
         """Take a note away for good; its receipts stay, and hold none of its text."""
         require(actor, Action.KNOWLEDGE_WRITE)
 
         def work(tx: Tx) -> None:
-            self.recorder.serialize(tx, actor.in_workspace)
             _found(tx, actor, note_id)
             note_rows.remove(tx, actor.in_workspace, note_id)
             self._recorded(tx, actor, note_id, "removed")
 
-        await self.store.write(work)
+        await self.store.workspace(actor.in_workspace).write(work)
 
     def _recorded(
         self, tx: Tx, actor: Actor, note_id: str, what: str, *, args: dict[str, object] | None = None

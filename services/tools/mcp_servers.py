@@ -27,8 +27,9 @@ from domain.tools.mcp import (
 from domain.tools.tool import Outcome, Tool, ToolContext, ToolSpec
 from services.ledger.recorder import Recorder
 from services.tools.registry import Tools, done, failed
-from storage.database import Store, Tx, is_conflict
+from storage.database import Store
 from storage.tools import mcp_server_rows
+from storage.transaction import Tx, is_conflict
 from storage.workspaces.vault import Vault
 
 MAX_ERROR = 2000
@@ -156,14 +157,13 @@ class McpServerService:
             server = replace(server, error=str(error)[:MAX_ERROR])
 
         def work(tx: Tx) -> McpServer:
-            self.recorder.serialize(tx, workspace_id)
             self._check_room(tx, server)
             mcp_server_rows.add(tx, server)
             self._record(tx, actor, server, "added", tools=[tool.name for tool in server.tools])
             return server
 
         try:
-            return await self.store.write(work)
+            return await self.store.workspace(actor.in_workspace).write(work)
         except Exception as error:
             if is_conflict(error):
                 raise _taken(new.name) from error
@@ -232,18 +232,16 @@ class McpServerService:
         require(actor, Action.MCP_WRITE)
 
         def work(tx: Tx) -> None:
-            self.recorder.serialize(tx, actor.in_workspace)
             server = mcp_server_rows.get(tx, actor.in_workspace, server_id, lock=True)
             mcp_server_rows.remove(tx, actor.in_workspace, server_id)
             self._record(tx, actor, server, "removed")
 
-        await self.store.write(work)
+        await self.store.workspace(actor.in_workspace).write(work)
 
     # --- inside -----------------------------------------------------------------------------------
 
     async def _change(self, actor: Actor, server_id: str, word: str, change: Change) -> McpServer:
         def work(tx: Tx) -> McpServer:
-            self.recorder.serialize(tx, actor.in_workspace)
             before = mcp_server_rows.get(tx, actor.in_workspace, server_id, lock=True)
             after, details = change(before)
             after = replace(after, updated_at=self.now())
@@ -251,7 +249,7 @@ class McpServerService:
             self._record(tx, actor, after, word, **details)
             return after
 
-        return await self.store.write(work)
+        return await self.store.workspace(actor.in_workspace).write(work)
 
     def _record(self, tx: Tx, actor: Actor, server: McpServer, word: str, **details: Any) -> None:
         self.recorder.record(

@@ -13,8 +13,9 @@ from domain.journal.workspace import OperatorCreated, OperatorUpdated
 from domain.tools.operator import Operator
 from services.ledger.recorder import Recorder
 from services.tools.registry import ToolRegistry
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.tools import operator_rows
+from storage.transaction import Tx
 
 ROLES = {
     "engineering": "Builds and ships: plans technical work, writes code tasks, checks deployments.",

@@ -15,9 +15,10 @@ from domain.tools.json_schema import INLINE, LONG, TOO_COSTLY, Budget, Checker, 
 from domain.tools.note import Note
 from domain.tools.tool import ARGUMENTS, Outcome, OutcomeStatus, Tool, ToolContext, ToolSpec
 from services.outbox.notifications import Notifications
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.outbox import recipient_rows
 from storage.tools import note_rows
+from storage.transaction import Tx
 
 MAX_WAIT = timedelta(days=365)
 # arguments of more values than this are checked in a thread

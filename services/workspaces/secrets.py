@@ -12,7 +12,8 @@ from domain.ids import new_id
 from domain.journal.workspace import SecretDeleted, SecretStored
 from domain.workspaces.secret import Secret
 from services.ledger.recorder import Recorder
-from storage.database import Store, Tx
+from storage.database import Store
+from storage.transaction import Tx
 from storage.workspaces import secret_rows
 from storage.workspaces.vault import Vault
 
@@ -54,12 +55,11 @@ class SecretService:
         )
 
         def work(tx: Tx) -> Secret:
-            self.recorder.serialize(tx, workspace_id)
             secret_rows.put(tx, kept)
             self.recorder.record(tx, SecretStored(workspace_id=workspace_id, actor=actor.principal, of=kind))
             return kept
 
-        return await self.store.write(work)
+        return await self.store.workspace(actor.in_workspace).write(work)
 
     async def remove(self, actor: Actor, kind: str) -> None:
         """Forget it; NotFound when there is none."""
@@ -67,12 +67,11 @@ class SecretService:
         _check_kind(kind)
 
         def work(tx: Tx) -> None:
-            self.recorder.serialize(tx, actor.in_workspace)
             if not secret_rows.remove(tx, actor.in_workspace, kind):
                 raise NotFound("Secret not found")
             self.recorder.record(tx, SecretDeleted(workspace_id=actor.in_workspace, actor=actor.principal, of=kind))
 
-        await self.store.write(work)
+        await self.store.workspace(actor.in_workspace).write(work)
 
     async def verify(self, actor: Actor, kind: str) -> None:
         """Whether it opens with the present ENCRYPTION_KEY: NotFound, or CannotOpen (422) when not."""

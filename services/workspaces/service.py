@@ -49,12 +49,13 @@ from services.outbox.notifications import Notifications
 from services.policy.changes import merged
 from storage.approvals import approval_rows
 from storage.chat import conversation_rows, inbox_rows
-from storage.database import Store, Tx
-from storage.identity import account_rows, sign_up_rows
-from storage.ledger import audit_rows, receipt_rows
+from storage.database import Store
+from storage.identity import api_key_rows, invite_rows, session_rows, sign_up_rows, user_rows
+from storage.ledger import audit_rows, payload_rows
 from storage.outbox import outbox_rows
-from storage.policy import settings_rows
+from storage.policy import settings_rows, snapshot_rows
 from storage.runs import run_rows
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 from storage.workspaces.vault import hash_token
 
@@ -115,7 +116,7 @@ class WorkspaceService:
         """The person and their workspaces."""
 
         def work(tx: Tx) -> tuple[User, Sequence[tuple[Workspace, str]]]:
-            user = account_rows.get_user(tx, actor.user_id)
+            user = user_rows.get(tx, actor.user_id)
             if user is None:
                 raise NotFound("User not found")
             return user, workspace_rows.of_user(tx, actor.user_id)
@@ -160,7 +161,7 @@ class WorkspaceService:
             now=self.now(),
         )
         old_hash, new_hash = effective(before).policy_hash, effective(after).policy_hash
-        receipt_rows.keep_policy(
+        snapshot_rows.keep(
             tx,
             workspace_id=workspace_id,
             policy_hash=new_hash,
@@ -238,7 +239,7 @@ class WorkspaceService:
             raise Forbidden("an API key belongs to one workspace", code="insufficient_scope")
 
         def work(tx: Tx) -> Workspace:
-            user = account_rows.get_user(tx, actor.user_id)
+            user = user_rows.get(tx, actor.user_id)
             if user is None:
                 raise NotFound("User not found")
             self.identity.sign_up.check_owner(tx, user)
@@ -250,7 +251,7 @@ class WorkspaceService:
         """Whether the person may make one more workspace."""
 
         def work(tx: Tx) -> bool:
-            user = account_rows.get_user(tx, actor.user_id)
+            user = user_rows.get(tx, actor.user_id)
             return user is not None and self.identity.sign_up.may_own(tx, Newcomer.of(user))
 
         return actor.channel is not Channel.API_KEY and await self.store.read(work)
@@ -380,9 +381,9 @@ class WorkspaceService:
                 raise Conflict("the owner has to transfer the workspace first", code="owner_stays")
             if not workspace_rows.leave(tx, workspace.id, user_id):
                 raise NotFound("Member not found")
-            account_rows.revoke_keys_of_member(tx, workspace.id, user_id, now=self.now())
+            api_key_rows.revoke_of_member(tx, workspace.id, user_id, now=self.now())
             # an invite they made and kept would let them in again
-            account_rows.revoke_invites_of_member(tx, workspace.id, user_id, now=self.now())
+            invite_rows.revoke_of_member(tx, workspace.id, user_id, now=self.now())
             self.recorder.record(tx, entry)
             self._people_changed(tx, workspace.id)
 
@@ -420,7 +421,7 @@ class WorkspaceService:
                 accepted_by=None,
                 revoked_at=None,
             )
-            account_rows.add_invite(tx, invite)
+            invite_rows.add(tx, invite)
             evidence = self.recorder.record(
                 tx, InviteCreated(**_by(actor), invite_id=invite.id, role=role, bound=bound is not None)
             )
@@ -435,14 +436,14 @@ class WorkspaceService:
     async def invites(self, actor: Actor) -> Sequence[Invite]:
         """Invitations of the workspace."""
         require(actor, Action.INVITE_LIST)
-        return await self.store.read(lambda tx: account_rows.invites_of(tx, actor.in_workspace))
+        return await self.store.read(lambda tx: invite_rows.of_workspace(tx, actor.in_workspace))
 
     async def revoke_invite(self, actor: Actor, invite_id: str) -> None:
         """End an invitation."""
         require(actor, Action.INVITE_REVOKE)
 
         def work(tx: Tx) -> None:
-            if not account_rows.revoke_invite(tx, actor.in_workspace, invite_id, now=self.now()):
+            if not invite_rows.revoke(tx, actor.in_workspace, invite_id, now=self.now()):
                 raise NotFound("Invite not found")
             self.recorder.record(tx, InviteRevoked(**_by(actor), invite_id=invite_id))
 
@@ -452,7 +453,7 @@ class WorkspaceService:
         """The person, who is already known, becomes a member. A bound invitation takes the proven address."""
 
         def work(tx: Tx) -> Invite:
-            user = account_rows.get_user(tx, actor.user_id)
+            user = user_rows.get(tx, actor.user_id)
             if user is None:
                 raise NotFound("Invite not found")
             return self._accept(tx, user, token)
@@ -509,7 +510,7 @@ class WorkspaceService:
                 last_used_at=None,
                 revoked_at=None,
             )
-            account_rows.add_key(tx, key)
+            api_key_rows.add(tx, key)
             evidence = self.recorder.record(
                 tx, ApiKeyCreated(**_by(actor), key_id=key.id, role=key.role, scopes=key.scopes)
             )
@@ -520,14 +521,14 @@ class WorkspaceService:
     async def keys(self, actor: Actor) -> Sequence[ApiKey]:
         """Keys of the workspace."""
         require(actor, Action.APIKEY_LIST)
-        return await self.store.read(lambda tx: account_rows.keys_of(tx, actor.in_workspace))
+        return await self.store.read(lambda tx: api_key_rows.of_workspace(tx, actor.in_workspace))
 
     async def revoke_key(self, actor: Actor, key_id: str) -> None:
         """End a key now."""
         require(actor, Action.APIKEY_REVOKE)
 
         def work(tx: Tx) -> None:
-            if not account_rows.revoke_key(tx, actor.in_workspace, key_id, now=self.now()):
+            if not api_key_rows.revoke(tx, actor.in_workspace, key_id, now=self.now()):
                 raise NotFound("API key not found")
             self.recorder.record(tx, ApiKeyRevoked(**_by(actor), key_id=key_id))
             self.identity.forget_after(tx)
@@ -538,7 +539,7 @@ class WorkspaceService:
 
     async def sessions(self, actor: Actor) -> Sequence[Session]:
         """Where the person is logged in."""
-        return await self.store.read(lambda tx: account_rows.live_sessions(tx, actor.user_id, now=self.now()))
+        return await self.store.read(lambda tx: session_rows.live(tx, actor.user_id, now=self.now()))
 
     async def revoke_session(self, actor: Actor, family_id: str | None) -> int:
         """End one login of the person, or all of them (None); how many rows ended."""
@@ -546,9 +547,9 @@ class WorkspaceService:
         def work(tx: Tx) -> int:
             now = self.now()
             ended = (
-                account_rows.revoke_sessions(tx, user_id=actor.user_id, now=now)
+                session_rows.revoke(tx, user_id=actor.user_id, now=now)
                 if family_id is None
-                else account_rows.revoke_sessions(tx, family_id=family_id, user_id=actor.user_id, now=now)
+                else session_rows.revoke(tx, family_id=family_id, user_id=actor.user_id, now=now)
             )
             if ended:
                 self.recorder.record(tx, SessionsRevoked(actor=actor.principal, family_id=family_id, count=ended))
@@ -580,7 +581,7 @@ class WorkspaceService:
                     owned.append(workspace.id)
                 else:
                     workspace_rows.leave(tx, workspace.id, actor.user_id)
-                    account_rows.revoke_invites_of_member(tx, workspace.id, actor.user_id, now=now)
+                    invite_rows.revoke_of_member(tx, workspace.id, actor.user_id, now=now)
                     self.recorder.record(
                         tx,
                         MemberLeft(
@@ -595,14 +596,14 @@ class WorkspaceService:
                     run_rows.change(tx, run, cancel_requested=True)
                 _forget_words(tx, workspace_id, now=now)
                 workspace_rows.change(tx, workspace_id, now=now, deleted_at=now, purge_at=now, name="erased")
-            account_rows.revoke_sessions(tx, user_id=actor.user_id, now=now)
-            user = account_rows.get_user(tx, actor.user_id)
+            session_rows.revoke(tx, user_id=actor.user_id, now=now)
+            user = user_rows.get(tx, actor.user_id)
             if user is not None:
                 outbox_rows.forget_recipients(tx, [str(a) for a in (user.email, user.telegram_id) if a is not None])
                 if user.telegram_id is not None:
                     inbox_rows.blank(tx, user.telegram_id)
                     conversation_rows.forget_person(tx, user.telegram_id)
-            account_rows.erase_user(tx, actor.user_id, now=now)
+            user_rows.erase(tx, actor.user_id, now=now)
             self.identity.forget_after(tx)
             return {"deleted": True, "deletedWorkspaces": owned, "erasureReceiptRef": reference}
 
@@ -616,7 +617,7 @@ def _by(actor: Actor) -> dict[str, str]:
 
 def _forget_words(tx: Tx, workspace_id: str, *, now: datetime) -> None:
     """Take what people wrote out of what outlives a workspace; receipts hold only hashes, so the log stays whole."""
-    receipt_rows.erase_payloads(tx, workspace_id, now=now)
+    payload_rows.erase(tx, workspace_id, now=now)
     audit_rows.blank(tx, workspace_id)
     outbox_rows.forget_workspace(tx, workspace_id)
 

@@ -9,8 +9,9 @@ from domain.workspaces.workspace import Workspace
 from services.identity.service import IdentityService
 from services.identity.sign_up import ADMINISTRATOR
 from services.workspaces.service import WorkspaceService
-from storage.database import Store, Tx
-from storage.identity import account_rows
+from storage.database import Store
+from storage.identity import user_rows
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 
 
@@ -34,7 +35,7 @@ class TenantService:
         """A workspace for a person who is known here, and its first receipt; NotFound for anybody else."""
 
         def work(tx: Tx) -> tuple[Workspace, str | None]:
-            owner = account_rows.get_user(tx, owner_id)
+            owner = user_rows.get(tx, owner_id)
             if owner is None:
                 raise NotFound("User not found")
             made = self.identity.create_workspace(tx, owner, name, now=self.now(), by=ADMINISTRATOR)

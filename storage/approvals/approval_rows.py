@@ -10,8 +10,9 @@ from domain.approvals.approval import LAST_REMINDER, Approval, ApprovalStatus, A
 from domain.approvals.grant import Grant
 from domain.errors import NotFound
 from domain.identity.actor import Role
-from storage.database import Prepared, PreparedUpdate, Tx
+from storage.prepared import Prepared, PreparedUpdate
 from storage.tables import approval_votes, approvals, grants, workspace_members
+from storage.transaction import Tx
 from storage.values import columns_of, to_value, without
 
 COLUMNS = columns_of(approvals, Approval)

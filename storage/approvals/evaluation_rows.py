@@ -6,9 +6,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from domain.approvals.evaluation import Evaluation, GatewaySession
-from storage.database import Tx
 from storage.tables import evaluations, log_heads
 from storage.tables import receipts as receipts_table
+from storage.transaction import Tx
 from storage.values import columns_of
 
 COLUMNS = columns_of(evaluations, Evaluation)

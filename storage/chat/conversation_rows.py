@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from domain.chat.message import ChatMessage
 from domain.ids import new_id
-from storage.database import Tx
 from storage.tables import chat_messages, chat_state
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 COLUMNS = columns_of(chat_messages, ChatMessage)

@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.chat.updates import AT_ONCE, ENCODED, Backlog, InboxState, Received, as_bytes
-from storage.database import Tx
 from storage.tables import idempotency_keys, inbox
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 LOOK_AHEAD = 500

@@ -5,8 +5,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from domain.chat.updates import IntakeState
-from storage.database import Tx
 from storage.tables import intake
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 COLUMNS = columns_of(intake, IntakeState)

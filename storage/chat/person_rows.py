@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.chat.person import Person
-from storage.database import Tx
 from storage.tables import users, workspaces
+from storage.transaction import Tx
 
 
 def at_chat(tx: Tx, chat_id: int) -> Person | None:

@@ -11,11 +11,11 @@ from domain.ledger.audit import AuditEntry
 from domain.ledger.violation import Violation
 from domain.runs.run import Run
 from storage.approvals.approval_rows import COLUMNS as APPROVAL_COLUMNS
-from storage.database import Tx
 from storage.ledger import audit_rows
 from storage.ledger.violation_rows import COLUMNS as VIOLATION_COLUMNS
 from storage.runs.run_rows import RUN_COLUMNS
 from storage.tables import approvals, policies, runs, violations
+from storage.transaction import Tx
 from storage.values import to_value
 
 

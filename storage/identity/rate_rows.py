@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from storage.database import Tx
 from storage.tables import rate_buckets
+from storage.transaction import Tx
 
 
 def hit(tx: Tx, *, key: str, now: float, interval: float, capacity: int) -> tuple[float, bool]:

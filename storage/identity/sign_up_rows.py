@@ -3,9 +3,9 @@
 import sqlalchemy as sa
 
 from domain.ledger.audit import AuditAction
-from storage.database import Tx
 from storage.installation.locks import take_in
 from storage.tables import audit_log, users, workspaces
+from storage.transaction import Tx
 
 
 def lock_claim(tx: Tx) -> None:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import psycopg
 import sqlalchemy as sa
 
-from storage.database import Store, Tx
+from storage.database import Store
+from storage.transaction import Tx
 
 
 def lock_number(name: str) -> int:
@@ -31,7 +32,7 @@ class Lock:
 
     def __init__(self, store: Store, name: str) -> None:
         self.name = name
-        self._alone = store.sqlite
+        self._alone = store.sqlite is not None
         self._url = store.url.replace("postgresql+psycopg://", "postgresql://")
         self._session: psycopg.Connection[tuple[bool]] | None = None
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from domain.installation.self_check import SelfCheckRun
-from storage.database import Tx
 from storage.tables import eval_runs
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 COLUMNS = columns_of(eval_runs, SelfCheckRun)

@@ -3,9 +3,9 @@
 import sqlalchemy as sa
 
 from domain.runs.run import RunState
-from storage.database import Tx
 from storage.installation.locks import take_in
 from storage.tables import installation_spend, runs
+from storage.transaction import Tx
 
 
 def lock(tx: Tx) -> None:

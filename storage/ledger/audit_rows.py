@@ -7,8 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.ledger.audit import AuditEntry
-from storage.database import Prepared, Tx
+from storage.prepared import Prepared
 from storage.tables import audit_log
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 _append = Prepared(sa.insert(audit_log).values({c.name: sa.bindparam(c.name) for c in audit_log.c}))

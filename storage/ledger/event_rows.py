@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.ledger.events import StoredEvent
-from storage.database import Prepared, Tx
+from storage.prepared import Prepared
 from storage.tables import event_heads, events
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 # more of one unit are written by several statements
@@ -43,10 +44,10 @@ def _append_at_once(count: int) -> Prepared:
 def append(tx: Tx, *, workspace_id: str, kind: str, ref: str, payload: dict[str, Any], now: datetime) -> None:
     """Write one event at the end of the unit. Numbers of a workspace have no gaps once committed."""
     key = f"events:{workspace_id}"
-    waiting: list[dict[str, Any]] | None = tx.cache.get(key)
+    waiting: list[dict[str, Any]] | None = tx.memo.get(key)
     if waiting is None:
-        waiting = tx.cache[key] = []
-        tx.at_end(partial(_write, tx, workspace_id, waiting))
+        waiting = tx.memo[key] = []
+        tx.before_commit(partial(_write, tx, workspace_id, waiting))
     waiting.append({"kind": kind, "ref": ref, "payload": payload, "created_at": now})
 
 

@@ -6,8 +6,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from domain.ledger.violation import Violation
-from storage.database import Tx
 from storage.tables import violations
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 COLUMNS = columns_of(violations, Violation)

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from domain.ids import new_id
 from domain.outbox.message import Message
-from storage.database import Prepared, Tx
+from storage.prepared import Prepared
 from storage.tables import outbox
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 _insert = Prepared(

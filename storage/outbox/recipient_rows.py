@@ -6,8 +6,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.outbox.recipient import Recipient
-from storage.database import Prepared, Tx
+from storage.prepared import Prepared
 from storage.tables import api_keys, users, workspace_members
+from storage.transaction import Tx
 
 _open_chat = Prepared(
     sa.select(users.c.telegram_id).where(users.c.id == sa.bindparam("user_id"), users.c.chat_open.is_(True))

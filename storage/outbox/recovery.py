@@ -2,8 +2,8 @@
 
 import sqlalchemy as sa
 
-from storage.database import Tx
 from storage.tables import outbox
+from storage.transaction import Tx
 
 
 def release(tx: Tx, *, channel: str) -> int:

@@ -7,8 +7,9 @@ import sqlalchemy as sa
 
 from domain.errors import NotFound
 from domain.policy.stored_settings import StoredSettings
-from storage.database import Prepared, Tx
+from storage.prepared import Prepared
 from storage.tables import workspace_settings, workspaces
+from storage.transaction import Tx
 
 _select = (
     sa.select(

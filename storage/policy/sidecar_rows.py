@@ -5,8 +5,8 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from domain.policy.sidecar import SidecarSnapshot
-from storage.database import Tx
 from storage.tables import helm_snapshots
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 COLUMNS = columns_of(helm_snapshots, SidecarSnapshot)

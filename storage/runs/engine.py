@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from domain.errors import Unavailable
-from storage.database import Store, Tx, sqlite_engine
+from storage.database import Store
+from storage.sqlite import sqlite_engine
+from storage.transaction import Tx
 
 if TYPE_CHECKING:
     from dbos import DBOSClient, EnqueueOptions
@@ -92,8 +94,9 @@ class JobEngine:
         """
         # One and a half seconds of imports: off the loop, so that the port answers meanwhile.
         dbos = await asyncio.to_thread(_import_dbos)
-        engine = sqlite_engine(self._store.path, driver_begins=True) if self._store.sqlite else None
-        url = f"sqlite:///{self._store.path}" if self._store.sqlite else self._store.url
+        file = self._store.sqlite
+        engine = None if file is None else sqlite_engine(file.path, driver_begins=True)
+        url = self._store.url if file is None else f"sqlite:///{file.path}"
         serializer = dbos.DBOSPortableJSONSerializer()
         client = await asyncio.to_thread(self._join, dbos, url=url, engine=engine, serializer=serializer)
         if handler is not None:

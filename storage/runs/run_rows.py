@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from domain.errors import NotFound
 from domain.runs.run import RUN_ENDED, STEP_ENDED, CallEffect, EffectState, Run, RunState, Step, StepState
-from storage.database import Prepared, PreparedUpdate, Tx
+from storage.prepared import Prepared, PreparedUpdate
 from storage.tables import effects, runs, spend, steps, task_spend, tasks
+from storage.transaction import Tx
 from storage.values import columns_of, to_value, without
 
 RUN_COLUMNS = columns_of(runs, Run)

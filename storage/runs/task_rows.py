@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from domain.errors import NotFound
 from domain.runs.task import Task, TaskStatus
-from storage.database import Prepared, PreparedUpdate, Tx
+from storage.prepared import Prepared, PreparedUpdate
 from storage.tables import tasks, workspaces
+from storage.transaction import Tx
 from storage.values import columns_of, to_value, without
 
 COLUMNS = columns_of(tasks, Task)

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from storage.database import Tx
 from storage.tables import executors, ticks
+from storage.transaction import Tx
 
 
 def take(tx: Tx, tick_id: str, *, now: datetime) -> bool:

@@ -5,9 +5,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from storage.database import Tx
 from storage.runs.run_rows import MEASURES
 from storage.tables import operators, spend, task_spend, tasks
+from storage.transaction import Tx
 
 
 def _within(table: sa.Table, workspace_id: str, since: str, until: str, task_id: str | None) -> list[Any]:

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from domain.errors import NotFound
 from domain.tools.effect import Effect
 from domain.tools.mcp import McpServer, OfferedTool, ToolOverride, Transport
-from storage.database import Prepared, Tx
+from storage.prepared import Prepared
 from storage.tables import mcp_servers
+from storage.transaction import Tx
 
 _c = mcp_servers.c
 _states = Prepared(

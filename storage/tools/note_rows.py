@@ -6,8 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from domain.tools.note import Note
-from storage.database import Tx
 from storage.tables import notes
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 COLUMNS = columns_of(notes, Note)

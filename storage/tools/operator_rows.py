@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from domain.errors import NotFound
 from domain.tools.operator import Operator
-from storage.database import Tx
 from storage.tables import operators
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 COLUMNS = columns_of(operators, Operator)

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from domain.workspaces.secret import Secret
-from storage.database import Tx
 from storage.tables import secrets
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 COLUMNS = columns_of(secrets, Secret)

@@ -8,8 +8,9 @@ import sqlalchemy as sa
 
 from domain.errors import NotFound
 from domain.workspaces.workspace import Member, Workspace
-from storage.database import Prepared, Tx
+from storage.prepared import Prepared
 from storage.tables import users, workspace_members, workspaces
+from storage.transaction import Tx
 from storage.values import columns_of, to_value
 
 COLUMNS = columns_of(workspaces, Workspace)

@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from domain.clock import utc_now
 from domain.receipts.receipt import parse
 from storage import tables
-from storage.database import Tx
 from storage.ledger import receipt_rows
+from storage.transaction import Tx
 from tests.api.house import House, Person, Reply, open_house
 
 

@@ -18,7 +18,8 @@ from click.testing import CliRunner
 
 from app.cli import main
 from app.store_use import COMMANDS, Use, command_of
-from storage.installation.hold import Mode, hold_on, holders
+from storage.installation.hold import Mode
+from storage.installation.holds import hold_on, holders
 from tests.app.commands import command
 from tests.app.test_story_http import Person
 from tests.databases import fresh_url

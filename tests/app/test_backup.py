@@ -11,7 +11,7 @@ from app.settings import load_settings
 from domain.identity.actor import Actor, Channel, Role
 from services.container import Services
 from services.runs.tasks import NewTask
-from storage.database import Tx
+from storage.transaction import Tx
 from tests.app.test_cli import pilot, told
 from tests.databases import fresh_url, postgres_programs
 

@@ -10,7 +10,7 @@ from typing import Any
 from app.container import open_services
 from app.settings import load_settings
 from domain.ids import new_id
-from storage.identity import account_rows
+from storage.identity import user_rows
 from tests.processes import ROOT
 
 
@@ -39,7 +39,7 @@ async def test_workspaces_are_administered_without_a_server(tmp_path: Path) -> N
     async with open_services(settings) as parts:
         services = parts.services
         user = await services.store.write(lambda tx: services.email_login.person(tx, "ada@example.com"))
-        assert await services.store.read(lambda tx: account_rows.get_user(tx, user.id)) is not None
+        assert await services.store.read(lambda tx: user_rows.get(tx, user.id)) is not None
     [made] = told(tmp_path, "admin", "create", "Second", "--owner", user.id)
     assert (made["name"], made["ownerId"], made["deletedAt"]) == ("Second", user.id, None)
     assert made["id"] in {w["id"] for w in told(tmp_path, "admin", "list")}

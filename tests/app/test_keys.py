@@ -233,9 +233,9 @@ async def test_a_rotation_that_broke_off_goes_on(tmp_path: Path, monkeypatch: py
 
 
 def _logs(tx: Any) -> Any:
-    from storage.ledger import receipt_rows
+    from storage.ledger import log_rows
 
-    return receipt_rows.logs(tx)
+    return log_rows.logs(tx)
 
 
 async def test_a_key_that_was_set_is_left_to_who_set_it(tmp_path: Path) -> None:

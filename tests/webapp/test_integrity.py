@@ -17,7 +17,7 @@ from domain.ids import new_id
 from services.ledger.append import Ledger
 from services.ledger.watch import LedgerWatch
 from storage import tables
-from storage.database import Tx
+from storage.transaction import Tx
 from storage.types import Json, UtcDateTime
 from tests.webapp.conftest import House, Reader, open_house
 

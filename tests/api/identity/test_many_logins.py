@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from storage import tables
-from storage.database import Tx
+from storage.transaction import Tx
 from tests.api.conftest import TOKEN, Installation, init_data
 
 pytestmark = pytest.mark.timeout(900)

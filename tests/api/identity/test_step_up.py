@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from domain.clock import utc_now
 from simulator.launch import signed, user_field
-from storage.database import Tx
 from storage.tables import sessions
+from storage.transaction import Tx
 from tests.api.conftest import TOKEN
 from tests.api.house import House, Person, Reply, open_house
 from tests.api.policy.test_governance import path_of, question

@@ -17,9 +17,9 @@ import sqlalchemy as sa
 from domain.clock import utc_now
 from domain.ids import new_id
 from domain.journal.workspace import LedgerExported
-from storage.database import Tx
 from storage.tables import approvals as approval_rows
 from storage.tables import receipts as receipt_rows
+from storage.transaction import Tx
 from tests.api.house import House, Person, open_house
 
 ASKS = 'http.post url=http://127.0.0.1:9/hook json={"n": 1}\nfinish summary="done"'

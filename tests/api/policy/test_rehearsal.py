@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from domain.ids import new_id
 from storage import tables
-from storage.database import Tx
+from storage.transaction import Tx
 from tests.api.house import House, Person, open_house
 
 EVALUATE = "/api/governance/evaluate"

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from storage import tables
 from storage.chat import conversation_rows, inbox_rows
-from storage.database import Tx
 from storage.outbox import outbox_rows
+from storage.transaction import Tx
 from tests.api.conftest import Installation
 
 WORDS = "violet-harbour-plan"

@@ -17,7 +17,7 @@ from domain.tools.effect import Effect
 from services.approvals.grants import GrantRequest
 from services.approvals.service import ApprovalDecision, Resolution
 from storage import tables
-from storage.database import Tx
+from storage.transaction import Tx
 from tests.kit import Kit, RecordingTool, Script, open_kit
 
 DEED = ToolCall(tool="deed", args={"what": "x", "secret": "s3"})

@@ -14,7 +14,7 @@ from domain.ports import ToolCall
 from domain.tools.effect import Effect
 from services.approvals.service import ApprovalService
 from storage import tables
-from storage.database import Tx
+from storage.transaction import Tx
 from tests.kit import Kit, RecordingTool, open_kit
 
 DEED = ToolCall(tool="deed", args={"what": "x"})

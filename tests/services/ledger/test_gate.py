@@ -22,8 +22,9 @@ from services.approvals.grants import GrantRequest
 from services.approvals.service import ApprovalDecision
 from services.ledger.watch import LedgerWatch
 from storage import tables
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.ledger import violation_rows
+from storage.transaction import Tx
 from tests.kit import Kit, RecordingTool, open_kit
 
 DEED = ToolCall(tool="deed", args={"what": "x"})

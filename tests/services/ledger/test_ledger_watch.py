@@ -9,8 +9,8 @@ import sqlalchemy as sa
 from domain.journal.workspace import KnowledgeWritten
 from services.ledger.append import DamagedLog
 from services.ledger.watch import LedgerWatch
-from storage.database import Tx
 from storage.tables import log_heads, log_nodes, receipts
+from storage.transaction import Tx
 from tests.kit import Kit, open_kit
 
 AT = 11

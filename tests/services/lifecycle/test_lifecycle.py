@@ -20,8 +20,8 @@ from services.lifecycle.moves import Superseded, enter, move
 from services.runs.segment import MAX_STEPS_PER_SEGMENT
 from storage import tables
 from storage.approvals import approval_rows
-from storage.database import Tx
 from storage.runs import run_rows, task_rows
+from storage.transaction import Tx
 from tests.kit import Kit, RecordingTool, breaks_after_sending, open_kit
 from tests.state_moves import STATES, Moves
 
@@ -143,9 +143,9 @@ def imported(tree: ast.Module, package: str) -> dict[str, str]:
 ROOMS = ("app", "api", "bot", "webapp", "connectors", "simulator", "services", "storage", "domain")
 FILES = sorted(f for room in ROOMS for f in (ROOT / room).rglob("*.py") if "migrations" not in f.parts)
 WRITERS = {
-    "runs": {"add", "add_step", "add_effect", "move", "move_step", "move_effect"},
-    "approvals": {"add", "move"},
-    "tasks": {"add", "move"},
+    ("storage.runs", "run_rows"): {"add", "add_step", "add_effect", "move", "move_step", "move_effect"},
+    ("storage.approvals", "approval_rows"): {"add", "move"},
+    ("storage.runs", "task_rows"): {"add", "move"},
 }
 
 
@@ -155,16 +155,21 @@ def test_only_the_lifecycle_writes_state_columns() -> None:
         room = file.relative_to(ROOT).parts
         tree = ast.parse(file.read_text())
         if room[:2] != ("services", "lifecycle"):
-            stores = imported(tree, "storage")
+            stores = {
+                local: functions
+                for (wing, module), functions in WRITERS.items()
+                for local, name in imported(tree, wing).items()
+                if name == module
+            }
             found += [
                 f"{file.relative_to(ROOT)}:{node.lineno}"
                 for node in ast.walk(tree)
                 if isinstance(node, ast.Attribute)
                 and isinstance(node.value, ast.Name)
-                and node.attr in WRITERS.get(stores.get(node.value.id, ""), ())
+                and node.attr in stores.get(node.value.id, ())
             ]
-            for name, functions in WRITERS.items():
-                if functions & set(imported(tree, f"storage.{name}").values()):
+            for (wing, module), functions in WRITERS.items():
+                if functions & set(imported(tree, f"{wing}.{module}").values()):
                     found.append(str(file.relative_to(ROOT)))
             if {"move", "enter"} & set(imported(tree, "services.lifecycle.moves").values()):
                 found.append(str(file.relative_to(ROOT)))
@@ -174,7 +179,7 @@ def test_only_the_lifecycle_writes_state_columns() -> None:
 def test_storage_sets_states_nowhere_else() -> None:
     """One statement moves a thing and one inserts it; each stands behind the functions that only the lifecycle calls."""
     found = []
-    for file in sorted((ROOT / "storage").glob("*.py")):
+    for file in sorted((ROOT / "storage").rglob("*.py")):
         tree = ast.parse(file.read_text())
         here = imported(tree, "storage.tables")
         for node in ast.walk(tree):
@@ -184,26 +189,26 @@ def test_storage_sets_states_nowhere_else() -> None:
             if here.get(node.args[0].id) in STATES and verb in ("update", "insert", "upsert", "PreparedUpdate"):
                 found.append((file.name, verb, here[node.args[0].id]))
     assert sorted(found) == [
-        ("approvals.py", "PreparedUpdate", "approvals"),
-        ("approvals.py", "PreparedUpdate", "approvals"),
-        ("approvals.py", "insert", "approvals"),
-        ("runs.py", "PreparedUpdate", "effects"),
-        ("runs.py", "PreparedUpdate", "runs"),
-        ("runs.py", "PreparedUpdate", "runs"),
-        ("runs.py", "PreparedUpdate", "steps"),
-        ("runs.py", "insert", "effects"),
-        ("runs.py", "insert", "runs"),
-        ("runs.py", "insert", "steps"),
-        ("tasks.py", "PreparedUpdate", "tasks"),
-        ("tasks.py", "PreparedUpdate", "tasks"),
-        ("tasks.py", "insert", "tasks"),
+        ("approval_rows.py", "PreparedUpdate", "approvals"),
+        ("approval_rows.py", "PreparedUpdate", "approvals"),
+        ("approval_rows.py", "insert", "approvals"),
+        ("run_rows.py", "PreparedUpdate", "effects"),
+        ("run_rows.py", "PreparedUpdate", "runs"),
+        ("run_rows.py", "PreparedUpdate", "runs"),
+        ("run_rows.py", "PreparedUpdate", "steps"),
+        ("run_rows.py", "insert", "effects"),
+        ("run_rows.py", "insert", "runs"),
+        ("run_rows.py", "insert", "steps"),
+        ("task_rows.py", "PreparedUpdate", "tasks"),
+        ("task_rows.py", "PreparedUpdate", "tasks"),
+        ("task_rows.py", "insert", "tasks"),
     ]
 
 
 def test_each_state_is_written_by_the_function_that_moves_it() -> None:
     """Of the functions of storage, only those the lifecycle calls name a state column as what they set."""
-    for file, functions in WRITERS.items():
-        tree = ast.parse((ROOT / "storage" / f"{file}.py").read_text())
+    for (wing, module), functions in WRITERS.items():
+        tree = ast.parse((ROOT / wing.replace(".", "/") / f"{module}.py").read_text())
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 sets = [
@@ -213,7 +218,22 @@ def test_each_state_is_written_by_the_function_that_moves_it() -> None:
                     for k in call.keywords
                     if k.arg in ("state", "status")
                 ]
-                assert not sets or node.name in functions, (file, node.name)
+                assert not sets or node.name in functions, (module, node.name)
+
+
+def test_a_log_is_locked_by_whoever_begins_the_unit() -> None:
+    """`Store.workspace` locks it; by hand only where the workspace is found out, or checked, within the unit."""
+    found = {
+        str(file.relative_to(ROOT))
+        for file in FILES
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Attribute) and node.attr == "lock_log"
+    }
+    assert found == {
+        "services/ledger/recorder.py",
+        "services/lifecycle/runs.py",
+        "services/runs/segment.py",
+    }
 
 
 # --- moves that are rare ------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from domain.errors import NotFound
 from domain.ids import new_id
 from domain.ledger.events import Event, EventKind
 from services.platform.live import LIMIT, LiveService
-from storage.database import Tx
+from storage.transaction import Tx
 from tests.kit import Kit, open_kit
 
 LISTENERS = 40
@@ -19,7 +19,7 @@ async def tell(kit: Kit, count: int) -> None:
 
     def work(tx: Tx) -> None:
         for _ in range(count):
-            event = Event(kind=EventKind.NOTE_CREATED, ref=new_id())
+            event = Event(kind=EventKind.SETTINGS_UPDATED, ref=new_id())
             kit.recorder.event(tx, workspace_id=kit.owner.in_workspace, event=event)
 
     await kit.store.write(work)

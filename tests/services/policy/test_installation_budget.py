@@ -18,9 +18,10 @@ from services.policy.budgets import Allowance, InstallationBudget, OverBudget
 from services.runs.tasks import NewTask
 from services.workspaces.service import _forget_words
 from storage import tables
-from storage.database import Store, Tx
+from storage.database import Store
 from storage.installation import spend_rows
 from storage.runs import run_rows
+from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 from tests.kit import Kit, Script, open_kit
 from tests.services.policy.test_budgets import Slow, set_budget
@@ -210,7 +211,6 @@ async def test_two_processes_do_not_both_take_the_same_last_cent(url: str) -> No
 
             def ask(run: Run, task: Task) -> Any:
                 def work(tx: Tx) -> Allowance | OverBudget:
-                    kit.recorder.serialize(tx, run.workspace_id)
                     expected = Usage(cost_micros=price, calls=1)
                     found = kit.policy_service.budgets.before_model_call(tx, task, run, expected=expected)
                     if isinstance(found, Allowance):
@@ -222,7 +222,7 @@ async def test_two_processes_do_not_both_take_the_same_last_cent(url: str) -> No
 
             answers = await asyncio.gather(
                 *(
-                    (kit.store, second)[n % 2].write(ask(run, task), partition=run.workspace_id)
+                    (kit.store, second)[n % 2].workspace(run.workspace_id).write(ask(run, task))
                     for n, (run, task) in enumerate(begun)
                 )
             )

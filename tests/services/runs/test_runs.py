@@ -20,8 +20,8 @@ from services.approvals.service import ApprovalDecision
 from services.runs.view import MAX_TRIES
 from services.tools.registry import done
 from storage import tables
-from storage.database import Tx
 from storage.ledger import event_rows as stored_events
+from storage.transaction import Tx
 from tests.kit import BlockingTool, RecordingTool, Script, breaks_after_sending, failed, open_kit
 
 YES = ApprovalDecision(status=ApprovalStatus.APPROVED, via=Via.API)

@@ -15,7 +15,10 @@ import pytest
 from alembic import command
 
 from storage.database import Store
-from storage.installation.hold import CHANNEL, MIGRATING, FileHold, Hold, InUse, Mode, PostgresHold, hold_on, holders
+from storage.installation.file_hold import FileHold
+from storage.installation.hold import MIGRATING, Hold, InUse, Mode
+from storage.installation.holds import hold_on, holders
+from storage.installation.postgres_hold import CHANNEL, PostgresHold
 from storage.migrate import WrongSchema, bring_up, migration_config, newest, revision
 from tests.databases import fresh_url
 from tests.processes import ROOT
@@ -23,7 +26,8 @@ from tests.processes import ROOT
 # a process that takes a hold, says so, and keeps it until it is killed
 HOLDER = """
 import sys, time
-from storage.hold import Mode, hold_on
+from storage.installation.hold import Mode
+from storage.installation.holds import hold_on
 hold = hold_on(sys.argv[1], what=sys.argv[2])
 hold.take(Mode(sys.argv[3]), patience=20)
 print("held", flush=True)
