@@ -39,10 +39,11 @@ from services.chat.intake import IntakeService
 from services.chat.service import ChatService
 from services.container import Services
 from services.identity.browser_login import BrowserLogin
+from services.identity.container import make_identity
 from services.identity.email_login import EmailLogin
 from services.identity.mail_queue import mail_queue
-from services.identity.service import IdentityService
 from services.identity.sign_up import SignUp
+from services.identity.telegram_login import TelegramLogin
 from services.installation.health import Health
 from services.installation.usage import UsageService
 from services.ledger.alarm import Alarm
@@ -151,7 +152,7 @@ def make_ledger(settings: Settings) -> Ledger:
 
 
 def make_browser_login(
-    settings: Settings, store: Store, identity: IdentityService, recorder: Recorder
+    settings: Settings, store: Store, telegram_login: TelegramLogin, recorder: Recorder
 ) -> BrowserLogin | None:
     """Telegram Login, where its client is set."""
     if not settings.telegram_login_client_id:
@@ -166,7 +167,14 @@ def make_browser_login(
         client_secret=_secret(settings.telegram_login_client_secret),
         now=utc_now,
     )
-    return BrowserLogin(store, identity, recorder, provider, utc_now, f"{settings.public_url}/app/")
+    return BrowserLogin(
+        store=store,
+        telegram_login=telegram_login,
+        recorder=recorder,
+        provider=provider,
+        now=utc_now,
+        redirect_uri=f"{settings.public_url}/app/",
+    )
 
 
 def make_sidecar(settings: Settings) -> HelmSidecar | None:
@@ -341,10 +349,10 @@ async def _build(
     tool_registry.add(Delegate(tasks, lifecycle, tool_registry, policy_service))
     grants = GrantService(store, recorder, now)
     approvals = ApprovalService(store, lifecycle, grants, policy_service, tool_registry, recorder, notifications, now)
-    identity = IdentityService(
-        store,
-        recorder,
-        now,
+    identity = make_identity(
+        store=store,
+        recorder=recorder,
+        now=now,
         bot_key=None if settings.telegram_bot_token is None else key_of_token(_secret(settings.telegram_bot_token)),
         init_data_max_age=timedelta(seconds=settings.telegram_init_data_max_age),
         # one process knows of every change at once; several trust what they remember for two seconds
@@ -364,9 +372,28 @@ async def _build(
         enabled=settings.rate_limits_enabled,
     )
     email_login = EmailLogin(
-        store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url, limits
+        store=store,
+        admission=identity.admission,
+        people=identity.people,
+        sessions=identity.sessions,
+        recorder=recorder,
+        vault=vault,
+        bus=bus,
+        now=now,
+        secret=_secret(settings.session_secret),
+        app_url=settings.public_url,
+        limits=limits,
     )
-    places = WorkspaceService(store, identity, lifecycle, recorder, rules, now, settings.public_url)
+    places = WorkspaceService(
+        store=store,
+        admission=identity.admission,
+        memberships=identity.memberships,
+        lifecycle=lifecycle,
+        recorder=recorder,
+        rules=rules,
+        now=now,
+        app_url=settings.public_url,
+    )
     alarm = Alarm(store, ledger, notifications, now)
     services = Services(
         store=store,
@@ -376,12 +403,19 @@ async def _build(
         recorder=recorder,
         policy_service=policy_service,
         tool_registry=tool_registry,
-        identity=identity,
+        identity_cache=identity.cache,
+        authentication=identity.authentication,
+        sessions=identity.sessions,
+        memberships=identity.memberships,
+        admission=identity.admission,
+        people=identity.people,
+        telegram_login=identity.telegram_login,
+        api_keys=identity.api_keys,
         email_login=email_login,
-        browser_login=make_browser_login(settings, store, identity, recorder),
+        browser_login=make_browser_login(settings, store, identity.telegram_login, recorder),
         limits=limits,
         workspaces=places,
-        tenants=TenantService(store, identity, places, now),
+        tenants=TenantService(store=store, admission=identity.admission, workspaces=places, now=now),
         tasks=tasks,
         runs=runs,
         usage=UsageService(store, now),

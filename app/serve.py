@@ -236,7 +236,7 @@ class Process:
             clock.every("lost", 60.0, services.runs.sweep_lost)
             clock.every("heartbeat", 4.0, self._heartbeat, shared=False)
             clock.every("takeover", 5.0, self._take_over)
-            clock.every("sessions", 3600.0, services.identity.purge)
+            clock.every("sessions", 3600.0, services.sessions.purge)
             clock.every("limits", 3600.0, services.limits.purge)
             clock.every("answers", 3600.0, services.idempotency.purge)
             clock.every("workspaces", 3600.0, services.workspaces.purge_due)

@@ -15,7 +15,9 @@ def make_bot(settings: Settings, services: Services, *, example: str | None = No
     assert settings.telegram_bot_token is not None
     in_chat = settings.telegram_http_apps or opens_in_chat(settings.public_url)
     deps = BotDeps(
-        identity=services.identity,
+        memberships=services.memberships,
+        admission=services.admission,
+        telegram_login=services.telegram_login,
         chat=services.chat,
         inbox=services.inbox,
         intake=services.intake,

@@ -54,7 +54,7 @@ class Ctx:
         """Act where the thing belongs that is spoken of, whichever workspace is looked at; NotFound where it is not."""
         if place is None:
             raise NotFound("no such thing")
-        self.actor = await self.deps.identity.in_workspace(self.who, place)
+        self.actor = await self.deps.memberships.in_workspace(self.who, place)
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -117,7 +117,7 @@ async def context_of(deps: BotDeps, bot: Bot, update: Update) -> Ctx | None:
     chat = message.chat if message is not None else getattr(event, "chat", None)
     if user is None:
         return None
-    actor = await deps.identity.of_telegram(user.id)
+    actor = await deps.memberships.of_telegram(user.id)
     person = await deps.chat.person_at(user.id)
     chosen = None if person is None else person.language
     return Ctx(

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from bot.links import Links
 from domain.clock import Now
@@ -13,6 +13,9 @@ from services.approvals.service import ApprovalService
 from services.chat.inbox import InboxService
 from services.chat.intake import IntakeService
 from services.chat.service import ChatService
+from services.identity.admission import Admission
+from services.identity.memberships import Memberships
+from services.identity.telegram_login import TelegramLogin
 from services.platform.bus import Bus
 from services.runs.service import RunService
 from services.runs.tasks import TaskService
@@ -25,43 +28,6 @@ EXAMPLE = """\
 """
 
 
-class Identity(Protocol):
-    """People as services.identity knows them; who may act is decided from the person, never from the chat."""
-
-    async def of_telegram(self, telegram_user_id: int) -> Actor | None: ...
-
-    async def may_enter(self, *, telegram_id: int) -> bool:
-        """Whether this account is at home here, or may sign up without an invite."""
-        ...
-
-    async def ensure_telegram_user(
-        self,
-        *,
-        telegram_user_id: int,
-        name: str,
-        username: str | None,
-        language: str | None,
-        invite: str | None = None,
-    ) -> Actor:
-        """The person, created or brought up to date, in their workspace (created at first login), chat open.
-
-        Forbidden for who may not sign up, with the invite of this token or without.
-        """
-        ...
-
-    async def workspaces(self, actor: Actor) -> Sequence[tuple[str, str]]:
-        """(id, name) of every workspace the person is in."""
-        ...
-
-    async def in_workspace(self, actor: Actor, workspace_id: str) -> Actor:
-        """The person in one of their workspaces, for this once; NotFound when it is none of theirs."""
-        ...
-
-    async def switch_workspace(self, actor: Actor, workspace_id: str) -> Actor:
-        """The person in another of their workspaces, which is their home in chat from now on."""
-        ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BotDeps:
     """Services the handlers use.
@@ -70,7 +36,9 @@ class BotDeps:
     when the invite is no good. `tools` names every tool there is. `example` is the playbook of the example task.
     """
 
-    identity: Identity
+    memberships: Memberships
+    admission: Admission
+    telegram_login: TelegramLogin
     chat: ChatService
     inbox: InboxService
     intake: IntakeService

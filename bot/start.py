@@ -30,7 +30,7 @@ async def start(_message: Message, command: CommandObject, ctx: Ctx) -> None:
     known = ctx.actor is not None
     kind, _, ref = (command.args or "").strip().partition("_")
     try:
-        ctx.actor = await ctx.deps.identity.ensure_telegram_user(
+        ctx.actor = await ctx.deps.telegram_login.ensure_user(
             telegram_user_id=ctx.user.id,
             name=line(ctx.user.full_name, MAX_NAME) or str(ctx.user.id),
             username=ctx.user.username,

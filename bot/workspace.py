@@ -164,7 +164,7 @@ async def set_language(tap: CallbackQuery, ctx: Ctx) -> None:
 async def workspace(_message: Message, ctx: Ctx) -> None:
     """Where the person is, and where else they could be."""
     actor = ctx.who
-    found = await ctx.deps.identity.workspaces(actor)
+    found = await ctx.deps.memberships.workspaces(actor)
     name = next((label for ref, label in found if ref == actor.workspace_id), "")
     others = [(ref, label) for ref, label in found if ref != actor.workspace_id]
     await ctx.say(views.workspaces(ctx.t, name=name, role=str(actor.role), others=others))
@@ -178,7 +178,7 @@ async def set_workspace(tap: CallbackQuery, ctx: Ctx) -> None:
     except ValueError:
         await ctx.answer(ctx.t("error-old-button"), alert=True)
         return
-    ctx.actor = await ctx.deps.identity.switch_workspace(ctx.who, workspace_id)
+    ctx.actor = await ctx.deps.memberships.switch_workspace(ctx.who, workspace_id)
     name = await ctx.deps.chat.workspace_name(workspace_id)
     text = ctx.t("workspace-set", workspace=line(name, 100))
     await ctx.answer(text)

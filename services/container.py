@@ -8,9 +8,16 @@ from services.approvals.service import ApprovalService
 from services.chat.inbox import InboxService
 from services.chat.intake import IntakeService
 from services.chat.service import ChatService
+from services.identity.admission import Admission
+from services.identity.api_keys import ApiKeys
+from services.identity.authenticate import Authentication
 from services.identity.browser_login import BrowserLogin
+from services.identity.cache import IdentityCache
 from services.identity.email_login import EmailLogin
-from services.identity.service import IdentityService
+from services.identity.memberships import Memberships
+from services.identity.people import People
+from services.identity.sessions import Sessions
+from services.identity.telegram_login import TelegramLogin
 from services.installation.health import Health
 from services.installation.usage import UsageService
 from services.ledger.append import Ledger
@@ -47,7 +54,14 @@ class Services:
     recorder: Recorder
     policy_service: PolicyService
     tool_registry: ToolRegistry
-    identity: IdentityService
+    identity_cache: IdentityCache
+    authentication: Authentication
+    sessions: Sessions
+    memberships: Memberships
+    admission: Admission
+    people: People
+    telegram_login: TelegramLogin
+    api_keys: ApiKeys
     email_login: EmailLogin
     browser_login: BrowserLogin | None
     limits: Limits

@@ -263,7 +263,7 @@ async def _people(story: Story) -> None:
         role=Role.OWNER,
         fresh_at=story.clock(),
     )
-    await services.identity.logout(login.token)
+    await services.sessions.logout(login.token)
     story.told("a logout")
     fields = {"auth_date": str(int(story.clock().timestamp())), "user": user_field({"id": 7, "first_name": "Ada"})}
     await services.store.write(
@@ -271,14 +271,14 @@ async def _people(story: Story) -> None:
             sa.update(tables.users).where(tables.users.c.id == login.user.id).values(telegram_id=7, chat_open=True)
         )
     )
-    await services.identity.login_telegram(signed(TOKEN, fields), ip="", agent="")
+    await services.telegram_login.login(signed(TOKEN, fields), ip="", agent="")
     story.told("a login by launch data")
     try:
-        await services.identity.login_telegram("auth_date=1&hash=0", ip="", agent="")
+        await services.telegram_login.login("auth_date=1&hash=0", ip="", agent="")
     except PilotError:
         story.told("launch data that is none")
     proven = ProvenPerson(subject="s-1", telegram_id=None, name="Eve", username=None, photo_url=None)
-    eve = await services.identity.login_proven(proven, ip="", agent="")
+    eve = await services.telegram_login.login_proven(proven, ip="", agent="")
     story.told("a login by an identity provider")
     assert services.browser_login is not None
     left = await services.browser_login.start()
@@ -286,7 +286,7 @@ async def _people(story: Story) -> None:
         await services.browser_login.finish(code="c", state="wrong", binding=left.binding, ip="", agent="")
     except Unauthorized:
         story.told("a login in a browser that fails")
-    await services.workspaces.revoke_session(
+    await services.sessions.revoke(
         Actor(user_id=eve.user.id, name="Eve", channel=Channel.OIDC, workspace_id=eve.workspace.id), None
     )
     story.told("all logins of a person ended")
@@ -294,7 +294,7 @@ async def _people(story: Story) -> None:
         invite, token, _ = await services.workspaces.invite(story.ada, role=role, email=None)
         story.told(f"an invitation of {name}")
         user = await services.store.write(
-            lambda tx, name=name: services.email_login.person(tx, f"{name}@example.com")  # type: ignore[misc]
+            lambda tx, name=name: services.people.of_address(tx, f"{name}@example.com")  # type: ignore[misc]
         )
         guest = Actor(user_id=user.id, name=name, channel=Channel.EMAIL)
         story.people[name] = await services.workspaces.accept_invite(guest, token)
@@ -322,11 +322,11 @@ async def _things(story: Story) -> None:
     story.told("another mode")
     await services.workspaces.rename(ada, "Works")
     story.told("another name")
-    key, _, _ = await services.workspaces.create_key(
+    key, _, _ = await services.api_keys.create(
         ada, name="agent", role=None, scopes=["governance:evaluate", "receipts:read"], days=None
     )
     story.told("an API key")
-    await services.workspaces.revoke_key(ada, key.id)
+    await services.api_keys.revoke(ada, key.id)
     story.told("an API key ended")
     await services.secrets.put(ada, "openai", "sk-something", expires_at=None)
     story.told("a secret stored")

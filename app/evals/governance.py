@@ -59,7 +59,7 @@ async def receipts(checks: Checks, ground: Ground) -> None:
 
 
 async def _owner(services: Services) -> Actor:
-    user = await services.store.write(lambda tx: services.email_login.person(tx, "evaluation@example.com"))
+    user = await services.store.write(lambda tx: services.people.of_address(tx, "evaluation@example.com"))
     place = await services.tenants.create(name="Evaluation", owner_id=user.id)
     return Actor(user_id=user.id, name="Evaluation", channel=Channel.EMAIL, workspace_id=place[0].id, role=Role.OWNER)
 

@@ -1,4 +1,4 @@
-"""Workspaces: settings, mode, members, invites, API keys, deletion with grace."""
+"""Workspaces: settings, mode, members, invites, deletion with grace."""
 
 import secrets
 from collections.abc import Sequence
@@ -10,20 +10,16 @@ from domain.approvals.approval import ApprovalStatus, Approver, approver_rule_of
 from domain.clock import Now
 from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.identity.actor import Actor, Channel, Role
-from domain.identity.credentials import ApiKey, Session
 from domain.identity.invite import Invite
-from domain.identity.permissions import SCOPES, Action, require
+from domain.identity.permissions import Action, require
 from domain.identity.user import User
 from domain.ids import new_id
 from domain.journal.people import (
-    ApiKeyCreated,
-    ApiKeyRevoked,
     InviteCreated,
     InviteRevoked,
     MemberLeft,
     MemberRemoved,
     MemberRoleChanged,
-    SessionsRevoked,
     UserErased,
     WorkspaceDeleted,
     WorkspacePurged,
@@ -38,8 +34,10 @@ from domain.policy.settings_schema import PolicyConfig, WorkspaceSettings, load
 from domain.policy.stored_settings import StoredSettings
 from domain.runs.task import Mode
 from domain.workspaces.workspace import Member, Workspace
+from services.identity.admission import Admission
 from services.identity.email_login import normal_address
-from services.identity.service import KEY_PREFIX, IdentityService, Login
+from services.identity.memberships import Memberships
+from services.identity.sessions import Login
 from services.identity.sign_up import ADMINISTRATOR, Newcomer
 from services.ledger.recorder import Recorder
 from services.ledger.records import Records
@@ -59,7 +57,6 @@ from storage.workspaces import workspace_rows
 from storage.workspaces.vault import hash_token
 
 INVITE_LIFE = timedelta(days=7)
-KEY_LIFE = timedelta(days=365)
 GRACE_DAYS = 30
 MAX_REDRAWN = 200
 
@@ -77,12 +74,13 @@ class SettingsView:
     differs: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkspaceService:
     """Use cases about workspaces and who belongs to them."""
 
     store: Store
-    identity: IdentityService
+    admission: Admission
+    memberships: Memberships
     lifecycle: Lifecycle
     recorder: Recorder
     rules: RuleEngine
@@ -241,8 +239,8 @@ class WorkspaceService:
             user = account_rows.get_user(tx, actor.user_id)
             if user is None:
                 raise NotFound("User not found")
-            self.identity.sign_up.check_owner(tx, user)
-            return self.identity.create_workspace(tx, user, name, now=self.now())[0]
+            self.admission.sign_up.check_owner(tx, user)
+            return self.admission.create_workspace(tx, user, name, now=self.now())[0]
 
         return await self.store.write(work)
 
@@ -251,7 +249,7 @@ class WorkspaceService:
 
         def work(tx: Tx) -> bool:
             user = account_rows.get_user(tx, actor.user_id)
-            return user is not None and self.identity.sign_up.may_own(tx, Newcomer.of(user))
+            return user is not None and self.admission.sign_up.may_own(tx, Newcomer.of(user))
 
         return actor.channel is not Channel.API_KEY and await self.store.read(work)
 
@@ -289,7 +287,7 @@ class WorkspaceService:
         )
         for run in run_rows.active_in(tx, workspace.id):
             self.lifecycle.runs.cancel(tx, run, principal=by, reason="the workspace was closed")
-        self.identity.forget_after(tx)
+        self.admission.cache.forget_after(tx)
         return gone, evidence
 
     async def restore(self, actor: Actor, workspace_id: str) -> Workspace:
@@ -310,7 +308,7 @@ class WorkspaceService:
             raise NotFound("Workspace not found")
         workspace_rows.change(tx, workspace.id, now=self.now(), deleted_at=None, purge_at=None)
         evidence = self.recorder.record(tx, WorkspaceRestored(workspace_id=workspace.id, actor=by))
-        self.identity.forget_after(tx)
+        self.admission.cache.forget_after(tx)
         return replace(workspace, deleted_at=None, purge_at=None), evidence
 
     async def purge_due(self, *, limit: int = 20) -> int:
@@ -390,7 +388,7 @@ class WorkspaceService:
 
     def _people_changed(self, tx: Tx, workspace_id: str) -> None:
         """Who may do what is looked up anew, and open questions say whether enough people are left to approve them."""
-        self.identity.forget_after(tx)
+        self.admission.cache.forget_after(tx)
         notifications = Notifications(self.recorder.bus, self.now)
         for approval in approval_rows.find(tx, workspace_id, status=ApprovalStatus.PENDING.value, limit=MAX_REDRAWN):
             notifications.approval_changed(tx, approval)
@@ -458,7 +456,7 @@ class WorkspaceService:
             return self._accept(tx, user, token)
 
         invite = await self.store.write(work)
-        return await self.identity.in_workspace(replace(actor, api_key_id=None), invite.workspace_id)
+        return await self.memberships.in_workspace(replace(actor, api_key_id=None), invite.workspace_id)
 
     async def accept_by_login(self, login: Login, token: str) -> Invite:
         """Accept right after a login that proved the address."""
@@ -466,96 +464,14 @@ class WorkspaceService:
 
     async def check_invite(self, token: str) -> Invite:
         """The open invitation with this token; the same refusal for every other."""
-        return await self.store.read(lambda tx: self.identity.invites.open(tx, token))
+        return await self.store.read(lambda tx: self.admission.invites.open(tx, token))
 
     def _accept(self, tx: Tx, user: User, token: str) -> Invite:
         # whoever belongs to no workspace any more is as new as anybody
-        self.identity.check_may_enter(tx, user, invite=token)
-        invite = self.identity.invites.accept(tx, user, token)
-        self.identity.forget_after(tx)
+        self.admission.check_may_enter(tx, user, invite=token)
+        invite = self.admission.invites.accept(tx, user, token)
+        self.admission.cache.forget_after(tx)
         return invite
-
-    # --- API keys ---------------------------------------------------------------------------------
-
-    async def create_key(
-        self, actor: Actor, *, name: str, role: Role | None, scopes: Sequence[str] | None, days: int | None
-    ) -> tuple[ApiKey, str, str | None]:
-        """A key bound to this workspace, no stronger than its maker; the key itself is shown once."""
-        require(actor, Action.APIKEY_CREATE)
-        assert actor.role is not None
-        wanted = role or actor.role
-        if wanted.rank > actor.role.rank:
-            raise Forbidden("a key may not be stronger than who makes it", code="insufficient_role")
-        unknown = sorted(set(scopes or ()) - set(SCOPES))
-        if unknown:
-            raise Invalid.field("scopes", f"unknown scope {unknown[0][:60]}; known are {', '.join(SCOPES)}")
-        if actor.api_key_id is not None and (scopes is None or not set(scopes) <= set(actor.scopes or ())):
-            raise Forbidden("a key may not make a key with more scopes than its own", code="insufficient_scope")
-        token = KEY_PREFIX + secrets.token_hex(24)
-
-        def work(tx: Tx) -> tuple[ApiKey, str, str | None]:
-            now = self.now()
-            key = ApiKey(
-                id=new_id(),
-                workspace_id=actor.in_workspace,
-                user_id=actor.user_id,
-                name=name,
-                prefix=token[:10],
-                key_hash=hash_token(token),
-                role=wanted.value,
-                scopes=None if scopes is None else sorted(set(scopes)),
-                created_at=now,
-                expires_at=now + (KEY_LIFE if days is None else timedelta(days=days)),
-                last_used_at=None,
-                revoked_at=None,
-            )
-            account_rows.add_key(tx, key)
-            evidence = self.recorder.record(
-                tx, ApiKeyCreated(**_by(actor), key_id=key.id, role=key.role, scopes=key.scopes)
-            )
-            return key, token, evidence
-
-        return await self.store.write(work)
-
-    async def keys(self, actor: Actor) -> Sequence[ApiKey]:
-        """Keys of the workspace."""
-        require(actor, Action.APIKEY_LIST)
-        return await self.store.read(lambda tx: account_rows.keys_of(tx, actor.in_workspace))
-
-    async def revoke_key(self, actor: Actor, key_id: str) -> None:
-        """End a key now."""
-        require(actor, Action.APIKEY_REVOKE)
-
-        def work(tx: Tx) -> None:
-            if not account_rows.revoke_key(tx, actor.in_workspace, key_id, now=self.now()):
-                raise NotFound("API key not found")
-            self.recorder.record(tx, ApiKeyRevoked(**_by(actor), key_id=key_id))
-            self.identity.forget_after(tx)
-
-        await self.store.write(work)
-
-    # --- sessions of a person ---------------------------------------------------------------------
-
-    async def sessions(self, actor: Actor) -> Sequence[Session]:
-        """Where the person is logged in."""
-        return await self.store.read(lambda tx: account_rows.live_sessions(tx, actor.user_id, now=self.now()))
-
-    async def revoke_session(self, actor: Actor, family_id: str | None) -> int:
-        """End one login of the person, or all of them (None); how many rows ended."""
-
-        def work(tx: Tx) -> int:
-            now = self.now()
-            ended = (
-                account_rows.revoke_sessions(tx, user_id=actor.user_id, now=now)
-                if family_id is None
-                else account_rows.revoke_sessions(tx, family_id=family_id, user_id=actor.user_id, now=now)
-            )
-            if ended:
-                self.recorder.record(tx, SessionsRevoked(actor=actor.principal, family_id=family_id, count=ended))
-                self.identity.forget_after(tx)
-            return ended
-
-        return await self.store.write(work)
 
     # --- erasure ----------------------------------------------------------------------------------
 
@@ -603,7 +519,7 @@ class WorkspaceService:
                     inbox_rows.blank(tx, user.telegram_id)
                     conversation_rows.forget_person(tx, user.telegram_id)
             account_rows.erase_user(tx, actor.user_id, now=now)
-            self.identity.forget_after(tx)
+            self.admission.cache.forget_after(tx)
             return {"deleted": True, "deletedWorkspaces": owned, "erasureReceiptRef": reference}
 
         return await self.store.write(work)

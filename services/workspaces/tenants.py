@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from domain.clock import Now
 from domain.errors import NotFound
 from domain.workspaces.workspace import Workspace
-from services.identity.service import IdentityService
+from services.identity.admission import Admission
 from services.identity.sign_up import ADMINISTRATOR
 from services.workspaces.service import WorkspaceService
 from storage.database import Store, Tx
@@ -14,7 +14,7 @@ from storage.identity import account_rows
 from storage.workspaces import workspace_rows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TenantService:
     """Every change is in the audit trail and the log of the workspace, by `platform-admin`.
 
@@ -22,7 +22,7 @@ class TenantService:
     """
 
     store: Store
-    identity: IdentityService
+    admission: Admission
     workspaces: WorkspaceService
     now: Now
 
@@ -37,8 +37,8 @@ class TenantService:
             owner = account_rows.get_user(tx, owner_id)
             if owner is None:
                 raise NotFound("User not found")
-            made = self.identity.create_workspace(tx, owner, name, now=self.now(), by=ADMINISTRATOR)
-            self.identity.forget_after(tx)
+            made = self.admission.create_workspace(tx, owner, name, now=self.now(), by=ADMINISTRATOR)
+            self.admission.cache.forget_after(tx)
             return made
 
         return await self.store.write(work)

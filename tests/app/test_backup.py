@@ -25,8 +25,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
 
 async def owner_of(services: Services) -> Actor:
     def work(tx: Tx) -> Actor:
-        user = services.email_login.person(tx, "ada@example.com")
-        workspace, role, _ = services.identity.settle_in(tx, user)
+        user = services.people.of_address(tx, "ada@example.com")
+        workspace, role, _ = services.admission.settle_in(tx, user)
         return Actor(user_id=user.id, name=user.name, channel=Channel.EMAIL, workspace_id=workspace.id, role=Role(role))
 
     return await services.store.write(work)

@@ -187,7 +187,7 @@ async def logged(settings: Settings) -> None:
     """A workspace with a log."""
     async with open_services(settings) as parts:
         services = parts.services
-        user = await services.store.write(lambda tx: services.email_login.person(tx, "ada@example.com"))
+        user = await services.store.write(lambda tx: services.people.of_address(tx, "ada@example.com"))
         await services.tenants.create(name="One", owner_id=user.id)
 
 

@@ -20,7 +20,8 @@ from domain.identity.actor import Actor, Role
 from services.chat.inbox import InboxService
 from services.chat.intake import IntakeService
 from services.chat.service import ChatService
-from services.identity.service import IdentityService
+from services.identity.api_keys import ApiKeys
+from services.identity.container import make_identity
 from services.workspaces.service import WorkspaceService
 from tests.bot.people import TOKEN, People, people
 from tests.databases import fresh_url
@@ -37,6 +38,7 @@ class BotKit:
     deps: BotDeps
     deed: RecordingTool
     workspaces: WorkspaceService
+    api_keys: ApiKeys
 
     async def person(self, role: Role, *, telegram_id: int) -> Actor:
         """Another member, whom the bot may write to."""
@@ -88,8 +90,17 @@ class BotKit:
 async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[BotKit]:
     deed = RecordingTool("http.post")
     async with open_kit(fresh_url(database, folder), deeds=[deed]) as kit, people() as telegram:
-        identity = IdentityService(kit.store, kit.recorder, utc_now, None)
-        workspaces = WorkspaceService(kit.store, identity, kit.lifecycle, kit.recorder, CelRules(), utc_now, ADDRESS)
+        identity = make_identity(store=kit.store, recorder=kit.recorder, now=utc_now, bot_key=None)
+        workspaces = WorkspaceService(
+            store=kit.store,
+            admission=identity.admission,
+            memberships=identity.memberships,
+            lifecycle=kit.lifecycle,
+            recorder=kit.recorder,
+            rules=CelRules(),
+            now=utc_now,
+            app_url=ADDRESS,
+        )
         translator = await asyncio.to_thread(locales.load)
         chat = ChatService(
             store=kit.store,
@@ -101,7 +112,9 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             now=utc_now,
         )
         deps = BotDeps(
-            identity=identity,
+            memberships=identity.memberships,
+            admission=identity.admission,
+            telegram_login=identity.telegram_login,
             accept_invite=workspaces.accept_invite,
             chat=chat,
             inbox=InboxService(kit.store, kit.bus, utc_now),
@@ -119,7 +132,9 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             bus=kit.bus,
             now=utc_now,
         )
-        yield BotKit(kit=kit, telegram=telegram, deps=deps, deed=deed, workspaces=workspaces)
+        yield BotKit(
+            kit=kit, telegram=telegram, deps=deps, deed=deed, workspaces=workspaces, api_keys=identity.api_keys
+        )
 
 
 __all__ = ["SECRET", "BotKit", "open_bot"]

@@ -95,7 +95,7 @@ async def members(services: Services, actor: Actor, _item: str, _query: Query) -
         "invites": [i for i in invites if i.accepted_at is None and i.revoked_at is None and i.expires_at > now],
         "roles": (Role.MEMBER, Role.PARTNER),
         "may_invite": allows(actor, Action.MEMBER_INVITE),
-        "invites_make_accounts": services.identity.sign_up.by_invite,
+        "invites_make_accounts": services.admission.sign_up.by_invite,
         "may_role": allows(actor, Action.MEMBER_ROLE),
         "may_remove": allows(actor, Action.MEMBER_REMOVE),
         "may_leave": actor.role is not Role.OWNER,
@@ -105,7 +105,7 @@ async def members(services: Services, actor: Actor, _item: str, _query: Query) -
 async def keys(services: Services, actor: Actor, _item: str, _query: Query) -> Fragment:
     """API keys of the workspace."""
     return "keys.html", {
-        "keys": [k for k in await services.workspaces.keys(actor) if k.revoked_at is None],
+        "keys": [k for k in await services.api_keys.of_workspace(actor) if k.revoked_at is None],
         "roles": tuple(Role),
         "scopes": SCOPES,
         "may_create": allows(actor, Action.APIKEY_CREATE),
@@ -115,7 +115,7 @@ async def keys(services: Services, actor: Actor, _item: str, _query: Query) -> F
 
 async def sessions(services: Services, actor: Actor, _item: str, _query: Query) -> Fragment:
     """Where the person is logged in."""
-    return "sessions.html", {"sessions": await services.workspaces.sessions(actor)}
+    return "sessions.html", {"sessions": await services.sessions.of_person(actor)}
 
 
 async def grants(services: Services, actor: Actor, _item: str, _query: Query) -> Fragment:
