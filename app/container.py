@@ -74,9 +74,8 @@ from services.tools.knowledge import KnowledgeService
 from services.tools.mcp_servers import McpServerService, McpTools
 from services.tools.operators import OperatorService
 from services.tools.registry import Finish, KnowledgeSearch, MessageSend, NoteCreate, ToolRegistry, WaitUntil
+from services.workspaces.container import make_workspaces
 from services.workspaces.secrets import SecretService
-from services.workspaces.service import WorkspaceService
-from services.workspaces.tenants import TenantService
 from storage import private
 from storage.database import Store, Tx
 from storage.installation.hold import Hold, hold_on
@@ -384,10 +383,9 @@ async def _build(
         app_url=settings.public_url,
         limits=limits,
     )
-    places = WorkspaceService(
+    places = make_workspaces(
         store=store,
-        admission=identity.admission,
-        memberships=identity.memberships,
+        identity=identity,
         lifecycle=lifecycle,
         recorder=recorder,
         rules=rules,
@@ -414,8 +412,12 @@ async def _build(
         email_login=email_login,
         browser_login=make_browser_login(settings, store, identity.telegram_login, recorder),
         limits=limits,
-        workspaces=places,
-        tenants=TenantService(store=store, admission=identity.admission, workspaces=places, now=now),
+        workspaces=places.workspaces,
+        settings=places.settings,
+        members=places.members,
+        invites=places.invites,
+        erasure=places.erasure,
+        tenants=places.tenants,
         tasks=tasks,
         runs=runs,
         usage=UsageService(store, now),

@@ -239,7 +239,7 @@ class Process:
             clock.every("sessions", 3600.0, services.sessions.purge)
             clock.every("limits", 3600.0, services.limits.purge)
             clock.every("answers", 3600.0, services.idempotency.purge)
-            clock.every("workspaces", 3600.0, services.workspaces.purge_due)
+            clock.every("workspaces", 3600.0, services.erasure.purge_due)
             clock.every("checkpoint_word", 86_400.0, parts.daily.send_checkpoints)
             clock.every("retention", 86_400.0, lambda: self._forget(keep))
         clock.start()

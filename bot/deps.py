@@ -19,7 +19,7 @@ from services.identity.telegram_login import TelegramLogin
 from services.platform.bus import Bus
 from services.runs.service import RunService
 from services.runs.tasks import TaskService
-from services.workspaces.service import SettingsView
+from services.workspaces.settings import SettingsView
 
 EXAMPLE = """\
 1. note.create title="First note from Pilot" body="Written by the example task."

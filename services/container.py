@@ -36,8 +36,12 @@ from services.tools.knowledge import KnowledgeService
 from services.tools.mcp_servers import McpServerService
 from services.tools.operators import OperatorService
 from services.tools.registry import ToolRegistry
+from services.workspaces.erasure import ErasureService
+from services.workspaces.invites import InviteService
+from services.workspaces.members import MemberService
 from services.workspaces.secrets import SecretService
 from services.workspaces.service import WorkspaceService
+from services.workspaces.settings import SettingsService
 from services.workspaces.tenants import TenantService
 from storage.database import Store
 from storage.runs.engine import JobEngine
@@ -66,6 +70,10 @@ class Services:
     browser_login: BrowserLogin | None
     limits: Limits
     workspaces: WorkspaceService
+    settings: SettingsService
+    members: MemberService
+    invites: InviteService
+    erasure: ErasureService
     tenants: TenantService
     tasks: TaskService
     runs: RunService

@@ -220,7 +220,7 @@ class Story:
         return done.approval
 
     async def settings(self, **sections: Any) -> None:
-        await self.services.workspaces.change_settings(self.ada, sections)
+        await self.services.settings.change(self.ada, sections)
 
     def known_in_chat(self, kind: str, ref: str, message_id: int) -> Any:
         """A message that shows something, as the bot would have noted it."""
@@ -291,20 +291,20 @@ async def _people(story: Story) -> None:
     )
     story.told("all logins of a person ended")
     for name, role in (("bob", Role.PARTNER), ("cleo", Role.MEMBER)):
-        invite, token, _ = await services.workspaces.invite(story.ada, role=role, email=None)
+        invite, token, _ = await services.invites.create(story.ada, role=role, email=None)
         story.told(f"an invitation of {name}")
         user = await services.store.write(
             lambda tx, name=name: services.people.of_address(tx, f"{name}@example.com")  # type: ignore[misc]
         )
         guest = Actor(user_id=user.id, name=name, channel=Channel.EMAIL)
-        story.people[name] = await services.workspaces.accept_invite(guest, token)
+        story.people[name] = await services.invites.accept(guest, token)
         assert story.people[name].workspace_id == invite.workspace_id
         story.told(f"an invitation accepted by {name}")
-    await services.workspaces.invite(story.ada, role=Role.PARTNER, email="Dan@example.com")
-    [open_one] = [i for i in await services.workspaces.invites(story.ada) if i.email is not None]
-    await services.workspaces.revoke_invite(story.ada, open_one.id)
+    await services.invites.create(story.ada, role=Role.PARTNER, email="Dan@example.com")
+    [open_one] = [i for i in await services.invites.of_workspace(story.ada) if i.email is not None]
+    await services.invites.revoke(story.ada, open_one.id)
     story.told("an invitation taken back")
-    await services.workspaces.set_role(story.ada, story.people["cleo"].user_id, Role.PARTNER)
+    await services.members.set_role(story.ada, story.people["cleo"].user_id, Role.PARTNER)
     story.told("another role")
     story.people["cleo"] = replace(story.people["cleo"], role=Role.PARTNER)
 
@@ -316,9 +316,9 @@ async def _things(story: Story) -> None:
     await story.settings(budgetConfig={"perTaskMax": 50})
     story.told("settings, another time")
     for on in (True, False):
-        await services.workspaces.set_kill_switch(ada, on)
+        await services.settings.set_kill_switch(ada, on)
         story.told(f"the kill switch: {on}")
-    await services.workspaces.set_mode(ada, Mode.LAUNCH)
+    await services.settings.set_mode(ada, Mode.LAUNCH)
     story.told("another mode")
     await services.workspaces.rename(ada, "Works")
     story.told("another name")
@@ -704,7 +704,7 @@ async def _ends(story: Story) -> None:
     services, ada = story.services, story.ada
     task = await story.begin(SEND)
     await story.go(task)
-    await services.workspaces.remove(ada, story.people["cleo"].user_id)
+    await services.members.remove(ada, story.people["cleo"].user_id)
     story.told("a member taken out")
     gone = await services.workspaces.create(ada, "Second")
     story.told("another workspace")
@@ -718,12 +718,12 @@ async def _ends(story: Story) -> None:
     await services.tenants.delete(gone.id, grace_days=1, reason="asked for")
     story.told("a workspace closed by the administrator")
     story.clock.pass_by(days=2)
-    await services.workspaces.purge_due()
+    await services.erasure.purge_due()
     story.told("a workspace removed")
     made, _ = await services.tenants.create(name="Third", owner_id=ada.user_id)
     story.told("a workspace made by the administrator")
     await services.tenants.delete(made.id, grace_days=1, reason=None)
-    await services.workspaces.transfer(ada, story.people["bob"].user_id)
+    await services.members.transfer(ada, story.people["bob"].user_id)
     story.told("a workspace handed over")
     partner = Actor(
         user_id=ada.user_id,
@@ -733,7 +733,7 @@ async def _ends(story: Story) -> None:
         role=Role.PARTNER,
         fresh_at=story.clock(),
     )
-    await services.workspaces.leave(partner)
+    await services.members.leave(partner)
     story.told("a member who leaves")
     bob = story.people["bob"]
     owner = Actor(
@@ -743,7 +743,7 @@ async def _ends(story: Story) -> None:
     story.told("another key")
     # the key of this process is retired now: nothing more is signed with it
     object.__setattr__(services.ledger, "signer", Signer(NEXT_KEY))
-    await services.workspaces.erase_me(owner)
+    await services.erasure.erase_person(owner)
     story.told("a person erased")
 
 

@@ -171,7 +171,6 @@ LARGE_FILES = {
     "domain/receipts/standalone.py",
     "services/chat/service.py",
     "services/ledger/receipts.py",
-    "services/workspaces/service.py",
     "storage/database.py",
     "storage/installation/hold.py",
     "storage/ledger/receipt_rows.py",
@@ -179,7 +178,6 @@ LARGE_FILES = {
 }
 LARGE_CLASSES = {
     "services/chat/service.py:ChatService",
-    "services/workspaces/service.py:WorkspaceService",
 }
 LONG_FUNCTIONS = {
     "api/identity/auth.py:auth_routes",

@@ -262,21 +262,21 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         given = credentials_of(call.request)
         if given.init_data and not given.bearer:
             person = await services.telegram_login.join(given.init_data, invite=token)
-            actor = await services.workspaces.accept_invite(person, token)
+            actor = await services.invites.accept(person, token)
             return Joined.answer(workspace_id=actor.workspace_id, role=None if actor.role is None else actor.role.value)
         if given.bearer or given.cookie:
             identity = await services.authentication.identify(given, unsafe_method=True)
-            actor = await services.workspaces.accept_invite(identity.actor, token)
+            actor = await services.invites.accept(identity.actor, token)
             return Joined.answer(workspace_id=actor.workspace_id, role=None if actor.role is None else actor.role.value)
         if body.email is None:
             raise Invalid("email required", details={"formErrors": [], "fieldErrors": {"email": ["email required"]}})
-        await services.workspaces.check_invite(token)
+        await services.invites.check(token)
         if body.code is None:
             requested = await services.email_login.request(body.email, purpose="invite", invite=token)
             sent = InviteCodeSent.answer(code_sent=True, email=requested.email, **shown(requested.code))
             return ApiResponse(body=sent, status=202)
         one = await services.email_login.verify(body.email, body.code, ip=call.ip, agent=call.agent, invite=token)
-        invite = await services.workspaces.accept_by_login(one, token)
+        invite = await services.invites.accept_by_login(one, token)
         joined = Joined.answer(workspace_id=invite.workspace_id, role=invite.role)
         return ApiResponse(
             body=cast("Serialized[Joined]", {**_login(one, telegram=False), **joined}),

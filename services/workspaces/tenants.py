@@ -7,7 +7,9 @@ from domain.clock import Now
 from domain.errors import NotFound
 from domain.workspaces.workspace import Workspace
 from services.identity.admission import Admission
+from services.identity.cache import IdentityCache
 from services.identity.sign_up import ADMINISTRATOR
+from services.workspaces.erasure import ErasureService
 from services.workspaces.service import WorkspaceService
 from storage.database import Store, Tx
 from storage.identity import account_rows
@@ -22,8 +24,10 @@ class TenantService:
     """
 
     store: Store
+    cache: IdentityCache
     admission: Admission
     workspaces: WorkspaceService
+    erasure: ErasureService
     now: Now
 
     async def list(self, *, limit: int, after: str | None = None, closed: bool = False) -> Sequence[Workspace]:
@@ -38,7 +42,7 @@ class TenantService:
             if owner is None:
                 raise NotFound("User not found")
             made = self.admission.create_workspace(tx, owner, name, now=self.now(), by=ADMINISTRATOR)
-            self.admission.cache.forget_after(tx)
+            self.cache.forget_after(tx)
             return made
 
         return await self.store.write(work)
@@ -55,4 +59,4 @@ class TenantService:
 
     async def clean_up(self, *, limit: int) -> int:
         """Remove workspaces whose grace is over, now and not within the hour; how many."""
-        return await self.workspaces.purge_due(limit=limit)
+        return await self.erasure.purge_due(limit=limit)

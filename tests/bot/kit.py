@@ -22,7 +22,11 @@ from services.chat.intake import IntakeService
 from services.chat.service import ChatService
 from services.identity.api_keys import ApiKeys
 from services.identity.container import make_identity
+from services.workspaces.container import make_workspaces
+from services.workspaces.invites import InviteService
+from services.workspaces.members import MemberService
 from services.workspaces.service import WorkspaceService
+from services.workspaces.settings import SettingsService
 from tests.bot.people import TOKEN, People, people
 from tests.databases import fresh_url
 from tests.kit import Kit, RecordingTool, open_kit
@@ -38,6 +42,9 @@ class BotKit:
     deps: BotDeps
     deed: RecordingTool
     workspaces: WorkspaceService
+    settings: SettingsService
+    members: MemberService
+    invites: InviteService
     api_keys: ApiKeys
 
     async def person(self, role: Role, *, telegram_id: int) -> Actor:
@@ -91,10 +98,9 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
     deed = RecordingTool("http.post")
     async with open_kit(fresh_url(database, folder), deeds=[deed]) as kit, people() as telegram:
         identity = make_identity(store=kit.store, recorder=kit.recorder, now=utc_now, bot_key=None)
-        workspaces = WorkspaceService(
+        places = make_workspaces(
             store=kit.store,
-            admission=identity.admission,
-            memberships=identity.memberships,
+            identity=identity,
             lifecycle=kit.lifecycle,
             recorder=kit.recorder,
             rules=CelRules(),
@@ -115,17 +121,17 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             memberships=identity.memberships,
             admission=identity.admission,
             telegram_login=identity.telegram_login,
-            accept_invite=workspaces.accept_invite,
+            accept_invite=places.invites.accept,
             chat=chat,
             inbox=InboxService(kit.store, kit.bus, utc_now),
             intake=IntakeService(kit.store, utc_now),
             tasks=kit.tasks,
             runs=kit.runs,
             approvals=kit.approvals,
-            set_mode=workspaces.set_mode,
-            set_kill_switch=workspaces.set_kill_switch,
-            settings=workspaces.settings,
-            change_settings=workspaces.change_settings,
+            set_mode=places.settings.set_mode,
+            set_kill_switch=places.settings.set_kill_switch,
+            settings=places.settings.get,
+            change_settings=places.settings.change,
             tools=lambda: [spec.name for spec in kit.tool_registry.specs],
             translator=translator,
             links=Links(app_url=ADDRESS, in_chat=True),
@@ -133,7 +139,15 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             now=utc_now,
         )
         yield BotKit(
-            kit=kit, telegram=telegram, deps=deps, deed=deed, workspaces=workspaces, api_keys=identity.api_keys
+            kit=kit,
+            telegram=telegram,
+            deps=deps,
+            deed=deed,
+            workspaces=places.workspaces,
+            settings=places.settings,
+            members=places.members,
+            invites=places.invites,
+            api_keys=identity.api_keys,
         )
 
 

@@ -304,9 +304,9 @@ async def test_two_of_several_with_their_names_and_too_few_when_one_leaves(bot: 
             "Your approval counts: 1 of 2.",
             "Who asked for it cannot be one of its approvers.",
         ]
-        await bot.workspaces.remove(kit.owner, bob.user_id)
+        await bot.members.remove(kit.owner, bob.user_id)
         await tg.message("Too few people are left who may approve this")
-        await bot.workspaces.set_role(kit.owner, eve.user_id, Role.MEMBER)
+        await bot.members.set_role(kit.owner, eve.user_id, Role.MEMBER)
         tg.tap(mine, "Approve", by=BOB)
         await tg.until(lambda: len(tg.answers) == 3)
         assert (await kit.approvals.list(kit.owner))[0].status == "pending"

@@ -271,7 +271,7 @@ async def test_junk_buttons_are_answered_and_do_nothing(bot: BotKit, data: str):
 async def test_an_invite_link_joins_once(bot: BotKit):
     """The deep link `t.me/<bot>?start=inv_...`."""
     tg = bot.telegram
-    _, token, _ = await bot.workspaces.invite(bot.kit.owner, role=Role.PARTNER, email=None)
+    _, token, _ = await bot.invites.create(bot.kit.owner, role=Role.PARTNER, email=None)
     async with bot.running():
         tg.say(f"/start inv_{token}", by=8, name="Bob")
         await tg.message("You joined the workspace", chat=8)

@@ -59,7 +59,7 @@ async def empty(bot: BotKit) -> None:
 
 
 async def invite(bot: BotKit) -> str:
-    _, token, _ = await bot.workspaces.invite(bot.kit.owner, role=Role.MEMBER, email=None)
+    _, token, _ = await bot.invites.create(bot.kit.owner, role=Role.MEMBER, email=None)
     return token
 
 
@@ -190,7 +190,7 @@ async def test_an_invite_in_a_link_lets_one_in_and_removal_out_again(bot: BotKit
         assert (found["users"], found["workspaces"], found["workspace_members"]) == (2, 1, 2)
         guest = await bot.deps.memberships.of_telegram(GUEST)
         assert guest is not None
-        await bot.workspaces.remove(bot.kit.owner, guest.user_id)
+        await bot.members.remove(bot.kit.owner, guest.user_id)
         after = await rows(bot)
         tg.say("pay the rent", by=GUEST)
         tg.say("/start", by=GUEST)

@@ -471,7 +471,7 @@ async def test_one_person_owns_no_more_workspaces_than_are_allowed(url: str, tmp
         # closing one makes no room until it is removed
         assert (await owner("DELETE", f"/api/workspace/{owner.workspace_id}?graceDays=0")).status == 200
         assert (await owner("POST", "/api/workspaces", {"name": "W"})).status == 409
-        await house.services.workspaces.purge_due()
+        await house.services.erasure.purge_due()
         assert (await owner("POST", "/api/workspaces", {"name": "W"})).status == 201
 
 
