@@ -34,9 +34,9 @@ from services.approvals.decision_point import DecisionPoint
 from services.approvals.external import ApprovalGateway
 from services.approvals.grants import GrantService
 from services.approvals.service import ApprovalService
+from services.chat.container import make_chat
 from services.chat.inbox import InboxService
 from services.chat.intake import IntakeService
-from services.chat.service import ChatService
 from services.container import Services
 from services.identity.browser_login import BrowserLogin
 from services.identity.container import make_identity
@@ -52,6 +52,7 @@ from services.ledger.audit import AuditService
 from services.ledger.checkpoint_digest import CheckpointDigest
 from services.ledger.receipts import ReceiptService
 from services.ledger.recorder import Recorder
+from services.ledger.verification import VerificationService
 from services.ledger.watch import LedgerWatch
 from services.lifecycle.container import make_lifecycle
 from services.outbox.delivery import Delivery
@@ -442,7 +443,8 @@ async def _build(
         idempotency=IdempotencyService(store, now),
         inbox=InboxService(store, bus, now),
         intake=IntakeService(store, now),
-        chat=ChatService(
+        verification=VerificationService(store=store, ledger=ledger),
+        chat=make_chat(
             store=store,
             tasks=tasks,
             lifecycle=lifecycle,

@@ -19,6 +19,7 @@ def make_bot(settings: Settings, services: Services, *, example: str | None = No
         admission=services.admission,
         telegram_login=services.telegram_login,
         chat=services.chat,
+        verification=services.verification,
         inbox=services.inbox,
         intake=services.intake,
         tasks=services.tasks,

@@ -87,7 +87,7 @@ class Ctx:
             reply_to=self.message_id if reply else None,
             edit=edit,
         )
-        await self.deps.chat.say(
+        await self.deps.chat.messages.say(
             chat_id=self.chat_id,
             notice=notice,
             dedupe_key=once or f"tg:{self.update_id}:{self.said}",
@@ -118,7 +118,7 @@ async def context_of(deps: BotDeps, bot: Bot, update: Update) -> Ctx | None:
     if user is None:
         return None
     actor = await deps.memberships.of_telegram(user.id)
-    person = await deps.chat.person_at(user.id)
+    person = await deps.chat.people.at(user.id)
     chosen = None if person is None else person.language
     return Ctx(
         deps=deps,

@@ -10,12 +10,13 @@ from domain.identity.actor import Actor
 from domain.runs.task import Mode
 from locales import Translator
 from services.approvals.service import ApprovalService
+from services.chat.container import ChatServices
 from services.chat.inbox import InboxService
 from services.chat.intake import IntakeService
-from services.chat.service import ChatService
 from services.identity.admission import Admission
 from services.identity.memberships import Memberships
 from services.identity.telegram_login import TelegramLogin
+from services.ledger.verification import VerificationService
 from services.platform.bus import Bus
 from services.runs.service import RunService
 from services.runs.tasks import TaskService
@@ -39,7 +40,8 @@ class BotDeps:
     memberships: Memberships
     admission: Admission
     telegram_login: TelegramLogin
-    chat: ChatService
+    chat: ChatServices
+    verification: VerificationService
     inbox: InboxService
     intake: IntakeService
     tasks: TaskService

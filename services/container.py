@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from services.approvals.decision_point import DecisionPoint
 from services.approvals.external import ApprovalGateway
 from services.approvals.service import ApprovalService
+from services.chat.container import ChatServices
 from services.chat.inbox import InboxService
 from services.chat.intake import IntakeService
-from services.chat.service import ChatService
 from services.identity.admission import Admission
 from services.identity.api_keys import ApiKeys
 from services.identity.authenticate import Authentication
@@ -24,6 +24,7 @@ from services.ledger.append import Ledger
 from services.ledger.audit import AuditService
 from services.ledger.receipts import ReceiptService
 from services.ledger.recorder import Recorder
+from services.ledger.verification import VerificationService
 from services.platform.bus import Bus
 from services.platform.idempotency import IdempotencyService
 from services.platform.limits import Limits
@@ -93,4 +94,5 @@ class Services:
     idempotency: IdempotencyService
     inbox: InboxService
     intake: IntakeService
-    chat: ChatService
+    chat: ChatServices
+    verification: VerificationService

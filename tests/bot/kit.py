@@ -17,11 +17,12 @@ from bot.throttle import Throttle
 from connectors.cel import CelRules
 from domain.clock import utc_now
 from domain.identity.actor import Actor, Role
+from services.chat.container import make_chat
 from services.chat.inbox import InboxService
 from services.chat.intake import IntakeService
-from services.chat.service import ChatService
 from services.identity.api_keys import ApiKeys
 from services.identity.container import make_identity
+from services.ledger.verification import VerificationService
 from services.workspaces.container import make_workspaces
 from services.workspaces.invites import InviteService
 from services.workspaces.members import MemberService
@@ -108,7 +109,7 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             app_url=ADDRESS,
         )
         translator = await asyncio.to_thread(locales.load)
-        chat = ChatService(
+        chat = make_chat(
             store=kit.store,
             tasks=kit.tasks,
             lifecycle=kit.lifecycle,
@@ -123,6 +124,7 @@ async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[B
             telegram_login=identity.telegram_login,
             accept_invite=places.invites.accept,
             chat=chat,
+            verification=VerificationService(store=kit.store, ledger=kit.ledger),
             inbox=InboxService(kit.store, kit.bus, utc_now),
             intake=IntakeService(kit.store, utc_now),
             tasks=kit.tasks,
