@@ -48,10 +48,13 @@ from services.installation.health import Health
 from services.installation.usage import UsageService
 from services.ledger.alarm import Alarm
 from services.ledger.append import Ledger
+from services.ledger.archives import ArchiveService
 from services.ledger.audit import AuditService
 from services.ledger.checkpoint_digest import CheckpointDigest
+from services.ledger.proofs import ProofService
 from services.ledger.receipts import ReceiptService
 from services.ledger.recorder import Recorder
+from services.ledger.replay import ReplayService
 from services.ledger.verification import VerificationService
 from services.ledger.watch import LedgerWatch
 from services.lifecycle.container import make_lifecycle
@@ -427,7 +430,10 @@ async def _build(
         decision_point=DecisionPoint(store, policy_service, tool_registry, lifecycle.requests, recorder, ledger, now),
         operators=OperatorService(store, tool_registry, recorder, now),
         knowledge=KnowledgeService(store, recorder, now),
-        receipts=ReceiptService(store, ledger, recorder, rules, now, alarm),
+        receipts=ReceiptService(store=store, ledger=ledger, alarm=alarm),
+        proofs=ProofService(store=store, ledger=ledger, alarm=alarm),
+        archives=ArchiveService(store=store, ledger=ledger, recorder=recorder, now=now),
+        replay=ReplayService(store=store, ledger=ledger, rules=rules, alarm=alarm),
         rehearsal=SimulationService(store, policy_service, tool_registry, rules, now),
         secrets=secrets,
         mcp=mcp,

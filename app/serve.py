@@ -232,7 +232,7 @@ class Process:
             clock.every("ledger", 600.0, parts.watch.look, shared=False)
             if parts.sidecar is not None:
                 clock.every("sidecar", 60.0, parts.sidecar.keep_snapshot)
-            clock.every("checkpoints", 10.0, services.receipts.sign_grown_logs)
+            clock.every("checkpoints", 10.0, services.proofs.sign_grown_logs)
             clock.every("lost", 60.0, services.runs.sweep_lost)
             clock.every("heartbeat", 4.0, self._heartbeat, shared=False)
             clock.every("takeover", 5.0, self._take_over)

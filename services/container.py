@@ -21,9 +21,12 @@ from services.identity.telegram_login import TelegramLogin
 from services.installation.health import Health
 from services.installation.usage import UsageService
 from services.ledger.append import Ledger
+from services.ledger.archives import ArchiveService
 from services.ledger.audit import AuditService
+from services.ledger.proofs import ProofService
 from services.ledger.receipts import ReceiptService
 from services.ledger.recorder import Recorder
+from services.ledger.replay import ReplayService
 from services.ledger.verification import VerificationService
 from services.platform.bus import Bus
 from services.platform.idempotency import IdempotencyService
@@ -85,6 +88,9 @@ class Services:
     operators: OperatorService
     knowledge: KnowledgeService
     receipts: ReceiptService
+    proofs: ProofService
+    archives: ArchiveService
+    replay: ReplayService
     rehearsal: SimulationService
     secrets: SecretService
     mcp: McpServerService

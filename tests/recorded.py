@@ -47,8 +47,8 @@ from services.approvals.grants import GrantRequest
 from services.approvals.service import ApprovalDecision
 from services.container import Services
 from services.installation.capabilities import CapabilityService
+from services.ledger.archives import LogRange
 from services.ledger.audit import AuditFilter
-from services.ledger.receipts import LogRange
 from services.lifecycle.requests import Question
 from services.runs.tasks import NewTask
 from services.tools.mcp_servers import NewServer
@@ -348,7 +348,7 @@ async def _things(story: Story) -> None:
         pass
     story.told("the audit log exported")
     for part in (None, LogRange(start=0, end=3, since=BEGAN)):
-        with await services.receipts.archive(ada, part):
+        with await services.archives.export(ada, part):
             story.told("the log exported" if part is None else "a part of the log exported")
     await CapabilityService(services.store, services.health, story.clock).record(
         services.recorder, name="receipts", passed=True, details={"a": 1}, version="1.2.3"

@@ -169,7 +169,6 @@ LARGE_FILES = {
     "connectors/http.py",
     "connectors/models/provider.py",
     "domain/receipts/standalone.py",
-    "services/ledger/receipts.py",
     "storage/database.py",
     "storage/installation/hold.py",
     "storage/ledger/receipt_rows.py",

@@ -160,7 +160,7 @@ async def task_events(call: Call, query: Resume) -> web.StreamResponse:
 @route("GET", "/api/governance/keys", needs=Access.PUBLIC)
 async def api_keys(call: Call) -> Serialized[PublicKeys]:
     """The public keys receipts and checkpoints are signed with."""
-    return cast("Serialized[PublicKeys]", (await call.services.receipts.ring()).to_json())
+    return cast("Serialized[PublicKeys]", (await call.services.proofs.ring()).to_json())
 
 
 def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
@@ -224,7 +224,7 @@ def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
     @plain.route("GET", "/.well-known/pilot-keys.json", needs=Access.PUBLIC, errors=(Unavailable,))
     async def well_known_keys(call: Call) -> ApiResponse[Serialized[PublicKeys]]:
         """The public keys receipts and checkpoints are signed with."""
-        ring = await call.services.receipts.ring()
+        ring = await call.services.proofs.ring()
         body = cast("Serialized[PublicKeys]", ring.to_json())
         return ApiResponse(body=body, headers={"Access-Control-Allow-Origin": "*"})
 
