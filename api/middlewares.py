@@ -33,7 +33,7 @@ from domain.errors import Forbidden, Invalid, NotFound, PilotError, RateLimited,
 from domain.identity.actor import Actor
 from domain.ids import new_id
 from services.container import Services
-from services.identity.service import csrf_of
+from services.identity.sessions import csrf_of
 from services.platform.idempotency import KeptAnswer
 from services.platform.limits import LimitState
 

@@ -34,23 +34,28 @@ from services.approvals.decision_point import DecisionPoint
 from services.approvals.external import ApprovalGateway
 from services.approvals.grants import GrantService
 from services.approvals.service import ApprovalService
+from services.chat.container import make_chat
 from services.chat.inbox import InboxService
 from services.chat.intake import IntakeService
-from services.chat.service import ChatService
 from services.container import Services
 from services.identity.browser_login import BrowserLogin
+from services.identity.container import make_identity
 from services.identity.email_login import EmailLogin
 from services.identity.mail_queue import mail_queue
-from services.identity.service import IdentityService
 from services.identity.sign_up import SignUp
+from services.identity.telegram_login import TelegramLogin
 from services.installation.health import Health
 from services.installation.usage import UsageService
 from services.ledger.alarm import Alarm
 from services.ledger.append import Ledger
+from services.ledger.archives import ArchiveService
 from services.ledger.audit import AuditService
 from services.ledger.checkpoint_digest import CheckpointDigest
+from services.ledger.proofs import ProofService
 from services.ledger.receipts import ReceiptService
 from services.ledger.recorder import Recorder
+from services.ledger.replay import ReplayService
+from services.ledger.verification import VerificationService
 from services.ledger.watch import LedgerWatch
 from services.lifecycle.container import make_lifecycle
 from services.outbox.delivery import Delivery
@@ -73,9 +78,8 @@ from services.tools.knowledge import KnowledgeService
 from services.tools.mcp_servers import McpServerService, McpTools
 from services.tools.operators import OperatorService
 from services.tools.registry import Finish, KnowledgeSearch, MessageSend, NoteCreate, ToolRegistry, WaitUntil
+from services.workspaces.container import make_workspaces
 from services.workspaces.secrets import SecretService
-from services.workspaces.service import WorkspaceService
-from services.workspaces.tenants import TenantService
 from storage import private
 from storage.database import Store
 from storage.installation.hold import Hold
@@ -153,7 +157,7 @@ def make_ledger(settings: Settings) -> Ledger:
 
 
 def make_browser_login(
-    settings: Settings, store: Store, identity: IdentityService, recorder: Recorder
+    settings: Settings, store: Store, telegram_login: TelegramLogin, recorder: Recorder
 ) -> BrowserLogin | None:
     """Telegram Login, where its client is set."""
     if not settings.telegram_login_client_id:
@@ -168,7 +172,14 @@ def make_browser_login(
         client_secret=_secret(settings.telegram_login_client_secret),
         now=utc_now,
     )
-    return BrowserLogin(store, identity, recorder, provider, utc_now, f"{settings.public_url}/app/")
+    return BrowserLogin(
+        store=store,
+        telegram_login=telegram_login,
+        recorder=recorder,
+        provider=provider,
+        now=utc_now,
+        redirect_uri=f"{settings.public_url}/app/",
+    )
 
 
 def make_sidecar(settings: Settings) -> HelmSidecar | None:
@@ -343,10 +354,10 @@ async def _build(
     tool_registry.add(Delegate(tasks, lifecycle, tool_registry, policy_service))
     grants = GrantService(store, recorder, now)
     approvals = ApprovalService(store, lifecycle, grants, policy_service, tool_registry, recorder, notifications, now)
-    identity = IdentityService(
-        store,
-        recorder,
-        now,
+    identity = make_identity(
+        store=store,
+        recorder=recorder,
+        now=now,
         bot_key=None if settings.telegram_bot_token is None else key_of_token(_secret(settings.telegram_bot_token)),
         init_data_max_age=timedelta(seconds=settings.telegram_init_data_max_age),
         # one process knows of every change at once; several trust what they remember for two seconds
@@ -366,9 +377,27 @@ async def _build(
         enabled=settings.rate_limits_enabled,
     )
     email_login = EmailLogin(
-        store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url, limits
+        store=store,
+        admission=identity.admission,
+        people=identity.people,
+        sessions=identity.sessions,
+        recorder=recorder,
+        vault=vault,
+        bus=bus,
+        now=now,
+        secret=_secret(settings.session_secret),
+        app_url=settings.public_url,
+        limits=limits,
     )
-    places = WorkspaceService(store, identity, lifecycle, recorder, rules, now, settings.public_url)
+    places = make_workspaces(
+        store=store,
+        identity=identity,
+        lifecycle=lifecycle,
+        recorder=recorder,
+        rules=rules,
+        now=now,
+        app_url=settings.public_url,
+    )
     alarm = Alarm(store, ledger, notifications, now)
     services = Services(
         store=store,
@@ -378,12 +407,23 @@ async def _build(
         recorder=recorder,
         policy_service=policy_service,
         tool_registry=tool_registry,
-        identity=identity,
+        identity_cache=identity.cache,
+        authentication=identity.authentication,
+        sessions=identity.sessions,
+        memberships=identity.memberships,
+        admission=identity.admission,
+        people=identity.people,
+        telegram_login=identity.telegram_login,
+        api_keys=identity.api_keys,
         email_login=email_login,
-        browser_login=make_browser_login(settings, store, identity, recorder),
+        browser_login=make_browser_login(settings, store, identity.telegram_login, recorder),
         limits=limits,
-        workspaces=places,
-        tenants=TenantService(store, identity, places, now),
+        workspaces=places.workspaces,
+        settings=places.settings,
+        members=places.members,
+        invites=places.invites,
+        erasure=places.erasure,
+        tenants=places.tenants,
         tasks=tasks,
         runs=runs,
         usage=UsageService(store, now),
@@ -392,7 +432,10 @@ async def _build(
         decision_point=DecisionPoint(store, policy_service, tool_registry, lifecycle.requests, recorder, ledger, now),
         operators=OperatorService(store, tool_registry, recorder, now),
         knowledge=KnowledgeService(store, recorder, now),
-        receipts=ReceiptService(store, ledger, recorder, rules, now, alarm),
+        receipts=ReceiptService(store=store, ledger=ledger, alarm=alarm),
+        proofs=ProofService(store=store, ledger=ledger, alarm=alarm),
+        archives=ArchiveService(store=store, ledger=ledger, recorder=recorder, now=now),
+        replay=ReplayService(store=store, ledger=ledger, rules=rules, alarm=alarm),
         rehearsal=SimulationService(store, policy_service, tool_registry, rules, now),
         secrets=secrets,
         mcp=mcp,
@@ -408,7 +451,8 @@ async def _build(
         idempotency=IdempotencyService(store, now),
         inbox=InboxService(store, bus, now),
         intake=IntakeService(store, now),
-        chat=ChatService(
+        verification=VerificationService(store=store, ledger=ledger),
+        chat=make_chat(
             store=store,
             tasks=tasks,
             lifecycle=lifecycle,

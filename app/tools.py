@@ -31,9 +31,9 @@ def replay_receipts(settings: Settings, workspace_id: str, receipt_id: str | Non
 
     async def work(parts: Runtime) -> list[dict[str, Any]]:
         # here nobody waits: what an earlier version took its time over is decided again in full
-        service = replace(parts.services.receipts, rules=CelRules(limit=inf))
+        service = replace(parts.services.replay, rules=CelRules(limit=inf))
         found = await parts.services.store.read(
-            lambda tx: service.replay_in(tx, workspace_id, receipt_id, limit=1_000_000)
+            lambda tx: service.decisions_in(tx, workspace_id, receipt_id, limit=1_000_000)
         )
         return [
             {

@@ -67,14 +67,14 @@ async def approvals(_message: Message, ctx: Ctx) -> None:
     rest = [a for a in found if a not in low][:SHOWN]
     await ctx.say(views.view(ctx.t("approvals-count", count=len(found), shown=len(low) + len(rest))))
     if low:
-        await ctx.deps.chat.say_batch(
+        await ctx.deps.chat.messages.say_batch(
             workspace_id=ctx.who.in_workspace,
             chat_id=ctx.chat_id,
             approval_ids=[a.id for a in reversed(low)],
             dedupe_key=f"tg:{ctx.update_id}:batch",
         )
     for approval in reversed(rest):
-        await ctx.deps.chat.say(
+        await ctx.deps.chat.messages.say(
             chat_id=ctx.chat_id,
             notice=CardNotice(approval_id=approval.id),
             dedupe_key=f"tg:{ctx.update_id}:card:{approval.id}",
@@ -132,7 +132,7 @@ async def _ask(ctx: Ctx, wanted: ApprovalTap, state: FSMContext) -> None:
             "resolvedAt": iso(approval.resolved_at),
             "resolvedVia": approval.resolved_via,
         }
-        card = await ctx.deps.chat.card(approval.id)
+        card = await ctx.deps.chat.cards.approval(approval.id)
         if card is not None and card.resolver:
             details["resolvedByName"] = card.resolver
         await ctx.answer(views.late_answer(ctx.t, details), alert=True)
@@ -162,7 +162,7 @@ class ToCard(Filter):
         """Gives the handler `about`: the message replied to."""
         if message.reply_to_message is None or message.text is None:
             return False
-        about = await ctx.deps.chat.shown_at(ctx.chat_id, message.reply_to_message.message_id)
+        about = await ctx.deps.chat.conversations.shown_at(ctx.chat_id, message.reply_to_message.message_id)
         if about is None or about.kind not in ("approval", *ASKED.values()):
             return False
         return {"approval_id": about.ref, "kind": "changes" if about.kind == "approval" else about.kind}
@@ -172,7 +172,7 @@ class ToCard(Filter):
 async def replied(message: Message, ctx: Ctx, state: FSMContext, approval_id: str, kind: str) -> None:
     """Words in reply to a card are a wish for changes, whatever they say; to a prompt, its answer."""
     await ctx.go_to(await ctx.deps.approvals.workspace_of(approval_id))
-    card = await ctx.deps.chat.card(approval_id)
+    card = await ctx.deps.chat.cards.approval(approval_id)
     if card is None:
         raise NotFound("Approval not found")
     data = await state.get_data()

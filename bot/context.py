@@ -54,7 +54,7 @@ class Ctx:
         """Act where the thing belongs that is spoken of, whichever workspace is looked at; NotFound where it is not."""
         if place is None:
             raise NotFound("no such thing")
-        self.actor = await self.deps.identity.in_workspace(self.who, place)
+        self.actor = await self.deps.memberships.in_workspace(self.who, place)
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -87,7 +87,7 @@ class Ctx:
             reply_to=self.message_id if reply else None,
             edit=edit,
         )
-        await self.deps.chat.say(
+        await self.deps.chat.messages.say(
             chat_id=self.chat_id,
             notice=notice,
             dedupe_key=once or f"tg:{self.update_id}:{self.said}",
@@ -117,8 +117,8 @@ async def context_of(deps: BotDeps, bot: Bot, update: Update) -> Ctx | None:
     chat = message.chat if message is not None else getattr(event, "chat", None)
     if user is None:
         return None
-    actor = await deps.identity.of_telegram(user.id)
-    person = await deps.chat.person_at(user.id)
+    actor = await deps.memberships.of_telegram(user.id)
+    person = await deps.chat.people.at(user.id)
     chosen = None if person is None else person.language
     return Ctx(
         deps=deps,

@@ -38,7 +38,7 @@ from domain.clock import Now
 from domain.outbox.message import Message
 from domain.outbox.notifications import NoticeKind
 from locales import Translator
-from services.chat.service import ChatService
+from services.chat.container import ChatServices
 from services.outbox.notifications import OUTBOX_TOPIC
 from services.platform.bus import Bus
 
@@ -61,7 +61,7 @@ class Sender:
         self,
         *,
         bot: Bot,
-        chat: ChatService,
+        chat: ChatServices,
         translator: Translator,
         links: Links,
         bus: Bus,
@@ -92,7 +92,7 @@ class Sender:
 
     async def _start(self, group: asyncio.TaskGroup, woken: asyncio.Event, *, room: int) -> bool:
         try:
-            found = await self._chat.claim(limit=room, busy=sorted(self._busy))
+            found = await self._chat.messages.claim(limit=room, busy=sorted(self._busy))
         except Exception:
             log.exception("outbox_claim_failed")
             return False
@@ -113,7 +113,7 @@ class Sender:
             if message.attempts + 1 < BROKEN_TRIES:
                 await self._put_off(message, min(MAX_PAUSE, 2.0**message.attempts), said)
             else:
-                await self._chat.failed(message, error=said, instead=await self._pieces.instead(message))
+                await self._chat.messages.failed(message, error=said, instead=await self._pieces.instead(message))
         finally:
             self._busy.discard(message.recipient)
             then()
@@ -122,7 +122,9 @@ class Sender:
         chat_id = int(message.recipient)
         piece = await self._pieces.render(message)
         if piece is None:
-            await self._chat.sent(message, chat_id=chat_id, message_id=None, shows=None, result={"skipped": True})
+            await self._chat.messages.sent(
+                message, chat_id=chat_id, message_id=None, shows=None, result={"skipped": True}
+            )
             return
         if not piece.unchanged:
             wait = self._pace.reserve(chat_id)
@@ -131,16 +133,16 @@ class Sender:
                 # time has passed: show the state of now, and one edit instead of several
                 piece = await self._pieces.render(message) or piece
         if piece.unchanged:
-            await self._chat.sent(message, chat_id=chat_id, message_id=piece.edit, shows=piece.shows)
+            await self._chat.messages.sent(message, chat_id=chat_id, message_id=piece.edit, shows=piece.shows)
             return
         try:
             message_id = await self._call_some_way(message, chat_id, piece)
         except TelegramRetryAfter as error:
             await self._put_off(message, float(error.retry_after), "too many requests")
         except TelegramForbiddenError as error:
-            await self._chat.unreachable(message, chat_id=chat_id, error=str(error))
+            await self._chat.messages.unreachable(message, chat_id=chat_id, error=str(error))
         except TelegramMigrateToChat as error:
-            await self._chat.moved(message, to_chat=error.migrate_to_chat_id)
+            await self._chat.messages.moved(message, to_chat=error.migrate_to_chat_id)
         except TelegramBadRequest as error:
             await self._refused(message, chat_id, piece, error)
         except (TelegramNetworkError, TelegramServerError) as error:
@@ -154,7 +156,7 @@ class Sender:
         else:
             self._down_for = 0.0
             self.sent += 1
-            await self._chat.sent(
+            await self._chat.messages.sent(
                 message, chat_id=chat_id, message_id=message_id, shows=piece.shows, result={"messageId": message_id}
             )
 
@@ -162,15 +164,15 @@ class Sender:
         """The right ending for what Telegram does not take in any form."""
         refusal = refusal_of(str(error))
         if refusal is Refusal.UNCHANGED:
-            await self._chat.sent(message, chat_id=chat_id, message_id=piece.edit, shows=piece.shows)
+            await self._chat.messages.sent(message, chat_id=chat_id, message_id=piece.edit, shows=piece.shows)
         elif refusal is Refusal.CHAT_GONE:
-            await self._chat.unreachable(message, chat_id=chat_id, error=str(error))
+            await self._chat.messages.unreachable(message, chat_id=chat_id, error=str(error))
         else:
             log.error(
                 "message_refused",
                 extra={"message_id": message.id, "kind": message.payload.get("kind"), "error": str(error)},
             )
-            await self._chat.failed(message, error=str(error))
+            await self._chat.messages.failed(message, error=str(error))
 
     async def _call_some_way(self, message: Message, chat_id: int, piece: Piece) -> int | None:
         """The id of the message that shows the piece: as it is, or in the first simpler form that Telegram takes."""
@@ -199,7 +201,7 @@ class Sender:
     async def _anew(self, message: Message, chat_id: int, piece: Piece, *, deleted: bool) -> Piece | None:
         """What cannot be edited is shown in a new message; None where it was deleted and nobody waits for it."""
         assert piece.edit is not None
-        await self._chat.forget_shown(chat_id, piece.edit)
+        await self._chat.conversations.forget_shown(chat_id, piece.edit)
         again = await self._pieces.render(message)
         if again is None or (deleted and not again.needed):
             return None
@@ -212,7 +214,7 @@ class Sender:
         await self._put_off(message, min(MAX_PAUSE, 0.5 * 2.0 ** min(message.attempts, 7)), str(error))
 
     async def _put_off(self, message: Message, seconds: float, error: str) -> None:
-        await self._chat.later(message, seconds=seconds, error=error)
+        await self._chat.messages.later(message, seconds=seconds, error=error)
 
     async def _call(self, chat_id: int, piece: Piece) -> int | None:
         view = piece.view

@@ -33,7 +33,8 @@ from domain.outbox.notifications import (
     notice_of,
 )
 from locales import Texts, Translator
-from services.chat.service import ChatService, ShownState
+from services.chat.container import ChatServices
+from services.chat.messages import ShownState
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class Piece:
 class Pieces:
     """Makes pieces of queued messages."""
 
-    chat: ChatService
+    chat: ChatServices
     translator: Translator
     links: Links
     now: Now
@@ -81,7 +82,7 @@ class Pieces:
     async def render(self, message: Message) -> Piece | None:
         """What a queued message is now; None when there is nothing to say any more."""
         notice, chat_id = notice_of(message.payload), int(message.recipient)
-        person = await self.chat.person_at(chat_id) if chat_id > 0 else None
+        person = await self.chat.people.at(chat_id) if chat_id > 0 else None
         language = notice.language if isinstance(notice, ViewNotice) else None
         t = self.translator.of(person.language if person else None, language)
         match notice:
@@ -109,7 +110,7 @@ class Pieces:
     async def _approval(
         self, notice: CardNotice | CardUpdate | ReminderNotice, chat_id: int, t: Texts, person: Person | None
     ) -> Piece | None:
-        card = await self.chat.card(notice.approval_id)
+        card = await self.chat.cards.approval(notice.approval_id)
         if card is None:
             return None
         approval = card.approval
@@ -117,7 +118,7 @@ class Pieces:
         if isinstance(notice, ReminderNotice):
             if not approval.pending:
                 return None
-            cards = await self.chat.messages_of("approval", approval.id)
+            cards = await self.chat.conversations.messages_of("approval", approval.id)
             shown_in = next((m.message_id for m in reversed(cards) if m.chat_id == chat_id), None)
             view = views.approval_reminder(t, card, stage=notice.stage, instead_of=notice.instead_of)
             return self._piece(t, view, page=f"approvals/{approval.id}", of=approval, silent=silent, reply_to=shown_in)
@@ -138,7 +139,7 @@ class Pieces:
 
     async def _edit(self, chat_id: int, message_id: int) -> dict[str, Any]:
         """Which message a piece replaces, and what that shows."""
-        known = await self.chat.shown_at(chat_id, message_id)
+        known = await self.chat.conversations.shown_at(chat_id, message_id)
         return {"edit": message_id, "known": "" if known is None else known.shown}
 
     def _piece(
@@ -160,7 +161,7 @@ class Pieces:
         )
 
     async def _batch(self, notice: BatchNotice, chat_id: int, t: Texts, person: Person | None) -> Piece | None:
-        card = await self.chat.batch(notice.batch_id, chat_id)
+        card = await self.chat.cards.batch(notice.batch_id, chat_id)
         if not card.cards:
             return None
         view = views.approval_batch(t, card, now=self.now())
@@ -173,7 +174,7 @@ class Pieces:
 
     async def _uncertain(self, notice: UncertainNotice | UncertainUpdate, message: Message, t: Texts) -> Piece | None:
         assert message.workspace_id is not None
-        card = await self.chat.uncertain_card(message.workspace_id, notice.step_id)
+        card = await self.chat.cards.uncertain(message.workspace_id, notice.step_id)
         if card is None:
             return None
         view = views.uncertain(t, card)
@@ -189,7 +190,7 @@ class Pieces:
     ) -> Piece | None:
         assert message.workspace_id is not None
         run_id, chat_id = notice.run_id, int(message.recipient)
-        card = await self.chat.run_card(message.workspace_id, run_id)
+        card = await self.chat.cards.run(message.workspace_id, run_id)
         if card is None:
             return None
         if person is None:
@@ -201,7 +202,7 @@ class Pieces:
             return self._piece(t, view, reply_to=reply_to, silent=self._away(person), **more)
         view = views.run_progress(t, card, self.links, private=chat_id > 0)
         shows = ShownState(kind="run", ref=run_id, digest=digest_of(view), mark=card.mark)
-        known = await self.chat.progress_message(run_id, chat_id)
+        known = await self.chat.conversations.progress_message(run_id, chat_id)
         if known is None:
             # its result is on the way: a first progress message beside it would say the same twice
             if card.run.ended and reply_to is None:
@@ -217,7 +218,7 @@ class Pieces:
         """What is said in place of a message that breaks whenever it is made ready; "" where nobody waits for it."""
         if message.payload.get("kind") not in AWAITED:
             return ""
-        person = await self.chat.person_at(int(message.recipient))
+        person = await self.chat.people.at(int(message.recipient))
         t = self.translator.of(person.language if person else None)
         return t("card-instead", url=self.links.page("approvals", workspace_id=message.workspace_id or ""))
 

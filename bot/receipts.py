@@ -17,11 +17,11 @@ async def receipt(_message: Message, command: CommandObject, ctx: Ctx) -> None:
     if not command.args:
         await ctx.say(views.view(ctx.t("receipt-usage")))
         return
-    found = await ctx.deps.chat.check_receipt(ctx.who, command.args)
+    found = await ctx.deps.verification.receipt(ctx.who, command.args)
     await ctx.say(views.receipt(ctx.t, found, ctx.deps.links, private=ctx.private))
 
 
 @router.message(Command("verify"))
 async def verify(_message: Message, ctx: Ctx) -> None:
     """Check the log now."""
-    await ctx.say(views.log_check(ctx.t, await ctx.deps.chat.check_log(ctx.who)))
+    await ctx.say(views.log_check(ctx.t, await ctx.deps.verification.whole_log(ctx.who)))

@@ -105,7 +105,7 @@ class BotRunner:
             self.username = me
             dispatcher = create_dispatcher(deps)
             await deps.inbox.release_after_crash()
-            await deps.chat.release_after_crash()
+            await deps.chat.messages.release_after_crash()
             await self._work(deps, dispatcher)
         finally:
             self.leading.clear()

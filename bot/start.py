@@ -30,7 +30,7 @@ async def start(_message: Message, command: CommandObject, ctx: Ctx) -> None:
     known = ctx.actor is not None
     kind, _, ref = (command.args or "").strip().partition("_")
     try:
-        ctx.actor = await ctx.deps.identity.ensure_telegram_user(
+        ctx.actor = await ctx.deps.telegram_login.ensure_user(
             telegram_user_id=ctx.user.id,
             name=line(ctx.user.full_name, MAX_NAME) or str(ctx.user.id),
             username=ctx.user.username,
@@ -60,7 +60,7 @@ async def _greet(ctx: Ctx, *, known: bool) -> None:
             views.view(t("start-again", name=name), keyboard=((ctx.deps.links.button(t("open-app"), private=True),),))
         )
         return
-    workspace = await ctx.deps.chat.workspace_name(actor.in_workspace)
+    workspace = await ctx.deps.chat.overview.workspace_name(actor.in_workspace)
     await ctx.say(
         views.view(
             Bold(t("start-hello", name=name)),
@@ -83,7 +83,7 @@ async def _join(ctx: Ctx, token: str) -> None:
         # which of unknown, used or expired it is would tell a guesser something
         await ctx.say(views.view(ctx.t("error-invite")))
         return
-    workspace = await ctx.deps.chat.workspace_name(ctx.who.in_workspace)
+    workspace = await ctx.deps.chat.overview.workspace_name(ctx.who.in_workspace)
     role = ctx.t(f"role-{ctx.who.role}")
     await ctx.say(views.view(ctx.t("start-joined", workspace=line(workspace, 200), role=role)))
 
@@ -92,7 +92,7 @@ async def _show_approval(ctx: Ctx, ref: str) -> None:
     approval_id = parse_id(ref, what="approval")
     await ctx.go_to(await ctx.deps.approvals.workspace_of(approval_id))
     approval = await ctx.deps.approvals.get(ctx.who, approval_id)
-    await ctx.deps.chat.say(
+    await ctx.deps.chat.messages.say(
         chat_id=ctx.chat_id,
         notice=CardNotice(approval_id=approval.id),
         dedupe_key=f"tg:{ctx.update_id}:card:{approval.id}",
@@ -103,7 +103,7 @@ async def _show_approval(ctx: Ctx, ref: str) -> None:
 @router.callback_query(F.data == buttons.plain("x", "example"))
 async def example(_tap: CallbackQuery, ctx: Ctx) -> None:
     """Really create the example task; tapping again creates another."""
-    await ctx.deps.chat.create_task(
+    await ctx.deps.chat.tasks.create(
         ctx.who,
         NewTask(
             title=title_of(ctx.t("example-title")),
@@ -136,4 +136,4 @@ async def stop(_message: Message, ctx: Ctx) -> None:
     """Close the chat: nothing more is queued for it until /start."""
     ctx.known()
     await ctx.say(views.view(ctx.t("stopped")))
-    await ctx.deps.chat.set_chat_open(ctx.user.id, is_open=False)
+    await ctx.deps.chat.people.set_chat_open(ctx.user.id, is_open=False)

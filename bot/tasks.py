@@ -36,7 +36,7 @@ async def give(ctx: Ctx, text: str) -> None:
         await ctx.say(views.view(ctx.t("task-too-long", max=MAX_TEXT, have=len(text))), reply=True)
         return
     new = NewTask(title=title_of(text), description=text, auto_run=True, origin=ctx.origin)
-    await ctx.deps.chat.create_task(actor, new, update_id=ctx.update_id)
+    await ctx.deps.chat.tasks.create(actor, new, update_id=ctx.update_id)
 
 
 @router.message(Command("task"))
@@ -57,7 +57,7 @@ async def detail(message: Message, ctx: Ctx) -> None:
     """`/task_<id>`: one task with its buttons."""
     found = SHORT_COMMAND.match(message.text or "")
     assert found is not None
-    one = await ctx.deps.chat.find_task(ctx.who, found[1])
+    one = await ctx.deps.chat.tasks.find(ctx.who, found[1])
     await ctx.say(views.task_detail(ctx.t, one, ctx.deps.links, private=ctx.private))
 
 
@@ -75,8 +75,8 @@ async def run(_message: Message, command: CommandObject, ctx: Ctx) -> None:
     if not command.args:
         await ctx.say(views.view(ctx.t("task-missing", command="/run")))
         return
-    one = await ctx.deps.chat.find_task(ctx.who, command.args)
-    await ctx.deps.chat.run_task(ctx.who, one.id, update_id=ctx.update_id, origin=ctx.origin)
+    one = await ctx.deps.chat.tasks.find(ctx.who, command.args)
+    await ctx.deps.chat.tasks.run(ctx.who, one.id, update_id=ctx.update_id, origin=ctx.origin)
 
 
 @router.message(Command("cancel"))
@@ -84,7 +84,7 @@ async def cancel(_message: Message, command: CommandObject, ctx: Ctx, state: FSM
     """`/cancel` leaves a question of ours open; `/cancel <id>` stops a task."""
     ctx.known()
     if command.args:
-        one = await ctx.deps.chat.find_task(ctx.who, command.args)
+        one = await ctx.deps.chat.tasks.find(ctx.who, command.args)
         await ctx.say(views.view(await _cancel(ctx, one)))
     elif await state.get_state() is not None:
         await state.set_state(None)
@@ -114,7 +114,7 @@ async def tapped(tap: CallbackQuery, ctx: Ctx) -> None:
     if verb == "c":
         await ctx.answer(await _cancel(ctx, one))
     elif verb == "r":
-        await ctx.deps.chat.run_task(ctx.who, one.id, update_id=ctx.update_id, origin=ctx.origin)
+        await ctx.deps.chat.tasks.run(ctx.who, one.id, update_id=ctx.update_id, origin=ctx.origin)
         await ctx.answer(ctx.t("state-queued"))
     else:
         raise NotFound("unknown button", code="old-button")

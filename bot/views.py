@@ -17,7 +17,9 @@ from domain.runs.task import Mode, Task
 from domain.tools.operator import Operator
 from locales import Texts, Translator
 from locales.words import tool_does, why_asked, why_ended
-from services.chat.service import ApprovalCard, BatchCard, Checked, CheckedReceipt, Overview, RunCard, UncertainCard
+from services.chat.cards import ApprovalCard, BatchCard, RunCard, UncertainCard
+from services.chat.overview import Overview
+from services.ledger.verification import Checked, CheckedReceipt
 
 View = dict[str, Any]
 Keyboard = list[list[Button]]

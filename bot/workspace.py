@@ -27,25 +27,25 @@ MAX_AWAY = timedelta(days=90)
 @router.message(Command("status"))
 async def status(_message: Message, ctx: Ctx) -> None:
     """The workspace at a glance."""
-    await ctx.say(views.overview(ctx.t, await ctx.deps.chat.overview(ctx.who)))
+    await ctx.say(views.overview(ctx.t, await ctx.deps.chat.overview.of_workspace(ctx.who)))
 
 
 @router.message(Command("operators"))
 async def operators(_message: Message, ctx: Ctx) -> None:
     """Who does the work."""
-    await ctx.say(views.operators(ctx.t, await ctx.deps.chat.operators(ctx.who)))
+    await ctx.say(views.operators(ctx.t, await ctx.deps.chat.overview.operators(ctx.who)))
 
 
 @router.message(Command("usage"))
 async def usage(_message: Message, ctx: Ctx) -> None:
     """What models cost."""
-    await ctx.say(views.usage(ctx.t, await ctx.deps.chat.usage(ctx.who)))
+    await ctx.say(views.usage(ctx.t, await ctx.deps.chat.overview.usage(ctx.who)))
 
 
 @router.message(Command("mode"))
 async def mode(_message: Message, ctx: Ctx) -> None:
     """The mode, with buttons for the others."""
-    seen = await ctx.deps.chat.overview(ctx.who)
+    seen = await ctx.deps.chat.overview.of_workspace(ctx.who)
     await ctx.say(views.modes(ctx.t, seen.mode))
 
 
@@ -154,7 +154,7 @@ async def set_language(tap: CallbackQuery, ctx: Ctx) -> None:
     if code not in ctx.deps.translator.languages:
         await ctx.answer(ctx.t("error-old-button"), alert=True)
         return
-    await ctx.deps.chat.set_language(ctx.who, code)
+    await ctx.deps.chat.people.set_language(ctx.who, code)
     ctx.t = ctx.deps.translator.of(code)
     await ctx.answer(ctx.t("language-set", language=ctx.t.language.name))
     await ctx.say(views.view(ctx.t("language-set", language=ctx.t.language.name)), edit=ctx.message_id)
@@ -164,7 +164,7 @@ async def set_language(tap: CallbackQuery, ctx: Ctx) -> None:
 async def workspace(_message: Message, ctx: Ctx) -> None:
     """Where the person is, and where else they could be."""
     actor = ctx.who
-    found = await ctx.deps.identity.workspaces(actor)
+    found = await ctx.deps.memberships.workspaces(actor)
     name = next((label for ref, label in found if ref == actor.workspace_id), "")
     others = [(ref, label) for ref, label in found if ref != actor.workspace_id]
     await ctx.say(views.workspaces(ctx.t, name=name, role=str(actor.role), others=others))
@@ -178,8 +178,8 @@ async def set_workspace(tap: CallbackQuery, ctx: Ctx) -> None:
     except ValueError:
         await ctx.answer(ctx.t("error-old-button"), alert=True)
         return
-    ctx.actor = await ctx.deps.identity.switch_workspace(ctx.who, workspace_id)
-    name = await ctx.deps.chat.workspace_name(workspace_id)
+    ctx.actor = await ctx.deps.memberships.switch_workspace(ctx.who, workspace_id)
+    name = await ctx.deps.chat.overview.workspace_name(workspace_id)
     text = ctx.t("workspace-set", workspace=line(name, 100))
     await ctx.answer(text)
     await ctx.say(views.view(text), edit=ctx.message_id)
@@ -189,7 +189,7 @@ async def set_workspace(tap: CallbackQuery, ctx: Ctx) -> None:
 async def whoami(_message: Message, ctx: Ctx) -> None:
     """Who the bot takes the person for."""
     actor = ctx.who
-    name = await ctx.deps.chat.workspace_name(actor.in_workspace)
+    name = await ctx.deps.chat.overview.workspace_name(actor.in_workspace)
     role = ctx.t(f"role-{actor.role}")
     await ctx.say(
         views.view(

@@ -5,18 +5,29 @@ from dataclasses import dataclass
 from services.approvals.decision_point import DecisionPoint
 from services.approvals.external import ApprovalGateway
 from services.approvals.service import ApprovalService
+from services.chat.container import ChatServices
 from services.chat.inbox import InboxService
 from services.chat.intake import IntakeService
-from services.chat.service import ChatService
+from services.identity.admission import Admission
+from services.identity.api_keys import ApiKeys
+from services.identity.authenticate import Authentication
 from services.identity.browser_login import BrowserLogin
+from services.identity.cache import IdentityCache
 from services.identity.email_login import EmailLogin
-from services.identity.service import IdentityService
+from services.identity.memberships import Memberships
+from services.identity.people import People
+from services.identity.sessions import Sessions
+from services.identity.telegram_login import TelegramLogin
 from services.installation.health import Health
 from services.installation.usage import UsageService
 from services.ledger.append import Ledger
+from services.ledger.archives import ArchiveService
 from services.ledger.audit import AuditService
+from services.ledger.proofs import ProofService
 from services.ledger.receipts import ReceiptService
 from services.ledger.recorder import Recorder
+from services.ledger.replay import ReplayService
+from services.ledger.verification import VerificationService
 from services.platform.bus import Bus
 from services.platform.idempotency import IdempotencyService
 from services.platform.limits import Limits
@@ -29,8 +40,12 @@ from services.tools.knowledge import KnowledgeService
 from services.tools.mcp_servers import McpServerService
 from services.tools.operators import OperatorService
 from services.tools.registry import ToolRegistry
+from services.workspaces.erasure import ErasureService
+from services.workspaces.invites import InviteService
+from services.workspaces.members import MemberService
 from services.workspaces.secrets import SecretService
 from services.workspaces.service import WorkspaceService
+from services.workspaces.settings import SettingsService
 from services.workspaces.tenants import TenantService
 from storage.database import Store
 from storage.runs.engine import JobEngine
@@ -47,11 +62,22 @@ class Services:
     recorder: Recorder
     policy_service: PolicyService
     tool_registry: ToolRegistry
-    identity: IdentityService
+    identity_cache: IdentityCache
+    authentication: Authentication
+    sessions: Sessions
+    memberships: Memberships
+    admission: Admission
+    people: People
+    telegram_login: TelegramLogin
+    api_keys: ApiKeys
     email_login: EmailLogin
     browser_login: BrowserLogin | None
     limits: Limits
     workspaces: WorkspaceService
+    settings: SettingsService
+    members: MemberService
+    invites: InviteService
+    erasure: ErasureService
     tenants: TenantService
     tasks: TaskService
     runs: RunService
@@ -62,6 +88,9 @@ class Services:
     operators: OperatorService
     knowledge: KnowledgeService
     receipts: ReceiptService
+    proofs: ProofService
+    archives: ArchiveService
+    replay: ReplayService
     rehearsal: SimulationService
     secrets: SecretService
     mcp: McpServerService
@@ -71,4 +100,5 @@ class Services:
     idempotency: IdempotencyService
     inbox: InboxService
     intake: IntakeService
-    chat: ChatService
+    chat: ChatServices
+    verification: VerificationService

@@ -25,8 +25,8 @@ from domain.tools.tool import Outcome, ToolContext, ToolSpec
 from services.approvals.grants import GrantService
 from services.approvals.service import ApprovalService
 from services.ledger.append import Ledger
-from services.ledger.receipts import ReceiptService
 from services.ledger.recorder import Recorder
+from services.ledger.replay import ReplayService
 from services.lifecycle.container import Lifecycle, make_lifecycle
 from services.outbox.notifications import Notifications
 from services.platform.bus import Bus
@@ -272,9 +272,9 @@ class _PlannerOfTask:
         return self._scripts[request.task_description].estimate(request)
 
 
-def decided_otherwise(service: ReceiptService, tx: Tx) -> list[Any]:
+def decided_otherwise(service: ReplayService, tx: Tx) -> list[Any]:
     """Decisions of every workspace that would not be made again from their receipts: there must be none."""
-    found = [one for place in log_rows.logs(tx) for one in service.replay_in(tx, place, None, limit=10_000)]
+    found = [one for place in log_rows.logs(tx) for one in service.decisions_in(tx, place, None, limit=10_000)]
     return [one for one in found if not one.same]
 
 
@@ -392,7 +392,7 @@ async def open_kit(
                 fresh_at=utc_now(),
             ),
         )
-        ledger_of = ReceiptService(store, ledger, recorder, CelRules(), utc_now)
+        ledger_of = ReplayService(store=store, ledger=ledger, rules=CelRules())
         assert await store.read(lambda tx: decided_otherwise(ledger_of, tx)) == []
     finally:
         stopping.event.set()

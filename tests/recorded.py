@@ -47,8 +47,8 @@ from services.approvals.grants import GrantRequest
 from services.approvals.service import ApprovalDecision
 from services.container import Services
 from services.installation.capabilities import CapabilityService
+from services.ledger.archives import LogRange
 from services.ledger.audit import AuditFilter
-from services.ledger.receipts import LogRange
 from services.lifecycle.requests import Question
 from services.runs.tasks import NewTask
 from services.tools.mcp_servers import NewServer
@@ -220,7 +220,7 @@ class Story:
         return done.approval
 
     async def settings(self, **sections: Any) -> None:
-        await self.services.workspaces.change_settings(self.ada, sections)
+        await self.services.settings.change(self.ada, sections)
 
     def known_in_chat(self, kind: str, ref: str, message_id: int) -> Any:
         """A message that shows something, as the bot would have noted it."""
@@ -263,7 +263,7 @@ async def _people(story: Story) -> None:
         role=Role.OWNER,
         fresh_at=story.clock(),
     )
-    await services.identity.logout(login.token)
+    await services.sessions.logout(login.token)
     story.told("a logout")
     fields = {"auth_date": str(int(story.clock().timestamp())), "user": user_field({"id": 7, "first_name": "Ada"})}
     await services.store.write(
@@ -271,14 +271,14 @@ async def _people(story: Story) -> None:
             sa.update(tables.users).where(tables.users.c.id == login.user.id).values(telegram_id=7, chat_open=True)
         )
     )
-    await services.identity.login_telegram(signed(TOKEN, fields), ip="", agent="")
+    await services.telegram_login.login(signed(TOKEN, fields), ip="", agent="")
     story.told("a login by launch data")
     try:
-        await services.identity.login_telegram("auth_date=1&hash=0", ip="", agent="")
+        await services.telegram_login.login("auth_date=1&hash=0", ip="", agent="")
     except PilotError:
         story.told("launch data that is none")
     proven = ProvenPerson(subject="s-1", telegram_id=None, name="Eve", username=None, photo_url=None)
-    eve = await services.identity.login_proven(proven, ip="", agent="")
+    eve = await services.telegram_login.login_proven(proven, ip="", agent="")
     story.told("a login by an identity provider")
     assert services.browser_login is not None
     left = await services.browser_login.start()
@@ -286,25 +286,25 @@ async def _people(story: Story) -> None:
         await services.browser_login.finish(code="c", state="wrong", binding=left.binding, ip="", agent="")
     except Unauthorized:
         story.told("a login in a browser that fails")
-    await services.workspaces.revoke_session(
+    await services.sessions.revoke(
         Actor(user_id=eve.user.id, name="Eve", channel=Channel.OIDC, workspace_id=eve.workspace.id), None
     )
     story.told("all logins of a person ended")
     for name, role in (("bob", Role.PARTNER), ("cleo", Role.MEMBER)):
-        invite, token, _ = await services.workspaces.invite(story.ada, role=role, email=None)
+        invite, token, _ = await services.invites.create(story.ada, role=role, email=None)
         story.told(f"an invitation of {name}")
         user = await services.store.write(
-            lambda tx, name=name: services.email_login.person(tx, f"{name}@example.com")  # type: ignore[misc]
+            lambda tx, name=name: services.people.of_address(tx, f"{name}@example.com")  # type: ignore[misc]
         )
         guest = Actor(user_id=user.id, name=name, channel=Channel.EMAIL)
-        story.people[name] = await services.workspaces.accept_invite(guest, token)
+        story.people[name] = await services.invites.accept(guest, token)
         assert story.people[name].workspace_id == invite.workspace_id
         story.told(f"an invitation accepted by {name}")
-    await services.workspaces.invite(story.ada, role=Role.PARTNER, email="Dan@example.com")
-    [open_one] = [i for i in await services.workspaces.invites(story.ada) if i.email is not None]
-    await services.workspaces.revoke_invite(story.ada, open_one.id)
+    await services.invites.create(story.ada, role=Role.PARTNER, email="Dan@example.com")
+    [open_one] = [i for i in await services.invites.of_workspace(story.ada) if i.email is not None]
+    await services.invites.revoke(story.ada, open_one.id)
     story.told("an invitation taken back")
-    await services.workspaces.set_role(story.ada, story.people["cleo"].user_id, Role.PARTNER)
+    await services.members.set_role(story.ada, story.people["cleo"].user_id, Role.PARTNER)
     story.told("another role")
     story.people["cleo"] = replace(story.people["cleo"], role=Role.PARTNER)
 
@@ -316,17 +316,17 @@ async def _things(story: Story) -> None:
     await story.settings(budgetConfig={"perTaskMax": 50})
     story.told("settings, another time")
     for on in (True, False):
-        await services.workspaces.set_kill_switch(ada, on)
+        await services.settings.set_kill_switch(ada, on)
         story.told(f"the kill switch: {on}")
-    await services.workspaces.set_mode(ada, Mode.LAUNCH)
+    await services.settings.set_mode(ada, Mode.LAUNCH)
     story.told("another mode")
     await services.workspaces.rename(ada, "Works")
     story.told("another name")
-    key, _, _ = await services.workspaces.create_key(
+    key, _, _ = await services.api_keys.create(
         ada, name="agent", role=None, scopes=["governance:evaluate", "receipts:read"], days=None
     )
     story.told("an API key")
-    await services.workspaces.revoke_key(ada, key.id)
+    await services.api_keys.revoke(ada, key.id)
     story.told("an API key ended")
     await services.secrets.put(ada, "openai", "sk-something", expires_at=None)
     story.told("a secret stored")
@@ -348,7 +348,7 @@ async def _things(story: Story) -> None:
         pass
     story.told("the audit log exported")
     for part in (None, LogRange(start=0, end=3, since=BEGAN)):
-        with await services.receipts.archive(ada, part):
+        with await services.archives.export(ada, part):
             story.told("the log exported" if part is None else "a part of the log exported")
     await CapabilityService(services.store, services.health, story.clock).record(
         services.recorder, name="receipts", passed=True, details={"a": 1}, version="1.2.3"
@@ -704,7 +704,7 @@ async def _ends(story: Story) -> None:
     services, ada = story.services, story.ada
     task = await story.begin(SEND)
     await story.go(task)
-    await services.workspaces.remove(ada, story.people["cleo"].user_id)
+    await services.members.remove(ada, story.people["cleo"].user_id)
     story.told("a member taken out")
     gone = await services.workspaces.create(ada, "Second")
     story.told("another workspace")
@@ -718,12 +718,12 @@ async def _ends(story: Story) -> None:
     await services.tenants.delete(gone.id, grace_days=1, reason="asked for")
     story.told("a workspace closed by the administrator")
     story.clock.pass_by(days=2)
-    await services.workspaces.purge_due()
+    await services.erasure.purge_due()
     story.told("a workspace removed")
     made, _ = await services.tenants.create(name="Third", owner_id=ada.user_id)
     story.told("a workspace made by the administrator")
     await services.tenants.delete(made.id, grace_days=1, reason=None)
-    await services.workspaces.transfer(ada, story.people["bob"].user_id)
+    await services.members.transfer(ada, story.people["bob"].user_id)
     story.told("a workspace handed over")
     partner = Actor(
         user_id=ada.user_id,
@@ -733,7 +733,7 @@ async def _ends(story: Story) -> None:
         role=Role.PARTNER,
         fresh_at=story.clock(),
     )
-    await services.workspaces.leave(partner)
+    await services.members.leave(partner)
     story.told("a member who leaves")
     bob = story.people["bob"]
     owner = Actor(
@@ -743,7 +743,7 @@ async def _ends(story: Story) -> None:
     story.told("another key")
     # the key of this process is retired now: nothing more is signed with it
     object.__setattr__(services.ledger, "signer", Signer(NEXT_KEY))
-    await services.workspaces.erase_me(owner)
+    await services.erasure.erase_person(owner)
     story.told("a person erased")
 
 

@@ -143,7 +143,7 @@ class _Pages:
         code = given.get("language") if isinstance(given, dict) else None
         if not isinstance(code, str) or code not in locales.languages():
             raise Invalid.field("language", "is not a language of this installation")
-        await self._services().chat.set_language(actor, code)
+        await self._services().chat.people.set_language(actor, code)
         return web.json_response({"language": code})
 
     async def part(self, request: web.Request) -> web.Response:

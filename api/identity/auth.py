@@ -30,7 +30,7 @@ from api.schemas.identity import (
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound, RateLimited, Unauthorized, Unavailable
 from domain.identity.permissions import Action
 from services.identity.browser_login import BrowserLogin
-from services.identity.service import Login
+from services.identity.sessions import Login, check_csrf
 
 AUTH_BODY = 100_000
 # keeps a login that left for the provider in the browser it began in
@@ -133,7 +133,7 @@ def auth_routes(config: HttpConfig) -> Endpoints:
             raise Invalid(
                 "initData required", details={"formErrors": [], "fieldErrors": {"initData": ["initData required"]}}
             )
-        one = await call.services.identity.login_telegram(raw, ip=call.ip, agent=call.agent, invite=body.invite)
+        one = await call.services.telegram_login.login(raw, ip=call.ip, agent=call.agent, invite=body.invite)
         return logged_in(one, telegram=True)
 
     @route(
@@ -191,7 +191,7 @@ def auth_routes(config: HttpConfig) -> Endpoints:
     )
     async def create_key(call: Call, body: NewKey) -> Serialized[NewKeyOut]:
         """Create an API key for this workspace. The key is shown this once."""
-        key, token, evidence = await call.services.workspaces.create_key(
+        key, token, evidence = await call.services.api_keys.create(
             call.actor, name=text_ok(body.name), role=body.role, scopes=body.scopes, days=body.expires_in_days
         )
         return NewKeyOut.of(key, key=token, evidence_item_id=evidence)
@@ -199,14 +199,14 @@ def auth_routes(config: HttpConfig) -> Endpoints:
     @route("GET", "/api/auth/apikeys", errors=(Forbidden,), action=Action.APIKEY_LIST)
     async def list_keys(call: Call) -> list[Serialized[ApiKeyOut]]:
         """API keys of the workspace, without their secrets."""
-        return [ApiKeyOut.of(k) for k in await call.services.workspaces.keys(call.actor)]
+        return [ApiKeyOut.of(k) for k in await call.services.api_keys.of_workspace(call.actor)]
 
     @route(
         "DELETE", "/api/auth/apikeys/{key_id}", status=204, errors=(Forbidden, NotFound), action=Action.APIKEY_REVOKE
     )
     async def revoke_key(call: Call, key_id: str) -> None:
         """Revoke an API key; it stops working at once."""
-        await call.services.workspaces.revoke_key(call.actor, key_id)
+        await call.services.api_keys.revoke(call.actor, key_id)
 
     @route("DELETE", "/api/auth/session", needs=Access.PUBLIC, errors=(Invalid, Forbidden))
     async def logout(call: Call) -> ApiResponse[Serialized[LoggedOut]]:
@@ -216,8 +216,8 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         if not token:
             raise Invalid("No session", code="no_session")
         if given.bearer is None:
-            await call.services.identity.csrf_for_logout(token, given.csrf)
-        evidence = await call.services.identity.logout(token)
+            check_csrf(token, given.csrf)
+        evidence = await call.services.sessions.logout(token)
         gone: dict[str, Any] = {"path": "/", "max_age": 0}
         return ApiResponse(
             body=LoggedOut.answer(ok=True, **({"evidence_item_id": evidence} if evidence else {})),
@@ -227,19 +227,19 @@ def auth_routes(config: HttpConfig) -> Endpoints:
     @route("GET", "/api/auth/sessions", needs=Access.PERSON)
     async def list_sessions(call: Call) -> list[Serialized[SessionOut]]:
         """Where the person is logged in."""
-        found = await call.services.workspaces.sessions(call.actor)
+        found = await call.services.sessions.of_person(call.actor)
         return [SessionOut.of(s, current=s.family_id == call.actor.session_id) for s in found]
 
     @route("DELETE", "/api/auth/sessions/{session_id}", needs=Access.PERSON, status=204, errors=(NotFound,))
     async def revoke_session(call: Call, session_id: str) -> None:
         """End one of the person's logins."""
-        if not await call.services.workspaces.revoke_session(call.actor, session_id):
+        if not await call.services.sessions.revoke(call.actor, session_id):
             raise NotFound("Session not found")
 
     @route("DELETE", "/api/auth/sessions", needs=Access.PERSON)
     async def revoke_sessions(call: Call) -> Serialized[Revoked]:
         """End every login of the person, this one too."""
-        return Revoked.answer(revoked=await call.services.workspaces.revoke_session(call.actor, None))
+        return Revoked.answer(revoked=await call.services.sessions.revoke(call.actor, None))
 
     @route(
         "POST",
@@ -261,22 +261,22 @@ def auth_routes(config: HttpConfig) -> Endpoints:
         services = call.services
         given = credentials_of(call.request)
         if given.init_data and not given.bearer:
-            person = await services.identity.join_telegram(given.init_data, invite=token)
-            actor = await services.workspaces.accept_invite(person, token)
+            person = await services.telegram_login.join(given.init_data, invite=token)
+            actor = await services.invites.accept(person, token)
             return Joined.answer(workspace_id=actor.workspace_id, role=None if actor.role is None else actor.role.value)
         if given.bearer or given.cookie:
-            identity = await services.identity.identify(given, unsafe_method=True)
-            actor = await services.workspaces.accept_invite(identity.actor, token)
+            identity = await services.authentication.identify(given, unsafe_method=True)
+            actor = await services.invites.accept(identity.actor, token)
             return Joined.answer(workspace_id=actor.workspace_id, role=None if actor.role is None else actor.role.value)
         if body.email is None:
             raise Invalid("email required", details={"formErrors": [], "fieldErrors": {"email": ["email required"]}})
-        await services.workspaces.check_invite(token)
+        await services.invites.check(token)
         if body.code is None:
             requested = await services.email_login.request(body.email, purpose="invite", invite=token)
             sent = InviteCodeSent.answer(code_sent=True, email=requested.email, **shown(requested.code))
             return ApiResponse(body=sent, status=202)
         one = await services.email_login.verify(body.email, body.code, ip=call.ip, agent=call.agent, invite=token)
-        invite = await services.workspaces.accept_by_login(one, token)
+        invite = await services.invites.accept_by_login(one, token)
         joined = Joined.answer(workspace_id=invite.workspace_id, role=invite.role)
         return ApiResponse(
             body=cast("Serialized[Joined]", {**_login(one, telegram=False), **joined}),

@@ -83,7 +83,7 @@ async def _stream(call: Call, after: int, first: bytes, render: Rendering) -> we
     await response.prepare(call.request)
     actor, services = call.actor, call.services
     place = actor.in_workspace
-    kept = partial(services.identity.in_workspace, actor, place)
+    kept = partial(services.memberships.in_workspace, actor, place)
     # what is said of an event may depend on what its hearer may do, and on nothing else of them
     hearer = (call.request.path, actor.role, actor.scopes)
 
@@ -112,8 +112,8 @@ async def _still_logged_in(call: Call) -> None:
     """Unauthorized once the login behind this stream has ended. Never rotates a token nobody would be told of."""
     services, actor = call.services, call.actor
     if actor.session_id is None:
-        await services.identity.identify(credentials_of(call.request), unsafe_method=False)
-    elif all(s.family_id != actor.session_id for s in await services.workspaces.sessions(actor)):
+        await services.authentication.identify(credentials_of(call.request), unsafe_method=False)
+    elif all(s.family_id != actor.session_id for s in await services.sessions.of_person(actor)):
         raise Unauthorized
 
 
@@ -160,7 +160,7 @@ async def task_events(call: Call, query: Resume) -> web.StreamResponse:
 @route("GET", "/api/governance/keys", needs=Access.PUBLIC)
 async def api_keys(call: Call) -> Serialized[PublicKeys]:
     """The public keys receipts and checkpoints are signed with."""
-    return cast("Serialized[PublicKeys]", (await call.services.receipts.ring()).to_json())
+    return cast("Serialized[PublicKeys]", (await call.services.proofs.ring()).to_json())
 
 
 def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
@@ -224,7 +224,7 @@ def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
     @plain.route("GET", "/.well-known/pilot-keys.json", needs=Access.PUBLIC, errors=(Unavailable,))
     async def well_known_keys(call: Call) -> ApiResponse[Serialized[PublicKeys]]:
         """The public keys receipts and checkpoints are signed with."""
-        ring = await call.services.receipts.ring()
+        ring = await call.services.proofs.ring()
         body = cast("Serialized[PublicKeys]", ring.to_json())
         return ApiResponse(body=body, headers={"Access-Control-Allow-Origin": "*"})
 

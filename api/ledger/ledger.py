@@ -143,7 +143,7 @@ def _place(text: str | None) -> tuple[int | None, datetime | None]:
 async def get_receipt(call: Call, name: str) -> Serialized[InclusionOut]:
     """A receipt by its own id or its decision's, with its signed bytes and the proof that the log holds it."""
     row = await call.services.receipts.find(call.actor, name)
-    return InclusionOut.of(await call.services.receipts.inclusion(call.actor, row.id))
+    return InclusionOut.of(await call.services.proofs.inclusion(call.actor, row.id))
 
 
 @route("GET", "/api/governance/proofgraph/{task_id}", action=Action.RECEIPT_READ, errors=(NotFound,))
@@ -163,7 +163,7 @@ async def proof_graph(call: Call, task_id: str) -> Serialized[ProofGraph]:
 @route("GET", "/api/governance/log/checkpoint", action=Action.RECEIPT_READ)
 async def get_checkpoint(call: Call) -> Serialized[CheckpointOut] | web.Response:
     """The signed checkpoint of the workspace's log; with `Accept: text/plain` the bare note, as log clients read it."""
-    checkpoint = await call.services.receipts.checkpoint(call.actor)
+    checkpoint = await call.services.proofs.checkpoint(call.actor)
     if call.request.headers.get("Accept", "").split(";")[0].strip() == "text/plain":
         return web.Response(text=checkpoint.note, content_type="text/plain")
     return CheckpointOut.of(checkpoint)
@@ -183,7 +183,7 @@ async def get_tile(call: Call, tile: str) -> web.StreamResponse:
     `0/x001/067.p/5` are five hashes of level 0, `entries/000` the first 256 receipts themselves. The log's prefix is
     `/api/governance/log`; a client that cannot send headers names the workspace as `?workspaceId=`.
     """
-    body = await call.services.receipts.tile(call.actor, f"tile/{tile}")
+    body = await call.services.proofs.tile(call.actor, f"tile/{tile}")
     return web.Response(body=body, content_type="application/octet-stream")
 
 
@@ -195,7 +195,7 @@ async def get_tile(call: Call, tile: str) -> web.StreamResponse:
 )
 async def inclusion_proof(call: Call, query: ProofQuery) -> Serialized[InclusionProof]:
     """The audit path of one receipt in the tree of `size` receipts."""
-    row, path, size = await call.services.receipts.proof_at(call.actor, query.index, query.size)
+    row, path, size = await call.services.proofs.proof_at(call.actor, query.index, query.size)
     return InclusionProof.of(row, tree_size=size, audit_path=hexes(path))
 
 
@@ -207,7 +207,7 @@ async def inclusion_proof(call: Call, query: ProofQuery) -> Serialized[Inclusion
 )
 async def consistency_proof(call: Call, query: ConsistencyQuery) -> Serialized[ConsistencyProof]:
     """The proof that the log of `new` receipts extends the one of `old`."""
-    path, old_root, new_root, size = await call.services.receipts.consistency(call.actor, query.old, query.new)
+    path, old_root, new_root, size = await call.services.proofs.consistency(call.actor, query.old, query.new)
     return ConsistencyProof.answer(
         old_size=query.old,
         new_size=size,
@@ -229,7 +229,7 @@ async def get_archive(call: Call, query: ArchiveQuery) -> web.StreamResponse:
 
     `start` and `end` are places in the log, `since` and `until` times; the ends do not belong to the range.
     """
-    file = await call.services.receipts.archive(call.actor, query.part())
+    file = await call.services.archives.export(call.actor, query.part())
     response = web.StreamResponse(
         headers={
             "Content-Type": "application/gzip",

@@ -95,5 +95,5 @@ async def replay_all(call: Call) -> Serialized[ReplayOut]:
 
     What is kept is compared with the hashes in the signed receipt first; `problem` says what is not what was signed.
     """
-    results = await call.services.receipts.replay(call.actor)
+    results = await call.services.replay.decisions(call.actor)
     return ReplayOut.answer(replayed=len(results), different=[ReplayedOut.of(r) for r in results if not r.same])

@@ -21,7 +21,7 @@ from api.schemas.base import (
 )
 from domain.identity.actor import Role
 from domain.identity.credentials import ApiKey, Session
-from services.identity.service import Login
+from services.identity.sessions import Login
 
 
 class EmailRequest(LooseBody):

@@ -28,8 +28,9 @@ from api.schemas.base import (
 from domain.errors import Invalid
 from domain.ledger.audit import AuditAction, AuditEntry
 from domain.ledger.rows import CheckpointRow, Payload, ReceiptRow
+from services.ledger.archives import LogRange
 from services.ledger.audit import AuditFilter
-from services.ledger.receipts import Inclusion, LogRange
+from services.ledger.proofs import Inclusion
 
 # --- requests -------------------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from domain.policy.governance import Decision
 from domain.policy.sidecar import SidecarSnapshot
 from domain.runs.task import Mode
 from services.approvals.decision_point import Evaluated
-from services.ledger.receipts import Replayed
+from services.ledger.replay import Replayed
 from services.policy.simulation import Changed, PolicyDiff, Rehearsed
 
 # --- requests -------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from domain.policy.settings_schema import BudgetConfig, ModelConfig, PolicyConfi
 from domain.runs.task import Mode
 from domain.workspaces.secret import Secret
 from domain.workspaces.workspace import Member, Workspace
-from services.workspaces.service import SettingsView
+from services.workspaces.settings import SettingsView
 
 # --- requests -------------------------------------------------------------------------------------
 

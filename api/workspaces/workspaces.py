@@ -46,7 +46,7 @@ async def me(call: Call) -> Serialized[MeOut]:
 @route("DELETE", "/api/users/me", needs=Access.PERSON, errors=(Conflict, Forbidden))
 async def erase_me(call: Call) -> Serialized[ErasedOut]:
     """Erase the person: their data is blanked, their logs stay verifiable."""
-    return cast("Serialized[ErasedOut]", await call.services.workspaces.erase_me(call.actor))
+    return cast("Serialized[ErasedOut]", await call.services.erasure.erase_person(call.actor))
 
 
 @route("GET", "/api/workspaces", needs=Access.PERSON)
@@ -118,7 +118,7 @@ async def restore_workspace(call: Call, workspace_id: str) -> Serialized[Workspa
 async def get_settings(call: Call, workspace_id: str) -> Serialized[SettingsOut]:
     """Policy, budgets and model of a workspace, defaults filled in."""
     del workspace_id
-    return SettingsOut.of(await call.services.workspaces.settings(call.actor))
+    return SettingsOut.of(await call.services.settings.get(call.actor))
 
 
 @route(
@@ -132,7 +132,7 @@ async def get_settings(call: Call, workspace_id: str) -> Serialized[SettingsOut]
 async def put_settings(call: Call, workspace_id: str, body: SettingsBody) -> ApiResponse[Serialized[SettingsOut]]:
     """Change settings: what is given is merged into what is stored, unknown names are refused."""
     del workspace_id, body
-    view = await call.services.workspaces.change_settings(call.actor, await json_body(call.request))
+    view = await call.services.settings.change(call.actor, await json_body(call.request))
     return ApiResponse(
         body=SettingsOut.of(view, evidence_item_id=view.evidence_id), status=201 if view.created else 200
     )
@@ -155,7 +155,7 @@ async def put_mode(call: Call, workspace_id: str, body: ModeBody) -> Serialized[
             code="invalid_mode",
             details={"formErrors": [], "fieldErrors": {"mode": [f"must be one of {words}"]}},
         )
-    changed = await call.services.workspaces.set_mode(call.actor, Mode(body.mode))
+    changed = await call.services.settings.set_mode(call.actor, Mode(body.mode))
     return ModeOut.of(changed)
 
 
@@ -176,10 +176,10 @@ async def create_invite(call: Call, workspace_id: str, body: NewInvite) -> Seria
     del workspace_id
     if body.role not in (Role.MEMBER, Role.PARTNER):
         raise Invalid.field("role", "must be partner or member")
-    invite, token, evidence = await call.services.workspaces.invite(call.actor, role=Role(body.role), email=body.email)
+    invite, token, evidence = await call.services.invites.create(call.actor, role=Role(body.role), email=body.email)
     return NewInviteOut.of(
         invite,
-        invite_url=call.services.workspaces.invite_url(token),
+        invite_url=call.services.invites.url(token),
         invite_token=token,
         expires_in="7 days",
         evidence_item_id=evidence,
@@ -196,7 +196,7 @@ async def create_invite(call: Call, workspace_id: str, body: NewInvite) -> Seria
 async def list_invites(call: Call, workspace_id: str) -> list[Serialized[InviteOut]]:
     """Invites of a workspace."""
     del workspace_id
-    return [InviteOut.of(i) for i in await call.services.workspaces.invites(call.actor)]
+    return [InviteOut.of(i) for i in await call.services.invites.of_workspace(call.actor)]
 
 
 @route(
@@ -210,7 +210,7 @@ async def list_invites(call: Call, workspace_id: str) -> list[Serialized[InviteO
 async def revoke_invite(call: Call, workspace_id: str, invite_id: str) -> None:
     """Revoke an invite."""
     del workspace_id
-    await call.services.workspaces.revoke_invite(call.actor, invite_id)
+    await call.services.invites.revoke(call.actor, invite_id)
 
 
 @route(
@@ -224,7 +224,7 @@ async def revoke_invite(call: Call, workspace_id: str, invite_id: str) -> None:
 async def set_role(call: Call, workspace_id: str, user_id: str, body: RoleBody) -> None:
     """Change a member's role."""
     del workspace_id
-    await call.services.workspaces.set_role(call.actor, user_id, body.role)
+    await call.services.members.set_role(call.actor, user_id, body.role)
 
 
 @route(
@@ -238,9 +238,9 @@ async def remove_member(call: Call, workspace_id: str, user_id: str) -> None:
     """Take a member out, or leave (one's own id)."""
     del workspace_id
     if user_id == call.actor.user_id:
-        await call.services.workspaces.leave(call.actor)
+        await call.services.members.leave(call.actor)
     else:
-        await call.services.workspaces.remove(call.actor, user_id)
+        await call.services.members.remove(call.actor, user_id)
 
 
 @route(
@@ -254,4 +254,4 @@ async def remove_member(call: Call, workspace_id: str, user_id: str) -> None:
 async def transfer(call: Call, workspace_id: str, body: OwnerBody) -> None:
     """Hand the workspace over to another member."""
     del workspace_id
-    await call.services.workspaces.transfer(call.actor, body.user_id)
+    await call.services.members.transfer(call.actor, body.user_id)

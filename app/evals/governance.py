@@ -48,10 +48,10 @@ async def receipts(checks: Checks, ground: Ground) -> None:
         owner = await _owner(services)
         for start in range(0, RECEIPTS, 100):
             await services.store.write(lambda tx, start=start: _grow(services, tx, owner, start, 100))  # type: ignore[misc]
-        checkpoint = await services.receipts.checkpoint(owner)
+        checkpoint = await services.proofs.checkpoint(owner)
         checks.that("every receipt is in the log", checkpoint.size >= RECEIPTS, checkpoint.size)
         await _proofs(checks, services, owner, size=checkpoint.size)
-        with await services.receipts.archive(owner) as file:
+        with await services.archives.export(owner) as file:
             whole = file.read()
         await asyncio.to_thread(_archives, checks, whole, ground.folder)
         chance = random.Random(checkpoint.size)  # noqa: S311 - places to damage, nothing secret
@@ -60,7 +60,7 @@ async def receipts(checks: Checks, ground: Ground) -> None:
 
 
 async def _owner(services: Services) -> Actor:
-    user = await services.store.write(lambda tx: services.email_login.person(tx, "evaluation@example.com"))
+    user = await services.store.write(lambda tx: services.people.of_address(tx, "evaluation@example.com"))
     place = await services.tenants.create(name="Evaluation", owner_id=user.id)
     return Actor(user_id=user.id, name="Evaluation", channel=Channel.EMAIL, workspace_id=place[0].id, role=Role.OWNER)
 
@@ -78,10 +78,10 @@ def _grow(services: Services, tx: Tx, owner: Actor, start: int, count: int) -> N
 
 
 async def _proofs(checks: Checks, services: Services, owner: Actor, *, size: int) -> None:
-    root = (await services.receipts.checkpoint(owner)).root
+    root = (await services.proofs.checkpoint(owner)).root
     wrong = 0
     for index in range(0, size, 7):
-        row, path, _ = await services.receipts.proof_at(owner, index, None)
+        row, path, _ = await services.proofs.proof_at(owner, index, None)
         try:
             merkle.verify_inclusion(leaf=row.leaf_hash, index=index, size=size, path=path, root_hash=root)
         except Exception:  # noqa: BLE001 - whatever it is, the proof does not hold
@@ -89,7 +89,7 @@ async def _proofs(checks: Checks, services: Services, owner: Actor, *, size: int
     checks.same("proofs of inclusion that do not hold", wrong, 0)
     wrong = 0
     for old in range(1, size, 13):
-        path, old_root, new_root, _ = await services.receipts.consistency(owner, old, None)
+        path, old_root, new_root, _ = await services.proofs.consistency(owner, old, None)
         try:
             merkle.verify_consistency(old_size=old, old_root=old_root, new_size=size, new_root=root, path=path)
         except Exception:  # noqa: BLE001

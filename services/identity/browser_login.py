@@ -13,7 +13,8 @@ from domain.errors import Unauthorized, Unavailable
 from domain.journal.people import BrowserLoginRefused
 from domain.outside import ExternalError
 from domain.ports import LoginProvider, ProvenPerson
-from services.identity.service import IdentityService, Login
+from services.identity.sessions import Login
+from services.identity.telegram_login import TelegramLogin
 from services.ledger.recorder import Recorder
 from storage.database import Store
 from storage.identity import proof_rows
@@ -30,12 +31,12 @@ class Departure:
     binding: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BrowserLogin:
     """Nonce and verifier lie sealed under the state, which only the browser has; the row alone reveals nothing."""
 
     store: Store
-    identity: IdentityService
+    telegram_login: TelegramLogin
     recorder: Recorder
     provider: LoginProvider
     now: Now
@@ -76,7 +77,7 @@ class BrowserLogin:
         """
         try:
             person = await self._finish(code=code, state=state, binding=binding)
-            return await self.identity.login_proven(person, ip=ip, agent=agent, invite=invite)
+            return await self.telegram_login.login_proven(person, ip=ip, agent=agent, invite=invite)
         except ExternalError as error:
             raise _unavailable() from error
         except Unauthorized as error:

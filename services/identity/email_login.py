@@ -19,16 +19,17 @@ from domain.clock import Now
 from domain.errors import Invalid, RateLimited, Unauthorized
 from domain.identity.actor import Channel
 from domain.identity.credentials import EmailCode
-from domain.identity.user import User
 from domain.ids import new_id
 from domain.journal.people import CodeRefused, CodeRequested, LoggedInByMail
 from domain.outbox.notifications import LoginCodeNotice, as_json
-from services.identity.service import IdentityService, Login
+from services.identity.admission import Admission
+from services.identity.people import People
+from services.identity.sessions import Login, Sessions
 from services.ledger.recorder import Recorder
 from services.platform.bus import Bus
 from services.platform.limits import Limits
 from storage.database import Store
-from storage.identity import email_code_rows, user_rows
+from storage.identity import email_code_rows
 from storage.outbox import outbox_rows
 from storage.transaction import Tx
 from storage.workspaces.vault import Vault, hash_token
@@ -81,12 +82,14 @@ class Requested:
     code: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EmailLogin:
     """Asking for codes and using them. `secret` is SESSION_SECRET."""
 
     store: Store
-    identity: IdentityService
+    admission: Admission
+    people: People
+    sessions: Sessions
     recorder: Recorder
     vault: Vault
     bus: Bus
@@ -113,7 +116,7 @@ class EmailLogin:
         ):
             raise RateLimited("this invite asked for many codes", details={"retryAfterSec": wait})
         async with self._calm():
-            if await self.identity.may_enter(email=email, invite=invite):
+            if await self.admission.may_enter(email=email, invite=invite):
                 await self._send(email, code, purpose=purpose, invite=invite)
             elif wait := await self.limits.pace(
                 f"code:{hashlib.sha256(email.encode()).hexdigest()}", seconds=PAUSE.total_seconds()
@@ -128,7 +131,7 @@ class EmailLogin:
         try:
             yield
         finally:
-            if not self.identity.sign_up.open:
+            if not self.admission.sign_up.open:
                 await asyncio.sleep(max(0.0, begun + CALM_SECONDS - time.monotonic()))
 
     async def _send(self, email: str, code: str, *, purpose: str, invite: str | None) -> None:
@@ -201,7 +204,7 @@ class EmailLogin:
                     tx, live.id, attempts=live.attempts + 1, first_attempt_at=live.first_attempt_at or now
                 )
             # a guess where no code was sent may be a stranger's, of whom nothing is kept
-            if self.identity.sign_up.open or (live is not None and live.used_at is None):
+            if self.admission.sign_up.open or (live is not None and live.used_at is None):
                 self.recorder.record(tx, CodeRefused(actor=principal_of_address(email)))
             return None
         return self._redeem(tx, live, ip=ip, agent=agent, invite=invite)
@@ -225,9 +228,9 @@ class EmailLogin:
     def _redeem(self, tx: Tx, live: EmailCode, *, ip: str, agent: str, invite: str | None) -> Login:
         now = self.now()
         email_code_rows.change(tx, live.id, used_at=now)
-        user = self.person(tx, live.email, invite=invite)
-        workspace, role, fresh = self.identity.settle_in(tx, user, invite=invite)
-        return self.identity.open_session(
+        user = self.people.of_address(tx, live.email, invite=invite)
+        workspace, role, fresh = self.admission.settle_in(tx, user, invite=invite)
+        return self.sessions.open(
             tx,
             user,
             workspace,
@@ -238,31 +241,6 @@ class EmailLogin:
             agent=agent,
             new_workspace=fresh,
         )
-
-    def person(self, tx: Tx, email: str, *, invite: str | None = None) -> User:
-        """The person with a proven address, created at the first login; Forbidden when they may not sign up."""
-        user = user_rows.by_email(tx, email)
-        if user is not None:
-            return user
-        self.identity.check_may_enter(tx, None, email=email, invite=invite)
-        now = self.now()
-        fresh = User(
-            id=new_id(),
-            email=email,
-            telegram_id=None,
-            name=email.partition("@")[0][:200],
-            username=None,
-            language=None,
-            photo_url=None,
-            chat_open=False,
-            preferences={},
-            created_at=now,
-        )
-        if user_rows.add_once(tx, fresh, now=now):
-            return fresh
-        found = user_rows.by_email(tx, email)
-        assert found is not None
-        return found
 
     def mail_text(self, notice: LoginCodeNotice) -> tuple[str, str, str]:
         """Subject, text and html of a queued code; the code is readable only here, when it is sent."""

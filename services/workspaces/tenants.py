@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from domain.clock import Now
 from domain.errors import NotFound
 from domain.workspaces.workspace import Workspace
-from services.identity.service import IdentityService
+from services.identity.admission import Admission
+from services.identity.cache import IdentityCache
 from services.identity.sign_up import ADMINISTRATOR
+from services.workspaces.erasure import ErasureService
 from services.workspaces.service import WorkspaceService
 from storage.database import Store
 from storage.identity import user_rows
@@ -15,7 +17,7 @@ from storage.transaction import Tx
 from storage.workspaces import workspace_rows
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TenantService:
     """Every change is in the audit trail and the log of the workspace, by `platform-admin`.
 
@@ -23,8 +25,10 @@ class TenantService:
     """
 
     store: Store
-    identity: IdentityService
+    cache: IdentityCache
+    admission: Admission
     workspaces: WorkspaceService
+    erasure: ErasureService
     now: Now
 
     async def list(self, *, limit: int, after: str | None = None, closed: bool = False) -> Sequence[Workspace]:
@@ -38,8 +42,8 @@ class TenantService:
             owner = user_rows.get(tx, owner_id)
             if owner is None:
                 raise NotFound("User not found")
-            made = self.identity.create_workspace(tx, owner, name, now=self.now(), by=ADMINISTRATOR)
-            self.identity.forget_after(tx)
+            made = self.admission.create_workspace(tx, owner, name, now=self.now(), by=ADMINISTRATOR)
+            self.cache.forget_after(tx)
             return made
 
         return await self.store.write(work)
@@ -56,4 +60,4 @@ class TenantService:
 
     async def clean_up(self, *, limit: int) -> int:
         """Remove workspaces whose grace is over, now and not within the hour; how many."""
-        return await self.workspaces.purge_due(limit=limit)
+        return await self.erasure.purge_due(limit=limit)

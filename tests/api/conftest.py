@@ -117,7 +117,7 @@ async def open_installation(folder: Path, url: str, **settings: Any) -> AsyncIte
             yield Installation(process, f"http://127.0.0.1:{process.port}", http)
         services = process.gate.services
         assert services is not None
-        assert await services.store.read(partial(decided_otherwise, services.receipts)) == []
+        assert await services.store.read(partial(decided_otherwise, services.replay)) == []
     finally:
         await process.stop()
 

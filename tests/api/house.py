@@ -134,4 +134,4 @@ async def open_house(
             parts.stopping.event.set()
             await runner.cleanup()
             await parts.services.engine.stop(grace_seconds=3)
-        assert await parts.services.store.read(partial(decided_otherwise, parts.services.receipts)) == []
+        assert await parts.services.store.read(partial(decided_otherwise, parts.services.replay)) == []

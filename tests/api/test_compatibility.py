@@ -168,7 +168,7 @@ async def age_sessions(house: House) -> None:
     """As the samples did: every session is a day and an hour old."""
     then = utc_now() - timedelta(hours=25)
     await house.services.store.write(lambda tx: tx.execute(sa.update(sessions).values(created_at=then)))
-    house.services.identity.forget()
+    house.services.identity_cache.forget()
 
 
 async def furnish(house: House, known: Known) -> None:

@@ -92,7 +92,7 @@ async def test_19_sessions_are_listed_ended_and_purged(house: House, owner: Pers
         return int(tx.scalar(sa.select(sa.func.count()).select_from(tables.sessions)) or 0)
 
     assert await house.services.store.write(age) >= 2
-    await house.services.identity.purge()
+    await house.services.sessions.purge()
     left = await house.services.store.read(
         lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(tables.sessions))
     )

@@ -26,7 +26,7 @@ async def aged(house: House) -> None:
     """Every session was made 25 hours ago."""
     then = utc_now() - timedelta(hours=25)
     await house.services.store.write(lambda tx: tx.execute(sa.update(sessions).values(created_at=then)))
-    house.services.identity.forget()
+    house.services.identity_cache.forget()
 
 
 # --- ids, errors, headers -------------------------------------------------------------------------

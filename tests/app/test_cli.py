@@ -38,7 +38,7 @@ async def test_workspaces_are_administered_without_a_server(tmp_path: Path) -> N
     settings = load_settings(_env_file=None, pilot_data_dir=tmp_path / "data")
     async with open_services(settings) as parts:
         services = parts.services
-        user = await services.store.write(lambda tx: services.email_login.person(tx, "ada@example.com"))
+        user = await services.store.write(lambda tx: services.people.of_address(tx, "ada@example.com"))
         assert await services.store.read(lambda tx: user_rows.get(tx, user.id)) is not None
     [made] = told(tmp_path, "admin", "create", "Second", "--owner", user.id)
     assert (made["name"], made["ownerId"], made["deletedAt"]) == ("Second", user.id, None)

@@ -187,7 +187,7 @@ async def logged(settings: Settings) -> None:
     """A workspace with a log."""
     async with open_services(settings) as parts:
         services = parts.services
-        user = await services.store.write(lambda tx: services.email_login.person(tx, "ada@example.com"))
+        user = await services.store.write(lambda tx: services.people.of_address(tx, "ada@example.com"))
         await services.tenants.create(name="One", owner_id=user.id)
 
 
@@ -254,7 +254,7 @@ async def test_a_key_that_was_set_is_left_to_who_set_it(tmp_path: Path) -> None:
     assert str(path) in await refusal(settings)
     after = settings_of(tmp_path, evidence_signing_key=fresh, evidence_retiring_keys=seed)
     async with open_services(after) as parts:
-        [first, second] = await parts.services.receipts.ring()
+        [first, second] = await parts.services.proofs.ring()
         assert first.retired_at is not None
         assert first.retired_at <= datetime.now(UTC)
         assert second.key_id == done["keyId"]

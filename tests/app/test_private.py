@@ -42,7 +42,7 @@ async def people():
     from app.settings import load_settings
     async with open_services(load_settings()) as parts:
         services = parts.services
-        user = await services.store.write(lambda tx: services.email_login.person(tx, "ada@example.com"))
+        user = await services.store.write(lambda tx: services.people.of_address(tx, "ada@example.com"))
         made, _ = await services.tenants.create(name="One", owner_id=user.id)
         return {"OWNER": user.id, "WORKSPACE": made.id}
 os.umask(0)

@@ -267,7 +267,7 @@ async def test_a_critical_call_is_approved_in_the_app_only(bot: BotKit):
 
 async def test_a_card_says_which_outside_agent_asks(bot: BotKit):
     tg, kit = bot.telegram, bot.kit
-    key, _, _ = await bot.workspaces.create_key(
+    key, _, _ = await bot.api_keys.create(
         kit.owner, name="Release bot", role=None, scopes=["approvals:request"], days=1
     )
     asker = replace(kit.owner, api_key_id=key.id, scopes=frozenset({"approvals:request"}), channel=Channel.API_KEY)
@@ -304,9 +304,9 @@ async def test_two_of_several_with_their_names_and_too_few_when_one_leaves(bot: 
             "Your approval counts: 1 of 2.",
             "Who asked for it cannot be one of its approvers.",
         ]
-        await bot.workspaces.remove(kit.owner, bob.user_id)
+        await bot.members.remove(kit.owner, bob.user_id)
         await tg.message("Too few people are left who may approve this")
-        await bot.workspaces.set_role(kit.owner, eve.user_id, Role.MEMBER)
+        await bot.members.set_role(kit.owner, eve.user_id, Role.MEMBER)
         tg.tap(mine, "Approve", by=BOB)
         await tg.until(lambda: len(tg.answers) == 3)
         assert (await kit.approvals.list(kit.owner))[0].status == "pending"
@@ -344,7 +344,7 @@ async def test_a_card_is_answered_in_its_own_workspace_whichever_is_looked_at(bo
             card = await tg.message("Approval needed", chat=BOB)
             if text == "One":
                 elsewhere = await bot.workspaces.create(bob, "Elsewhere")
-                await bot.deps.identity.switch_workspace(bob, elsewhere.id)
+                await bot.deps.memberships.switch_workspace(bob, elsewhere.id)
             tg.tap(card, button, by=BOB)
             if text == "Two":
                 await tg.message("Why not?", chat=BOB)

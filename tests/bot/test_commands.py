@@ -271,7 +271,7 @@ async def test_junk_buttons_are_answered_and_do_nothing(bot: BotKit, data: str):
 async def test_an_invite_link_joins_once(bot: BotKit):
     """The deep link `t.me/<bot>?start=inv_...`."""
     tg = bot.telegram
-    _, token, _ = await bot.workspaces.invite(bot.kit.owner, role=Role.PARTNER, email=None)
+    _, token, _ = await bot.invites.create(bot.kit.owner, role=Role.PARTNER, email=None)
     async with bot.running():
         tg.say(f"/start inv_{token}", by=8, name="Bob")
         await tg.message("You joined the workspace", chat=8)
@@ -279,13 +279,13 @@ async def test_an_invite_link_joins_once(bot: BotKit):
         await tg.message("This invitation cannot be used", chat=9)
         tg.say("/start inv_nothing", by=9, name="Eve")
         await tg.until(lambda: sum("cannot be used" in m["text"] for m in tg.in_chat(9)) == 2)
-    bob = await bot.deps.identity.of_telegram(8)
+    bob = await bot.deps.memberships.of_telegram(8)
     assert bob is not None
     place = bot.kit.owner.in_workspace
-    assert place in {one for one, _ in await bot.deps.identity.workspaces(bob)}
-    eve = await bot.deps.identity.of_telegram(9)
+    assert place in {one for one, _ in await bot.deps.memberships.workspaces(bob)}
+    eve = await bot.deps.memberships.of_telegram(9)
     assert eve is not None
-    assert place not in {one for one, _ in await bot.deps.identity.workspaces(eve)}
+    assert place not in {one for one, _ in await bot.deps.memberships.workspaces(eve)}
 
 
 async def test_somebody_stands_in_for_who_is_away(bot: BotKit):

@@ -60,7 +60,7 @@ async def test_a_chat_that_blocked_us_is_closed_and_disturbs_nobody(bot: BotKit)
 
 
 async def _closed(bot: BotKit) -> bool:
-    found = await bot.deps.chat.person_at(7)
+    found = await bot.deps.chat.people.at(7)
     return found is not None and not found.chat_open
 
 
@@ -119,8 +119,8 @@ async def test_what_a_dead_process_had_in_hand_comes_back_at_once(bot: BotKit):
     claimed = await bot.deps.inbox.claim(limit=10, in_hand={})
     assert len(claimed) == 1
     assert await bot.deps.inbox.claim(limit=10, in_hand={}) == ()
-    await bot.deps.chat.say(chat_id=7, notice=TextNotice(text="hello"), dedupe_key=None)
-    assert len(await bot.deps.chat.claim(limit=10, busy=())) == 1
+    await bot.deps.chat.messages.say(chat_id=7, notice=TextNotice(text="hello"), dedupe_key=None)
+    assert len(await bot.deps.chat.messages.claim(limit=10, busy=())) == 1
     async with bot.running():
         # sooner than what it had in hand would be free by itself
         await tg.message("all done", seconds=15)

@@ -13,7 +13,7 @@ from tests.kit import Script
 
 
 async def stored(bot: BotKit) -> dict[str, Any]:
-    view = await bot.workspaces.settings(bot.kit.owner)
+    view = await bot.settings.get(bot.kit.owner)
     return view.settings.as_json()
 
 

@@ -106,10 +106,10 @@ async def test_a_refused_card_comes_in_a_simpler_form_and_says_where_to_decide(
     tg = bot.telegram
     tg.meet(8, "Bob", language)
     approver = await bot.kit.person(Role.OWNER, telegram_id=8)
-    await bot.deps.chat.set_language(approver, language)
+    await bot.deps.chat.people.set_language(approver, language)
     t = bot.deps.translator.of(language)
     # the one who asks hears nothing, so that every refusal meets the approver's card
-    await bot.deps.chat.set_chat_open(ADA, is_open=False)
+    await bot.deps.chat.people.set_chat_open(ADA, is_open=False)
     async with bot.running():
         tg.fault("error", count=times, description=BAD)
         await bot.kit.begin(ToolCall(tool="http.post", args={"what": "x"}, call_id="1"))
@@ -237,14 +237,14 @@ async def test_a_result_that_a_group_cannot_be_told_goes_to_who_asked(bot: BotKi
 async def test_what_waits_for_a_group_moves_along_with_it(bot: BotKit) -> None:
     tg = bot.telegram
     group = add_group(tg.sim.telegram, "Team", [ADA], basic=True)
-    await bot.deps.chat.say(chat_id=group.id, notice=TextNotice(text="one"), dedupe_key=None)
-    await bot.deps.chat.say(chat_id=group.id, notice=TextNotice(text="two"), dedupe_key=None)
+    await bot.deps.chat.messages.say(chat_id=group.id, notice=TextNotice(text="one"), dedupe_key=None)
+    await bot.deps.chat.messages.say(chat_id=group.id, notice=TextNotice(text="two"), dedupe_key=None)
     new = upgrade(tg.sim.telegram, group.id)
     async with bot.running():
         await tg.message("two", chat=new.id)
         # later ones do not even try the old one
         before = len(tg.calls)
-        await bot.deps.chat.say(chat_id=group.id, notice=TextNotice(text="three"), dedupe_key=None)
+        await bot.deps.chat.messages.say(chat_id=group.id, notice=TextNotice(text="three"), dedupe_key=None)
         await tg.message("three", chat=new.id)
         assert {p["chat_id"] for name, p in tg.calls[before:] if name == "sendMessage"} == {str(new.id)}
     said = [m["text"] for m in tg.in_chat(new.id)]
@@ -263,7 +263,7 @@ async def test_chats_that_move_to_each_other_are_not_followed_for_ever(bot: BotK
                 tg.fault(
                     "error", description="Bad Request: group chat was upgraded", parameters={"migrate_to_chat_id": chat}
                 )
-        await bot.deps.chat.say(chat_id=there, notice=TextNotice(text="round"), dedupe_key=None)
+        await bot.deps.chat.messages.say(chat_id=there, notice=TextNotice(text="round"), dedupe_key=None)
         await tg.until_async(lambda: settled_or_failed(bot))
     assert len(await rows(bot, "failed")) == 1
 
@@ -287,7 +287,7 @@ async def test_a_message_that_breaks_when_it_is_made_ready_does_not_block_its_ch
             now=utc_now(),
         )
     )
-    await bot.deps.chat.say(chat_id=ADA, notice=TextNotice(text="behind it"), dedupe_key=None)
+    await bot.deps.chat.messages.say(chat_id=ADA, notice=TextNotice(text="behind it"), dedupe_key=None)
 
     def tried_often(tx: Any) -> None:
         tx.execute(tables.outbox.update().values(attempts=7))

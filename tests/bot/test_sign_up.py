@@ -10,7 +10,6 @@ import locales
 from bot import buttons
 from domain.identity.actor import Role
 from domain.identity.sign_up import SignUpMode, SignUpRule, allow_list
-from services.identity.service import IdentityService
 from services.identity.sign_up import SignUp
 from storage import tables
 from storage.identity import sign_up_rows
@@ -29,9 +28,7 @@ async def bot(request: pytest.FixtureRequest, tmp_path: Path):
 
 
 def rule(bot: BotKit, mode: SignUpMode, *, telegram_ids: tuple[int, ...] = ()) -> None:
-    identity = bot.deps.identity
-    assert isinstance(identity, IdentityService)
-    identity.sign_up = SignUp(SignUpRule(mode=mode, allowed=allow_list((), telegram_ids)))
+    bot.deps.admission.sign_up = SignUp(SignUpRule(mode=mode, allowed=allow_list((), telegram_ids)))
 
 
 async def rows(bot: BotKit) -> dict[str, int]:
@@ -62,7 +59,7 @@ async def empty(bot: BotKit) -> None:
 
 
 async def invite(bot: BotKit) -> str:
-    _, token, _ = await bot.workspaces.invite(bot.kit.owner, role=Role.MEMBER, email=None)
+    _, token, _ = await bot.invites.create(bot.kit.owner, role=Role.MEMBER, email=None)
     return token
 
 
@@ -191,9 +188,9 @@ async def test_an_invite_in_a_link_lets_one_in_and_removal_out_again(bot: BotKit
         await tg.message("W", chat=GUEST)
         found = await rows(bot)
         assert (found["users"], found["workspaces"], found["workspace_members"]) == (2, 1, 2)
-        guest = await bot.deps.identity.of_telegram(GUEST)
+        guest = await bot.deps.memberships.of_telegram(GUEST)
         assert guest is not None
-        await bot.workspaces.remove(bot.kit.owner, guest.user_id)
+        await bot.members.remove(bot.kit.owner, guest.user_id)
         after = await rows(bot)
         tg.say("pay the rent", by=GUEST)
         tg.say("/start", by=GUEST)

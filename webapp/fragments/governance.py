@@ -15,7 +15,8 @@ from domain.receipts.receipt import Kind, parse, verify
 from domain.receipts.signing import KeyRing
 from services.container import Services
 from services.ledger.audit import AuditFilter
-from services.ledger.receipts import Inclusion, shown_body
+from services.ledger.proofs import Inclusion
+from services.ledger.receipts import shown_body
 from webapp.fragments.common import (
     Fragment,
     Query,
@@ -110,8 +111,8 @@ async def receipt(services: Services, actor: Actor, item: str, _query: Query) ->
 async def receipt_check(services: Services, actor: Actor, item: str, _query: Query) -> Fragment:
     """The same checks made here, for a browser that cannot make them; the page says who made them."""
     row = await services.receipts.find(actor, item_id(item))
-    found = await services.receipts.inclusion(actor, row.id)
-    ring = await services.receipts.ring()
+    found = await services.proofs.inclusion(actor, row.id)
+    ring = await services.proofs.ring()
     return "receipt_check.html", {"checks": _checks(found, ring), "size": found.checkpoint.size}
 
 

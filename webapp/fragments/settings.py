@@ -25,7 +25,7 @@ PROVIDERS = ("openrouter", "openai", "anthropic", "ollama", "custom")
 
 async def more(services: Services, actor: Actor, _item: str, _query: Query) -> Fragment:
     """Where everything else is."""
-    view = await services.workspaces.settings(actor)
+    view = await services.settings.get(actor)
     workspace, members = await services.workspaces.get(actor)
     user, places = await services.workspaces.me(actor)
     return "more.html", {
@@ -42,7 +42,7 @@ async def more(services: Services, actor: Actor, _item: str, _query: Query) -> F
 
 async def policy(services: Services, actor: Actor, _item: str, _query: Query) -> Fragment:
     """What operators may do."""
-    view = await services.workspaces.settings(actor)
+    view = await services.settings.get(actor)
     _, members = await services.workspaces.get(actor)
     in_force = effective(view.settings)
     specs = (await services.tool_registry.of(services.store, actor.in_workspace)).specs
@@ -62,7 +62,7 @@ async def policy(services: Services, actor: Actor, _item: str, _query: Query) ->
 
 async def budgets(services: Services, actor: Actor, _item: str, _query: Query) -> Fragment:
     """What work may cost."""
-    view = await services.workspaces.settings(actor)
+    view = await services.settings.get(actor)
     return "budgets.html", {
         "workspace_id": actor.in_workspace,
         "budget": view.settings.budget,
@@ -72,7 +72,7 @@ async def budgets(services: Services, actor: Actor, _item: str, _query: Query) -
 
 async def model(services: Services, actor: Actor, _item: str, _query: Query) -> Fragment:
     """Which model plans, and with which keys of the workspace's own."""
-    view = await services.workspaces.settings(actor)
+    view = await services.settings.get(actor)
     kept = {s.kind: s for s in await services.secrets.list(actor)} if allows(actor, Action.SECRET_READ) else {}
     return "model.html", {
         "keys": [(kind, kept.get(kind)) for kind in KINDS],
@@ -88,14 +88,14 @@ async def members(services: Services, actor: Actor, _item: str, _query: Query) -
     """Who belongs to the workspace, and who is invited."""
     _, found = await services.workspaces.get(actor)
     now = utc_now()
-    invites = await services.workspaces.invites(actor) if allows(actor, Action.INVITE_LIST) else []
+    invites = await services.invites.of_workspace(actor) if allows(actor, Action.INVITE_LIST) else []
     return "members.html", {
         "workspace_id": actor.in_workspace,
         "members": found,
         "invites": [i for i in invites if i.accepted_at is None and i.revoked_at is None and i.expires_at > now],
         "roles": (Role.MEMBER, Role.PARTNER),
         "may_invite": allows(actor, Action.MEMBER_INVITE),
-        "invites_make_accounts": services.identity.sign_up.by_invite,
+        "invites_make_accounts": services.admission.sign_up.by_invite,
         "may_role": allows(actor, Action.MEMBER_ROLE),
         "may_remove": allows(actor, Action.MEMBER_REMOVE),
         "may_leave": actor.role is not Role.OWNER,
@@ -105,7 +105,7 @@ async def members(services: Services, actor: Actor, _item: str, _query: Query) -
 async def keys(services: Services, actor: Actor, _item: str, _query: Query) -> Fragment:
     """API keys of the workspace."""
     return "keys.html", {
-        "keys": [k for k in await services.workspaces.keys(actor) if k.revoked_at is None],
+        "keys": [k for k in await services.api_keys.of_workspace(actor) if k.revoked_at is None],
         "roles": tuple(Role),
         "scopes": SCOPES,
         "may_create": allows(actor, Action.APIKEY_CREATE),
@@ -115,7 +115,7 @@ async def keys(services: Services, actor: Actor, _item: str, _query: Query) -> F
 
 async def sessions(services: Services, actor: Actor, _item: str, _query: Query) -> Fragment:
     """Where the person is logged in."""
-    return "sessions.html", {"sessions": await services.workspaces.sessions(actor)}
+    return "sessions.html", {"sessions": await services.sessions.of_person(actor)}
 
 
 async def grants(services: Services, actor: Actor, _item: str, _query: Query) -> Fragment:

@@ -21,7 +21,7 @@ async def home(services: Services, actor: Actor, _item: str, _query: Query) -> F
     if allows(actor, Action.APPROVAL_READ):
         pending = list(await services.approvals.list(actor, status="pending", limit=11))
     active = await services.tasks.list(actor, limit=6, status=sorted(ACTIVE))
-    settings = await services.workspaces.settings(actor)
+    settings = await services.settings.get(actor)
     workspace, _ = await services.workspaces.get(actor)
     running = counts.get("running", 0) + counts.get("queued", 0)
     return "home.html", {
@@ -66,7 +66,7 @@ async def tasks(services: Services, actor: Actor, _item: str, query: Query) -> F
 
 async def new_task(services: Services, actor: Actor, _item: str, _query: Query) -> Fragment:
     """The form for a new task."""
-    settings = await services.workspaces.settings(actor)
+    settings = await services.settings.get(actor)
     return "new_task.html", {
         "operators": [o for o in await services.operators.list(actor) if o.is_active],
         "specs": (await services.tool_registry.of(services.store, actor.in_workspace)).specs,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from services.identity.service import SESSION_LIFE
+from services.identity.sessions import SESSION_LIFE
 from storage import tables
 from tests.api.conftest import TOKEN, Client, Installation, init_data
 
@@ -110,7 +110,7 @@ async def test_parallel_requests_with_an_old_token_get_one_new_token(pilot: Inst
     assert services is not None
     yesterday = datetime.now(UTC) - timedelta(hours=25)
     await services.store.write(lambda tx: tx.execute(sa.update(tables.sessions).values(created_at=yesterday)))
-    services.identity.forget()
+    services.identity_cache.forget()
 
     async def ask() -> tuple[int, str | None]:
         async with pilot.http.get(f"{pilot.base}/api/me", headers=ada.headers) as answer:

@@ -54,7 +54,7 @@ async def test_logins_and_rotations(pilot: Installation) -> None:
 
     yesterday = datetime.now(UTC) - timedelta(hours=25)
     await services.store.write(lambda tx: tx.execute(sa.update(tables.sessions).values(created_at=yesterday)))
-    services.identity.forget()
+    services.identity_cache.forget()
     olds = tokens[::COPIES]
 
     async def ask(token: str) -> tuple[str, int, str | None]:

@@ -62,7 +62,7 @@ async def house(url: str, tmp_path: Path, issuer: Issuer) -> AsyncIterator[House
 def rule(house: House, mode: SignUpMode, *, emails: tuple[str, ...] = (), telegram_ids: tuple[int, ...] = ()) -> None:
     """Set the installation to this, as a restart with other settings does."""
     allowed = allow_list(emails, telegram_ids)
-    house.services.identity.sign_up = SignUp(SignUpRule(mode=mode, allowed=allowed))
+    house.services.admission.sign_up = SignUp(SignUpRule(mode=mode, allowed=allowed))
 
 
 async def rows(house: House) -> dict[str, int]:
@@ -424,10 +424,10 @@ async def test_who_is_put_out_by_the_administrator_stays_out(house: House, issue
 
 
 async def _actor(house: House, person: Person) -> Any:
-    from services.identity.service import Credentials
+    from services.identity.credentials import Credentials
 
     token = person.headers["Authorization"].removeprefix("Bearer ")
-    return (await house.services.identity.identify(Credentials(bearer=token), unsafe_method=False)).actor
+    return (await house.services.authentication.identify(Credentials(bearer=token), unsafe_method=False)).actor
 
 
 async def test_who_erased_themselves_is_nobody_and_leaves_no_claim(house: House, issuer: Issuer) -> None:
@@ -471,7 +471,7 @@ async def test_one_person_owns_no_more_workspaces_than_are_allowed(url: str, tmp
         # closing one makes no room until it is removed
         assert (await owner("DELETE", f"/api/workspace/{owner.workspace_id}?graceDays=0")).status == 200
         assert (await owner("POST", "/api/workspaces", {"name": "W"})).status == 409
-        await house.services.workspaces.purge_due()
+        await house.services.erasure.purge_due()
         assert (await owner("POST", "/api/workspaces", {"name": "W"})).status == 201
 
 
@@ -498,7 +498,7 @@ async def test_health_says_who_may_sign_up_and_of_whom_it_says_nothing(
 ) -> None:
     async with open_house(url, tmp_path, work=False, http={"sign_up": mode.value}) as house:
         before = (await house.ask("GET", "/health")).data
-        await house.services.store.write(lambda tx: house.services.email_login.person(tx, "ada@example.com"))
+        await house.services.store.write(lambda tx: house.services.people.of_address(tx, "ada@example.com"))
         after = (await house.ask("GET", "/health")).data
         assert before["signUp"] == after["signUp"] == mode.value
         assert before.keys() == after.keys()

@@ -41,7 +41,7 @@ async def grow_old(house: House, by: timedelta) -> None:
         tx.execute(sa.update(sessions).values(authenticated_at=utc_now() - by))
 
     await house.services.store.write(work)
-    house.services.identity.forget()
+    house.services.identity_cache.forget()
 
 
 def refused(reply: Reply) -> bool:

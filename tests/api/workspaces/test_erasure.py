@@ -33,7 +33,7 @@ async def test_nothing_a_person_wrote_outlives_their_erasure(pilot: Installation
     assert {"tasks", "users"} <= await services.store.read(holding)
     status, done = await ada.send("DELETE", "/api/users/me")
     assert (status, done["deleted"]) == (200, True)
-    await services.workspaces.purge_due()
+    await services.erasure.purge_due()
     assert await services.store.read(holding) == set()
     assert await services.store.write(services.ledger.check_at_start) == {}
 

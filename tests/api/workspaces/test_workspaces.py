@@ -70,7 +70,7 @@ async def test_a_closed_workspace_opens_again_for_its_owner_only(house: House, o
     for person in (owner, partner):
         assert (await person("GET", "/api/tasks")).status == 200
     assert (await owner("DELETE", f"{place}?graceDays=0")).status == 200
-    assert await house.services.workspaces.purge_due() == 1
+    assert await house.services.erasure.purge_due() == 1
     assert (await owner("POST", f"{place}/restore")).status == 404
     assert await house.services.store.write(house.services.ledger.check_at_start) == {}
 

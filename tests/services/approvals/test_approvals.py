@@ -222,8 +222,7 @@ async def test_a_batch_decides_exactly_the_named_ones(url: str) -> None:
 
 async def test_every_decision_of_a_run_replays(url: str) -> None:
     from connectors.cel import CelRules
-    from domain.clock import utc_now
-    from services.ledger.receipts import ReceiptService
+    from services.ledger.replay import ReplayService
 
     async with open_kit(url, deeds=[RecordingTool()]) as kit:
         task = await kit.begin(ToolCall(tool="note.create", args={"title": "n"}), DEED)
@@ -232,8 +231,8 @@ async def test_every_decision_of_a_run_replays(url: str) -> None:
         await kit.set_policy(killSwitch=True)
         frozen = await kit.begin(DEED)
         await kit.until(frozen, "completed")
-        service = ReceiptService(kit.store, kit.ledger, kit.recorder, CelRules(), utc_now)
-        results = await service.replay(kit.owner)
+        service = ReplayService(store=kit.store, ledger=kit.ledger, rules=CelRules())
+        results = await service.decisions(kit.owner)
         assert {(r.recorded, r.same) for r in results} == {("ALLOW", True), ("ESCALATE", True), ("DENY", True)}
         assert len(results) == 4
         assert await kit.store.write(kit.ledger.check_at_start) == {}

@@ -16,7 +16,7 @@ from domain.runs.run import Run, RunState
 from domain.runs.task import Task
 from services.policy.budgets import Allowance, InstallationBudget, OverBudget
 from services.runs.tasks import NewTask
-from services.workspaces.service import _forget_words
+from services.workspaces.erasure import forget_words
 from storage import tables
 from storage.database import Store
 from storage.installation import spend_rows
@@ -124,7 +124,7 @@ async def test_what_was_spent_stays_when_the_workspace_is_gone(url: str) -> None
 
         def purge(tx: Tx) -> None:
             kit.runs.recorder.record(tx, WorkspacePurged(workspace_id=bob.in_workspace))
-            _forget_words(tx, bob.in_workspace, now=utc_now())
+            forget_words(tx, bob.in_workspace, now=utc_now())
             workspace_rows.purge(tx, bob.in_workspace)
 
         await kit.store.write(purge)
