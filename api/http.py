@@ -10,7 +10,6 @@ import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from types import NoneType, UnionType
@@ -20,6 +19,7 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from api.config import CONFIG, HttpConfig
 from api.schemas.base import Serialized, text_ok
 from domain.bounded_json import BadJson, Bounds, loads
 from domain.errors import Invalid, PilotError, TooLarge, Unavailable
@@ -78,6 +78,11 @@ class Call:
         if services is None:
             raise Unavailable("Pilot is starting", code="starting", details={"retryAfterSec": 1})
         return services
+
+    @property
+    def config(self) -> HttpConfig:
+        """How this installation serves the web."""
+        return self.request.app[CONFIG]
 
     @property
     def actor(self) -> Actor:
@@ -368,25 +373,6 @@ def validated(model: type[BaseModel], data: Any) -> Any:
             else:
                 form.append(message)
         raise Invalid("Validation failed", details={"formErrors": form, "fieldErrors": fields}) from None
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CURSOR = re.compile(r"[0-9]{1,16}\.[0-9a-f-]{36}")
-
-
-def cursor_of(moment: datetime, item_id: str) -> str:
-    """An opaque cursor after the item with this time and id."""
-    return f"{(moment - _EPOCH) // timedelta(microseconds=1)}.{item_id}"
-
-
-def read_cursor(text: str | None) -> tuple[datetime, str] | None:
-    """The reverse of `cursor_of`; Invalid for anything else."""
-    if text is None:
-        return None
-    if not _CURSOR.fullmatch(text):
-        raise Invalid.field("cursor", "is not a cursor of this list")
-    stamp, _, item_id = text.partition(".")
-    return _EPOCH + timedelta(microseconds=int(stamp)), item_id
 
 
 def page(call: Call, items: list[T], *, limit: int, cursor: str | None) -> ApiResponse[list[T]]:

@@ -6,7 +6,6 @@ import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from http.cookies import SimpleCookie
 from typing import Any
@@ -15,6 +14,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from api.config import HttpConfig, Network
 from api.credentials import COOKIE, check_admin, enter_workspace, identify, note_refusal
 from api.http import (
     ACTOR,
@@ -40,7 +40,6 @@ from services.platform.limits import LimitState
 log = structlog.get_logger("http")
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -55,29 +54,6 @@ ALLOWED_HEADERS = (
 )
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 LIMIT = web.RequestKey("limit", LimitState)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpConfig:
-    """What the web side needs of the settings."""
-
-    version: str
-    app_url: str
-    production: bool = False
-    allowed_origins: tuple[str, ...] = ()
-    trusted_proxies: tuple[str, ...] = ()
-    metrics_token: str | None = None
-    metrics_public: bool = False
-    admin_key: str | None = None
-    show_codes: bool = False
-    # who may sign up: first, invite or open
-    sign_up: str = "open"
-    # tests only: an answer that is not what its route documents becomes a 500
-    check_answers: bool = False
-
-    @property
-    def proxies(self) -> tuple[Network, ...]:
-        return tuple(ipaddress.ip_network(p, strict=False) for p in self.trusted_proxies)
 
 
 class Metrics:

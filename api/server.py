@@ -7,15 +7,16 @@ from aiohttp import web
 
 from api.approvals.approvals import approvals
 from api.approvals.decision_point import decision_point
+from api.config import CONFIG, HttpConfig
 from api.docs import add_docs
 from api.http import CHECK_ANSWERS, SERVICES, UNPACKS, Endpoints
-from api.identity.auth import auth_routes
+from api.identity.auth import auth
 from api.installation.admin import admin
 from api.installation.capabilities import capability_routes
 from api.installation.system import plain_routes, system
 from api.installation.usage import usage
 from api.ledger.ledger import ledger
-from api.middlewares import HttpConfig, Metrics, door, headers, outer, preflight
+from api.middlewares import Metrics, door, headers, outer, preflight
 from api.openapi import document
 from api.policy.policy import policy
 from api.runs.tasks import tasks
@@ -50,7 +51,7 @@ class ServiceHolder:
 def groups(config: HttpConfig) -> Sequence[Endpoints]:
     """Every part of the API."""
     return (
-        auth_routes(config),
+        auth,
         secrets,
         mcp,
         workspaces,
@@ -76,6 +77,7 @@ def create_app(
     app.on_response_prepare.append(headers(config))
     app[SERVICES] = gate.held
     app[CHECK_ANSWERS] = config.check_answers
+    app[CONFIG] = config
     parts = (*groups(config), plain_routes(config, metrics))
     for group in parts:
         for endpoint in group.table:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from api.middlewares import HttpConfig, admit
+from api.config import HttpConfig
+from api.middlewares import admit
 from api.server import ServiceHolder, create_app, runner_of
 from app.container import Runtime, open_services
 from app.schedule import Clock

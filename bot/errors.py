@@ -5,7 +5,7 @@ import logging
 from aiogram import Bot
 from aiogram.types import Update
 
-from bot import views
+from bot import approval_views, views
 from bot.context import Ctx, context_of
 from bot.deps import BotDeps
 from bot.text import line
@@ -26,7 +26,7 @@ BY_KIND: tuple[tuple[type[PilotError], str], ...] = (
 def text_of(t: Texts, error: PilotError) -> str:
     """A refusal in the reader's language: the truth about a decided approval, else by the error's code."""
     if isinstance(error, Conflict | Gone) and error.details.get("status"):
-        return views.late_answer(t, error.details)
+        return approval_views.late_answer(t, error.details)
     if error.code == "insufficient_role":
         role = error.details.get("requiredRole", "owner")
         return t("error-insufficient_role", action=line(error.details.get("action", ""), 80), role=t(f"role-{role}"))

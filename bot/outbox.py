@@ -34,6 +34,7 @@ from bot.links import Links
 from bot.pieces import Piece, Pieces
 from bot.refusals import Refusal, refusal_of, simpler
 from bot.throttle import Throttle
+from domain.backoff import Backoff
 from domain.clock import Now
 from domain.outbox.message import Message
 from domain.outbox.notifications import NoticeKind
@@ -46,10 +47,12 @@ log = logging.getLogger(__name__)
 
 IN_HAND = 32
 POLL_SECONDS = 1.0
-MAX_PAUSE = 60.0
+# what Telegram does not take in just now waits; and so does all else, but never for long
+AWAY = Backoff(first=0.5, longest=60.0)
+AWAY_FOR_ALL = Backoff(first=0.5, longest=5.0)
 CRITICAL = 4
 # a message that breaks whenever it is made ready holds up all that is to follow it in its chat
-BROKEN_TRIES = 8
+BROKEN = Backoff(first=1.0, longest=60.0, tries=8)
 # somebody waits for these: when one cannot be made ready they hear where else to look
 AWAITED = frozenset(kind.value for kind in NoticeKind if kind.startswith(("approval.", "run.uncertain")))
 
@@ -75,7 +78,7 @@ class Sender:
         self._pace = pace or Throttle(time.monotonic)
         self._busy: set[str] = set()
         self._down_until = 0.0
-        self._down_for = 0.0
+        self._failures = 0
         self.sent = 0
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -110,10 +113,11 @@ class Sender:
             # ours, not Telegram's: it must neither be lost nor spin
             log.exception("outbox_failed", extra={"message_id": message.id, "kind": message.payload.get("kind")})
             said = f"{type(error).__name__}: {error}"
-            if message.attempts + 1 < BROKEN_TRIES:
-                await self._put_off(message, min(MAX_PAUSE, 2.0**message.attempts), said)
-            else:
+            failure = message.attempts + 1
+            if BROKEN.is_last(failure):
                 await self._chat.messages.failed(message, error=said, instead=await self._pieces.instead(message))
+            else:
+                await self._put_off(message, BROKEN.pause(failure), said)
         finally:
             self._busy.discard(message.recipient)
             then()
@@ -154,7 +158,7 @@ class Sender:
         except AiogramError as error:
             await self._is_down(message, error)
         else:
-            self._down_for = 0.0
+            self._failures = 0
             self.sent += 1
             await self._chat.messages.sent(
                 message, chat_id=chat_id, message_id=message_id, shows=piece.shows, result={"messageId": message_id}
@@ -209,9 +213,9 @@ class Sender:
 
     async def _is_down(self, message: Message, error: Exception) -> None:
         # Telegram is away for everybody: one growing pause for all, so that a long outage costs little
-        self._down_for = min(MAX_PAUSE, max(0.5, self._down_for * 2))
-        self._down_until = time.monotonic() + min(5.0, self._down_for)
-        await self._put_off(message, min(MAX_PAUSE, 0.5 * 2.0 ** min(message.attempts, 7)), str(error))
+        self._failures += 1
+        self._down_until = time.monotonic() + AWAY_FOR_ALL.pause(self._failures)
+        await self._put_off(message, AWAY.pause(message.attempts + 1), str(error))
 
     async def _put_off(self, message: Message, seconds: float, error: str) -> None:
         await self._chat.messages.later(message, seconds=seconds, error=error)

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from bot import views
+from bot import approval_views, receipt_views, task_views
 from bot.links import Links
 from bot.text import LIMIT, clip
 from bot.views import View
@@ -95,7 +95,7 @@ class Pieces:
             case ProgressNotice() | ResultNotice():
                 return await self._run(notice, message, t, person)
             case IntegrityNotice():
-                found = views.integrity(t, subject=notice.subject, differs=notice.differs, count=notice.count)
+                found = receipt_views.integrity(t, subject=notice.subject, differs=notice.differs, count=notice.count)
                 return Piece(view=found)
             case TextNotice():
                 text = clip(notice.text, LIMIT)
@@ -120,10 +120,10 @@ class Pieces:
                 return None
             cards = await self.chat.conversations.messages_of("approval", approval.id)
             shown_in = next((m.message_id for m in reversed(cards) if m.chat_id == chat_id), None)
-            view = views.approval_reminder(t, card, stage=notice.stage, instead_of=notice.instead_of)
+            view = approval_views.approval_reminder(t, card, stage=notice.stage, instead_of=notice.instead_of)
             return self._piece(t, view, page=f"approvals/{approval.id}", of=approval, silent=silent, reply_to=shown_in)
         reader = None if person is None else person.id
-        view = views.approval_card(t, card, self.links, private=chat_id > 0, now=self.now(), reader=reader)
+        view = approval_views.approval_card(t, card, self.links, private=chat_id > 0, now=self.now(), reader=reader)
         shows = ShownState(
             kind="approval",
             ref=approval.id,
@@ -164,7 +164,7 @@ class Pieces:
         card = await self.chat.cards.batch(notice.batch_id, chat_id)
         if not card.cards:
             return None
-        view = views.approval_batch(t, card, now=self.now())
+        view = approval_views.approval_batch(t, card, now=self.now())
         shows = ShownState(kind="batch", ref=notice.batch_id, digest=digest_of(view), mark=card.mark)
         asked = next((one.approval for one in card.cards if one.approval.pending), card.cards[0].approval)
         if notice.message_id is None:
@@ -177,7 +177,7 @@ class Pieces:
         card = await self.chat.cards.uncertain(message.workspace_id, notice.step_id)
         if card is None:
             return None
-        view = views.uncertain(t, card)
+        view = task_views.uncertain(t, card)
         shows = ShownState(kind="uncertain", ref=card.step.id, digest=digest_of(view), mark=card.mark)
         more: dict[str, Any] = {"page": f"tasks/{card.task.id}", "workspace_id": message.workspace_id, "shows": shows}
         if isinstance(notice, UncertainNotice):
@@ -195,12 +195,12 @@ class Pieces:
             return None
         if person is None:
             t = self.translator.of(card.run.origin.get("language"))
-        reply_to = views.run_origin(card.run) if card.run.origin.get("chatId") == chat_id else None
+        reply_to = task_views.run_origin(card.run) if card.run.origin.get("chatId") == chat_id else None
         more: dict[str, Any] = {"page": f"tasks/{card.task.id}", "workspace_id": message.workspace_id}
         if isinstance(notice, ResultNotice):
-            view = views.run_result(t, card, self.links, private=chat_id > 0)
+            view = task_views.run_result(t, card, self.links, private=chat_id > 0)
             return self._piece(t, view, reply_to=reply_to, silent=self._away(person), **more)
-        view = views.run_progress(t, card, self.links, private=chat_id > 0)
+        view = task_views.run_progress(t, card, self.links, private=chat_id > 0)
         shows = ShownState(kind="run", ref=run_id, digest=digest_of(view), mark=card.mark)
         known = await self.chat.conversations.progress_message(run_id, chat_id)
         if known is None:

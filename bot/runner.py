@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
@@ -22,6 +23,7 @@ from bot.reading import read
 from bot.session import BotSession
 from bot.throttle import Throttle
 from bot.worker import Worker
+from domain.backoff import Backoff
 from domain.chat.updates import Received
 
 T = TypeVar("T")
@@ -30,6 +32,7 @@ log = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 8.0
 LEAD_SECONDS = 2.0
+BACKOFF = Backoff(first=0.5, longest=30.0)
 OFFICIAL = "https://api.telegram.org"
 
 
@@ -184,15 +187,15 @@ class BotRunner:
 
     async def _until_done(self, call: Callable[[], Awaitable[T]], what: str) -> T | None:
         """The answer of Telegram, asked again with growing pauses; None when stopped meanwhile."""
-        pause = 0.5
+        failure = 0
         while not self._stop.is_set():
             try:
                 return await call()
             except AiogramError as error:
+                failure += 1
+                pause = BACKOFF.pause(failure)
                 log.warning("telegram_away", extra={"call": what, "error": str(error)[:200], "again_in": pause})
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stop.wait()
-            except TimeoutError:
-                pause = min(30.0, pause * 2)
         return None

@@ -1,11 +1,12 @@
 """/start with its deep links, /help, /stop: how somebody begins, finds their way, and leaves."""
 
-from aiogram import F, Router
+from aiogram import Router
 from aiogram.filters import Command, CommandObject, CommandStart
 from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Bold
 
-from bot import buttons, views
+from bot import task_views, views
+from bot.buttons import ExampleTap
 from bot.commands import COMMANDS
 from bot.context import Ctx
 from bot.strangers import turn_away
@@ -47,7 +48,7 @@ async def start(_message: Message, command: CommandObject, ctx: Ctx) -> None:
         return
     elif kind == "task" and ref:
         task = await ctx.deps.tasks.get(ctx.who, parse_id(ref, what="task"))
-        await ctx.say(views.task_detail(ctx.t, task, ctx.deps.links, private=True))
+        await ctx.say(task_views.task_detail(ctx.t, task, ctx.deps.links, private=True))
         return
     await _greet(ctx, known=known)
 
@@ -70,7 +71,7 @@ async def _greet(ctx: Ctx, *, known: bool) -> None:
             t("start-begin"),
             keyboard=(
                 (ctx.deps.links.button(t("open-app"), private=True),),
-                (views.tap(t("start-example"), buttons.plain("x", "example")),),
+                (views.tap(t("start-example"), ExampleTap().pack()),),
             ),
         )
     )
@@ -100,7 +101,7 @@ async def _show_approval(ctx: Ctx, ref: str) -> None:
     )
 
 
-@router.callback_query(F.data == buttons.plain("x", "example"))
+@router.callback_query(ExampleTap.filter())
 async def example(_tap: CallbackQuery, ctx: Ctx) -> None:
     """Really create the example task; tapping again creates another."""
     await ctx.deps.chat.tasks.create(

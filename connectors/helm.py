@@ -6,6 +6,7 @@ Idempotency-Key, and every evaluation it begins mints a decision and a receipt.
 
 import asyncio
 import hashlib
+import itertools
 import random
 import re
 import time
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from domain.backoff import Backoff
 from domain.bounded_json import BadJson, Bounds, loads
 from domain.outside import ExternalError
 from domain.policy.governance import ExternalDecision, Verdict
@@ -25,8 +27,7 @@ from domain.receipts.signing import PublicKey
 from domain.tools.tool import ToolSpec
 
 SOURCE = "helm_sidecar"
-TRIES = 3
-LONGEST_PAUSE = 5.0
+BACKOFF = Backoff(first=0.1, longest=5.0, tries=3, factor=4.0)
 HEALTH_SECONDS = 3.0
 MAX_ANSWER = 200_000
 ANSWER = Bounds(size=MAX_ANSWER, depth=64, nodes=5000)
@@ -170,9 +171,9 @@ class HelmSidecar:
         }
         if body is not None:
             headers["content-type"] = "application/json"
-        for attempt in range(TRIES):
-            last = attempt == TRIES - 1
-            pause = 0.1 * 4**attempt * random.uniform(0.75, 1.25)  # noqa: S311 - spreads tries, guards nothing
+        for failure in itertools.count(1):
+            last = BACKOFF.is_last(failure)
+            pause = BACKOFF.pause(failure) * random.uniform(0.75, 1.25)  # noqa: S311 - spreads tries, guards nothing
             try:
                 answer = await self.http.request(
                     method, self.url + path, headers=headers, content=body, max_bytes=MAX_ANSWER, timeout=self.seconds
@@ -188,8 +189,8 @@ class HelmSidecar:
                     raise BadAnswer(said)
                 if last or answer.status not in again:
                     raise Unreachable(said)
-                pause = max(pause, _retry_after(answer))
-            await asyncio.sleep(min(pause, LONGEST_PAUSE))
+                pause = max(pause, BACKOFF.pause(failure, retry_after=_retry_after(answer)))
+            await asyncio.sleep(pause)
         raise AssertionError("the last try answers or raises")
 
     # --- health -----------------------------------------------------------------------------------

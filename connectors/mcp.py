@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from connectors.http import Guard
+from connectors.guard import Guard
 from domain.outside import ExternalError
 from domain.ports import McpAnswer, McpEndpoint
 from domain.tools.mcp import SERVER_NAME

@@ -1,6 +1,7 @@
 """The store on Postgres: a transaction a unit, and one for all that waits in a partition (ADR 7)."""
 
 import asyncio
+import itertools
 import threading
 import time
 from collections import deque
@@ -13,6 +14,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from domain.backoff import Backoff
 from storage.backend import Backend
 from storage.transaction import Tx
 from storage.units import GROUP, RETRYABLE, Settled, Unit, fail, run, run_all, run_apart, settle, sqlstate
@@ -23,7 +25,8 @@ T = TypeVar("T")
 GONE = {None, "57P01", "57P02", "57P03"}
 # Of a pooled connection that was used this recently nobody asks whether it still lives.
 FRESH_SECONDS = 5.0
-TRIES = 8
+# what Postgres refuses just now, or a connection it closed
+TROUBLED = Backoff(first=0.005, longest=0.32, tries=8)
 
 
 class Postgres(Backend):
@@ -57,20 +60,20 @@ class Postgres(Backend):
 
     def read_here(self, fn: Callable[[Tx], T]) -> T:
         """Run `fn`, again when the server went away meanwhile."""
-        for attempt in range(TRIES):
+        for failure in itertools.count(1):
             try:
                 with self.read_engine.connect() as connection:
                     return fn(Tx(connection, reading=True))
             except DBAPIError as error:
-                if attempt + 1 == TRIES or not self._lost(error):
+                if TROUBLED.is_last(failure) or not self._lost(error):
                     raise
-                _pause(attempt)
+                time.sleep(TROUBLED.pause(failure))
         raise AssertionError("unreachable")
 
     # --- a unit alone -----------------------------------------------------------------------------
 
     def _write(self, fn: Callable[[Tx], T], loop: asyncio.AbstractEventLoop) -> T:
-        for attempt in range(TRIES):
+        for failure in itertools.count(1):
             done = False
             try:
                 with self.engine.begin() as connection:
@@ -79,8 +82,8 @@ class Postgres(Backend):
                     done = True
             except DBAPIError as error:
                 # of a commit that broke off nobody knows whether it was kept
-                if attempt + 1 < TRIES and (sqlstate(error) in RETRYABLE or (not done and self._lost(error))):
-                    _pause(attempt)
+                if not TROUBLED.is_last(failure) and (sqlstate(error) in RETRYABLE or (not done and self._lost(error))):
+                    time.sleep(TROUBLED.pause(failure))
                     continue
                 raise
             for call in tx.after_commit:
@@ -150,10 +153,6 @@ class Postgres(Backend):
             return unit, self._write(unit.fn, unit.loop), None, []
         except Exception as error:  # noqa: BLE001 - handed to the caller of this unit
             return unit, None, error, []
-
-
-def _pause(attempt: int) -> None:
-    time.sleep(0.005 * 2**attempt)
 
 
 def _engine(url: sa.URL, *, pool: int) -> Engine:

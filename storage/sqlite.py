@@ -4,6 +4,7 @@ Each unit has its own savepoint; one durable commit for many is what makes commi
 """
 
 import asyncio
+import itertools
 import queue
 import sqlite3
 import threading
@@ -18,12 +19,15 @@ from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
+from domain.backoff import Backoff
 from storage import private
 from storage.backend import Backend
 from storage.transaction import Tx
 from storage.units import GROUP, Unit, fail, run_apart, settle
 
 T = TypeVar("T")
+# the file is locked by its second writer
+LOCKED = Backoff(first=0.05, longest=0.8, tries=6)
 
 
 class Sqlite(Backend):
@@ -137,14 +141,14 @@ def _commit_group(connection: Connection, batch: list[Unit]) -> None:
 
 def _begin_patiently(connection: Connection) -> Any:
     # The job engine is a second writer on the file: its short transactions may hold the lock.
-    for attempt in range(6):
+    for failure in itertools.count(1):
         try:
             transaction = connection.begin()
         except OperationalError:
-            if attempt == 5:
+            if LOCKED.is_last(failure):
                 raise
             connection.rollback()
-            time.sleep(0.05 * 2**attempt)
+            time.sleep(LOCKED.pause(failure))
         else:
             return transaction
     raise AssertionError("unreachable")

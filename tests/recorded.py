@@ -23,6 +23,7 @@ from uuid import UUID
 import sqlalchemy as sa
 import uuid_utils
 
+import app.connections
 import app.container
 import app.keys
 from app.container import Runtime, open_services
@@ -801,9 +802,9 @@ async def chapters(folder: Path) -> list[Chapter]:
     clock, retold = Clock(), Retold()
     Planners.scripts = {}
     with ExitStack() as stack:
-        for place in (app.container, app.keys):
+        for place in (app.connections, app.container, app.keys):
             stack.enter_context(patch.object(place, "utc_now", clock))
-        stack.enter_context(patch.object(app.container, "PlannerFactory", Planners))
+        stack.enter_context(patch.object(app.connections, "PlannerFactory", Planners))
         stack.enter_context(patch.object(uuid_utils, "uuid7", retold.id))
         stack.enter_context(patch.object(secrets, "token_bytes", retold.token))
         async with _opened(folder, clock) as story:

@@ -5,7 +5,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from api.middlewares import HttpConfig
+from api.config import HttpConfig
 from api.server import groups
 from app.settings import Settings
 from domain.approvals.approval import APPROVALS

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from api.credentials import credentials_of
-from api.http import ApiResponse, Call, Endpoints, cursor_of, page, read_cursor
+from api.http import ApiResponse, Call, Endpoints, page
 from api.schemas.approvals import (
     DECISIONS,
     ApprovalOut,
@@ -18,6 +18,7 @@ from api.schemas.approvals import (
 )
 from api.schemas.base import Serialized
 from domain.approvals.approval import ApprovalStatus, Via
+from domain.cursors import cursor_of, read_cursor
 from domain.errors import Conflict, Forbidden, Gone, Invalid, NotFound, PilotError
 from domain.identity.permissions import Action
 from services.approvals.external import Callback

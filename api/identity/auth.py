@@ -4,7 +4,7 @@ from typing import Any, cast
 
 from api.credentials import COOKIE, credentials_of
 from api.http import Access, ApiResponse, Call, Endpoints
-from api.middlewares import CSRF_COOKIE, HttpConfig, session_cookies
+from api.middlewares import CSRF_COOKIE, session_cookies
 from api.schemas.base import Serialized, text_ok
 from api.schemas.identity import (
     AcceptInvite,
@@ -32,6 +32,8 @@ from domain.identity.permissions import Action
 from services.identity.browser_login import BrowserLogin
 from services.identity.sessions import Login, check_csrf
 
+auth = Endpoints("auth")
+
 AUTH_BODY = 100_000
 # keeps a login that left for the provider in the browser it began in
 ATTEMPT_COOKIE = "pilot_login"
@@ -58,229 +60,238 @@ def _browser_login(call: Call) -> BrowserLogin:
     return found
 
 
-def auth_routes(config: HttpConfig) -> Endpoints:
-    """The routes; what they show depends on development or production."""
-    routes = Endpoints("auth")
-    route = routes.route
+def _logged_in(call: Call, one: Login, *, telegram: bool) -> ApiResponse[Serialized[LoginOut]]:
+    return ApiResponse(body=_login(one, telegram=telegram), cookies=session_cookies(one.token, call.config))
 
-    def logged_in(one: Login, *, telegram: bool) -> ApiResponse[Serialized[LoginOut]]:
-        return ApiResponse(body=_login(one, telegram=telegram), cookies=session_cookies(one.token, config))
 
-    def shown(code: str | None) -> dict[str, Any]:
-        return {"code": code} if config.show_codes else {}
+def _shown(call: Call, code: str | None) -> dict[str, Any]:
+    """A code is part of the answer in development, where no mail leaves."""
+    return {"code": code} if call.config.show_codes else {}
 
-    @route(
-        "POST",
-        "/api/auth/email/request",
-        needs=Access.PUBLIC,
-        rate="auth",
-        max_body=AUTH_BODY,
-        keeps_answers=False,
-        errors=(Invalid, RateLimited),
-    )
-    async def request_code(call: Call, body: EmailRequest) -> Serialized[CodeSent]:
-        """Send a login code by mail. The answer is the same whoever the address belongs to.
 
-        An address that is nobody's here and could not sign up is sent none.
-        """
-        requested = await call.services.email_login.request(body.email)
-        return CodeSent.answer(sent=True, email=requested.email, **shown(requested.code))
+@auth.route(
+    "POST",
+    "/api/auth/email/request",
+    needs=Access.PUBLIC,
+    rate="auth",
+    max_body=AUTH_BODY,
+    keeps_answers=False,
+    errors=(Invalid, RateLimited),
+)
+async def request_code(call: Call, body: EmailRequest) -> Serialized[CodeSent]:
+    """Send a login code by mail. The answer is the same whoever the address belongs to.
 
-    @route(
-        "POST",
-        "/api/auth/email/verify",
-        needs=Access.PUBLIC,
-        rate="auth",
-        max_body=AUTH_BODY,
-        keeps_answers=False,
-        errors=(Invalid, Unauthorized, Forbidden),
-    )
-    async def verify_code(call: Call, body: EmailVerify) -> ApiResponse[Serialized[LoginOut]]:
-        """Log in with a code from a mail."""
-        one = await call.services.email_login.verify(body.email, body.code, ip=call.ip, agent=call.agent)
-        return logged_in(one, telegram=False)
+    An address that is nobody's here and could not sign up is sent none.
+    """
+    requested = await call.services.email_login.request(body.email)
+    return CodeSent.answer(sent=True, email=requested.email, **_shown(call, requested.code))
 
-    @route(
-        "POST",
-        "/api/auth/email/link",
-        needs=Access.PUBLIC,
-        rate="auth",
-        max_body=AUTH_BODY,
-        keeps_answers=False,
-        errors=(Invalid, Unauthorized, Forbidden),
-    )
-    async def redeem_link(call: Call, body: LinkLogin) -> ApiResponse[Serialized[LoginOut]]:
-        """Log in with the one-time token of the mailed link; somebody new with the `invite` in it, where it has one."""
-        one = await call.services.email_login.redeem_link(body.token, ip=call.ip, agent=call.agent, invite=body.invite)
-        return logged_in(one, telegram=False)
 
-    @route(
-        "POST",
-        "/api/auth/telegram",
-        needs=Access.PUBLIC,
-        rate="auth",
-        max_body=AUTH_BODY,
-        keeps_answers=False,
-        errors=(Invalid, Unauthorized, Forbidden, Unavailable),
-    )
-    async def login_telegram(call: Call, body: TelegramLogin) -> ApiResponse[Serialized[LoginOut]]:
-        """Log in with the launch data of the Mini App, in the body or as `Authorization: tma <initData>`.
+@auth.route(
+    "POST",
+    "/api/auth/email/verify",
+    needs=Access.PUBLIC,
+    rate="auth",
+    max_body=AUTH_BODY,
+    keeps_answers=False,
+    errors=(Invalid, Unauthorized, Forbidden),
+)
+async def verify_code(call: Call, body: EmailVerify) -> ApiResponse[Serialized[LoginOut]]:
+    """Log in with a code from a mail."""
+    one = await call.services.email_login.verify(body.email, body.code, ip=call.ip, agent=call.agent)
+    return _logged_in(call, one, telegram=False)
 
-        Somebody new comes with an invite: as `invite`, or as the start parameter `inv_<token>` of the launch data.
-        """
-        raw = body.init_data if body.init_data is not None else credentials_of(call.request).init_data
-        if not isinstance(raw, str) or not raw:
-            raise Invalid(
-                "initData required", details={"formErrors": [], "fieldErrors": {"initData": ["initData required"]}}
-            )
-        one = await call.services.telegram_login.login(raw, ip=call.ip, agent=call.agent, invite=body.invite)
-        return logged_in(one, telegram=True)
 
-    @route(
-        "POST",
-        ATTEMPT_PATH,
-        needs=Access.PUBLIC,
-        rate="auth",
-        keeps_answers=False,
-        errors=(Unavailable,),
-    )
-    async def leave_for_telegram(call: Call) -> ApiResponse[Serialized[DepartureOut]]:
-        """Begin Telegram Login in a browser: send it to `url`; it comes back to `/app/` with `code` and `state`."""
-        left = await _browser_login(call).start()
-        kept = {
-            "path": ATTEMPT_PATH,
-            "samesite": "Strict",
-            "max_age": 600,
-            "secure": config.production,
-            "httponly": True,
-        }
-        return ApiResponse(body=DepartureOut.answer(url=left.url), cookies=((ATTEMPT_COOKIE, left.binding, kept),))
+@auth.route(
+    "POST",
+    "/api/auth/email/link",
+    needs=Access.PUBLIC,
+    rate="auth",
+    max_body=AUTH_BODY,
+    keeps_answers=False,
+    errors=(Invalid, Unauthorized, Forbidden),
+)
+async def redeem_link(call: Call, body: LinkLogin) -> ApiResponse[Serialized[LoginOut]]:
+    """Log in with the one-time token of the mailed link; somebody new with the `invite` in it, where it has one."""
+    one = await call.services.email_login.redeem_link(body.token, ip=call.ip, agent=call.agent, invite=body.invite)
+    return _logged_in(call, one, telegram=False)
 
-    @route(
-        "POST",
-        f"{ATTEMPT_PATH}/return",
-        needs=Access.PUBLIC,
-        rate="auth",
-        max_body=AUTH_BODY,
-        keeps_answers=False,
-        errors=(Invalid, Unauthorized, Forbidden, Unavailable),
-    )
-    async def return_from_telegram(call: Call, body: BrowserReturn) -> ApiResponse[Serialized[LoginOut]]:
-        """Log in with what Telegram Login sent back, in the browser that left; somebody new with an `invite`."""
-        one = await _browser_login(call).finish(
-            code=body.code,
-            state=body.state,
-            binding=call.request.cookies.get(ATTEMPT_COOKIE),
-            ip=call.ip,
-            agent=call.agent,
-            invite=body.invite,
+
+@auth.route(
+    "POST",
+    "/api/auth/telegram",
+    needs=Access.PUBLIC,
+    rate="auth",
+    max_body=AUTH_BODY,
+    keeps_answers=False,
+    errors=(Invalid, Unauthorized, Forbidden, Unavailable),
+)
+async def login_telegram(call: Call, body: TelegramLogin) -> ApiResponse[Serialized[LoginOut]]:
+    """Log in with the launch data of the Mini App, in the body or as `Authorization: tma <initData>`.
+
+    Somebody new comes with an invite: as `invite`, or as the start parameter `inv_<token>` of the launch data.
+    """
+    raw = body.init_data if body.init_data is not None else credentials_of(call.request).init_data
+    if not isinstance(raw, str) or not raw:
+        raise Invalid(
+            "initData required", details={"formErrors": [], "fieldErrors": {"initData": ["initData required"]}}
         )
-        answer = logged_in(one, telegram=True)
-        gone: dict[str, Any] = {"path": ATTEMPT_PATH, "max_age": 0}
-        return ApiResponse(body=answer.body, cookies=(*answer.cookies, (ATTEMPT_COOKIE, "", gone)))
+    one = await call.services.telegram_login.login(raw, ip=call.ip, agent=call.agent, invite=body.invite)
+    return _logged_in(call, one, telegram=True)
 
-    @route(
-        "POST",
-        "/api/auth/apikey",
-        status=201,
-        keeps_answers=False,
-        rate="auth",
-        max_body=AUTH_BODY,
-        errors=(Invalid, Forbidden),
-        action=Action.APIKEY_CREATE,
+
+@auth.route(
+    "POST",
+    ATTEMPT_PATH,
+    needs=Access.PUBLIC,
+    rate="auth",
+    keeps_answers=False,
+    errors=(Unavailable,),
+)
+async def leave_for_telegram(call: Call) -> ApiResponse[Serialized[DepartureOut]]:
+    """Begin Telegram Login in a browser: send it to `url`; it comes back to `/app/` with `code` and `state`."""
+    left = await _browser_login(call).start()
+    kept = {
+        "path": ATTEMPT_PATH,
+        "samesite": "Strict",
+        "max_age": 600,
+        "secure": call.config.production,
+        "httponly": True,
+    }
+    return ApiResponse(body=DepartureOut.answer(url=left.url), cookies=((ATTEMPT_COOKIE, left.binding, kept),))
+
+
+@auth.route(
+    "POST",
+    f"{ATTEMPT_PATH}/return",
+    needs=Access.PUBLIC,
+    rate="auth",
+    max_body=AUTH_BODY,
+    keeps_answers=False,
+    errors=(Invalid, Unauthorized, Forbidden, Unavailable),
+)
+async def return_from_telegram(call: Call, body: BrowserReturn) -> ApiResponse[Serialized[LoginOut]]:
+    """Log in with what Telegram Login sent back, in the browser that left; somebody new with an `invite`."""
+    one = await _browser_login(call).finish(
+        code=body.code,
+        state=body.state,
+        binding=call.request.cookies.get(ATTEMPT_COOKIE),
+        ip=call.ip,
+        agent=call.agent,
+        invite=body.invite,
     )
-    async def create_key(call: Call, body: NewKey) -> Serialized[NewKeyOut]:
-        """Create an API key for this workspace. The key is shown this once."""
-        key, token, evidence = await call.services.api_keys.create(
-            call.actor, name=text_ok(body.name), role=body.role, scopes=body.scopes, days=body.expires_in_days
-        )
-        return NewKeyOut.of(key, key=token, evidence_item_id=evidence)
+    answer = _logged_in(call, one, telegram=True)
+    gone: dict[str, Any] = {"path": ATTEMPT_PATH, "max_age": 0}
+    return ApiResponse(body=answer.body, cookies=(*answer.cookies, (ATTEMPT_COOKIE, "", gone)))
 
-    @route("GET", "/api/auth/apikeys", errors=(Forbidden,), action=Action.APIKEY_LIST)
-    async def list_keys(call: Call) -> list[Serialized[ApiKeyOut]]:
-        """API keys of the workspace, without their secrets."""
-        return [ApiKeyOut.of(k) for k in await call.services.api_keys.of_workspace(call.actor)]
 
-    @route(
-        "DELETE", "/api/auth/apikeys/{key_id}", status=204, errors=(Forbidden, NotFound), action=Action.APIKEY_REVOKE
+@auth.route(
+    "POST",
+    "/api/auth/apikey",
+    status=201,
+    keeps_answers=False,
+    rate="auth",
+    max_body=AUTH_BODY,
+    errors=(Invalid, Forbidden),
+    action=Action.APIKEY_CREATE,
+)
+async def create_key(call: Call, body: NewKey) -> Serialized[NewKeyOut]:
+    """Create an API key for this workspace. The key is shown this once."""
+    key, token, evidence = await call.services.api_keys.create(
+        call.actor, name=text_ok(body.name), role=body.role, scopes=body.scopes, days=body.expires_in_days
     )
-    async def revoke_key(call: Call, key_id: str) -> None:
-        """Revoke an API key; it stops working at once."""
-        await call.services.api_keys.revoke(call.actor, key_id)
+    return NewKeyOut.of(key, key=token, evidence_item_id=evidence)
 
-    @route("DELETE", "/api/auth/session", needs=Access.PUBLIC, errors=(Invalid, Forbidden))
-    async def logout(call: Call) -> ApiResponse[Serialized[LoggedOut]]:
-        """End the current session with all its rotations."""
-        given = credentials_of(call.request)
-        token = given.bearer or given.cookie
-        if not token:
-            raise Invalid("No session", code="no_session")
-        if given.bearer is None:
-            check_csrf(token, given.csrf)
-        evidence = await call.services.sessions.logout(token)
-        gone: dict[str, Any] = {"path": "/", "max_age": 0}
-        return ApiResponse(
-            body=LoggedOut.answer(ok=True, **({"evidence_item_id": evidence} if evidence else {})),
-            cookies=((COOKIE, "", gone), (CSRF_COOKIE, "", gone)),
-        )
 
-    @route("GET", "/api/auth/sessions", needs=Access.PERSON)
-    async def list_sessions(call: Call) -> list[Serialized[SessionOut]]:
-        """Where the person is logged in."""
-        found = await call.services.sessions.of_person(call.actor)
-        return [SessionOut.of(s, current=s.family_id == call.actor.session_id) for s in found]
+@auth.route("GET", "/api/auth/apikeys", errors=(Forbidden,), action=Action.APIKEY_LIST)
+async def list_keys(call: Call) -> list[Serialized[ApiKeyOut]]:
+    """API keys of the workspace, without their secrets."""
+    return [ApiKeyOut.of(k) for k in await call.services.api_keys.of_workspace(call.actor)]
 
-    @route("DELETE", "/api/auth/sessions/{session_id}", needs=Access.PERSON, status=204, errors=(NotFound,))
-    async def revoke_session(call: Call, session_id: str) -> None:
-        """End one of the person's logins."""
-        if not await call.services.sessions.revoke(call.actor, session_id):
-            raise NotFound("Session not found")
 
-    @route("DELETE", "/api/auth/sessions", needs=Access.PERSON)
-    async def revoke_sessions(call: Call) -> Serialized[Revoked]:
-        """End every login of the person, this one too."""
-        return Revoked.answer(revoked=await call.services.sessions.revoke(call.actor, None))
+@auth.route(
+    "DELETE", "/api/auth/apikeys/{key_id}", status=204, errors=(Forbidden, NotFound), action=Action.APIKEY_REVOKE
+)
+async def revoke_key(call: Call, key_id: str) -> None:
+    """Revoke an API key; it stops working at once."""
+    await call.services.api_keys.revoke(call.actor, key_id)
 
-    @route(
-        "POST",
-        "/api/auth/invite/{token}",
-        needs=Access.PUBLIC,
-        rate="auth",
-        max_body=AUTH_BODY,
-        keeps_answers=False,
-        errors=(Invalid, Unauthorized, Forbidden, NotFound, Conflict, Gone, RateLimited, Unavailable),
-        response=Joined,
-        also={202: InviteCodeSent},
+
+@auth.route("DELETE", "/api/auth/session", needs=Access.PUBLIC, errors=(Invalid, Forbidden))
+async def logout(call: Call) -> ApiResponse[Serialized[LoggedOut]]:
+    """End the current session with all its rotations."""
+    given = credentials_of(call.request)
+    token = given.bearer or given.cookie
+    if not token:
+        raise Invalid("No session", code="no_session")
+    if given.bearer is None:
+        check_csrf(token, given.csrf)
+    evidence = await call.services.sessions.logout(token)
+    gone: dict[str, Any] = {"path": "/", "max_age": 0}
+    return ApiResponse(
+        body=LoggedOut.answer(ok=True, **({"evidence_item_id": evidence} if evidence else {})),
+        cookies=((COOKIE, "", gone), (CSRF_COOKIE, "", gone)),
     )
-    async def accept_invite(call: Call, token: str, body: AcceptInvite) -> Accepted:
-        """Accept an invite: as the person already logged in, or with `email` and, once it came by mail, its `code`.
 
-        Somebody new gets an account by it, and comes into this workspace alone. Launch data
-        (`Authorization: tma <initData>`) is enough of a login.
-        """
-        services = call.services
-        given = credentials_of(call.request)
-        if given.init_data and not given.bearer:
-            person = await services.telegram_login.join(given.init_data, invite=token)
-            actor = await services.invites.accept(person, token)
-            return Joined.answer(workspace_id=actor.workspace_id, role=None if actor.role is None else actor.role.value)
-        if given.bearer or given.cookie:
-            identity = await services.authentication.identify(given, unsafe_method=True)
-            actor = await services.invites.accept(identity.actor, token)
-            return Joined.answer(workspace_id=actor.workspace_id, role=None if actor.role is None else actor.role.value)
-        if body.email is None:
-            raise Invalid("email required", details={"formErrors": [], "fieldErrors": {"email": ["email required"]}})
-        await services.invites.check(token)
-        if body.code is None:
-            requested = await services.email_login.request(body.email, purpose="invite", invite=token)
-            sent = InviteCodeSent.answer(code_sent=True, email=requested.email, **shown(requested.code))
-            return ApiResponse(body=sent, status=202)
-        one = await services.email_login.verify(body.email, body.code, ip=call.ip, agent=call.agent, invite=token)
-        invite = await services.invites.accept_by_login(one, token)
-        joined = Joined.answer(workspace_id=invite.workspace_id, role=invite.role)
-        return ApiResponse(
-            body=cast("Serialized[Joined]", {**_login(one, telegram=False), **joined}),
-            cookies=session_cookies(one.token, config),
-        )
 
-    return routes
+@auth.route("GET", "/api/auth/sessions", needs=Access.PERSON)
+async def list_sessions(call: Call) -> list[Serialized[SessionOut]]:
+    """Where the person is logged in."""
+    found = await call.services.sessions.of_person(call.actor)
+    return [SessionOut.of(s, current=s.family_id == call.actor.session_id) for s in found]
+
+
+@auth.route("DELETE", "/api/auth/sessions/{session_id}", needs=Access.PERSON, status=204, errors=(NotFound,))
+async def revoke_session(call: Call, session_id: str) -> None:
+    """End one of the person's logins."""
+    if not await call.services.sessions.revoke(call.actor, session_id):
+        raise NotFound("Session not found")
+
+
+@auth.route("DELETE", "/api/auth/sessions", needs=Access.PERSON)
+async def revoke_sessions(call: Call) -> Serialized[Revoked]:
+    """End every login of the person, this one too."""
+    return Revoked.answer(revoked=await call.services.sessions.revoke(call.actor, None))
+
+
+@auth.route(
+    "POST",
+    "/api/auth/invite/{token}",
+    needs=Access.PUBLIC,
+    rate="auth",
+    max_body=AUTH_BODY,
+    keeps_answers=False,
+    errors=(Invalid, Unauthorized, Forbidden, NotFound, Conflict, Gone, RateLimited, Unavailable),
+    response=Joined,
+    also={202: InviteCodeSent},
+)
+async def accept_invite(call: Call, token: str, body: AcceptInvite) -> Accepted:
+    """Accept an invite: as the person already logged in, or with `email` and, once it came by mail, its `code`.
+
+    Somebody new gets an account by it, and comes into this workspace alone. Launch data
+    (`Authorization: tma <initData>`) is enough of a login.
+    """
+    services = call.services
+    given = credentials_of(call.request)
+    if given.init_data and not given.bearer:
+        person = await services.telegram_login.join(given.init_data, invite=token)
+        actor = await services.invites.accept(person, token)
+        return Joined.answer(workspace_id=actor.workspace_id, role=None if actor.role is None else actor.role.value)
+    if given.bearer or given.cookie:
+        identity = await services.authentication.identify(given, unsafe_method=True)
+        actor = await services.invites.accept(identity.actor, token)
+        return Joined.answer(workspace_id=actor.workspace_id, role=None if actor.role is None else actor.role.value)
+    if body.email is None:
+        raise Invalid("email required", details={"formErrors": [], "fieldErrors": {"email": ["email required"]}})
+    await services.invites.check(token)
+    if body.code is None:
+        requested = await services.email_login.request(body.email, purpose="invite", invite=token)
+        sent = InviteCodeSent.answer(code_sent=True, email=requested.email, **_shown(call, requested.code))
+        return ApiResponse(body=sent, status=202)
+    one = await services.email_login.verify(body.email, body.code, ip=call.ip, agent=call.agent, invite=token)
+    invite = await services.invites.accept_by_login(one, token)
+    joined = Joined.answer(workspace_id=invite.workspace_id, role=invite.role)
+    return ApiResponse(
+        body=cast("Serialized[Joined]", {**_login(one, telegram=False), **joined}),
+        cookies=session_cookies(one.token, call.config),
+    )

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
+from api.config import HttpConfig
 from api.http import Access, Call, Endpoints
-from api.middlewares import HttpConfig
 from api.schemas.base import Serialized
 from api.schemas.installation import (
     Capabilities,

@@ -9,9 +9,10 @@ import orjson
 from aiohttp import web
 from prometheus_client import generate_latest
 
+from api.config import HttpConfig
 from api.credentials import bearer_of, credentials_of, same_secret
 from api.http import Access, ApiResponse, Call, Endpoints
-from api.middlewares import HttpConfig, Metrics
+from api.middlewares import Metrics
 from api.schemas.base import Serialized
 from api.schemas.installation import (
     HealthOut,

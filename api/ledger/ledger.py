@@ -8,7 +8,7 @@ from typing import Any, cast
 import orjson
 from aiohttp import web
 
-from api.http import ApiResponse, Call, Endpoints, cursor_of, page, read_cursor
+from api.http import ApiResponse, Call, Endpoints, page
 from api.lists import remembered
 from api.schemas.base import Serialized, in_utc, integrity
 from api.schemas.ledger import (
@@ -28,6 +28,7 @@ from api.schemas.ledger import (
     ReceiptsQuery,
     hexes,
 )
+from domain.cursors import cursor_of, read_cursor
 from domain.errors import Conflict, Invalid, NotFound
 from domain.identity.permissions import Action
 from domain.integrity import ALTERED

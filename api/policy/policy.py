@@ -1,6 +1,6 @@
 """Routes about the policy: what it refused, what it would say, and what it said before; and the sidecar beside it."""
 
-from api.http import Access, ApiResponse, Call, Endpoints, cursor_of, json_body, page, read_cursor
+from api.http import Access, ApiResponse, Call, Endpoints, json_body, page
 from api.schemas.base import Serialized
 from api.schemas.policy import (
     EvaluateBody,
@@ -15,6 +15,7 @@ from api.schemas.policy import (
     ViolationsQuery,
 )
 from api.schemas.workspaces import SettingsBody
+from domain.cursors import cursor_of, read_cursor
 from domain.errors import Invalid, NotFound
 from domain.identity.permissions import Action
 from domain.ids import parse_id

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from api.http import Access, ApiResponse, Call, Endpoints, cursor_of, page, read_cursor
+from api.http import Access, ApiResponse, Call, Endpoints, page
 from api.lists import remembered
 from api.schemas.base import Serialized
 from api.schemas.runs import (
@@ -25,6 +25,7 @@ from api.schemas.runs import (
     TaskOut,
 )
 from api.schemas.tools import OperatorBody, OperatorChange, OperatorInFull, OperatorOut, OperatorRole, ToolOut
+from domain.cursors import cursor_of, read_cursor
 from domain.errors import Conflict, Forbidden, Invalid, NotFound
 from domain.identity.permissions import Action
 from domain.runs.run import Run, Step

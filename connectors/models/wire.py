@@ -33,8 +33,9 @@ from pydantic_ai.providers.openrouter import OpenRouterProvider
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
-from connectors.http import Guard
+from connectors.guard import Guard
 from connectors.models.choice import Asked, ContextTooLong, Hearing, ModelChoice, Reply, WireCall, WireTool
+from connectors.pinned import PinnedTransport
 from domain.bounded_json import BadJson, Bounds, Meter
 from domain.outside import ExternalError
 from domain.untrusted import clean_and_cap
@@ -59,7 +60,7 @@ def open_client() -> httpx2.AsyncClient:
 def open_guarded_client(guard: Guard) -> httpx2.AsyncClient:
     """For addresses a workspace names: only public ones, connected to as they were checked."""
     return httpx2.AsyncClient(
-        transport=_Pinned(guard),
+        transport=PinnedTransport(guard),
         trust_env=False,
         timeout=httpx2.Timeout(60.0, connect=CONNECT_SECONDS),
         event_hooks=_HOOKS,
@@ -112,22 +113,6 @@ class _Bounded(httpx2.AsyncByteStream):
 
 
 _HOOKS: Any = {"request": [_plain], "response": [_bounded]}
-
-
-class _Pinned(httpx2.AsyncBaseTransport):
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-        self._inner = httpx2.AsyncHTTPTransport(trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0))
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        target = await self._guard.check(self._guard.parse(str(request.url)))
-        request.headers["host"] = target.host_header
-        request.extensions = {**request.extensions, "sni_hostname": target.host.rstrip(".")}
-        request.url = httpx2.URL(str(target.at(target.addresses[0])))
-        return await self._inner.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
 
 
 async def ask(choice: ModelChoice, asked: Asked, http: httpx2.AsyncClient, heard: Hearing | None = None) -> Reply:

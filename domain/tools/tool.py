@@ -14,6 +14,8 @@ Json = Any
 # holds them some levels further down.
 ARGUMENTS = Bounds(size=1_200_000, depth=56, nodes=20_000)
 
+# what stands in place of an argument that cards, logs and events do not show
+REDACTED = "[hidden]"
 # the modes in which work may leave the workspace; in the others operators look, think and write things down
 ACTING_MODES = ("build", "launch", "apply")
 

@@ -8,11 +8,12 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import orjson
 
 from domain.approvals.approval import Approval, ApprovalStatus
+from domain.backoff import Backoff
 from domain.clock import Now, iso
 from domain.errors import NotFound
 from domain.integrity import Altered
@@ -36,8 +37,7 @@ from storage.transaction import Tx
 from storage.workspaces.vault import Vault
 
 # with these pauses a receiver may be down for about a day
-TRIES = 30
-LONGEST_PAUSE = timedelta(hours=1)
+BACKOFF = Backoff(first=2.0, longest=3600.0, tries=30)
 SECONDS = 15.0
 # a receiver that says so means "later"
 AGAIN = (408, 425, 429)
@@ -71,8 +71,7 @@ class Callbacks:
             send=self._send,
             sent=lambda _tx, _message: None,
             given_up=self._given_up,
-            tries=TRIES,
-            longest_pause=LONGEST_PAUSE,
+            backoff=BACKOFF,
         )
 
     async def _send(self, message: Message) -> None:

@@ -1,7 +1,6 @@
 """Sends queued mail: login codes, kept sealed until the moment they leave."""
 
-from datetime import timedelta
-
+from domain.backoff import Backoff
 from domain.clock import Now
 from domain.outbox.message import Message
 from domain.outbox.notifications import LoginCodeNotice, notice_of
@@ -14,7 +13,7 @@ from storage.database import Store
 from storage.outbox import outbox_rows
 from storage.transaction import Tx
 
-TRIES = 8
+BACKOFF = Backoff(first=2.0, longest=120.0, tries=8)
 
 
 def mail_queue(store: Store, bus: Bus, mailer: Mailer, login: EmailLogin, now: Now, *, host: str) -> Delivery:
@@ -45,6 +44,5 @@ def mail_queue(store: Store, bus: Bus, mailer: Mailer, login: EmailLogin, now: N
         send=send,
         sent=forget,
         given_up=give_up,
-        tries=TRIES,
-        longest_pause=timedelta(minutes=2),
+        backoff=BACKOFF,
     )

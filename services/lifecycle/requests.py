@@ -11,15 +11,13 @@ from domain.journal.work import operator_of
 from domain.policy.governance import Decision
 from domain.runs.run import Run, Step
 from domain.runs.task import Task
-from domain.tools.tool import ToolSpec
+from domain.tools.tool import REDACTED, ToolSpec
 from services.ledger.recorder import Recorder
 from services.lifecycle.moves import Superseded, enter, move
 from services.outbox.notifications import Notifications
 from services.policy.service import PolicyService
 from storage.approvals import approval_rows
 from storage.transaction import Tx
-
-REDACTED = "[hidden]"
 
 
 def redact_args(args: Any, redactions: tuple[str, ...]) -> Any:

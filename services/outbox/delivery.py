@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
+from domain.backoff import Backoff
 from domain.clock import Now
 from domain.outbox.message import Message
 from domain.outside import ExternalError
@@ -38,8 +39,7 @@ class Delivery:
     send: Callable[[Message], Awaitable[None]]
     sent: Callable[[Tx, Message], None]
     given_up: Callable[[Tx, Message, ExternalError], None]
-    tries: int
-    longest_pause: timedelta
+    backoff: Backoff
 
     async def run(self) -> None:
         """Send what is due, for ever."""
@@ -84,10 +84,10 @@ class Delivery:
         outbox_rows.sent(tx, message.id, now=self.now())
 
     def _failed(self, tx: Tx, *, message: Message, error: ExternalError) -> None:
-        now = self.now()
-        if not error.retryable or message.attempts + 1 >= self.tries:
+        now, failure = self.now(), message.attempts + 1
+        if not error.retryable or self.backoff.is_last(failure):
             self.given_up(tx, message, error)
             outbox_rows.failed(tx, message.id, now=now, error=error.code)
             return
-        pause = min(self.longest_pause, timedelta(seconds=2.0 ** (message.attempts + 1)))
+        pause = timedelta(seconds=self.backoff.pause(failure))
         outbox_rows.later(tx, message.id, not_before=now + pause, error=error.code)

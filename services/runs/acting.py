@@ -14,7 +14,7 @@ from domain.tools.tool import Outcome, Tool
 from services.lifecycle.container import Lifecycle
 from services.lifecycle.moves import Superseded
 from services.policy.service import PolicyService
-from services.runs.view import MAX_TRIES, View, Views
+from services.runs.view import BACKOFF, View, Views
 from services.tools.registry import failed
 from storage.runs import run_rows
 from storage.transaction import Tx
@@ -52,7 +52,7 @@ class Acting:
                 outcome = failed(f"{step.tool}: {error}")
             elif harmless:
                 outcome = failed(f"{step.tool}: {error or 'timed out'}")
-            elif tool.spec.idempotent and _may_help(error) and view.run.attempts + 1 < MAX_TRIES:
+            elif tool.spec.idempotent and _may_help(error) and not BACKOFF.is_last(view.run.attempts + 1):
                 raise
             else:
                 return await self._doubt(view, step, why=str(error) or "timed out")

@@ -26,7 +26,7 @@ from services.lifecycle.runs import waits_for_segment
 from services.lifecycle.spending import spend
 from services.runs.acting import Acting
 from services.runs.deciding import CancelRequested, Deciding, ToolChanged
-from services.runs.view import MAX_TRIES, View, Views
+from services.runs.view import BACKOFF, View, Views
 from storage.database import Store
 from storage.runs import run_rows
 from storage.transaction import Tx
@@ -35,7 +35,6 @@ log = logging.getLogger(__name__)
 
 MAX_STEPS_PER_SEGMENT = 25
 # seconds; whatever the other side asks for, a run is looked at again
-LONGEST_PAUSE = 3600.0
 
 
 @dataclass(slots=True)
@@ -145,11 +144,12 @@ class Segments:
             if run is None or not waits_for_segment(run, segment):
                 return
             run = self._paid(tx, run, error.usage if isinstance(error, BilledFailure) else Usage())
-            if lasting or run.attempts + 1 >= MAX_TRIES:
+            failure = run.attempts + 1
+            if lasting or BACKOFF.is_last(failure):
                 self.lifecycle.runs.finish(tx, run, RunState.FAILED, error=text, error_code=code)
                 return
-            pause = min(LONGEST_PAUSE, delay if delay is not None else 2.0 ** (run.attempts + 1))
-            run_rows.change(tx, run, attempts=run.attempts + 1, error=text)
+            pause = BACKOFF.pause(failure, retry_after=delay)
+            run_rows.change(tx, run, attempts=failure, error=text)
             self.lifecycle.runs.park(tx, run, RunState.WAITING, wake_at=self.now() + timedelta(seconds=pause))
 
         await self.store.write(work)

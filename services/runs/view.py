@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from domain.backoff import Backoff
 from domain.runs.delegation import narrowed
 from domain.runs.run import Run, RunState, Step
 from domain.runs.task import Task
@@ -19,7 +20,8 @@ from storage.transaction import Tx
 
 T = TypeVar("T")
 
-MAX_TRIES = 6
+# tries of one segment
+BACKOFF = Backoff(first=2.0, longest=3600.0, tries=6)
 
 
 @dataclass(frozen=True, slots=True)

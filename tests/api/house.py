@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from api.middlewares import HttpConfig
+from api.config import HttpConfig
 from api.server import ServiceHolder, create_app, runner_of
 from app.container import Runtime, open_services
 from app.settings import load_settings

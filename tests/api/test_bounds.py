@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from api.config import HttpConfig
 from api.http import Access, Endpoint
-from api.middlewares import HttpConfig
 from api.server import groups
 from tests.api.conftest import ADMINISTRATOR, Client, Installation, open_installation
 from tests.cost import HOLDS_NOBODY, loop_pauses

@@ -26,8 +26,9 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from api.config import HttpConfig
 from api.installation.system import plain_routes
-from api.middlewares import HttpConfig, Metrics
+from api.middlewares import Metrics
 from api.openapi import document
 from api.server import groups
 from tests.api.house import House, Person, open_house

@@ -13,7 +13,8 @@ import structlog
 from aiohttp import web
 
 from api import middlewares
-from api.middlewares import HttpConfig, client_ip
+from api.config import HttpConfig
+from api.middlewares import client_ip
 from api.server import ServiceHolder, create_app
 from domain.clock import utc_now
 from domain.ids import new_id

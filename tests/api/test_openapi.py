@@ -7,10 +7,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_pydantic import OpenAPI
 
+from api.config import HttpConfig
 from api.docs import OPENAPI, render
 from api.examples import FORMS, example_of
 from api.http import validated
-from api.middlewares import HttpConfig
 from api.server import ServiceHolder, create_app, groups
 from domain.identity.permissions import TABLE, Action
 from tests.api.house import House

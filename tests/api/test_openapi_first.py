@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from api.config import HttpConfig
 from api.docs import OPENAPI
-from api.middlewares import HttpConfig
 from api.server import ServiceHolder, create_app
 
 FIRST = Path(__file__).parent.parent / "vectors" / "openapi_first.json.gz"

@@ -12,9 +12,9 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-from app.container import installation_budget
 from app.settings import BadSettings, Settings, load_settings
 from app.sign_up import SignUpState, words
+from app.wings import installation_budget
 from domain.clock import utc_now
 from domain.identity.sign_up import SignUpMode
 from storage.database import Store

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from bot import buttons
+from bot.buttons import ApprovalTap, ApprovalVerb
 from domain.identity.actor import Channel, Role
 from domain.ports import ToolCall
 from services.approvals.external import ApprovalGateway
@@ -256,7 +256,7 @@ async def test_a_critical_call_is_approved_in_the_app_only(bot: BotKit):
         assert "Allow for 1 h (this task)" not in labels
         assert "within five minutes of opening it" in card["text"]
         approval = (await bot.kit.approvals.list(bot.kit.owner))[0]
-        tg.press(card, buttons.approval(approval, buttons.APPROVE))
+        tg.press(card, ApprovalTap.of(approval, ApprovalVerb.APPROVE).pack())
         await tg.until(lambda: len(tg.answers) == 1)
         assert tg.answers[0]["text"].startswith("This is critical: open the app")
         assert (await bot.kit.approvals.list(bot.kit.owner))[0].status == "pending"

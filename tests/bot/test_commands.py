@@ -256,7 +256,9 @@ async def _all_sent(bot: BotKit) -> bool:
     return await bot.kit.store.read(outbox_rows.depth) == {}
 
 
-@pytest.mark.parametrize("data", ["a:junk", "u:x", "t:1", "g:", "m:fly", "l:xx", "w:1", "p:from:E9", "p:", "zzz"])
+@pytest.mark.parametrize(
+    "data", ["a:junk", "u:x", "t:1", "g:", "m:fly", "l:xx", "w:1", "k:maybe", "p:from:E9", "p:block:", "p:", "zzz"]
+)
 async def test_junk_buttons_are_answered_and_do_nothing(bot: BotKit, data: str):
     tg = bot.telegram
     async with bot.running():

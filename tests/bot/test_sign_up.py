@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 import locales
-from bot import buttons
+from bot.buttons import ExampleTap
 from domain.identity.actor import Role
 from domain.identity.sign_up import SignUpMode, SignUpRule, allow_list
 from services.identity.sign_up import SignUp
@@ -107,7 +107,7 @@ async def test_in_a_group_a_stranger_hears_it_where_they_speak_to_us(bot: BotKit
             tg.say(text, by=STRANGER, chat=group)
         for text in ("@pilot_bot pay the rent", "/task pay the rent", "/start", "/nonsense@pilot_bot"):
             tg.say(text, by=STRANGER, chat=group)
-        for data in (buttons.plain("x", "example"), "a:b:c"):
+        for data in (ExampleTap().pack(), "a:b:c"):
             last = tg.press(card, data, by=STRANGER)
         await handled(bot, last)
         await tg.until(lambda: len(tg.answers) == 2)

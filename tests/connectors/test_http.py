@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from connectors.http import Guard, GuardedHttp, is_public
+from connectors.guard import Guard, is_public
+from connectors.http import GuardedHttp
 from domain.outside import ExternalError
 
 Handler = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

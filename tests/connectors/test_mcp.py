@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from connectors.http import Guard
+from connectors.guard import Guard
 from connectors.mcp import McpConnector, parse_programs
 from domain.outside import ExternalError
 from domain.ports import McpEndpoint

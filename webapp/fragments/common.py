@@ -3,15 +3,15 @@
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from domain.approvals.approval import Approval
 from domain.clock import iso
-from domain.errors import Invalid, NotFound
 from domain.identity.actor import Actor
 from domain.identity.permissions import Action, allows
 from domain.ids import parse_id
+from domain.tools.tool import REDACTED
 from locales import Texts
 from services.container import Services
 
@@ -19,7 +19,6 @@ Query = dict[str, str]
 Fragment = tuple[str, dict[str, Any]]
 Builder = Callable[[Services, Actor, str, Query], Awaitable[Fragment]]
 
-REDACTED = "[hidden]"
 TONES = {
     "completed": "good",
     "approved": "good",
@@ -100,25 +99,6 @@ def item_id(text: str) -> str:
     return parse_id(text)
 
 
-def cursor_of(moment: datetime, name: str) -> str:
-    """Where a list goes on: after the item with this time and id."""
-    return f"{round((moment - _EPOCH) / timedelta(microseconds=1))}.{name}"
-
-
-def read_cursor(query: Query) -> tuple[datetime, str] | None:
-    """The reverse of `cursor_of`; None at the start of a list, Invalid for anything else."""
-    text = query.get("cursor")
-    if text is None:
-        return None
-    stamp, _, name = text.partition(".")
-    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 17):
-        raise Invalid.field("cursor", "is not a cursor of this list")
-    try:
-        return _EPOCH + timedelta(microseconds=int(stamp)), parse_id(name)
-    except NotFound:
-        raise Invalid.field("cursor", "is not a cursor of this list") from None
-
-
 def choice(query: Query, name: str, allowed: Sequence[str]) -> str:
     """A filter's value, "" when it is absent or not one of `allowed`."""
     value = query.get(name, "")
@@ -135,6 +115,3 @@ def is_redacted(value: Any) -> bool:
 def undo_open(approval: Approval, now: datetime) -> bool:
     """Whether an approval can still be taken back."""
     return approval.status == "approved" and approval.execute_after is not None and approval.execute_after > now
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

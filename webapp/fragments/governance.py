@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from domain.approvals.approval import ApprovalStatus
 from domain.clock import utc_now
+from domain.cursors import cursor_of, read_cursor
 from domain.errors import Invalid
 from domain.identity.actor import Actor
 from domain.identity.permissions import Action, allows
@@ -21,11 +22,9 @@ from webapp.fragments.common import (
     Fragment,
     Query,
     choice,
-    cursor_of,
     is_redacted,
     item_id,
     names,
-    read_cursor,
     undo_open,
 )
 
@@ -38,7 +37,9 @@ GRANTS = (60, 480, 1440, 10_080)
 async def approvals(services: Services, actor: Actor, _item: str, query: Query) -> Fragment:
     """Approvals, newest first."""
     status = choice(query, "status", list(ApprovalStatus))
-    found = await services.approvals.list(actor, status=status or None, limit=PAGE + 1, before=read_cursor(query))
+    found = await services.approvals.list(
+        actor, status=status or None, limit=PAGE + 1, before=read_cursor(query.get("cursor"))
+    )
     shown = found[:PAGE]
     return "approvals.html", {
         "approvals": shown,
@@ -161,7 +162,7 @@ async def audit(services: Services, actor: Actor, _item: str, query: Query) -> F
         target=query.get("target", "").strip()[:200] or None,
         verdict=choice(query, "verdict", VERDICTS) or None,
     )
-    found = await services.audit.list(actor, which, limit=PAGE + 1, before=read_cursor(query))
+    found = await services.audit.list(actor, which, limit=PAGE + 1, before=read_cursor(query.get("cursor")))
     shown = found[:PAGE]
     members = await names(services, actor)
     return "audit.html", {
@@ -180,7 +181,9 @@ async def audit(services: Services, actor: Actor, _item: str, query: Query) -> F
 async def violations(services: Services, actor: Actor, _item: str, query: Query) -> Fragment:
     """What the policy refused, newest first."""
     severity = choice(query, "severity", ("info", "warning", "critical"))
-    found = await services.audit.violations(actor, limit=PAGE + 1, severity=severity or None, before=read_cursor(query))
+    found = await services.audit.violations(
+        actor, limit=PAGE + 1, severity=severity or None, before=read_cursor(query.get("cursor"))
+    )
     shown = found[:PAGE]
     return "violations.html", {
         "violations": shown,

@@ -2,12 +2,13 @@
 
 from domain.approvals.approval import sees_own_only
 from domain.clock import utc_now
+from domain.cursors import cursor_of, read_cursor
 from domain.identity.actor import Actor
 from domain.identity.permissions import Action, allows
 from domain.runs.schedules import Schedule, next_times
 from domain.runs.task import ACTIVE, Mode, TaskStatus
 from services.container import Services
-from webapp.fragments.common import Fragment, Query, choice, cursor_of, item_id, read_cursor
+from webapp.fragments.common import Fragment, Query, choice, item_id
 from webapp.svg import proof_graph_svg
 
 PAGE = 30
@@ -50,7 +51,7 @@ async def tasks(services: Services, actor: Actor, _item: str, query: Query) -> F
         limit=PAGE + 1,
         status=(status,) if status else (),
         search=search or None,
-        before=read_cursor(query),
+        before=read_cursor(query.get("cursor")),
     )
     shown = found[:PAGE]
     return "tasks.html", {

@@ -19,12 +19,13 @@ from aiohttp import web
 from domain.approvals.approval import digest_of_call
 from domain.clock import utc_now
 from domain.ids import new_id
-from services.approvals.callbacks import TRIES, signature
+from services.approvals.callbacks import BACKOFF, signature
 from storage.tables import approvals as approval_rows
 from storage.tables import receipts as receipt_rows
 from tests.api.house import House, Person, Reply, open_house
 from tests.databases import fresh_url
 
+TRIES = BACKOFF.tries or 0
 SECRET = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
 ASKED = {"action": "deploy:production", "reason": "release 1.4", "input": {"commit": "abc123"}, "title": "Ship it"}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from api.config import HttpConfig
 from api.http import Access, Endpoint
-from api.middlewares import HttpConfig
 from api.server import groups
 from domain.identity.actor import Role
 from domain.identity.permissions import TABLE

@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from api.config import HttpConfig
 from api.http import Access, Endpoint
-from api.middlewares import HttpConfig
 from api.server import groups
 from simulator.simulated import SimulatedTelegram
 from tests.api.conftest import TOKEN, Client, Installation, open_installation

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from connectors.http import Guard
+from connectors.guard import Guard
 from connectors.models.factory import PlannerFactory, is_local
 from connectors.models.offline import OfflinePlanner
 from domain.outside import ExternalError

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from connectors.http import Guard
+from connectors.guard import Guard
 from connectors.models.choice import ModelChoice
 from connectors.models.clients import Clients
 from connectors.models.offline import OfflinePlanner, PlaybooksFirst

@@ -17,13 +17,14 @@ from domain.runs.run import UncertainChoice
 from domain.tools.effect import Effect
 from services.approvals.grants import GrantRequest
 from services.approvals.service import ApprovalDecision
-from services.runs.view import MAX_TRIES
+from services.runs.view import BACKOFF
 from services.tools.registry import done
 from storage import tables
 from storage.ledger import event_rows as stored_events
 from storage.transaction import Tx
 from tests.kit import BlockingTool, RecordingTool, Script, breaks_after_sending, failed, open_kit
 
+TRIES = BACKOFF.tries or 0
 YES = ApprovalDecision(status=ApprovalStatus.APPROVED, via=Via.API)
 DEED = ToolCall(tool="deed", args={"what": "x"})
 NOTE = ToolCall(tool="note.create", args={"title": "hello"})
@@ -473,11 +474,11 @@ async def test_a_segment_that_cannot_even_begin_is_tried_again_and_ends_as_faile
         run, _ = await kit.latest(task)
         # settings that cannot be read: nothing can be decided under them
         await kit.set_policy(undoSeconds="soon")
-        for tried in range(1, MAX_TRIES + 1):
+        for tried in range(1, TRIES + 1):
             await kit.runs.advance(run.id, tried)
             seen, _ = await kit.runs.get(kit.owner, run.id)
             assert seen.error
-            if tried < MAX_TRIES:
+            if tried < TRIES:
                 assert (seen.state, seen.attempts, seen.epoch) == ("waiting", tried, 0)
                 await kit.store.write(lambda tx: tx.execute(past))
                 assert await kit.runs.sweep_due() == 1
@@ -515,7 +516,7 @@ async def test_what_is_forbidden_meanwhile_is_not_repeated(url: str, policy: dic
         assert (steps[0].state, len(deed.done)) == ("denied", 1)
 
 
-@pytest.mark.parametrize(("retryable", "times"), [(True, MAX_TRIES), (False, 1)])
+@pytest.mark.parametrize(("retryable", "times"), [(True, TRIES), (False, 1)])
 async def test_a_call_that_may_have_been_made_is_asked_about_when_repeating_did_not_help(
     url: str, retryable: bool, times: int
 ) -> None:
@@ -527,7 +528,7 @@ async def test_a_call_that_may_have_been_made_is_asked_about_when_repeating_did_
     deed.behave = down
     async with open_kit(url, deeds=[deed], work=False) as kit:
         task = await kit.begin(DEED)
-        for _ in range(MAX_TRIES):
+        for _ in range(TRIES):
             run, steps = await kit.latest(task)
             await kit.runs.advance(run.id, run.segment)
             await asyncio.sleep(0.03)

@@ -15,7 +15,7 @@ from domain.runs.schedules import Schedule
 from domain.runs.task import Task
 from domain.tools.operator import Operator
 from services.runs.tasks import NewTask
-from services.runs.view import MAX_TRIES
+from services.runs.view import BACKOFF
 from storage import tables
 from storage.runs import task_rows
 from storage.tools import operator_rows
@@ -138,7 +138,7 @@ async def test_a_model_that_is_busy_is_asked_less_and_less_often_and_then_given_
         busy = ExternalError("busy", code="model_busy", retryable=True)
         task = await kit.begin(busy)
         pauses = []
-        for attempt in range(1, MAX_TRIES):
+        for attempt in range(1, BACKOFF.tries or 0):
             run, _ = await kit.latest(task)
             await kit.runs.advance(run.id, run.segment)
             run, _ = await kit.latest(task)
