@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-import httpx2
+import httpx
 
 from domain.outside import ExternalError
 
@@ -69,7 +69,7 @@ def is_public(address: Address) -> bool:
 class Target:
     """One checked hop: where to connect, and what to call it. `addresses` hold only permitted ones."""
 
-    url: httpx2.URL
+    url: httpx.URL
     host: str
     port: int
     addresses: tuple[str, ...]
@@ -79,9 +79,9 @@ class Target:
         """The Host header: the name of the URL, never the address."""
         return self.url.netloc.decode("ascii")
 
-    def at(self, address: str) -> httpx2.URL:
+    def at(self, address: str) -> str:
         """The URL with the host replaced by an address that was checked."""
-        return self.url.copy_with(host=address, fragment=None)
+        return str(self.url.copy_with(host=address, fragment=None))
 
 
 class Guard:
@@ -107,14 +107,14 @@ class Guard:
             raise ValueError(f"{entry!r} is neither host:port nor an address nor a network")
         self._hosts.add((host.strip("[]").lower(), int(port)))
 
-    def parse(self, text: str) -> httpx2.URL:
+    def parse(self, text: str) -> httpx.URL:
         """The URL, when its form is one that may be called at all; no look-up happens here."""
         if len(text) > MAX_URL:
             raise refused("bad_url", "the URL is too long")
         try:
-            url = httpx2.URL(text)
+            url = httpx.URL(text)
             host, port = url.raw_host.decode("ascii"), url.port
-        except (httpx2.InvalidURL, UnicodeError, ValueError, TypeError) as error:
+        except (httpx.InvalidURL, UnicodeError, ValueError, TypeError) as error:
             raise refused("bad_url", "this is not a URL that can be called") from error
         if url.scheme not in ("http", "https"):
             raise refused("bad_url", "only http and https URLs can be called")
@@ -124,7 +124,7 @@ class Guard:
             raise refused("bad_url", "the URL names no host that can be called")
         return url
 
-    async def check(self, url: httpx2.URL) -> Target:
+    async def check(self, url: httpx.URL) -> Target:
         """Resolve the host once and refuse unless every address it has may be reached."""
         host = url.raw_host.decode("ascii").lower()
         port = url.port or (443 if url.scheme == "https" else 80)

@@ -11,10 +11,10 @@ import zlib
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-import httpx2
+import httpx
 
 from connectors.guard import MAX_URL, Guard, Resolve, Target, refused
-from connectors.pinned import CONNECT_SECONDS, PinnedTransport, Progress
+from connectors.pinned import CONNECT_SECONDS, Progress, send_pinned
 from domain.outside import ExternalError
 from domain.ports import HttpAnswer
 
@@ -33,7 +33,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 
 class GuardedHttp:
-    """`domain.ports.Http` over httpx2: public addresses only, size-capped, timed out, no environment proxies.
+    """`domain.ports.Http` over httpx: public addresses only, size-capped, timed out, no environment proxies.
 
     Raises ExternalError with one of these codes: `bad_url`, `bad_header`, `blocked_address`, `dns_failed`,
     `connect_failed`, `timeout`, `too_many_redirects`, `protocol_error`.
@@ -85,7 +85,7 @@ class GuardedHttp:
     async def _follow(
         self,
         method: str,
-        url: httpx2.URL,
+        url: httpx.URL,
         *,
         headers: dict[str, str],
         content: bytes | None,
@@ -114,8 +114,8 @@ class GuardedHttp:
         raise ExternalError(f"more than {MAX_REDIRECTS} redirects", code="too_many_redirects", sent=progress.sent)
 
     def _redirect(
-        self, method: str, url: httpx2.URL, response: httpx2.Response, progress: Progress
-    ) -> tuple[str, httpx2.URL] | None:
+        self, method: str, url: httpx.URL, response: httpx.Response, progress: Progress
+    ) -> tuple[str, httpx.URL] | None:
         """The next hop, None when this answer is the last one."""
         location = response.headers.get("location", "")
         if response.status_code not in _REDIRECTS or not location:
@@ -124,7 +124,7 @@ class GuardedHttp:
             raise ExternalError("redirected to a bad URL", code="bad_url", sent=progress.sent)
         try:
             new = self._guard.parse(str(url.join(location.strip())))
-        except (ExternalError, httpx2.InvalidURL, ValueError) as error:
+        except (ExternalError, httpx.InvalidURL, ValueError) as error:
             raise ExternalError("redirected to a bad URL", code="bad_url", sent=progress.sent) from error
         if method in ("GET", "HEAD"):
             return method, new
@@ -136,10 +136,10 @@ class GuardedHttp:
     @contextlib.asynccontextmanager
     async def _send(
         self, method: str, target: Target, headers: Mapping[str, str], content: bytes | None, progress: Progress
-    ) -> AsyncIterator[httpx2.Response]:
+    ) -> AsyncIterator[httpx.Response]:
         if self._ssl is None:
             self._ssl = await asyncio.to_thread(ssl.create_default_context)
-        request = httpx2.Request(
+        request = httpx.Request(
             method,
             target.url,
             headers={
@@ -155,14 +155,15 @@ class GuardedHttp:
                 "timeout": {"connect": CONNECT_SECONDS, "read": None, "write": None, "pool": None},
             },
         )
-        async with PinnedTransport(self._guard, tls=self._ssl) as transport:
+        alone = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncHTTPTransport(verify=self._ssl, trust_env=False, retries=0, limits=alone) as transport:
             try:
-                response = await transport.send(request, target)
-            except httpx2.TransportError as error:
+                response: httpx.Response = await send_pinned(transport, request, target)
+            except httpx.TransportError as error:
                 raise _as_outside(error, progress) from error
             try:
                 yield response
-            except httpx2.TransportError as error:
+            except httpx.TransportError as error:
                 raise _as_outside(error, progress) from error
             finally:
                 await response.aclose()
@@ -179,22 +180,22 @@ def _headers(given: Mapping[str, str] | None) -> dict[str, str]:
     return headers
 
 
-def _same_origin(a: httpx2.URL, b: httpx2.URL) -> bool:
+def _same_origin(a: httpx.URL, b: httpx.URL) -> bool:
     return (a.scheme, a.raw_host.lower(), _port(a)) == (b.scheme, b.raw_host.lower(), _port(b))
 
 
-def _port(url: httpx2.URL) -> int:
+def _port(url: httpx.URL) -> int:
     return url.port or (443 if url.scheme == "https" else 80)
 
 
-def _as_outside(error: httpx2.TransportError, progress: Progress) -> ExternalError:
-    if isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout):
-        timed_out = isinstance(error, httpx2.ConnectTimeout)
+def _as_outside(error: httpx.TransportError, progress: Progress) -> ExternalError:
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+        timed_out = isinstance(error, httpx.ConnectTimeout)
         why = "no connection in time" if timed_out else _why_not_connected(error)
         return ExternalError(why, code="connect_failed", sent=progress.sent, retryable=True)
-    if isinstance(error, httpx2.TimeoutException):
+    if isinstance(error, httpx.TimeoutException):
         return ExternalError("no answer in time", code="timeout", sent=progress.sent, retryable=True)
-    if isinstance(error, httpx2.LocalProtocolError):
+    if isinstance(error, httpx.LocalProtocolError):
         return ExternalError("the request cannot be sent as it is", code="protocol_error", sent=progress.sent)
     return ExternalError(
         "the connection broke off before the answer was complete",
@@ -204,7 +205,7 @@ def _as_outside(error: httpx2.TransportError, progress: Progress) -> ExternalErr
     )
 
 
-def _why_not_connected(error: httpx2.TransportError) -> str:
+def _why_not_connected(error: httpx.TransportError) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLError):
@@ -213,7 +214,7 @@ def _why_not_connected(error: httpx2.TransportError) -> str:
     return "the connection was refused or failed"
 
 
-async def _answer(method: str, url: httpx2.URL, response: httpx2.Response, max_bytes: int) -> HttpAnswer:
+async def _answer(method: str, url: httpx.URL, response: httpx.Response, max_bytes: int) -> HttpAnswer:
     headers = {name.lower(): value for name, value in response.headers.items()}
     decoder = _Decoder(headers.get("content-encoding", ""), max_bytes)
     if decoder.decodes:
@@ -225,7 +226,7 @@ async def _answer(method: str, url: httpx2.URL, response: httpx2.Response, max_b
             if not decoder.feed(chunk):
                 truncated = True
                 break
-    except httpx2.TransportError:
+    except httpx.TransportError:
         # The status of a call that acts is an answer; only a reader needs the whole body.
         if method in ("GET", "HEAD"):
             raise

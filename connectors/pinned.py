@@ -1,7 +1,8 @@
-"""The one transport behind everything that leaves for an address somebody else may have chosen.
+"""How everything leaves that goes to an address somebody else may have chosen.
 
 A request goes to an address of its host that was checked, under the name of the host: a name that resolves
-differently a moment later changes nothing.
+differently a moment later changes nothing. Web requests of tasks go over httpx; what the SDKs of models and tool
+servers are handed is a transport of httpx2. Both are pinned by the same function.
 """
 
 import contextlib
@@ -10,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import httpx
 import httpx2
 
 from connectors.guard import Guard, Target
 
 CONNECT_SECONDS = 8.0
 TRIED = 3
-NOT_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout)
+NOT_CONNECTED = (httpx.ConnectError, httpx.ConnectTimeout, httpx2.ConnectError, httpx2.ConnectTimeout)
 
 
 @dataclass(slots=True)
@@ -30,6 +32,20 @@ class Progress:
         del info
         if event.endswith("send_request_headers.started"):
             self.sent = True
+
+
+async def send_pinned(inner: Any, request: Any, target: Target) -> Any:
+    """Send over a transport of either library, to one checked address after the other: a failed connect sent nothing."""
+    url = type(request.url)
+    request.headers["host"] = target.host_header
+    request.extensions = {**request.extensions, "sni_hostname": target.host.rstrip(".")}
+    *others, last = target.addresses[:TRIED]
+    for address in others:
+        request.url = url(target.at(address))
+        with contextlib.suppress(*NOT_CONNECTED):
+            return await inner.handle_async_request(request)
+    request.url = url(target.at(last))
+    return await inner.handle_async_request(request)
 
 
 class PinnedTransport(httpx2.AsyncBaseTransport):
@@ -50,19 +66,9 @@ class PinnedTransport(httpx2.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """The answer of the host in the URL. ExternalError where the guard refuses it."""
-        return await self.send(request, await self._guard.check(self._guard.parse(str(request.url))))
-
-    async def send(self, request: httpx2.Request, target: Target) -> httpx2.Response:
-        """Try the checked addresses in turn: a failed connect has sent nothing."""
-        request.headers["host"] = target.host_header
-        request.extensions = {**request.extensions, "sni_hostname": target.host.rstrip(".")}
-        *others, last = target.addresses[:TRIED]
-        for address in others:
-            request.url = target.at(address)
-            with contextlib.suppress(*NOT_CONNECTED):
-                return await self._inner.handle_async_request(request)
-        request.url = target.at(last)
-        return await self._inner.handle_async_request(request)
+        target = await self._guard.check(self._guard.parse(str(request.url)))
+        response: httpx2.Response = await send_pinned(self._inner, request, target)
+        return response
 
     async def aclose(self) -> None:
         """Close the connections."""
