@@ -35,7 +35,7 @@ class Progress:
 
 
 async def send_pinned(inner: Any, request: Any, target: Target) -> Any:
-    """Send over a transport of either library, to one checked address after the other: a failed connect sent nothing."""
+    """Send over a transport of either library, to one checked address after the other: a failed one got nothing."""
     url = type(request.url)
     request.headers["host"] = target.host_header
     request.extensions = {**request.extensions, "sni_hostname": target.host.rstrip(".")}
