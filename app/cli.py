@@ -56,6 +56,9 @@ def main() -> None:
     """Pilot: a workspace in Telegram where digital operators work under a written policy."""
 
 
+_json = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+
+
 def _settings(**overrides: Any) -> Any:
     from app.settings import load_settings
 
@@ -67,11 +70,13 @@ def _print(value: Any, *, as_json: bool, text: str) -> None:
 
 
 @main.command()
-@click.option("--role", type=click.Choice(["all", "web", "worker"]), help="What this process does (PILOT_ROLE).")
-@click.option("--host", help="Where to listen (HOST).")
-@click.option("--port", type=int, help="Where to listen (PORT).")
+@click.option(
+    "--role", type=click.Choice(["all", "web", "worker"]), help="What this process does. Default: PILOT_ROLE, or all."
+)
+@click.option("--host", help="Address to listen on. Default: HOST.")
+@click.option("--port", type=int, help="Port to listen on. Default: PORT.")
 def serve(role: str | None, host: str | None, port: int | None) -> None:
-    """Run Pilot with the settings of the environment and .env."""
+    """Run Pilot, with the settings from the environment and .env."""
     given = {"pilot_role": role, "host": host, "port": port}
     settings = _settings(**{k: v for k, v in given.items() if v is not None})
     from app.early import run
@@ -81,19 +86,25 @@ def serve(role: str | None, host: str | None, port: int | None) -> None:
 
 @main.command()
 @click.option("--port", type=int, default=3100, show_default=True, help="Pilot's port; the simulator takes the next.")
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data/demo"), show_default=True)
-@click.option("--fresh/--keep", default=True, help="Begin with an empty workspace, or keep the last one.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=Path("data/demo"),
+    show_default=True,
+    help="Folder for the demo's data.",
+)
+@click.option("--fresh/--keep", default=True, help="Start with an empty workspace, or keep the last one.")
 def demo(port: int, data: Path, fresh: bool) -> None:
-    """Try it: Pilot with a local Telegram beside it. No token, no key, no network."""
+    """Try Pilot with a local Telegram. Needs no token, key or network."""
     from app.demo import run_demo
 
     sys.exit(run_demo(port=port, data=data, fresh=fresh))
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True)
+@_json
 def migrate(as_json: bool) -> None:
-    """Bring the database up to date and say what was done. Pilot must not be running."""
+    """Update the database to this version. Stop Pilot first."""
     settings = _settings()
     from app.holding import holding
     from app.store_use import Use
@@ -114,11 +125,15 @@ def migrate(as_json: bool) -> None:
 
 @main.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--key", help="The public key (hex) the receipts must be signed with.")
-@click.option("--checkpoint", type=click.Path(exists=True, path_type=Path), help="A checkpoint kept elsewhere.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--key", help="Public key (hex) that must have signed the receipts.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(exists=True, path_type=Path),
+    help="A checkpoint you kept elsewhere, to compare with.",
+)
+@_json
 def verify(file: Path, key: str | None, checkpoint: Path | None, as_json: bool) -> None:
-    """Check an exported archive of receipts. Exits with 1 when anything does not hold."""
+    """Check an exported archive of receipts. Exits with 1 if a check fails."""
     from domain.receipts.verify import verify_archive
 
     with file.open("rb") as stream:
@@ -136,9 +151,9 @@ def verify(file: Path, key: str | None, checkpoint: Path | None, as_json: bool) 
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True)
+@_json
 def doctor(as_json: bool) -> None:
-    """Look at everything Pilot needs: settings, store, Telegram, mail, models, clock."""
+    """Check the settings, database, Telegram, mail and models."""
     settings = _settings()
     from app.doctor import examine
 
@@ -150,9 +165,12 @@ def doctor(as_json: bool) -> None:
 
 @main.command()
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True)
+@_json
 def backup(target: Path, as_json: bool) -> None:
-    """Copy the database into a new file while it is in use (SQLite online backup, or pg_dump)."""
+    """Back up the database to a new file, also while Pilot runs.
+
+    On SQLite Pilot does it itself; on Postgres it needs pg_dump.
+    """
     settings = _settings()
     from app.backup import backup_to
 
@@ -161,13 +179,13 @@ def backup(target: Path, as_json: bool) -> None:
 
 @main.command()
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--yes", is_flag=True, help="Replace the present database without asking.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--yes", is_flag=True, help="Replace the current database without asking.")
+@_json
 def restore(source: Path, yes: bool, as_json: bool) -> None:
-    """Put a backup in the database's place. Pilot must not be running."""
+    """Replace the database with a backup. Stop Pilot first."""
     settings = _settings()
     if not yes:
-        click.confirm("This replaces the present database. Go on?", abort=True, err=True)
+        click.confirm("This replaces the current database. Continue?", abort=True, err=True)
     from app.backup import restore_from
 
     _print_backup(lambda: restore_from(settings, source), as_json=as_json)
@@ -187,10 +205,13 @@ def _print_backup(work: Any, *, as_json: bool) -> None:
 
 @main.command()
 @click.argument("receipt_id")
-@click.option("--workspace", required=True, help="The workspace whose log holds it.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--workspace", required=True, help="Id of the workspace that has the receipt.")
+@_json
 def replay(receipt_id: str, workspace: str, as_json: bool) -> None:
-    """Decide again what a receipt says was decided, under the policy of then; exits with 1 on a difference."""
+    """Decide a recorded call again, under the policy of that time.
+
+    RECEIPT_ID is the id of a decision receipt, or "all". Exits with 1 if a decision differs.
+    """
     settings = _settings()
     from app.tools import replay_receipts
 
@@ -207,23 +228,25 @@ def replay(receipt_id: str, workspace: str, as_json: bool) -> None:
 
 @main.group()
 def policy() -> None:
-    """The policy of a workspace, outside the app."""
+    """Check, test and export a workspace's policy."""
 
 
 @policy.command("permissions")
 def policy_permissions() -> None:
-    """Print the table of permissions as a page."""
+    """Print the table of permissions as Markdown."""
     from domain.identity.permissions import as_markdown
 
     click.echo(as_markdown(), nl=False)
 
 
 @policy.command("export")
-@click.option("--workspace", required=True)
-@click.option("--sidecar", type=click.Path(file_okay=False, path_type=Path), required=True)
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--workspace", required=True, help="Id of the workspace.")
+@click.option(
+    "--sidecar", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder to write the files to."
+)
+@_json
 def policy_export(workspace: str, sidecar: Path, as_json: bool) -> None:
-    """Write a workspace's policy in the format of a HELM sidecar into a folder."""
+    """Export a workspace's policy for a HELM sidecar."""
     settings = _settings()
     from app.tools import export_sidecar_policy
 
@@ -245,11 +268,12 @@ def _settings_file(file: Path) -> Any:
 
 @policy.command("check")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True)
+@_json
 def policy_check(file: Path, as_json: bool) -> None:
-    """Check settings, or a list of rules, as saving them would; every broken rule with the place of its error.
+    """Check a file of settings or rules for mistakes.
 
-    Exits with 1 when anything is wrong, with 2 when the file cannot be read. Needs no installation.
+    FILE holds what PUT .../settings takes, or a list of rules. Each broken rule is named with line and column.
+    Exits with 1 if something is wrong, with 2 if the file can't be read. Needs no installation.
     """
     given = _settings_file(file)
     from app.policy import problems_of
@@ -261,14 +285,27 @@ def policy_check(file: Path, as_json: bool) -> None:
 
 
 @policy.command("test")
-@click.option("--workspace", required=True, help="The workspace whose decisions are made again.")
-@click.option("--settings", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
-@click.option("--last", type=click.IntRange(1, 1_000_000), default=200, show_default=True, help="How many decisions.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--workspace", required=True, help="Id of the workspace.")
+@click.option(
+    "--settings",
+    "file",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="File with the changed settings.",
+)
+@click.option(
+    "--last",
+    type=click.IntRange(1, 1_000_000),
+    default=200,
+    show_default=True,
+    help="How many of the latest decisions to test.",
+)
+@_json
 def policy_test(workspace: str, file: Path, last: int, as_json: bool) -> None:
-    """Which of the last decisions would differ if a file of settings were merged into the workspace's.
+    """Show which past decisions would change under new settings.
 
-    Nothing is saved. Exits with 1 when the settings are wrong or the workspace is not known.
+    The file is merged into the workspace's settings; nothing is saved. Exits with 0 also when decisions differ, and
+    with 1 if the settings are wrong or there is no such workspace.
     """
     settings, given = _settings(), _settings_file(file)
     from app.policy import try_policy
@@ -284,13 +321,16 @@ def policy_test(workspace: str, file: Path, last: int, as_json: bool) -> None:
 
 @main.group()
 def keys() -> None:
-    """The keys that sign receipts and checkpoints."""
+    """Manage the key that signs receipts and checkpoints."""
 
 
 @keys.command("rotate")
-@click.option("--json", "as_json", is_flag=True)
+@_json
 def keys_rotate(as_json: bool) -> None:
-    """Make a new signing key and have the old one vouch for it in every log. Pilot must not be running."""
+    """Replace the signing key. Stop Pilot first.
+
+    The old key signs one last receipt in every log, which names the new key.
+    """
     settings = _settings()
     from app.keys import rotate_key
 
@@ -300,13 +340,13 @@ def keys_rotate(as_json: bool) -> None:
 
 @main.group("eval")
 def evaluations() -> None:
-    """Evaluations: checks that run Pilot itself, on which the states of /api/capabilities rest."""
+    """Run checks of this installation (see /api/capabilities)."""
 
 
 @evaluations.command("list")
-@click.option("--json", "as_json", is_flag=True)
+@_json
 def evaluations_list(as_json: bool) -> None:
-    """The evaluations, what each looks at, and the capabilities that rest on it."""
+    """List the evaluations and the capabilities they prove."""
     from app.evals.run import described
 
     found = described()
@@ -316,12 +356,14 @@ def evaluations_list(as_json: bool) -> None:
 
 @evaluations.command("run")
 @click.argument("names", nargs=-1)
-@click.option("--seconds", type=click.FloatRange(1, 3600), default=85.0, show_default=True, help="After which to stop.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option(
+    "--seconds", type=click.FloatRange(1, 3600), default=85.0, show_default=True, help="Stop after this time."
+)
+@_json
 def evaluations_run(names: tuple[str, ...], seconds: float, as_json: bool) -> None:
-    """Carry out evaluations (all, or those named) on a throw-away store, and record what they found.
+    """Run all evaluations, or the ones named, and record the results.
 
-    Exits with 1 when one fails, with 2 for a name that is none.
+    They use a temporary database. Exits with 1 if one fails, with 2 for an unknown name.
     """
     from app.evals.run import EVALUATIONS, run_evaluations
 
@@ -342,7 +384,7 @@ def evaluations_run(names: tuple[str, ...], seconds: float, as_json: bool) -> No
 
 @main.group()
 def admin() -> None:
-    """The workspaces of this installation."""
+    """Manage the workspaces of this installation."""
 
 
 def _tenants(work: Any) -> Any:
@@ -358,40 +400,46 @@ def _print_tenants(found: Any, *, as_json: bool) -> None:
 
     rows = [shown(w) for w in found]
     lines = [
-        f"{r['id']} {r['name']}" + (f" (closed, removed after {r['purgeAt']})" if r["purgeAt"] else "") for r in rows
+        f"{r['id']} {r['name']}" + (f" (closed, deleted after {r['purgeAt']})" if r["purgeAt"] else "") for r in rows
     ]
     _print(rows, as_json=as_json, text="\n".join(lines) or "none")
 
 
 @admin.command("list")
-@click.option("--closed", is_flag=True, help="Those that were closed and are not removed yet.")
-@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
-@click.option("--after", help="The last id of the page before.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--closed", is_flag=True, help="Only closed workspaces that are not deleted yet.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="How many to list.")
+@click.option("--after", help="List those after this id (the last one of the previous page).")
+@_json
 def admin_list(closed: bool, limit: int, after: str | None, as_json: bool) -> None:
-    """List workspaces by id."""
+    """List the workspaces."""
     _print_tenants(_tenants(lambda t: t.list(limit=limit, after=after, closed=closed)), as_json=as_json)
 
 
 @admin.command("create")
 @click.argument("name")
-@click.option("--owner", required=True, help="The id of a person who has logged in here.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--owner", required=True, help="Id of the owner, who must have logged in before.")
+@_json
 def admin_create(name: str, owner: str, as_json: bool) -> None:
-    """Make a workspace for somebody."""
+    """Create a workspace for someone."""
     made, _ = _tenants(lambda t: t.create(name=name, owner_id=owner))
     _print_tenants([made], as_json=as_json)
 
 
 @admin.command("delete")
 @click.argument("workspace_id")
-@click.option("--reason")
-@click.option("--grace-days", type=click.IntRange(0, 365), default=30, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--reason", help="Why, for the audit log.")
+@click.option(
+    "--grace-days",
+    type=click.IntRange(0, 365),
+    default=30,
+    show_default=True,
+    help="Days it can be restored.",
+)
+@_json
 def admin_delete(workspace_id: str, reason: str | None, grace_days: int, as_json: bool) -> None:
-    """Close a workspace; it can be restored until its grace is over.
+    """Close a workspace. It can be restored during its grace period.
 
-    Pilot must not be running: while it is, it does the same over HTTP.
+    Stop Pilot first, or use the HTTP API while it runs.
     """
     gone, _ = _tenants(lambda t: t.delete(workspace_id, grace_days=grace_days, reason=reason))
     _print_tenants([gone], as_json=as_json)
@@ -399,20 +447,20 @@ def admin_delete(workspace_id: str, reason: str | None, grace_days: int, as_json
 
 @admin.command("restore")
 @click.argument("workspace_id")
-@click.option("--json", "as_json", is_flag=True)
+@_json
 def admin_restore(workspace_id: str, as_json: bool) -> None:
-    """Open a closed workspace again."""
+    """Restore a closed workspace. Stop Pilot first."""
     opened, _ = _tenants(lambda t: t.restore(workspace_id))
     _print_tenants([opened], as_json=as_json)
 
 
 @admin.command("cleanup")
-@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True, help="How many to delete at most.")
+@_json
 def admin_cleanup(limit: int, as_json: bool) -> None:
-    """Remove workspaces whose grace is over.
+    """Delete workspaces whose grace period is over.
 
-    Pilot must not be running: while it is, it does so by itself every hour, and over HTTP.
+    Stop Pilot first. While it runs, it does this by itself every hour.
     """
     removed = _tenants(lambda t: t.clean_up(limit=limit))
     _print({"removed": removed}, as_json=as_json, text=f"{removed} removed")

@@ -77,8 +77,9 @@ def wrong_key(settings: Settings, ledger: Ledger, known: KeyRing) -> str | None:
         # a log signed by a key that nobody vouched for would not verify any more
         signs = ", ".join(sorted(record.key_id for record in known if record.retired_at is None))
         return (
-            f"EVIDENCE_SIGNING_KEY: is {mine}, and this ledger is signed with {signs}: set that one (after a rotation "
-            "the former one is in EVIDENCE_RETIRING_KEYS); only with it does pilot keys rotate lead to another"
+            f"EVIDENCE_SIGNING_KEY: is {mine}, but the log in this database was signed with {signs}. Set "
+            "EVIDENCE_SIGNING_KEY to that key; after a rotation the former key is in EVIDENCE_RETIRING_KEYS. "
+            "A new key comes only from pilot keys rotate, with the key of the log set"
         )
     if mine in known and (gone := known.record(mine).retired_at) is not None:
         # a rotation may have broken off before anybody was told

@@ -73,7 +73,11 @@ def _store(settings: Settings) -> list[Finding]:
     if settings.store_url.startswith("sqlite:"):
         version = sqlite3.sqlite_version
         good = tuple(map(int, version.split("."))) >= WAL_RESET_FIXED
-        said = version if good else f"{version}: below 3.51.3; keep nightly backups (pilot backup)"
+        said = (
+            version
+            if good
+            else f"{version}: before 3.51.3 two connections can damage the file (very rare): back it up every night"
+        )
         findings.append(Finding("sqlite", good, said, bearable=True))
     try:
         users = holders(settings.store_url)

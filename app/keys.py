@@ -48,13 +48,13 @@ def _rotate(settings: Settings) -> dict[str, Any]:
         kept |= {"evidence_signing_key": text, "evidence_retiring_keys": old}
         where = keep_secrets(settings.pilot_data_dir, kept)
         path.unlink()
-        todo = f"{where} holds it, and the former one for checkpoints. Start Pilot again."
+        todo = f"It is in {where}, with the former key for checkpoints. Start Pilot again."
     else:
         todo = (
-            f"It is in {path}: set EVIDENCE_SIGNING_KEY to it and EVIDENCE_RETIRING_KEYS to the former one, "
+            f"It is in {path}. Set EVIDENCE_SIGNING_KEY to it and EVIDENCE_RETIRING_KEYS to the former key, "
             "start Pilot again, then delete the file."
         )
-    said = f"{logs} logs name the new key {fresh.key_id}. {todo}"
+    said = f"The new key {fresh.key_id} was recorded in {logs} {'log' if logs == 1 else 'logs'}. {todo}"
     return {"logs": logs, "keyId": fresh.key_id, "publicKey": fresh.public_hex, "said": said}
 
 

@@ -35,7 +35,8 @@ def approval_card(
     said = context.get("toolSummary") or ""
     # what somebody outside asks for may be called like one of the tools here
     summary = line(said if context.get("external") else tool_does(t, a.action, said), 300)
-    why = why_asked(t, rule=context.get("ruleId") or "", tool=tool, effect=a.effect, reason=a.reason)
+    rule = context.get("ruleId") or ""
+    why = why_asked(t, rule=rule, tool=tool, effect=a.effect, reason=a.reason)
     task_title = line(context.get("taskTitle") or "", 200)
     return view(
         Bold(title),
@@ -51,8 +52,9 @@ def approval_card(
         t("card-task", title=task_title) if task_title else None,
         t("card-asker", who=line(card.asker, 120)) if card.asker else None,
         t("card-why", reason=line(why, 400)),
-        t("card-effect", effect=t(f"effect-{a.effect}"), level=a.effect),
-        t("card-reversible", answer=t("yes" if context.get("reversible") else "no")),
+        # where the level is the reason, the line above has said it
+        None if rule == "effect_level" else t("card-effect", effect=t(f"effect-{a.effect}"), level=a.effect),
+        None if context.get("reversible") else t("card-irreversible"),
         t("card-critical") if live and a.critical else None,
         # without a button that leads there
         t("card-where", url=links.page(f"approvals/{a.id}", workspace_id=a.workspace_id))

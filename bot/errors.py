@@ -12,6 +12,7 @@ from bot.text import line
 from domain.errors import Conflict, Forbidden, Gone, NotFound, PilotError, RateLimited, Unavailable
 from domain.ids import new_id
 from locales import Texts
+from locales.words import can
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +29,11 @@ def text_of(t: Texts, error: PilotError) -> str:
     if isinstance(error, Conflict | Gone) and error.details.get("status"):
         return approval_views.late_answer(t, error.details)
     if error.code == "insufficient_role":
-        role = error.details.get("requiredRole", "owner")
-        return t("error-insufficient_role", action=line(error.details.get("action", ""), 80), role=t(f"role-{role}"))
+        return t(
+            "error-insufficient_role",
+            action=can(t, error.details.get("action", "")),
+            role=str(error.details.get("requiredRole", "owner")),
+        )
     field = line(next(iter(error.details.get("fieldErrors") or ()), ""), 80)
     for code in (error.code, *(code for kind, code in BY_KIND if isinstance(error, kind))):
         if t.has(f"error-{code}"):

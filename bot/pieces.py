@@ -20,6 +20,7 @@ from domain.outbox.notifications import (
     CallbackNotice,
     CardNotice,
     CardUpdate,
+    CheckpointNotice,
     IntegrityNotice,
     LoginCodeNotice,
     NoticeKind,
@@ -97,6 +98,9 @@ class Pieces:
             case IntegrityNotice():
                 found = receipt_views.integrity(t, subject=notice.subject, differs=notice.differs, count=notice.count)
                 return Piece(view=found)
+            case CheckpointNotice():
+                where: dict[str, Any] = {"workspace_id": message.workspace_id or "", "silent": self._away(person)}
+                return self._piece(t, receipt_views.checkpoint(t, notice), page="receipts", **where)
             case TextNotice():
                 text = clip(notice.text, LIMIT)
                 return self._piece(t, {"text": text}, page="", silent=self._away(person)) if text.strip() else None

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
-from aiogram.utils.formatting import Bold, Code, Text
+from aiogram.utils.formatting import Bold, Code, Pre, Text
 
 from bot.links import Links
 from bot.text import line
 from bot.views import View, moment, view
+from domain.outbox.notifications import CheckpointNotice
 from locales import Texts
+from locales.words import event, verdict_word
 from services.ledger.verification import Checked, CheckedReceipt
 
 
@@ -17,7 +19,7 @@ def receipt(t: Texts, found: CheckedReceipt, links: Links, *, private: bool) -> 
     hash_ = row.leaf_hash.hex()
     return view(
         Bold(t("receipt-title", hash=hash_[:12])),
-        t("receipt-what", action=row.action, verdict=row.verdict)
+        t("receipt-what", action=event(t, row.action), verdict=verdict_word(t, row.verdict))
         + (f" ({row.reason_code})" if row.reason_code else ""),
         t("receipt-who", who=line(found.executor, 120)),
         Text(t("receipt-when"), " ", moment(row.created_at)),
@@ -30,6 +32,18 @@ def receipt(t: Texts, found: CheckedReceipt, links: Links, *, private: bool) -> 
                 links.button(t("button-open"), page=f"receipts/{row.id}", start=f"rec_{row.id}", private=private),
             ),
         ),
+    )
+
+
+def checkpoint(t: Texts, found: CheckpointNotice) -> View:
+    """The signed checkpoint of a log, for an owner to keep; or that there is none, since the log is damaged."""
+    if found.problem is not None:
+        return view(Bold(t("checkpoint-none")), t("verify-bad", problem=line(found.problem, 300)), t("checkpoint-hint"))
+    return view(
+        Bold(t("checkpoint-title")),
+        t("checkpoint-size", size=found.size or 0),
+        t("checkpoint-keep"),
+        Pre((found.note or "").rstrip("\n")),
     )
 
 

@@ -15,7 +15,7 @@ from domain.bounded_json import Bounds, loads
 from domain.errors import Invalid, PilotError
 from domain.identity.actor import Actor
 from locales import Texts, Translator
-from locales.words import tool_does, why_asked, why_ended
+from locales.words import event, tool_does, why_asked, why_ended
 from services.container import Services
 from webapp.assets import load_assets, without_indents
 from webapp.fragments import FRAGMENTS
@@ -60,7 +60,7 @@ def mount_webapp(
         auto_reload=False,
     )
     environment.filters.update(filters())
-    environment.globals.update(tool_does=tool_does, why_asked=why_asked, why_ended=why_ended)
+    environment.globals.update(event=event, tool_does=tool_does, why_asked=why_asked, why_ended=why_ended)
     pages = _Pages(held, environment, content_security_policy(frame_ancestors), actor_of)
     app.router.add_get("/app", pages.bare)
     app.router.add_get("/app/", pages.shell)

@@ -1,4 +1,4 @@
-"""Routes about approvals: those of Pilot's own runs, and those that other agents ask for; and standing permissions."""
+"""Routes about approvals: those of Pilot's own runs, and those that other agents ask for; and temporary permissions."""
 
 from datetime import timedelta
 
@@ -208,11 +208,11 @@ async def undo_approval(call: Call, approval_id: str) -> Serialized[ApprovalOut]
 
 @route("GET", "/api/grants", action=Action.GRANT_LIST)
 async def list_grants(call: Call) -> list[Serialized[GrantOut]]:
-    """Standing permissions that are live."""
+    """Temporary permissions that are live."""
     return [GrantOut.of(g) for g in await call.services.approvals.grants.list(call.actor)]
 
 
 @route("DELETE", "/api/grants/{grant_id}", action=Action.GRANT_REVOKE, errors=(NotFound,))
 async def revoke_grant(call: Call, grant_id: str) -> Serialized[GrantOut]:
-    """End a standing permission."""
+    """End a temporary permission."""
     return GrantOut.of(await call.services.approvals.grants.revoke(call.actor, grant_id))

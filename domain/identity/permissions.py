@@ -119,7 +119,7 @@ TABLE: dict[Action, Rule] = {
         _M, "resolve approvals", "approvals:resolve", explicit=True, note="who the policy lets decide"
     ),
     Action.APPROVAL_REQUEST: Rule(_P, "request approvals", "approvals:request"),
-    Action.GRANT_CREATE: Rule(_O, "give standing permissions", "approvals:resolve", explicit=True),
+    Action.GRANT_CREATE: Rule(_O, "give temporary permissions", "approvals:resolve", explicit=True),
     Action.GRANT_LIST: Rule(_P, "view grants", "approvals:read"),
     Action.GRANT_REVOKE: Rule(_O, "revoke grants", "approvals:resolve", explicit=True),
     Action.AUDIT_READ: Rule(_P, "view audit ledger", "audit:read"),

@@ -22,6 +22,7 @@ class NoticeKind(StrEnum):
     RUN_UNCERTAIN = "run.uncertain"
     RUN_UNCERTAIN_UPDATE = "run.uncertain_update"
     INTEGRITY = "integrity"
+    CHECKPOINT = "checkpoint"
     TEXT = "text"
     VIEW = "view"
     LOGIN_CODE = "login_code"
@@ -117,6 +118,16 @@ class IntegrityNotice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointNotice:
+    """The signed checkpoint of a log, for its owner to keep; `problem` says why there is none."""
+
+    kind: ClassVar = NoticeKind.CHECKPOINT
+    size: int | None = None
+    note: str | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextNotice:
     """Plain words."""
 
@@ -156,6 +167,7 @@ Notice = (
     | UncertainNotice
     | UncertainUpdate
     | IntegrityNotice
+    | CheckpointNotice
     | TextNotice
     | ViewNotice
     | LoginCodeNotice

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from domain.clock import Now
 from domain.identity.actor import Role
+from domain.outbox.notifications import CheckpointNotice
 from services.ledger.append import DamagedLog, Ledger
 from services.outbox.notifications import Notifications
 from storage.database import Store
@@ -31,18 +32,15 @@ class CheckpointDigest:
                 try:
                     checkpoint = self.ledger.checkpoint(tx, workspace_id)
                 except DamagedLog as damage:
-                    text = f"The ledger of this workspace does not hold together: {damage}. Nothing is added to it."
+                    notice = CheckpointNotice(problem=str(damage))
                 else:
-                    text = (
-                        f"Today's checkpoint of your ledger ({checkpoint.size} receipts). Keep it: with it you can "
-                        f"show that history was not rewritten.\n\n{checkpoint.note}"
-                    )
+                    notice = CheckpointNotice(size=checkpoint.size, note=checkpoint.note)
                 for owner in recipient_rows.with_roles(tx, workspace_id, [Role.OWNER.value]):
-                    self.notifications.text(
+                    self.notifications.put(
                         tx,
                         workspace_id=workspace_id,
                         chat_id=owner.telegram_id,
-                        text=text,
+                        notice=notice,
                         dedupe_key=f"checkpoint:{workspace_id}:{day}:{owner.user_id}"[:120],
                     )
                     sent += 1

@@ -167,7 +167,7 @@ def _check_deciders(before: PolicyConfig, after: PolicyConfig, people: Sequence[
     if changed and eligible < rule.quorum:
         raise Invalid.field(
             f"policyConfig.{changed[0]}",
-            f"{rule.quorum} people would have to approve, and there are {eligible} who may besides whoever asks",
+            f"{rule.quorum} people would have to approve, but besides the person who asks only {eligible} can",
         )
 
 

@@ -4,9 +4,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+
+from app.cli import main
 from app.container import open_services
 from app.settings import load_settings
 from domain.ids import new_id
@@ -52,3 +56,20 @@ async def test_workspaces_are_administered_without_a_server(tmp_path: Path) -> N
     code, out, err = pilot(tmp_path, "admin", "restore", new_id())
     assert (code, out, err) == (1, "", "not_found: Workspace not found\n")
     assert pilot(tmp_path, "admin", "delete", made["id"], "--grace-days", "366")[0] == 2
+
+
+def commands(group: click.Group) -> Iterator[click.Command]:
+    for command in group.commands.values():
+        yield command
+        if isinstance(command, click.Group):
+            yield from commands(command)
+
+
+def test_every_command_and_option_is_explained_and_no_first_line_is_cut() -> None:
+    for command in (main, *commands(main)):
+        assert command.help, command.name
+        unexplained = [p.name for p in command.params if isinstance(p, click.Option) and not p.help]
+        assert unexplained == [], command.name
+        if isinstance(command, click.Group):
+            page = command.get_help(click.Context(command, info_name="pilot", terminal_width=80))
+            assert "..." not in page.partition("Commands:")[2], page

@@ -249,7 +249,7 @@ async def test_a_key_that_was_set_is_left_to_who_set_it(tmp_path: Path) -> None:
     assert kept_secrets(tmp_path / "data") == generated
     assert path.stat().st_mode & 0o777 == 0o600
     assert fresh not in json.dumps(done)
-    assert "set EVIDENCE_SIGNING_KEY to it" in done["said"]
+    assert "Set EVIDENCE_SIGNING_KEY to it" in done["said"]
     assert signer_of(fresh).key_id == done["keyId"]
     assert str(path) in await refusal(settings)
     after = settings_of(tmp_path, evidence_signing_key=fresh, evidence_retiring_keys=seed)

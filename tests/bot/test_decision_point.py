@@ -23,7 +23,7 @@ async def test_the_card_of_another_agent_is_answered_by_a_tap(bot: BotKit) -> No
         asked = await point.evaluate(key, CALL)
         assert asked.decision.verdict == "ESCALATE"
         card = await tg.message("Approval needed")
-        for words in ("crm.update", "crm-agent, session nightly-1", "acts outside"):
+        for words in ("crm.update", "crm-agent, session nightly-1", "changes something outside Pilot"):
             assert words in card["text"], words
         tg.tap(card, "Approve")
         await tg.message("Approved by Ada")

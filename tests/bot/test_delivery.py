@@ -55,7 +55,7 @@ async def test_a_chat_that_blocked_us_is_closed_and_disturbs_nobody(bot: BotKit)
     async with bot.running():
         await tg.until_async(lambda: _closed(bot))
         tg.say("/start", by=8, name="Bob")
-        await tg.message("Hello Bob", chat=8)
+        await tg.message("Hi Bob", chat=8)
     assert await bot.kit.store.read(outbox_rows.depth) == {"failed": 1}
 
 
@@ -88,7 +88,7 @@ async def test_death_between_the_effect_and_the_mark_repeats_nothing(bot: BotKit
         prompt = await tg.message("Why not?")
         said.append(tg.say("no money", reply_to=prompt["message_id"]))
         said.append(tg.say("/tasks"))
-        await tg.message("Newest tasks")
+        await tg.message("Latest tasks")
         await tg.message("all done")
     before = len(bot.said)
 

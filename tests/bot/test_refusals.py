@@ -195,7 +195,7 @@ async def test_a_deleted_card_is_shown_again_only_while_it_asks(bot: BotKit) -> 
         delete(tg.sim.telegram, tg.private(ADA), card["message_id"])
         [approval] = await bot.kit.approvals.list(bot.kit.owner)
         await bot.kit.approvals.edit(bot.kit.owner, approval.id, args={"what": "y"}, version=approval.version)
-        again = await tg.message("This question was edited")
+        again = await tg.message("This request was edited")
         assert again["message_id"] > card["message_id"]
         delete(tg.sim.telegram, tg.private(ADA), again["message_id"])
         tg.press(again, again["reply_markup"]["inline_keyboard"][0][1]["callback_data"])
@@ -295,6 +295,6 @@ async def test_a_message_that_breaks_when_it_is_made_ready_does_not_block_its_ch
     await bot.kit.store.write(tried_often)
     async with bot.running():
         await tg.message("behind it")
-        told = await tg.message("Something waits for your decision")
+        told = await tg.message("Something is waiting for your decision")
         assert f"{ADDRESS}/app/" in told["text"]
     assert len(await rows(bot, "failed")) == 1

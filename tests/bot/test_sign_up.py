@@ -135,9 +135,9 @@ async def test_an_open_installation_takes_everybody(bot: BotKit) -> None:
     rule(bot, SignUpMode.OPEN)
     async with bot.running():
         bot.telegram.say("hello", by=STRANGER)
-        await bot.telegram.message("I do not know you yet", chat=STRANGER)
+        await bot.telegram.message("I don't know you yet", chat=STRANGER)
         bot.telegram.say("/start", by=STRANGER)
-        await bot.telegram.message("This is Pilot", chat=STRANGER)
+        await bot.telegram.message("this is Pilot", chat=STRANGER)
     assert await bot.kit.store.read(sign_up_rows.people) == 2
 
 
@@ -147,14 +147,14 @@ async def test_the_first_who_starts_owns_and_the_next_does_not(bot: BotKit, mode
     rule(bot, mode)
     async with bot.running():
         bot.telegram.say("hello", by=STRANGER)
-        await bot.telegram.message("Write /start", chat=STRANGER)
+        await bot.telegram.message("Send me /start", chat=STRANGER)
         people = (STRANGER, GUEST, 52, 53)
         for one in people:
             bot.telegram.say("/start", by=one)
         await bot.telegram.until(lambda: all(len(texts_of(bot, p)) > (p == STRANGER) for p in people))
     texts = [texts_of(bot, one)[-1] for one in people]
     assert sorted("Sign-up is closed" in text for text in texts) == [False, True, True, True]
-    assert [text for text in texts if "This is Pilot" in text]
+    assert [text for text in texts if "this is Pilot" in text]
     assert await bot.kit.store.read(sign_up_rows.people) == 1
 
 
@@ -167,7 +167,7 @@ async def test_those_on_the_allow_list_may_start_and_are_the_first(bot: BotKit, 
         await bot.telegram.message("Sign-up is closed", chat=STRANGER)
         assert await bot.kit.store.read(sign_up_rows.people) == 0
         bot.telegram.say("/start", by=GUEST)
-        await bot.telegram.message("This is Pilot", chat=GUEST)
+        await bot.telegram.message("this is Pilot", chat=GUEST)
     assert await bot.kit.store.read(sign_up_rows.people) == 1
 
 
@@ -179,10 +179,10 @@ async def test_an_invite_in_a_link_lets_one_in_and_removal_out_again(bot: BotKit
         for bad in ("inv_nonsense", f"inv_{token[:-1]}", "inv_"):
             last = tg.say(f"/start {bad}", by=STRANGER)
         await handled(bot, last)
-        await tg.message("This invitation cannot be used", chat=STRANGER)
+        await tg.message("This invite doesn't work", chat=STRANGER)
         assert await rows(bot) == before
         tg.say(f"/start inv_{token}", by=GUEST)
-        await tg.message("You joined the workspace W as", chat=GUEST)
+        await tg.message("You've joined the workspace W as", chat=GUEST)
         tg.say(f"/start inv_{token}", by=STRANGER)
         tg.say("/status", by=GUEST)
         await tg.message("W", chat=GUEST)
@@ -199,7 +199,7 @@ async def test_an_invite_in_a_link_lets_one_in_and_removal_out_again(bot: BotKit
         await tg.message("Sign-up is closed", chat=GUEST)
         assert await rows(bot) == after
         tg.say(f"/start inv_{await invite(bot)}", by=GUEST)
-        await tg.until(lambda: sum("You joined" in text for text in texts_of(bot, GUEST)) == 2)
+        await tg.until(lambda: sum("You've joined" in text for text in texts_of(bot, GUEST)) == 2)
     assert await bot.kit.store.read(sign_up_rows.people) == 2
 
 
@@ -215,4 +215,4 @@ async def test_an_invite_is_no_way_in_where_only_the_first_may_come(bot: BotKit)
     rule(bot, SignUpMode.FIRST, telegram_ids=(GUEST,))
     async with bot.running():
         bot.telegram.say(f"/start inv_{token}", by=GUEST)
-        await bot.telegram.message("You joined the workspace W as", chat=GUEST)
+        await bot.telegram.message("You've joined the workspace W as", chat=GUEST)

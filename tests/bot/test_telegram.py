@@ -57,7 +57,7 @@ async def test_a_group_that_becomes_a_supergroup_gets_the_result_there(bot: BotK
     group = add_group(tg.sim.telegram, "Team", [ADA], basic=True)
     async with bot.running():
         tg.say("@pilot_bot post the news", chat=group.id)
-        await tg.message("Waiting for an approval: post the news", chat=group.id)
+        await tg.message("Waiting for approval: post the news", chat=group.id)
         card = await tg.message("Approval needed")
         new = upgrade(tg.sim.telegram, group.id)
         tg.tap(card, "Approve")
@@ -106,7 +106,7 @@ async def test_a_card_deleted_at_once_can_still_be_pressed(bot: BotKit, webhook:
         )
         await tg.message("all done")
         await tg.until(lambda: tg.answers)
-        assert tg.answers[0]["text"] == "Approved. The run goes on."
+        assert tg.answers[0]["text"] == "Approved. The run continues."
         await tg.until_async(lambda: _settled(bot))
     assert len(bot.deed.done) == 1
 

@@ -256,7 +256,7 @@ async def run_read(story: Story) -> bool:
 
 async def task_page(story: Story) -> bool:
     text = await story.part(f"task/{story.task}")
-    return "Not as it was signed" in text or (story.run not in text and story.step not in text)
+    return "Doesn&#39;t match what was signed" in text or (story.run not in text and story.step not in text)
 
 
 async def listed_approvals(story: Story) -> bool:
@@ -273,7 +273,7 @@ async def approval_read(story: Story) -> bool:
 async def approval_page(story: Story) -> bool:
     status, text = await story.ada.part(f"approval/{story.approval}")
     assert status in (200, 404)
-    return status == 404 or "Not as it was signed" in text
+    return status == 404 or "Doesn&#39;t match what was signed" in text
 
 
 async def listed_grants(story: Story) -> bool:
@@ -283,7 +283,7 @@ async def listed_grants(story: Story) -> bool:
 
 async def grants_page(story: Story) -> bool:
     text = await story.part("grants")
-    return "Not as it was signed" in text or "http.post" not in text
+    return "Doesn&#39;t match what was signed" in text or "http.post" not in text
 
 
 async def audit_read(story: Story) -> bool:
@@ -300,7 +300,7 @@ async def audit_export(story: Story) -> bool:
 
 
 async def audit_page(story: Story) -> bool:
-    return "Not as it was signed" in await story.part("audit") + await story.part("audit?verdict=error")
+    return "Doesn&#39;t match what was signed" in await story.part("audit") + await story.part("audit?verdict=error")
 
 
 async def violations_read(story: Story) -> bool:
@@ -311,7 +311,7 @@ async def violations_read(story: Story) -> bool:
 
 async def violations_page(story: Story) -> bool:
     text = await story.part("violations?severity=warning") + await story.part("violations?severity=info")
-    return "Not as it was signed" in text or "email.send" not in text
+    return "Doesn&#39;t match what was signed" in text or "email.send" not in text
 
 
 async def settings_read(story: Story) -> bool:
@@ -319,7 +319,7 @@ async def settings_read(story: Story) -> bool:
 
 
 async def policy_page(story: Story) -> bool:
-    return "not the ones that were signed" in await story.part("policy")
+    return "t match what was signed" in await story.part("policy")
 
 
 async def watched(story: Story) -> bool:

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 import locales
-from connectors.models.offline import NO_MODEL
 from domain.policy.packs import pack
 from domain.policy.settings_schema import PACKS
 from domain.receipts.receipt import Kind
@@ -232,22 +231,25 @@ async def test_what_comes_from_tools_policy_and_packs_is_said_in_the_readers_lan
     approval = await until_pending(ada)
     assert approval["reason"] == "email.send acts outside (E3)"
     _, page = await ada.part(f"approval/{approval['id']}", language="es")
-    assert "email.send actúa fuera (E3)" in page
+    assert "email.send cambia algo fuera de Pilot (E3)" in page
     assert "Envía un correo de texto a una dirección." in page
     assert "Send a plain text" not in page
     _, english = await ada.part(f"approval/{approval['id']}")
-    assert "email.send acts outside (E3)" in english
-    # every tool and pack there is has its words, and the English ones are its own
+    assert "email.send changes something outside Pilot (E3)" in english
+    # every tool and pack there is has its words
     _, tools = await ada.send("GET", "/api/tools")
     _, listed = await ada.part("new-task", language="ru")
     en = locales.load().of("en")
     for tool in tools:  # type: ignore[attr-defined]
-        assert en("tool-" + tool["name"].replace(".", "-")) == tool["summary"]
+        key = "tool-" + tool["name"].replace(".", "-")
+        assert en.has(key)
         assert tool["summary"] not in listed
+        assert en(key) not in listed
     _, policy = await ada.part("policy", language="pt-BR")
     for name in PACKS:
-        assert en(f"pack-{name}") == pack(name).summary
+        assert en.has(f"pack-{name}")
         assert pack(name).summary not in policy
+        assert en(f"pack-{name}") not in policy
 
 
 async def test_a_task_nobody_can_plan_says_so_in_the_readers_language(house: House) -> None:
@@ -256,11 +258,10 @@ async def test_a_task_nobody_can_plan_says_so_in_the_readers_language(house: Hou
     _, task = await ada.send("POST", "/api/tasks", {"title": "Escribe un plan", "autoRun": True})
     path = f"task/{task['id']}"  # type: ignore[call-overload, index]
     for _ in range(200):
-        if NO_MODEL in (await ada.part(path))[1]:
+        if "There is no AI model set up yet" in (await ada.part(path))[1]:
             break
         await asyncio.sleep(0.05)
-    assert "No hay ningún modelo configurado" in (await ada.part(path, language="es"))[1]
-    assert locales.load().of("en")("ended-no-model") == NO_MODEL
+    assert "Aún no hay ningún modelo de IA configurado" in (await ada.part(path, language="es"))[1]
 
 
 async def test_receipts_of_each_kind_can_be_asked_for(house: House) -> None:

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import locales
-from webapp.texts import SCRIPT_KEYS, script_texts
+from webapp.texts import SCRIPT_ERRORS, SCRIPT_KEYS, script_texts
 
 # keys made of a prefix and a value of a closed list
 FAMILIES = (
@@ -40,4 +40,6 @@ def test_scripts_get_every_text_they_say() -> None:
     for code in locales.languages():
         texts = script_texts(locales.load().of(code))
         assert "{email}" in texts["code-sent"]
+        assert texts["error-stale_version"] == locales.load().of(code)("error-stale_version") != "error-stale_version"
+        assert set(texts.values()).isdisjoint(f"error-{name}" for name in SCRIPT_ERRORS)
         assert "{size}" in texts["checked-here"]

@@ -19,7 +19,7 @@ SPENT = {"tokens_in": 1_000, "tokens_out": 234, "cost_micros": 12_300, "guessed_
 
 async def test_a_bar_and_a_line_for_each_day_and_what_it_went_for(house: House) -> None:
     ada = await house.reader("ada@example.com")
-    assert "No model was asked in these days." in (await ada.part("usage"))[1]
+    assert "No AI model was used in these days." in (await ada.part("usage"))[1]
     _, task = await ada.send("POST", "/api/tasks", {"title": "<b>Read</b>"})
     today = utc_now().date()
     for days in (0, 3, 40):
@@ -36,7 +36,13 @@ async def test_a_bar_and_a_line_for_each_day_and_what_it_went_for(house: House) 
         )
     status, text = await ada.part("usage")
     assert status == 200
-    for said in ("$0.0246", "$0.0006 of it is a guess", "openai:gpt-4o-mini", "&lt;b&gt;Read&lt;/b&gt;", "No operator"):
+    for said in (
+        "$0.0246",
+        "$0.0006 of this is estimated",
+        "openai:gpt-4o-mini",
+        "&lt;b&gt;Read&lt;/b&gt;",
+        "No operator",
+    ):
         assert said in text, said
     assert text.count("<rect") == 2
     assert text.count('<th scope="row">') == 2
@@ -44,7 +50,7 @@ async def test_a_bar_and_a_line_for_each_day_and_what_it_went_for(house: House) 
     # a filter nobody offers is the usual one
     assert (await ada.part("usage?days=1000"))[1].count("<rect") == 2
     _, page = await ada.part(f"task/{task['id']}")  # type: ignore[index]
-    assert "Models took $0.0369 for this task: 6 calls, 3,702 tokens" in page
+    assert "AI models cost $0.0369 for this task: 6 calls, 3,702 tokens" in page
     assert "#/usage" in (await ada.part("more"))[1]
 
 
@@ -61,9 +67,9 @@ async def test_a_missed_time_is_told_and_what_failed_can_be_run_again(house: Hou
     # the clock of this installation may have been faster
     await house.services.tasks.sweep_scheduled()
     async with asyncio.timeout(60):
-        while "Missed while Pilot was not running" not in (text := (await ada.part(f"task/{task}"))[1]):
+        while "Pilot was not running when this was due" not in (text := (await ada.part(f"task/{task}"))[1]):
             await asyncio.sleep(0.1)
-        while "No model is configured" not in (text := (await ada.part(f"task/{task}"))[1]):
+        while "There is no AI model set up" not in (text := (await ada.part(f"task/{task}"))[1]):
             await asyncio.sleep(0.1)
     assert f'data-api="POST /api/tasks/{task}/run"' in text
     assert "Run again" in text
@@ -84,7 +90,7 @@ async def test_what_a_model_is_writing_is_on_the_page(house: House) -> None:
         return (await ada.part(f"task/{task}"))[1]
 
     page = await look("running", "I <look> at it")
-    assert "The model is thinking since" in page
+    assert "The model has been thinking since" in page
     assert "I &lt;look&gt; at it" in page
     assert "partial" not in await look("running", None)
     # what was left of a run that ended is nothing to show

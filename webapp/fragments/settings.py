@@ -119,7 +119,7 @@ async def sessions(services: Services, actor: Actor, _item: str, _query: Query) 
 
 
 async def grants(services: Services, actor: Actor, _item: str, _query: Query) -> Fragment:
-    """Standing permissions that are live."""
+    """Temporary permissions that are live."""
     return "grants.html", {
         "grants": await services.approvals.grants.list(actor),
         "names": await names(services, actor),

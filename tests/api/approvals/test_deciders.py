@@ -125,7 +125,7 @@ async def test_only_an_owner_gives_and_ends_what_is_standing(house: House, owner
     asked = await question(owner)
     wanted = {"status": "approved", "grant": {"minutes": 10}}
     refused = await partner("PUT", path_of(asked), wanted)
-    assert (refused.status, refused.data["action"]) == (403, "give standing permissions")
+    assert (refused.status, refused.data["action"]) == (403, "give temporary permissions")
     assert (await owner("PUT", path_of(asked), wanted)).status == 200
     [grant] = (await partner("GET", "/api/grants")).data
     path = f"/api/grants/{grant['id']}"
