@@ -171,11 +171,13 @@ LONG_FUNCTIONS: set[str] = set()
 
 
 def test_nothing_is_too_large_to_be_read_at_one_go() -> None:
-    """No file over 450 lines, no class over 25 methods, no function over 80 lines; the lists may only shrink."""
+    """Files of 450 lines, nine of ten of 300, classes of 25 methods, functions of 80 lines; the lists may only shrink."""
     files, classes, functions = set(), set(), set()
+    lengths = []
     for file in (f for room in ROOMS for f in (ROOT / room).rglob("*.py") if "migrations" not in f.parts):
         text, name = file.read_text(), str(file.relative_to(ROOT))
-        if len(text.splitlines()) > 450:
+        lengths.append(len(text.splitlines()))
+        if lengths[-1] > 450:
             files.add(name)
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.ClassDef):
@@ -187,5 +189,6 @@ def test_nothing_is_too_large_to_be_read_at_one_go() -> None:
                 if node.end_lineno - node.lineno >= 80:
                     functions.add(f"{name}:{node.name}")
     assert files == LARGE_FILES
+    assert sorted(lengths)[len(lengths) * 9 // 10] <= 300
     assert classes == LARGE_CLASSES
     assert functions == LONG_FUNCTIONS
