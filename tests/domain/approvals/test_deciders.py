@@ -72,7 +72,7 @@ def test_whose_yes_is_enough(given: dict[str, Any], people: Any, asked_by: str |
 
 
 @pytest.mark.parametrize(
-    ("given", "at_worst"),
+    ("given", "fewest_eligible"),
     [
         ({}, 1),
         ({"quorum": 2}, 0),
