@@ -37,7 +37,7 @@ class Notifier:
     async def run(self) -> None:
         """Listen and tell until cancelled; ends with an error when the connection does, to be started again."""
         async with (
-            # under a name: by the lack of one a process of an older version is known, see storage.hold
+            # under a name: by the lack of one a process of an older version is known, see postgres_hold
             await psycopg.AsyncConnection.connect(
                 self._url, autocommit=True, application_name=f"{NAME}: events"
             ) as listening,

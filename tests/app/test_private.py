@@ -172,7 +172,7 @@ import json, os, shutil, signal, sqlite3, sys
 from pathlib import Path
 base, work, copy = map(Path, sys.argv[1:4])
 from app.cli import main
-import app.backup, app.settings, storage.hold, uuid_utils
+import app.backup, app.settings, storage.installation.holds, uuid_utils
 found = []
 for step in range(1, 400):
     shutil.rmtree(work, ignore_errors=True)

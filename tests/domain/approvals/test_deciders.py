@@ -67,12 +67,12 @@ def test_who_asked_is_excluded_only_where_it_takes_several() -> None:
         ({"named": ["gone"]}, EVERYBODY, None, False),
     ],
 )
-def test_whose_yes_is_enough(given: dict[str, Any], people: Any, asked_by: str | None, is_met_by: bool) -> None:
-    assert approver_rule(**given).is_met_by(people, asked_by=asked_by) is is_met_by
+def test_whose_yes_is_enough(given: dict[str, Any], people: Any, asked_by: str | None, enough: bool) -> None:
+    assert approver_rule(**given).is_met_by(people, asked_by=asked_by) is enough
 
 
 @pytest.mark.parametrize(
-    ("given", "at_worst"),
+    ("given", "fewest_eligible"),
     [
         ({}, 1),
         ({"quorum": 2}, 0),
