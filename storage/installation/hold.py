@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NoReturn
 
 # how long whoever wants to begin waits for a hold that is about to end
 PATIENCE = 5.0
@@ -85,8 +86,12 @@ class Hold(ABC):
         self._open(self.what + doing)
         try:
             while (why := self._try(mode, serving=serving)) is not None:
-                if (waited := time.monotonic() - began) > given:
-                    self._give_up(mode, why, waited)
+                waited = time.monotonic() - began
+                if waited > given and not self._is_migrated(waited, others := self.others()):
+                    # with nobody there, whoever had it may have let go between the try and the look
+                    if others or (why := self._try(mode, serving=serving)) is not None:
+                        self._refuse(mode, why, others)
+                    break
                 time.sleep(RETRY_SECONDS)
         except BaseException:
             self._close()
@@ -112,11 +117,13 @@ class Hold(ABC):
         """Whether the hold was there at the last look."""
         return True
 
-    def _give_up(self, mode: Mode, why: str, waited: float) -> None:
-        """InUse, unless somebody migrates: that is not to be hurried, and the others begin when it is done."""
-        others = self.others()
-        if waited > MIGRATION_PATIENCE or not any(one.what.endswith(MIGRATING) for one in others):
-            raise InUse(self._refusal(mode, why, others), others)
+    @staticmethod
+    def _is_migrated(waited: float, others: Sequence[Holder]) -> bool:
+        """Whether somebody migrates the store: that is not to be hurried, and the others begin when it is done."""
+        return waited <= MIGRATION_PATIENCE and any(one.what.endswith(MIGRATING) for one in others)
+
+    def _refuse(self, mode: Mode, why: str, others: Sequence[Holder]) -> NoReturn:
+        raise InUse(self._refusal(mode, why, others), others)
 
     def _refusal(self, mode: Mode, why: str, others: Sequence[Holder]) -> str:
         who = " and ".join(map(str, others)) or why or "a process that has not said its name"

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.http import cursor_of, read_cursor
 from api.schemas.base import said, text_ok
+from domain.cursors import cursor_of, read_cursor
 from domain.errors import Invalid
 from domain.ids import new_id
 from tests.api.house import House, Person

@@ -184,7 +184,7 @@ async def test_a_card_and_a_task_sent_before_still_work(bot: BotKit):
         await tg.until(lambda: len(tg.answers) == 2)
         tg.press(done, f"t:{packed(new_id())}:r")
         await tg.until(lambda: len(tg.answers) == 3)
-    assert tg.answers[0]["text"] == "Approved. The run goes on."
+    assert tg.answers[0]["text"] == "Approved. The run continues."
     assert tg.answers[1]["text"] == "Queued"
     assert tg.answers[2]["alert"] is True
     assert len(bot.deed.done) == 1

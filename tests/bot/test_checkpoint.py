@@ -10,7 +10,7 @@ from domain.identity.actor import Role
 from domain.receipts.checkpoint import Checkpoint, parse_note
 from services.ledger.checkpoint_digest import CheckpointDigest
 from services.outbox.notifications import Notifications
-from storage.ledger import receipt_rows
+from storage.ledger import log_rows
 from tests.bot.kit import BotKit
 from tests.bot.people import ADA
 from tests.kit import Script
@@ -24,13 +24,13 @@ async def ran(bot: BotKit) -> int:
     bot.kit.scripts["Do it"] = Script([])
     bot.telegram.say("Do it")
     await bot.telegram.message("all done")
-    return await bot.kit.store.read(lambda tx: receipt_rows.head(tx, bot.kit.owner.in_workspace).size)
+    return await bot.kit.store.read(lambda tx: log_rows.head(tx, bot.kit.owner.in_workspace).size)
 
 
 async def speaks(bot: BotKit, telegram_id: int, code: str) -> None:
-    person = await bot.deps.identity.of_telegram(telegram_id)
+    person = await bot.deps.memberships.of_telegram(telegram_id)
     assert person is not None
-    await bot.deps.chat.set_language(person, code)
+    await bot.deps.chat.people.set_language(person, code)
 
 
 def daily(bot: BotKit) -> CheckpointDigest:

@@ -131,7 +131,7 @@ def test_every_notice_is_queued_somewhere_and_rendered_somewhere() -> None:
     assert names - names_in(*readers) == set()
     writers = (
         "services/outbox/notifications.py",
-        "services/chat/service.py",
+        "services/chat",
         "services/identity/email_login.py",
         "services/lifecycle",
         "services/ledger",

@@ -22,7 +22,9 @@ FAMILIES = (
     "every",
     "tool",
 )
-SOURCES = "".join(p.read_text() for folder in ("templates", "parts", ".") for p in Path("webapp", folder).glob("*.*"))
+SOURCES = "".join(
+    p.read_text() for folder in ("templates", "fragments", ".") for p in Path("webapp", folder).glob("*.*")
+)
 NAMED = set(re.findall(r"[\"'](app-[a-z0-9_-]*[a-z0-9_])[\"']", SOURCES))
 HAVE = set(re.findall(r"^(app-[\w-]+) =", Path("locales/en/miniapp.ftl").read_text(), re.MULTILINE))
 

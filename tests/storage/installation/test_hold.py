@@ -146,6 +146,23 @@ def test_a_migration_is_waited_for_longer(url: str) -> None:
     coming.release()
 
 
+def test_what_was_let_go_while_it_was_looked_at_is_taken(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hold = hold_on(url, what="serve (all)")
+    hold.take(Mode.ALONE)
+    coming = hold_on(url, what="serve (all)")
+    look = coming.others
+
+    def let_go() -> Any:
+        if hold.mode is not None:
+            hold.release()
+        return look()
+
+    monkeypatch.setattr(coming, "others", let_go)
+    coming.take(Mode.SHARED, patience=0)
+    assert coming.mode is Mode.SHARED
+    coming.release()
+
+
 def test_one_server_on_sqlite_and_several_on_postgres(url: str) -> None:
     with held(url, "serve (worker)", serving=True):
         with held(url, "admin list"):
