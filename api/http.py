@@ -66,7 +66,7 @@ class ApiResponse(Generic[T_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RequestContext:
     """What every endpoint gets."""
 
     request: web.Request
@@ -126,7 +126,7 @@ class Endpoint:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Check who may, parse, call, answer. Who may not learns nothing about what would be right."""
-        call = Call(request)
+        call = RequestContext(request)
         if self.action is not None:
             require(call.actor, self.action)
         given: dict[str, Any] = {}
@@ -375,7 +375,7 @@ def validated(model: type[BaseModel], data: Any) -> Any:
         raise Invalid("Validation failed", details={"formErrors": form, "fieldErrors": fields}) from None
 
 
-def page(call: Call, items: list[T], *, limit: int, cursor: str | None) -> ApiResponse[list[T]]:
+def page(call: RequestContext, items: list[T], *, limit: int, cursor: str | None) -> ApiResponse[list[T]]:
     """A list as the contract has it, a bare array, with the way to the next page in `Link`."""
     headers: dict[str, str] = {}
     if len(items) == limit and cursor is not None:

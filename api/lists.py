@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from api.http import ApiResponse, Call
+from api.http import ApiResponse, RequestContext
 
 KEPT = 512
 _answers: OrderedDict[tuple[int, str, str, str], tuple[tuple[int, int], ApiResponse[Any]]] = OrderedDict()
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 async def remembered(
-    call: Call, name: str, build: Callable[[], Awaitable[ApiResponse[T]]], *, outside: bool = False
+    call: RequestContext, name: str, build: Callable[[], Awaitable[ApiResponse[T]]], *, outside: bool = False
 ) -> ApiResponse[T]:
     """The answer of `build`, or the kept one if nothing in the workspace was written since.
 

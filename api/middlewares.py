@@ -117,7 +117,7 @@ def error_response(error: PilotError, request_id: str) -> web.Response:
     return response
 
 
-def outer(config: HttpConfig, metrics: Metrics) -> Any:
+def observe(config: HttpConfig, metrics: Metrics) -> Any:
     """Request id, log line and errors: around everything, the Mini App and unknown paths included."""
     proxies = config.proxies
 
@@ -279,10 +279,10 @@ def _too_large(request: web.Request) -> TooLarge:
     return TooLarge("Request body too large", details={"maxBytes": limit})
 
 
-# --- the door -------------------------------------------------------------------------------------
+# --- authentication -------------------------------------------------------------------------------------
 
 
-async def admit(
+async def authenticate_and_count(
     request: web.Request,
     services: Services,
     classes: Sequence[str],
@@ -305,7 +305,7 @@ async def admit(
     return actor
 
 
-def door(config: HttpConfig) -> Any:
+def authenticate(config: HttpConfig) -> Any:
     """Identity, workspace, rate limits and kept answers, for the endpoints of the API."""
 
     @web.middleware
@@ -332,13 +332,17 @@ def door(config: HttpConfig) -> Any:
             await _count(request, services, ("default", endpoint.rate), None)
             check_admin(request, config.admin_key)
         else:
-            actor = await admit(request, services, ("default", endpoint.rate), endpoint, needs=endpoint.needs)
-        return await _once(request, services, endpoint, partial(_noted, services, endpoint, actor, handler))
+            actor = await authenticate_and_count(
+                request, services, ("default", endpoint.rate), endpoint, needs=endpoint.needs
+            )
+        return await _idempotent(
+            request, services, endpoint, partial(_audit_refusals, services, endpoint, actor, handler)
+        )
 
     return middleware
 
 
-async def _noted(
+async def _audit_refusals(
     services: Services, endpoint: Endpoint, actor: Actor | None, handler: Next, request: web.Request
 ) -> web.StreamResponse:
     """What a member was refused is in the audit log of the workspace; strangers leave no trace in it."""
@@ -387,7 +391,9 @@ async def _count(request: web.Request, services: Services, classes: Sequence[str
     )
 
 
-async def _once(request: web.Request, services: Services, endpoint: Endpoint, handler: Next) -> web.StreamResponse:
+async def _idempotent(
+    request: web.Request, services: Services, endpoint: Endpoint, handler: Next
+) -> web.StreamResponse:
     key = request.headers.get("Idempotency-Key")
     if key is None or request.method != "POST":
         return await handler(request)

@@ -16,7 +16,7 @@ from api.installation.capabilities import capability_routes
 from api.installation.system import plain_routes, system
 from api.installation.usage import usage
 from api.ledger.ledger import ledger
-from api.middlewares import Metrics, door, headers, outer, preflight
+from api.middlewares import Metrics, authenticate, headers, observe, preflight
 from api.openapi import document
 from api.policy.policy import policy
 from api.runs.tasks import tasks
@@ -73,7 +73,9 @@ def create_app(
 ) -> web.Application:
     """The application. `mount` adds what other rooms serve: the Mini App, the webhook."""
     metrics = Metrics()
-    app = web.Application(middlewares=[outer(config, metrics), preflight, door(config)], client_max_size=MAX_BODY)
+    app = web.Application(
+        middlewares=[observe(config, metrics), preflight, authenticate(config)], client_max_size=MAX_BODY
+    )
     app.on_response_prepare.append(headers(config))
     app[SERVICES] = gate.held
     app[CHECK_ANSWERS] = config.check_answers

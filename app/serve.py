@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from api.config import HttpConfig
-from api.middlewares import admit
+from api.middlewares import authenticate_and_count
 from api.server import ServiceHolder, create_app, runner_of
 from app.container import Runtime, open_services
 from app.schedule import Clock
@@ -125,7 +125,7 @@ class Process:
         services = self.gate.services
         if services is None:
             raise Unavailable("Pilot is starting", code="starting")
-        return await admit(request, services, ("page",))
+        return await authenticate_and_count(request, services, ("page",))
 
     def _mount_webhook(self, app: web.Application) -> None:
         async def late(request: web.Request) -> web.StreamResponse:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from api.credentials import credentials_of
-from api.http import ApiResponse, Call, Endpoints, page
+from api.http import ApiResponse, Endpoints, RequestContext, page
 from api.schemas.approvals import (
     DECISIONS,
     ApprovalOut,
@@ -30,7 +30,7 @@ approvals = Endpoints("governance")
 route = approvals.route
 
 
-def via_of(call: Call) -> Via:
+def via_of(call: RequestContext) -> Via:
     """Where the decision is made: the Mini App says so itself, everything else is the API."""
     if call.request.headers.get("X-Pilot-Surface") == "mini_app" and not credentials_of(call.request).api_key:
         return Via.MINI_APP
@@ -38,7 +38,7 @@ def via_of(call: Call) -> Via:
 
 
 @route("GET", "/api/audit/approvals", action=Action.APPROVAL_READ, errors=(Invalid,))
-async def list_approvals(call: Call, query: ApprovalsQuery) -> ApiResponse[list[Serialized[ApprovalOut]]]:
+async def list_approvals(call: RequestContext, query: ApprovalsQuery) -> ApiResponse[list[Serialized[ApprovalOut]]]:
     """Approvals of the workspace, newest first."""
     if query.status is not None and query.status not in list(ApprovalStatus):
         raise Invalid.field("status", f"must be one of {', '.join(ApprovalStatus)}")
@@ -56,7 +56,7 @@ async def list_approvals(call: Call, query: ApprovalsQuery) -> ApiResponse[list[
 
 
 @route("GET", "/api/audit/approvals/{approval_id}", action=Action.APPROVAL_READ, errors=(NotFound,))
-async def get_approval(call: Call, approval_id: str) -> Serialized[ApprovalOut]:
+async def get_approval(call: RequestContext, approval_id: str) -> Serialized[ApprovalOut]:
     """One approval."""
     found = await call.services.approvals.get(call.actor, approval_id)
     by = await call.services.approvals.approved_by(call.actor, [found])
@@ -69,7 +69,7 @@ async def get_approval(call: Call, approval_id: str) -> Serialized[ApprovalOut]:
     action=Action.APPROVAL_RESOLVE,
     errors=(NotFound, Invalid, Forbidden, Conflict, Gone),
 )
-async def resolve_approval(call: Call, approval_id: str, body: ResolveBody) -> Serialized[ApprovalOut]:
+async def resolve_approval(call: RequestContext, approval_id: str, body: ResolveBody) -> Serialized[ApprovalOut]:
     """Decide: approved, rejected or changes_requested. The first decision stands; a later one hears who made it."""
     if body.status not in DECISIONS:
         raise Invalid(
@@ -104,7 +104,7 @@ async def resolve_approval(call: Call, approval_id: str, body: ResolveBody) -> S
     status=201,
     errors=(Invalid, Forbidden, Conflict),
 )
-async def ask_approval(call: Call, body: AskBody) -> Serialized[ApprovalOut]:
+async def ask_approval(call: RequestContext, body: AskBody) -> Serialized[ApprovalOut]:
     """Ask the people of the workspace, as an agent that is not ours; any of them may answer in chat.
 
     `input` is exactly what would be done, `actionHash` in the answer names it. With `callbackUrl` the outcome is
@@ -138,7 +138,7 @@ async def ask_approval(call: Call, body: AskBody) -> Serialized[ApprovalOut]:
     action=Action.APPROVAL_REQUEST,
     errors=(NotFound, Invalid, Conflict),
 )
-async def await_approval(call: Call, approval_id: str, query: WaitQuery) -> Serialized[ApprovalOut]:
+async def await_approval(call: RequestContext, approval_id: str, query: WaitQuery) -> Serialized[ApprovalOut]:
     """An approval; with `?wait=` up to 60 seconds the answer comes as soon as somebody decided.
 
     A key that may only ask sees what it asked itself.
@@ -153,13 +153,13 @@ async def await_approval(call: Call, approval_id: str, query: WaitQuery) -> Seri
     action=Action.APPROVAL_REQUEST,
     errors=(NotFound, Conflict),
 )
-async def withdraw_approval(call: Call, approval_id: str) -> Serialized[ApprovalOut]:
+async def withdraw_approval(call: RequestContext, approval_id: str) -> Serialized[ApprovalOut]:
     """Take one's own question back: nobody needs to answer it any more."""
     return ApprovalOut.of(await call.services.gateway.withdraw(call.actor, approval_id), approved_by=())
 
 
 @route("POST", "/api/approvals/batch", action=Action.APPROVAL_RESOLVE, errors=(Invalid,))
-async def resolve_batch(call: Call, body: BatchBody) -> list[Serialized[BatchOut]]:
+async def resolve_batch(call: RequestContext, body: BatchBody) -> list[Serialized[BatchOut]]:
     """Decide exactly the named approvals, each with the version and digest that was shown."""
     items = []
     for item in body.items:
@@ -188,7 +188,7 @@ def _became(name: str, got: Resolution | PilotError) -> Serialized[BatchOut]:
     action=Action.APPROVAL_RESOLVE,
     errors=(NotFound, Invalid, Conflict, Gone),
 )
-async def edit_approval(call: Call, approval_id: str, body: EditBody) -> Serialized[ApprovalOut]:
+async def edit_approval(call: RequestContext, approval_id: str, body: EditBody) -> Serialized[ApprovalOut]:
     """Change what would run: a new version with a new digest, still to be approved."""
     edited = await call.services.approvals.edit(call.actor, approval_id, args=body.input, version=body.version)
     return ApprovalOut.of(edited, approved_by=())
@@ -200,19 +200,19 @@ async def edit_approval(call: Call, approval_id: str, body: EditBody) -> Seriali
     action=Action.APPROVAL_RESOLVE,
     errors=(NotFound, Conflict),
 )
-async def undo_approval(call: Call, approval_id: str) -> Serialized[ApprovalOut]:
+async def undo_approval(call: RequestContext, approval_id: str) -> Serialized[ApprovalOut]:
     """Take an approval back while its undo window is open."""
     undone = await call.services.approvals.undo(call.actor, approval_id, via=via_of(call))
     return ApprovalOut.of(undone, approved_by=())
 
 
 @route("GET", "/api/grants", action=Action.GRANT_LIST)
-async def list_grants(call: Call) -> list[Serialized[GrantOut]]:
+async def list_grants(call: RequestContext) -> list[Serialized[GrantOut]]:
     """Temporary permissions that are live."""
     return [GrantOut.of(g) for g in await call.services.approvals.grants.list(call.actor)]
 
 
 @route("DELETE", "/api/grants/{grant_id}", action=Action.GRANT_REVOKE, errors=(NotFound,))
-async def revoke_grant(call: Call, grant_id: str) -> Serialized[GrantOut]:
+async def revoke_grant(call: RequestContext, grant_id: str) -> Serialized[GrantOut]:
     """End a temporary permission."""
     return GrantOut.of(await call.services.approvals.grants.revoke(call.actor, grant_id))

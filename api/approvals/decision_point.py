@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from api.http import ApiResponse, Call, Endpoints
+from api.http import ApiResponse, Endpoints, RequestContext
 from api.schemas.base import Serialized
 from api.schemas.policy import (
     CallBody,
@@ -44,7 +44,7 @@ def _one_of(name: str, *given: Any) -> str:
     return found.pop()
 
 
-def _call_of(call: Call, body: CallBody) -> ExternalCall:
+def _call_of(call: RequestContext, body: CallBody) -> ExternalCall:
     context = body.context or {}
     tool = _one_of("tool", body.tool, body.action)
     session = _one_of("session_id", body.session_id, context.get("session_id"))
@@ -71,7 +71,7 @@ def _call_of(call: Call, body: CallBody) -> ExternalCall:
     action=Action.GOVERNANCE_EVALUATE,
     errors=(Invalid, Conflict),
 )
-async def evaluate_call(call: Call, body: CallBody) -> Serialized[EvaluateOut]:
+async def evaluate_call(call: RequestContext, body: CallBody) -> Serialized[EvaluateOut]:
     """Decide about a call that an agent which is not ours wants to make, as a HELM kernel would.
 
     `X-Helm-Tenant-ID` is the workspace's id, `X-Helm-Principal-ID` is recorded. ESCALATE hands a card to the people who
@@ -82,7 +82,7 @@ async def evaluate_call(call: Call, body: CallBody) -> Serialized[EvaluateOut]:
 
 
 @route("GET", "/api/v1/receipts", action=Action.RECEIPT_READ, errors=(Invalid,))
-async def list_signed_receipts(call: Call, query: SignedReceiptsQuery) -> ApiResponse[SignedReceiptsOut]:
+async def list_signed_receipts(call: RequestContext, query: SignedReceiptsQuery) -> ApiResponse[SignedReceiptsOut]:
     """The receipts of the workspace as they were signed, oldest first.
 
     `session_id` is what an agent called its session, or the workspace's id: that is the session all are signed and
@@ -115,7 +115,7 @@ async def list_signed_receipts(call: Call, query: SignedReceiptsQuery) -> ApiRes
 
 
 @route("GET", "/api/v1/receipts/{name}", action=Action.RECEIPT_READ, errors=(NotFound,))
-async def get_signed_receipt(call: Call, name: str) -> ApiResponse[dict[str, Any]]:
+async def get_signed_receipt(call: RequestContext, name: str) -> ApiResponse[dict[str, Any]]:
     """One receipt by its id, exactly as it was signed."""
     return ApiResponse(body=await call.services.decision_point.receipt(call.actor, name))
 
@@ -126,14 +126,14 @@ async def get_signed_receipt(call: Call, name: str) -> ApiResponse[dict[str, Any
     action=Action.RECEIPT_READ,
     errors=(Invalid,),
 )
-async def list_receipt_sessions(call: Call, query: SessionsQuery) -> list[Serialized[ReceiptSessionOut]]:
+async def list_receipt_sessions(call: RequestContext, query: SessionsQuery) -> list[Serialized[ReceiptSessionOut]]:
     """The whole log as the session it is signed in, then the sessions that agents named."""
     found = await call.services.decision_point.sessions(call.actor, limit=query.limit, offset=query.offset)
     return [ReceiptSessionOut.of(one) for one in found]
 
 
 @route("GET", "/api/v1/proofgraph/sessions/{session}/receipts", action=Action.RECEIPT_READ)
-async def list_session_receipts(call: Call, session: str) -> ApiResponse[list[dict[str, Any]]]:
+async def list_session_receipts(call: RequestContext, session: str) -> ApiResponse[list[dict[str, Any]]]:
     """The newest receipts of a session, at most a thousand, oldest first."""
     return ApiResponse(body=_array(await call.services.decision_point.of_session(call.actor, session)))
 
@@ -144,7 +144,7 @@ async def list_session_receipts(call: Call, session: str) -> ApiResponse[list[di
     action=Action.RECEIPT_READ,
     errors=(NotFound,),
 )
-async def get_session_receipt(call: Call, name: str) -> ApiResponse[dict[str, Any]]:
+async def get_session_receipt(call: RequestContext, name: str) -> ApiResponse[dict[str, Any]]:
     """One receipt by its id, exactly as it was signed."""
     return ApiResponse(body=await call.services.decision_point.receipt(call.actor, name))
 

@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from api.credentials import COOKIE, credentials_of
-from api.http import Access, ApiResponse, Call, Endpoints
+from api.http import Access, ApiResponse, Endpoints, RequestContext
 from api.middlewares import CSRF_COOKIE, session_cookies
 from api.schemas.base import Serialized, text_ok
 from api.schemas.identity import (
@@ -53,18 +53,18 @@ def _login(one: Login, *, telegram: bool) -> Serialized[LoginOut]:
     )
 
 
-def _browser_login(call: Call) -> BrowserLogin:
+def _browser_login(call: RequestContext) -> BrowserLogin:
     found = call.services.browser_login
     if found is None:
         raise Unavailable("Telegram Login is not configured", code="telegram_login_not_configured")
     return found
 
 
-def _logged_in(call: Call, one: Login, *, telegram: bool) -> ApiResponse[Serialized[LoginOut]]:
+def _logged_in(call: RequestContext, one: Login, *, telegram: bool) -> ApiResponse[Serialized[LoginOut]]:
     return ApiResponse(body=_login(one, telegram=telegram), cookies=session_cookies(one.token, call.config))
 
 
-def _shown(call: Call, code: str | None) -> dict[str, Any]:
+def _shown(call: RequestContext, code: str | None) -> dict[str, Any]:
     """A code is part of the answer in development, where no mail leaves."""
     return {"code": code} if call.config.show_codes else {}
 
@@ -78,7 +78,7 @@ def _shown(call: Call, code: str | None) -> dict[str, Any]:
     keeps_answers=False,
     errors=(Invalid, RateLimited),
 )
-async def request_code(call: Call, body: EmailRequest) -> Serialized[CodeSent]:
+async def request_code(call: RequestContext, body: EmailRequest) -> Serialized[CodeSent]:
     """Send a login code by mail. The answer is the same whoever the address belongs to.
 
     An address that is nobody's here and could not sign up is sent none.
@@ -96,7 +96,7 @@ async def request_code(call: Call, body: EmailRequest) -> Serialized[CodeSent]:
     keeps_answers=False,
     errors=(Invalid, Unauthorized, Forbidden),
 )
-async def verify_code(call: Call, body: EmailVerify) -> ApiResponse[Serialized[LoginOut]]:
+async def verify_code(call: RequestContext, body: EmailVerify) -> ApiResponse[Serialized[LoginOut]]:
     """Log in with a code from a mail."""
     one = await call.services.email_login.verify(body.email, body.code, ip=call.ip, agent=call.agent)
     return _logged_in(call, one, telegram=False)
@@ -111,7 +111,7 @@ async def verify_code(call: Call, body: EmailVerify) -> ApiResponse[Serialized[L
     keeps_answers=False,
     errors=(Invalid, Unauthorized, Forbidden),
 )
-async def redeem_link(call: Call, body: LinkLogin) -> ApiResponse[Serialized[LoginOut]]:
+async def redeem_link(call: RequestContext, body: LinkLogin) -> ApiResponse[Serialized[LoginOut]]:
     """Log in with the one-time token of the mailed link; somebody new with the `invite` in it, where it has one."""
     one = await call.services.email_login.redeem_link(body.token, ip=call.ip, agent=call.agent, invite=body.invite)
     return _logged_in(call, one, telegram=False)
@@ -126,7 +126,7 @@ async def redeem_link(call: Call, body: LinkLogin) -> ApiResponse[Serialized[Log
     keeps_answers=False,
     errors=(Invalid, Unauthorized, Forbidden, Unavailable),
 )
-async def login_telegram(call: Call, body: TelegramLogin) -> ApiResponse[Serialized[LoginOut]]:
+async def login_telegram(call: RequestContext, body: TelegramLogin) -> ApiResponse[Serialized[LoginOut]]:
     """Log in with the launch data of the Mini App, in the body or as `Authorization: tma <initData>`.
 
     Somebody new comes with an invite: as `invite`, or as the start parameter `inv_<token>` of the launch data.
@@ -148,7 +148,7 @@ async def login_telegram(call: Call, body: TelegramLogin) -> ApiResponse[Seriali
     keeps_answers=False,
     errors=(Unavailable,),
 )
-async def leave_for_telegram(call: Call) -> ApiResponse[Serialized[DepartureOut]]:
+async def leave_for_telegram(call: RequestContext) -> ApiResponse[Serialized[DepartureOut]]:
     """Begin Telegram Login in a browser: send it to `url`; it comes back to `/app/` with `code` and `state`."""
     left = await _browser_login(call).start()
     kept = {
@@ -170,7 +170,7 @@ async def leave_for_telegram(call: Call) -> ApiResponse[Serialized[DepartureOut]
     keeps_answers=False,
     errors=(Invalid, Unauthorized, Forbidden, Unavailable),
 )
-async def return_from_telegram(call: Call, body: BrowserReturn) -> ApiResponse[Serialized[LoginOut]]:
+async def return_from_telegram(call: RequestContext, body: BrowserReturn) -> ApiResponse[Serialized[LoginOut]]:
     """Log in with what Telegram Login sent back, in the browser that left; somebody new with an `invite`."""
     one = await _browser_login(call).finish(
         code=body.code,
@@ -195,7 +195,7 @@ async def return_from_telegram(call: Call, body: BrowserReturn) -> ApiResponse[S
     errors=(Invalid, Forbidden),
     action=Action.APIKEY_CREATE,
 )
-async def create_key(call: Call, body: NewKey) -> Serialized[NewKeyOut]:
+async def create_key(call: RequestContext, body: NewKey) -> Serialized[NewKeyOut]:
     """Create an API key for this workspace. The key is shown this once."""
     key, token, evidence = await call.services.api_keys.create(
         call.actor, name=text_ok(body.name), role=body.role, scopes=body.scopes, days=body.expires_in_days
@@ -204,7 +204,7 @@ async def create_key(call: Call, body: NewKey) -> Serialized[NewKeyOut]:
 
 
 @auth.route("GET", "/api/auth/apikeys", errors=(Forbidden,), action=Action.APIKEY_LIST)
-async def list_keys(call: Call) -> list[Serialized[ApiKeyOut]]:
+async def list_keys(call: RequestContext) -> list[Serialized[ApiKeyOut]]:
     """API keys of the workspace, without their secrets."""
     return [ApiKeyOut.of(k) for k in await call.services.api_keys.of_workspace(call.actor)]
 
@@ -212,13 +212,13 @@ async def list_keys(call: Call) -> list[Serialized[ApiKeyOut]]:
 @auth.route(
     "DELETE", "/api/auth/apikeys/{key_id}", status=204, errors=(Forbidden, NotFound), action=Action.APIKEY_REVOKE
 )
-async def revoke_key(call: Call, key_id: str) -> None:
+async def revoke_key(call: RequestContext, key_id: str) -> None:
     """Revoke an API key; it stops working at once."""
     await call.services.api_keys.revoke(call.actor, key_id)
 
 
 @auth.route("DELETE", "/api/auth/session", needs=Access.PUBLIC, errors=(Invalid, Forbidden))
-async def logout(call: Call) -> ApiResponse[Serialized[LoggedOut]]:
+async def logout(call: RequestContext) -> ApiResponse[Serialized[LoggedOut]]:
     """End the current session with all its rotations."""
     given = credentials_of(call.request)
     token = given.bearer or given.cookie
@@ -235,21 +235,21 @@ async def logout(call: Call) -> ApiResponse[Serialized[LoggedOut]]:
 
 
 @auth.route("GET", "/api/auth/sessions", needs=Access.PERSON)
-async def list_sessions(call: Call) -> list[Serialized[SessionOut]]:
+async def list_sessions(call: RequestContext) -> list[Serialized[SessionOut]]:
     """Where the person is logged in."""
     found = await call.services.sessions.of_person(call.actor)
     return [SessionOut.of(s, current=s.family_id == call.actor.session_id) for s in found]
 
 
 @auth.route("DELETE", "/api/auth/sessions/{session_id}", needs=Access.PERSON, status=204, errors=(NotFound,))
-async def revoke_session(call: Call, session_id: str) -> None:
+async def revoke_session(call: RequestContext, session_id: str) -> None:
     """End one of the person's logins."""
     if not await call.services.sessions.revoke(call.actor, session_id):
         raise NotFound("Session not found")
 
 
 @auth.route("DELETE", "/api/auth/sessions", needs=Access.PERSON)
-async def revoke_sessions(call: Call) -> Serialized[Revoked]:
+async def revoke_sessions(call: RequestContext) -> Serialized[Revoked]:
     """End every login of the person, this one too."""
     return Revoked.answer(revoked=await call.services.sessions.revoke(call.actor, None))
 
@@ -265,7 +265,7 @@ async def revoke_sessions(call: Call) -> Serialized[Revoked]:
     response=Joined,
     also={202: InviteCodeSent},
 )
-async def accept_invite(call: Call, token: str, body: AcceptInvite) -> Accepted:
+async def accept_invite(call: RequestContext, token: str, body: AcceptInvite) -> Accepted:
     """Accept an invite: as the person already logged in, or with `email` and, once it came by mail, its `code`.
 
     Somebody new gets an account by it, and comes into this workspace alone. Launch data

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from api.config import HttpConfig
-from api.http import Access, Call, Endpoints
+from api.http import Access, Endpoints, RequestContext
 from api.schemas.base import Serialized
 from api.schemas.installation import (
     Capabilities,
@@ -22,11 +22,11 @@ def capability_routes(config: HttpConfig) -> Endpoints:
     """The routes; an evaluation counts for the version it was recorded with."""
     routes = Endpoints("capabilities")
 
-    def service(call: Call) -> CapabilityService:
+    def service(call: RequestContext) -> CapabilityService:
         return CapabilityService(call.services.store, call.services.health, utc_now)
 
     @routes.route("GET", "/api/capabilities", needs=Access.PUBLIC)
-    async def list_capabilities(call: Call) -> Serialized[Capabilities]:
+    async def list_capabilities(call: RequestContext) -> Serialized[Capabilities]:
         """Every capability with its state, computed from checks that run now and evaluations that were recorded."""
         found = await service(call).all(version=config.version)
         counts = Counter(s.state for s in found)
@@ -44,7 +44,7 @@ def capability_routes(config: HttpConfig) -> Endpoints:
         )
 
     @routes.route("GET", "/api/capabilities/{key}", needs=Access.PUBLIC, errors=(NotFound,))
-    async def get_capability(call: Call, key: str) -> Serialized[OneCapability]:
+    async def get_capability(call: RequestContext, key: str) -> Serialized[OneCapability]:
         """One capability: its state, what blocks it, who owns it, and the evaluation it takes."""
         return OneCapability.answer(capability=CapabilityOut.of(await service(call).get(key, version=config.version)))
 

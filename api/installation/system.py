@@ -11,7 +11,7 @@ from prometheus_client import generate_latest
 
 from api.config import HttpConfig
 from api.credentials import bearer_of, credentials_of, same_secret
-from api.http import Access, ApiResponse, Call, Endpoints
+from api.http import Access, ApiResponse, Endpoints, RequestContext
 from api.middlewares import Metrics
 from api.schemas.base import Serialized
 from api.schemas.installation import (
@@ -38,7 +38,7 @@ route = system.route
 
 
 @route("GET", "/api/status", action=Action.WORKSPACE_READ)
-async def status(call: Call) -> Serialized[StatusOut]:
+async def status(call: RequestContext) -> Serialized[StatusOut]:
     """Counts for a first page: of what the caller may see, zero of the rest."""
     services, actor = call.services, call.actor
     workspace, members = await services.workspaces.get(actor)
@@ -64,7 +64,7 @@ def _frame(kind: str, data: Any, *, seq: int | None = None) -> bytes:
     return head.encode() + orjson.dumps(data) + b"\n\n"
 
 
-def _last_seen(call: Call, query: Resume) -> int | None:
+def _last_seen(call: RequestContext, query: Resume) -> int | None:
     last = call.request.headers.get("Last-Event-ID") or query.last_event_id
     if last is None:
         return None
@@ -76,7 +76,7 @@ def _last_seen(call: Call, query: Resume) -> int | None:
 Rendering = Callable[[StoredEvent], Awaitable[bytes | None]]
 
 
-async def _stream(call: Call, after: int, first: bytes, render: Rendering) -> web.StreamResponse:
+async def _stream(call: RequestContext, after: int, first: bytes, render: Rendering) -> web.StreamResponse:
     """Send events until somebody hangs up, or the person may not hear them any more."""
     response = web.StreamResponse(
         headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -109,7 +109,7 @@ async def _stream(call: Call, after: int, first: bytes, render: Rendering) -> we
     return response
 
 
-async def _still_logged_in(call: Call) -> None:
+async def _still_logged_in(call: RequestContext) -> None:
     """Unauthorized once the login behind this stream has ended. Never rotates a token nobody would be told of."""
     services, actor = call.services, call.actor
     if actor.session_id is None:
@@ -119,7 +119,7 @@ async def _still_logged_in(call: Call) -> None:
 
 
 @route("GET", "/api/events", action=Action.EVENTS_READ, errors=(Invalid,), media="text/event-stream")
-async def events(call: Call, query: Resume) -> web.StreamResponse:
+async def events(call: RequestContext, query: Resume) -> web.StreamResponse:
     """Live events of the workspace as server-sent events; resumes after `Last-Event-ID`.
 
     Each event has its number as `id`, `<noun>.<verb>` as its name and `{"ref": <id>, ...}` as data. A `ping` comes
@@ -135,7 +135,7 @@ async def events(call: Call, query: Resume) -> web.StreamResponse:
 
 
 @route("GET", "/api/events/tasks", action=Action.EVENTS_READ, errors=(Invalid,), media="text/event-stream")
-async def task_events(call: Call, query: Resume) -> web.StreamResponse:
+async def task_events(call: RequestContext, query: Resume) -> web.StreamResponse:
     """Live changes of tasks: `snapshot` with the newest 20, then `task.updated` with the whole task; resumes too."""
     services, actor = call.services, call.actor
     last = _last_seen(call, query)
@@ -159,7 +159,7 @@ async def task_events(call: Call, query: Resume) -> web.StreamResponse:
 
 
 @route("GET", "/api/governance/keys", needs=Access.PUBLIC)
-async def api_keys(call: Call) -> Serialized[PublicKeys]:
+async def api_keys(call: RequestContext) -> Serialized[PublicKeys]:
     """The public keys receipts and checkpoints are signed with."""
     return cast("Serialized[PublicKeys]", (await call.services.proofs.ring()).to_json())
 
@@ -169,13 +169,13 @@ def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
     plain = Endpoints("installation")
 
     @plain.route("GET", "/", needs=Access.PUBLIC)
-    async def root(call: Call) -> Serialized[RootOut]:
+    async def root(call: RequestContext) -> Serialized[RootOut]:
         """Name and version."""
         del call
         return RootOut.answer(name="pilot", version=config.version, description=DESCRIPTION)
 
     @plain.route("GET", "/health", needs=Access.PUBLIC, also={503: HealthOut})
-    async def health(call: Call) -> ApiResponse[Serialized[HealthOut]]:
+    async def health(call: RequestContext) -> ApiResponse[Serialized[HealthOut]]:
         """Readiness, part by part; 503 while starting, and while a part is down that nothing works without.
 
         `degraded` with 200: it works, and something in the store is not what was signed (`ledger`, `integrity`).
@@ -192,7 +192,7 @@ def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
         return ApiResponse(body=body, status=200 if up else 503)
 
     @plain.route("GET", "/healthz", needs=Access.PUBLIC, also={503: HealthzOut})
-    async def healthz(call: Call) -> ApiResponse[Serialized[HealthzOut]]:
+    async def healthz(call: RequestContext) -> ApiResponse[Serialized[HealthzOut]]:
         """Readiness in one word, as clients of HELM kernels ask for it."""
         try:
             up, _ = await call.services.health.checks()
@@ -202,13 +202,13 @@ def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
         return ApiResponse(body=word, status=200 if up else 503)
 
     @plain.route("GET", "/version", needs=Access.PUBLIC)
-    async def version(call: Call) -> Serialized[VersionOut]:
+    async def version(call: RequestContext) -> Serialized[VersionOut]:
         """The version, as clients of HELM kernels ask for it; what is Go's stays empty."""
         del call
         return VersionOut.answer(version=config.version, commit="", build_time="", go_version="")
 
     @plain.route("GET", "/metrics", needs=Access.PUBLIC, errors=(Unauthorized, NotFound), media="text/plain")
-    async def measured(call: Call) -> web.StreamResponse:
+    async def measured(call: RequestContext) -> web.StreamResponse:
         """Figures for Prometheus; `METRICS_AUTH_TOKEN` as bearer or `X-Metrics-Token`, where one is set."""
         given = call.request.headers.get("X-Metrics-Token") or bearer_of(call.request) or ""
         if config.metrics_token is not None:
@@ -223,7 +223,7 @@ def plain_routes(config: HttpConfig, metrics: Metrics) -> Endpoints:
         return web.Response(body=lines, headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
     @plain.route("GET", "/.well-known/pilot-keys.json", needs=Access.PUBLIC, errors=(Unavailable,))
-    async def well_known_keys(call: Call) -> ApiResponse[Serialized[PublicKeys]]:
+    async def well_known_keys(call: RequestContext) -> ApiResponse[Serialized[PublicKeys]]:
         """The public keys receipts and checkpoints are signed with."""
         ring = await call.services.proofs.ring()
         body = cast("Serialized[PublicKeys]", ring.to_json())

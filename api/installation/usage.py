@@ -2,7 +2,7 @@
 
 from datetime import date
 
-from api.http import ApiResponse, Call, Endpoints
+from api.http import ApiResponse, Endpoints, RequestContext
 from api.schemas.base import Serialized
 from api.schemas.installation import UsageAmounts, UsageItem, UsageOut, UsageQuery
 from domain.errors import Invalid, NotFound
@@ -13,7 +13,7 @@ usage = Endpoints("usage")
 
 
 @usage.route("GET", "/api/usage", action=Action.USAGE_READ, errors=(Invalid, NotFound))
-async def get_usage(call: Call, query: UsageQuery) -> ApiResponse[Serialized[UsageOut]]:
+async def get_usage(call: RequestContext, query: UsageQuery) -> ApiResponse[Serialized[UsageOut]]:
     """Tokens, calls and cost of models, by day, task, operator or model; without dates of the last thirty days.
 
     Days are UTC. Days come in their order, everything else the dearest first. `costMicros` is in millionths of a US

@@ -8,7 +8,7 @@ from typing import Any, cast
 import orjson
 from aiohttp import web
 
-from api.http import ApiResponse, Call, Endpoints, page
+from api.http import ApiResponse, Endpoints, RequestContext, page
 from api.lists import remembered
 from api.schemas.base import Serialized, in_utc, integrity
 from api.schemas.ledger import (
@@ -38,12 +38,12 @@ route = ledger.route
 
 
 @route("GET", "/api/audit", action=Action.AUDIT_READ, errors=(Invalid,))
-async def list_audit(call: Call, query: AuditQuery) -> ApiResponse[list[Serialized[AuditOut]]]:
+async def list_audit(call: RequestContext, query: AuditQuery) -> ApiResponse[list[Serialized[AuditOut]]]:
     """Lines of the audit log, newest first."""
     return await remembered(call, "list_audit", lambda: _audit_page(call, query), outside=True)
 
 
-async def _audit_page(call: Call, query: AuditQuery) -> ApiResponse[list[Serialized[AuditOut]]]:
+async def _audit_page(call: RequestContext, query: AuditQuery) -> ApiResponse[list[Serialized[AuditOut]]]:
     """Lines of the audit log, newest first."""
     found = await call.services.audit.list(
         call.actor, query.which(), limit=query.limit, before=read_cursor(query.cursor)
@@ -60,7 +60,7 @@ async def _audit_page(call: Call, query: AuditQuery) -> ApiResponse[list[Seriali
     media="application/x-ndjson",
     other_media=("text/csv",),
 )
-async def export_audit(call: Call, query: ExportQuery) -> web.StreamResponse:
+async def export_audit(call: RequestContext, query: ExportQuery) -> web.StreamResponse:
     """The audit log as a stream of JSON lines or CSV."""
     if query.format not in ("jsonl", "csv"):
         raise Invalid.field("format", "must be jsonl or csv")
@@ -102,7 +102,7 @@ def _csv(row: dict[str, Any]) -> bytes:
 
 
 @route("GET", "/api/governance/receipts", action=Action.RECEIPT_READ, errors=(Invalid,))
-async def list_receipts(call: Call, query: ReceiptsQuery) -> Serialized[ReceiptsOut]:
+async def list_receipts(call: RequestContext, query: ReceiptsQuery) -> Serialized[ReceiptsOut]:
     """Receipts of the workspace, newest first; `before` takes the `nextCursor` of the page before, or a time."""
     before_idx, before = _place(query.before)
     found = await call.services.receipts.list(
@@ -141,14 +141,14 @@ def _place(text: str | None) -> tuple[int | None, datetime | None]:
 
 
 @route("GET", "/api/governance/receipts/{name}", action=Action.RECEIPT_READ, errors=(NotFound, Conflict))
-async def get_receipt(call: Call, name: str) -> Serialized[InclusionOut]:
+async def get_receipt(call: RequestContext, name: str) -> Serialized[InclusionOut]:
     """A receipt by its own id or its decision's, with its signed bytes and the proof that the log holds it."""
     row = await call.services.receipts.find(call.actor, name)
     return InclusionOut.of(await call.services.proofs.inclusion(call.actor, row.id))
 
 
 @route("GET", "/api/governance/proofgraph/{task_id}", action=Action.RECEIPT_READ, errors=(NotFound,))
-async def proof_graph(call: Call, task_id: str) -> Serialized[ProofGraph]:
+async def proof_graph(call: RequestContext, task_id: str) -> Serialized[ProofGraph]:
     """What led to what in a task: request, decisions, approvals, effects, outcome."""
     graph = await call.services.receipts.proof_graph(call.actor, task_id)
     nodes = [
@@ -162,7 +162,7 @@ async def proof_graph(call: Call, task_id: str) -> Serialized[ProofGraph]:
 
 
 @route("GET", "/api/governance/log/checkpoint", action=Action.RECEIPT_READ)
-async def get_checkpoint(call: Call) -> Serialized[CheckpointOut] | web.Response:
+async def get_checkpoint(call: RequestContext) -> Serialized[CheckpointOut] | web.Response:
     """The signed checkpoint of the workspace's log; with `Accept: text/plain` the bare note, as log clients read it."""
     checkpoint = await call.services.proofs.checkpoint(call.actor)
     if call.request.headers.get("Accept", "").split(";")[0].strip() == "text/plain":
@@ -178,7 +178,7 @@ async def get_checkpoint(call: Call) -> Serialized[CheckpointOut] | web.Response
     errors=(NotFound,),
     media="application/octet-stream",
 )
-async def get_tile(call: Call, tile: str) -> web.StreamResponse:
+async def get_tile(call: RequestContext, tile: str) -> web.StreamResponse:
     """A tile of the log by its C2SP path.
 
     `0/x001/067.p/5` are five hashes of level 0, `entries/000` the first 256 receipts themselves. The log's prefix is
@@ -194,7 +194,7 @@ async def get_tile(call: Call, tile: str) -> web.StreamResponse:
     action=Action.RECEIPT_READ,
     errors=(NotFound, Invalid),
 )
-async def inclusion_proof(call: Call, query: ProofQuery) -> Serialized[InclusionProof]:
+async def inclusion_proof(call: RequestContext, query: ProofQuery) -> Serialized[InclusionProof]:
     """The audit path of one receipt in the tree of `size` receipts."""
     row, path, size = await call.services.proofs.proof_at(call.actor, query.index, query.size)
     return InclusionProof.of(row, tree_size=size, audit_path=hexes(path))
@@ -206,7 +206,7 @@ async def inclusion_proof(call: Call, query: ProofQuery) -> Serialized[Inclusion
     action=Action.RECEIPT_READ,
     errors=(NotFound, Invalid),
 )
-async def consistency_proof(call: Call, query: ConsistencyQuery) -> Serialized[ConsistencyProof]:
+async def consistency_proof(call: RequestContext, query: ConsistencyQuery) -> Serialized[ConsistencyProof]:
     """The proof that the log of `new` receipts extends the one of `old`."""
     path, old_root, new_root, size = await call.services.proofs.consistency(call.actor, query.old, query.new)
     return ConsistencyProof.answer(
@@ -225,7 +225,7 @@ async def consistency_proof(call: Call, query: ConsistencyQuery) -> Serialized[C
     errors=(NotFound, Invalid, Conflict),
     media="application/gzip",
 )
-async def get_archive(call: Call, query: ArchiveQuery) -> web.StreamResponse:
+async def get_archive(call: RequestContext, query: ArchiveQuery) -> web.StreamResponse:
     """All receipts as an archive that anybody can verify offline, or one task's (`taskId`), or a range.
 
     `start` and `end` are places in the log, `since` and `until` times; the ends do not belong to the range.

@@ -1,6 +1,6 @@
 """Routes about the policy: what it refused, what it would say, and what it said before; and the sidecar beside it."""
 
-from api.http import Access, ApiResponse, Call, Endpoints, json_body, page
+from api.http import Access, ApiResponse, Endpoints, RequestContext, json_body, page
 from api.schemas.base import Serialized
 from api.schemas.policy import (
     EvaluateBody,
@@ -25,7 +25,7 @@ route = policy.route
 
 
 @route("GET", "/api/audit/violations", action=Action.VIOLATION_READ, errors=(Invalid,))
-async def list_violations(call: Call, query: ViolationsQuery) -> ApiResponse[list[Serialized[ViolationOut]]]:
+async def list_violations(call: RequestContext, query: ViolationsQuery) -> ApiResponse[list[Serialized[ViolationOut]]]:
     """What the policy refused, newest first."""
     found = await call.services.audit.violations(
         call.actor, limit=query.limit, severity=query.severity, before=read_cursor(query.cursor)
@@ -35,7 +35,7 @@ async def list_violations(call: Call, query: ViolationsQuery) -> ApiResponse[lis
 
 
 @route("GET", "/api/governance/status", needs=Access.PERSON)
-async def governance_status(call: Call) -> Serialized[GovernanceStatus]:
+async def governance_status(call: RequestContext) -> Serialized[GovernanceStatus]:
     """Whether a HELM sidecar is configured, and how it was at the last look."""
     health = call.services.health
     live = None if health.helm is None else await health.helm()
@@ -54,7 +54,7 @@ async def governance_status(call: Call) -> Serialized[GovernanceStatus]:
     keeps_answers=False,
     errors=(Invalid, NotFound),
 )
-async def evaluate(call: Call, body: EvaluateBody) -> Serialized[RehearsedOut]:
+async def evaluate(call: RequestContext, body: EvaluateBody) -> Serialized[RehearsedOut]:
     """What the policy would decide about one call of a tool, with everything that speaks against it.
 
     Only with `dryRun: true`: nothing is written or used up. What really runs is decided when a run calls its tool.
@@ -76,7 +76,7 @@ async def evaluate(call: Call, body: EvaluateBody) -> Serialized[RehearsedOut]:
     keeps_answers=False,
     errors=(Invalid,),
 )
-async def try_policy(call: Call, query: TrialQuery, body: SettingsBody) -> Serialized[PolicyTrialOut]:
+async def try_policy(call: RequestContext, query: TrialQuery, body: SettingsBody) -> Serialized[PolicyTrialOut]:
     """Which of the newest `limit` decisions would differ under changed settings, before anybody saves them.
 
     The body is what `PUT .../settings` takes, and is checked as that would.
@@ -91,7 +91,7 @@ async def try_policy(call: Call, query: TrialQuery, body: SettingsBody) -> Seria
 
 
 @route("GET", "/api/governance/replay", action=Action.RECEIPT_READ)
-async def replay_all(call: Call) -> Serialized[ReplayOut]:
+async def replay_all(call: RequestContext) -> Serialized[ReplayOut]:
     """Decide every kept decision again under the policy of then, and say where the verdict differs.
 
     What is kept is compared with the hashes in the signed receipt first; `problem` says what is not what was signed.

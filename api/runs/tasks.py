@@ -2,7 +2,7 @@
 
 import asyncio
 
-from api.http import Access, ApiResponse, Call, Endpoints, page
+from api.http import Access, ApiResponse, Endpoints, RequestContext, page
 from api.lists import remembered
 from api.schemas.base import Serialized
 from api.schemas.runs import (
@@ -40,12 +40,12 @@ Started = Serialized[RunQueued] | ApiResponse[Serialized[RunInline]]
 
 
 @route("GET", "/api/tasks", action=Action.TASK_READ, errors=(Invalid,))
-async def list_tasks(call: Call, query: ListQuery) -> ApiResponse[list[Serialized[TaskOut]]]:
+async def list_tasks(call: RequestContext, query: ListQuery) -> ApiResponse[list[Serialized[TaskOut]]]:
     """Tasks of the workspace, newest first. `status` takes several, comma-separated."""
     return await remembered(call, "list_tasks", lambda: _tasks_page(call, query))
 
 
-async def _tasks_page(call: Call, query: ListQuery) -> ApiResponse[list[Serialized[TaskOut]]]:
+async def _tasks_page(call: RequestContext, query: ListQuery) -> ApiResponse[list[Serialized[TaskOut]]]:
     """Tasks of the workspace, newest first. `status` takes several, comma-separated."""
     wanted = [s for s in (query.status or "").split(",") if s]
     for word in wanted:
@@ -71,7 +71,7 @@ async def _tasks_page(call: Call, query: ListQuery) -> ApiResponse[list[Serializ
     rate="task",
     errors=(Invalid, Forbidden, Conflict),
 )
-async def create_task(call: Call, body: TaskBody) -> Serialized[TaskOut]:
+async def create_task(call: RequestContext, body: TaskBody) -> Serialized[TaskOut]:
     """Create a task; with `autoRun` it is queued to run at once."""
     made = await call.services.tasks.create(
         call.actor,
@@ -92,13 +92,13 @@ async def create_task(call: Call, body: TaskBody) -> Serialized[TaskOut]:
 
 
 @route("GET", "/api/tasks/{task_id}", action=Action.TASK_READ, errors=(NotFound,))
-async def get_task(call: Call, task_id: str) -> Serialized[TaskInFull]:
+async def get_task(call: RequestContext, task_id: str) -> Serialized[TaskInFull]:
     """One task, with its next scheduled times."""
     return TaskInFull.of(await call.services.tasks.get(call.actor, task_id))
 
 
 @route("PUT", "/api/tasks/{task_id}", action=Action.TASK_UPDATE, errors=(NotFound, Invalid))
-async def update_task(call: Call, task_id: str, body: TaskChange) -> Serialized[TaskInFull]:
+async def update_task(call: RequestContext, task_id: str, body: TaskChange) -> Serialized[TaskInFull]:
     """Change title, description, priority, operator, schedule, pause, deadline or metadata."""
     changes = body.model_dump(exclude_unset=True)
     for name in ("title", "description", "priority", "paused", "metadata"):
@@ -110,7 +110,7 @@ async def update_task(call: Call, task_id: str, body: TaskChange) -> Serialized[
 
 
 @route("DELETE", "/api/tasks/{task_id}", action=Action.TASK_DELETE, status=204, errors=(NotFound,))
-async def delete_task(call: Call, task_id: str) -> None:
+async def delete_task(call: RequestContext, task_id: str) -> None:
     """Take a task away; its receipts stay."""
     await call.services.tasks.delete(call.actor, task_id)
 
@@ -121,7 +121,7 @@ async def delete_task(call: Call, task_id: str) -> None:
     action=Action.TASK_UPDATE,
     errors=(NotFound, Invalid, Conflict),
 )
-async def put_status(call: Call, task_id: str, body: StatusBody) -> Serialized[TaskOut]:
+async def put_status(call: RequestContext, task_id: str, body: StatusBody) -> Serialized[TaskOut]:
     """Set the status by hand; illegal moves are refused. `queued` starts a run, `cancelled` ends one."""
     if body.status not in list(TaskStatus):
         allowed = [s.value for s in TaskStatus]
@@ -134,7 +134,7 @@ async def put_status(call: Call, task_id: str, body: StatusBody) -> Serialized[T
 
 
 @route("POST", "/api/tasks/{task_id}/cancel", action=Action.TASK_CANCEL, errors=(NotFound,))
-async def cancel_task(call: Call, task_id: str) -> Serialized[MaybeRun]:
+async def cancel_task(call: RequestContext, task_id: str) -> Serialized[MaybeRun]:
     """Cancel the run under way; it ends before its next step."""
     run = await call.services.runs.cancel(call.actor, task_id)
     return MaybeRun.answer(run=None if run is None else RunOut.of(run))
@@ -148,7 +148,7 @@ async def cancel_task(call: Call, task_id: str) -> Serialized[MaybeRun]:
     errors=(NotFound, Invalid, Conflict),
     also={200: RunInline},
 )
-async def run_task(call: Call, task_id: str, body: RunBody, query: RunQuery) -> Started:
+async def run_task(call: RequestContext, task_id: str, body: RunBody, query: RunQuery) -> Started:
     """Queue a run. With `?wait=` (seconds) the answer is 200 with the result, if it parks or ends in time."""
     if body.context is not None and (not isinstance(body.context, str) or len(body.context) > 10_000):
         raise Invalid.field("context", "must be a text of at most 10000 characters")
@@ -164,7 +164,7 @@ async def run_task(call: Call, task_id: str, body: RunBody, query: RunQuery) -> 
     return ApiResponse(body=RunInline.answer(task=TaskOut.of(task), run=result), status=200 if settled else 202)
 
 
-async def _waited(call: Call, run: Run, seconds: float) -> tuple[Run, list[Step]]:
+async def _waited(call: RequestContext, run: Run, seconds: float) -> tuple[Run, list[Step]]:
     """The run once it parked or ended, or as it is when the time is up."""
     services = call.services
     with services.bus.listen(run.workspace_id) as woken:
@@ -183,13 +183,13 @@ async def _waited(call: Call, run: Run, seconds: float) -> tuple[Run, list[Step]
 
 
 @route("GET", "/api/tasks/{task_id}/runs", action=Action.TASK_READ, errors=(NotFound,))
-async def list_runs(call: Call, task_id: str) -> list[Serialized[RunOut]]:
+async def list_runs(call: RequestContext, task_id: str) -> list[Serialized[RunOut]]:
     """Runs of a task, newest first."""
     return [RunOut.of(r) for r in await call.services.runs.of_task(call.actor, task_id)]
 
 
 @route("GET", "/api/runs/{run_id}", action=Action.TASK_READ, errors=(NotFound,))
-async def get_run(call: Call, run_id: str) -> Serialized[RunInFull]:
+async def get_run(call: RequestContext, run_id: str) -> Serialized[RunInFull]:
     """A run with its steps, and the runs it handed work on to."""
     run, steps = await call.services.runs.get(call.actor, run_id)
     children = await call.services.runs.children(call.actor, run, steps)
@@ -202,33 +202,33 @@ async def get_run(call: Call, run_id: str) -> Serialized[RunInFull]:
     action=Action.RUN_SETTLE,
     errors=(NotFound, Conflict),
 )
-async def settle_step(call: Call, run_id: str, step_id: str, body: ChoiceBody) -> Serialized[StepOut]:
+async def settle_step(call: RequestContext, run_id: str, step_id: str, body: ChoiceBody) -> Serialized[StepOut]:
     """Say what became of an interrupted call: retry, skip or mark_done."""
     return StepOut.of(await call.services.runs.settle_uncertain(call.actor, run_id, step_id, body.choice, via="api"))
 
 
 @route("GET", "/api/tools", action=Action.TASK_READ)
-async def list_tools(call: Call) -> list[Serialized[ToolOut]]:
+async def list_tools(call: RequestContext) -> list[Serialized[ToolOut]]:
     """The tools operators can be given: those of the installation, and those of the workspace's tool servers."""
     tools = await call.services.tool_registry.of(call.services.store, call.actor.in_workspace)
     return [ToolOut.of(spec) for spec in tools.specs]
 
 
 @route("GET", "/api/operators", action=Action.OPERATOR_READ)
-async def list_operators(call: Call) -> list[Serialized[OperatorOut]]:
+async def list_operators(call: RequestContext) -> list[Serialized[OperatorOut]]:
     """Operators of the workspace."""
     return [OperatorOut.of(o) for o in await call.services.operators.list(call.actor)]
 
 
 @route("GET", "/api/operators/roles", needs=Access.PERSON)
-async def operator_roles(call: Call) -> list[Serialized[OperatorRole]]:
+async def operator_roles(call: RequestContext) -> list[Serialized[OperatorRole]]:
     """The roles an operator can have."""
     del call
     return [OperatorRole.answer(role=role, description=text) for role, text in ROLES.items()]
 
 
 @route("POST", "/api/operators", action=Action.OPERATOR_WRITE, status=201, errors=(Invalid,))
-async def create_operator(call: Call, body: OperatorBody) -> Serialized[OperatorOut]:
+async def create_operator(call: RequestContext, body: OperatorBody) -> Serialized[OperatorOut]:
     """Create an operator."""
     made = await call.services.operators.create(
         call.actor,
@@ -243,7 +243,7 @@ async def create_operator(call: Call, body: OperatorBody) -> Serialized[Operator
 
 
 @route("GET", "/api/operators/{operator_id}", action=Action.OPERATOR_READ, errors=(NotFound,))
-async def get_operator(call: Call, operator_id: str) -> Serialized[OperatorInFull]:
+async def get_operator(call: RequestContext, operator_id: str) -> Serialized[OperatorInFull]:
     """One operator."""
     return OperatorInFull.of(await call.services.operators.get(call.actor, operator_id))
 
@@ -254,7 +254,7 @@ async def get_operator(call: Call, operator_id: str) -> Serialized[OperatorInFul
     action=Action.OPERATOR_WRITE,
     errors=(NotFound, Invalid),
 )
-async def update_operator(call: Call, operator_id: str, body: OperatorChange) -> Serialized[OperatorOut]:
+async def update_operator(call: RequestContext, operator_id: str, body: OperatorChange) -> Serialized[OperatorOut]:
     """Change an operator."""
     given = body.model_dump(exclude_unset=True, exclude_none=True)
     return OperatorOut.of(await call.services.operators.update(call.actor, operator_id, given))

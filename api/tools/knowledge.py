@@ -1,6 +1,6 @@
 """Routes about knowledge: finding, reading and writing notes."""
 
-from api.http import Call, Endpoints
+from api.http import Endpoints, RequestContext
 from api.schemas.base import Serialized
 from api.schemas.tools import NewNote, NoteChange, NoteOut, NoteWritten, SearchQuery
 from domain.errors import Invalid, NotFound
@@ -11,7 +11,7 @@ route = knowledge.route
 
 
 @route("GET", "/api/knowledge/search", action=Action.KNOWLEDGE_READ)
-async def search_notes(call: Call, query: SearchQuery) -> list[Serialized[NoteOut]]:
+async def search_notes(call: RequestContext, query: SearchQuery) -> list[Serialized[NoteOut]]:
     """Notes that hold every word of `q` in title, text or tags, newest first; all without it."""
     found = await call.services.knowledge.search(call.actor, query=query.q, kind=query.type or None, limit=query.limit)
     return [NoteOut.of(n) for n in found]
@@ -24,7 +24,7 @@ async def search_notes(call: Call, query: SearchQuery) -> list[Serialized[NoteOu
     status=201,
     errors=(Invalid,),
 )
-async def write_note(call: Call, body: NewNote) -> Serialized[NoteWritten]:
+async def write_note(call: RequestContext, body: NewNote) -> Serialized[NoteWritten]:
     """Write a note; `content`, where given, follows `compiledTruth` in its text."""
     made, evidence = await call.services.knowledge.write(
         call.actor,
@@ -37,7 +37,7 @@ async def write_note(call: Call, body: NewNote) -> Serialized[NoteWritten]:
 
 
 @route("GET", "/api/knowledge/pages/{note_id}", action=Action.KNOWLEDGE_READ, errors=(NotFound,))
-async def get_note(call: Call, note_id: str) -> Serialized[NoteOut]:
+async def get_note(call: RequestContext, note_id: str) -> Serialized[NoteOut]:
     """One note."""
     return NoteOut.of(await call.services.knowledge.get(call.actor, note_id))
 
@@ -48,7 +48,7 @@ async def get_note(call: Call, note_id: str) -> Serialized[NoteOut]:
     action=Action.KNOWLEDGE_WRITE,
     errors=(NotFound, Invalid),
 )
-async def change_note(call: Call, note_id: str, body: NoteChange) -> Serialized[NoteOut]:
+async def change_note(call: RequestContext, note_id: str, body: NoteChange) -> Serialized[NoteOut]:
     """Change title, text or tags of a note."""
     changed, _ = await call.services.knowledge.change(
         call.actor, note_id, title=body.title, body=body.compiled_truth, tags=body.tags
@@ -57,6 +57,6 @@ async def change_note(call: Call, note_id: str, body: NoteChange) -> Serialized[
 
 
 @route("DELETE", "/api/knowledge/pages/{note_id}", action=Action.KNOWLEDGE_WRITE, status=204, errors=(NotFound,))
-async def remove_note(call: Call, note_id: str) -> None:
+async def remove_note(call: RequestContext, note_id: str) -> None:
     """Take a note away; its receipts stay."""
     await call.services.knowledge.remove(call.actor, note_id)

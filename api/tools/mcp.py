@@ -1,6 +1,6 @@
 """Routes about tool servers (MCP). Secrets go in and never come out."""
 
-from api.http import Call, Endpoints
+from api.http import Endpoints, RequestContext
 from api.schemas.base import Serialized
 from api.schemas.tools import McpServerOut, McpServersOut, NewServerBody, ServerChange, ToolWord
 from domain.errors import Conflict, Forbidden, Invalid, NotFound
@@ -15,7 +15,7 @@ route = mcp.route
 
 
 @route("GET", "/api/mcp-servers", action=Action.SETTINGS_READ)
-async def list_mcp_servers(call: Call) -> Serialized[McpServersOut]:
+async def list_mcp_servers(call: RequestContext) -> Serialized[McpServersOut]:
     """The tool servers of the workspace with their tools, and the programs it may use as ones."""
     found = await call.services.mcp.list(call.actor)
     return McpServersOut.answer(
@@ -31,7 +31,7 @@ async def list_mcp_servers(call: Call) -> Serialized[McpServersOut]:
     rate="task",
     errors=(Invalid, Forbidden, Conflict),
 )
-async def add_mcp_server(call: Call, body: NewServerBody) -> Serialized[McpServerOut]:
+async def add_mcp_server(call: RequestContext, body: NewServerBody) -> Serialized[McpServerOut]:
     """Add a tool server by its address, or by the name of a program the administrator allows, and ask for its tools."""
     new = NewServer(
         name=body.name,
@@ -50,7 +50,7 @@ async def add_mcp_server(call: Call, body: NewServerBody) -> Serialized[McpServe
     action=Action.SETTINGS_READ,
     errors=(NotFound,),
 )
-async def get_mcp_server(call: Call, server_id: str) -> Serialized[McpServerOut]:
+async def get_mcp_server(call: RequestContext, server_id: str) -> Serialized[McpServerOut]:
     """One tool server with its tools."""
     return McpServerOut.of(await call.services.mcp.get(call.actor, server_id))
 
@@ -61,7 +61,7 @@ async def get_mcp_server(call: Call, server_id: str) -> Serialized[McpServerOut]
     action=Action.MCP_WRITE,
     errors=(Invalid, Forbidden, NotFound),
 )
-async def change_mcp_server(call: Call, server_id: str, body: ServerChange) -> Serialized[McpServerOut]:
+async def change_mcp_server(call: RequestContext, server_id: str, body: ServerChange) -> Serialized[McpServerOut]:
     """Turn a tool server on or off, or keep another secret for it (null forgets it)."""
     given = body.model_fields_set
     if not given:
@@ -85,7 +85,7 @@ async def change_mcp_server(call: Call, server_id: str, body: ServerChange) -> S
     status=204,
     errors=(Forbidden, NotFound),
 )
-async def remove_mcp_server(call: Call, server_id: str) -> None:
+async def remove_mcp_server(call: RequestContext, server_id: str) -> None:
     """Forget a tool server with its secret; its tools are gone for operators."""
     await call.services.mcp.remove(call.actor, server_id)
 
@@ -97,7 +97,7 @@ async def remove_mcp_server(call: Call, server_id: str) -> None:
     rate="task",
     errors=(Forbidden, NotFound, CannotOpen),
 )
-async def refresh_mcp_server(call: Call, server_id: str) -> Serialized[McpServerOut]:
+async def refresh_mcp_server(call: RequestContext, server_id: str) -> Serialized[McpServerOut]:
     """Ask a tool server again what it offers. A tool that changed since its level was set is off until looked at."""
     return McpServerOut.of(await call.services.mcp.refresh(call.actor, server_id))
 
@@ -108,7 +108,7 @@ async def refresh_mcp_server(call: Call, server_id: str) -> Serialized[McpServer
     action=Action.MCP_WRITE,
     errors=(Invalid, Forbidden, NotFound, Conflict),
 )
-async def set_mcp_tool(call: Call, server_id: str, tool: str, body: ToolWord) -> Serialized[McpServerOut]:
+async def set_mcp_tool(call: RequestContext, server_id: str, tool: str, body: ToolWord) -> Serialized[McpServerOut]:
     """Set a tool's effect level, and whether a call may be repeated, for the description with this digest."""
     word = ToolOverride(
         effect=Effect(int(body.effect_level[1])), idempotent=body.idempotent, enabled=body.enabled, digest=body.digest

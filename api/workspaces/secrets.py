@@ -1,6 +1,6 @@
 """Routes about a workspace's own model keys. Values go in and never come out."""
 
-from api.http import Call, Endpoints
+from api.http import Endpoints, RequestContext
 from api.schemas.base import Serialized
 from api.schemas.workspaces import NewSecret, SecretOut, SecretsOut, SecretStored, SecretVerified
 from domain.errors import Forbidden, Invalid, NotFound
@@ -12,7 +12,7 @@ route = secrets.route
 
 
 @route("GET", "/api/workspace/secrets", errors=(Forbidden,), action=Action.SECRET_READ)
-async def list_secrets(call: Call) -> Serialized[SecretsOut]:
+async def list_secrets(call: RequestContext) -> Serialized[SecretsOut]:
     """Which model keys the workspace has brought, never their values."""
     return SecretsOut.answer(secrets=[SecretOut.of(s) for s in await call.services.secrets.list(call.actor)])
 
@@ -24,7 +24,7 @@ async def list_secrets(call: Call) -> Serialized[SecretsOut]:
     errors=(Invalid, Forbidden),
     action=Action.SECRET_WRITE,
 )
-async def put_secret(call: Call, kind: str, body: NewSecret) -> Serialized[SecretStored]:
+async def put_secret(call: RequestContext, kind: str, body: NewSecret) -> Serialized[SecretStored]:
     """Keep a model key, in the place of the one before; it counts from the next model call on."""
     value = body.value.get_secret_value()
     kept = await call.services.secrets.put(call.actor, kind, value, expires_at=body.expires_at)
@@ -38,7 +38,7 @@ async def put_secret(call: Call, kind: str, body: NewSecret) -> Serialized[Secre
     errors=(Invalid, Forbidden, NotFound),
     action=Action.SECRET_WRITE,
 )
-async def remove_secret(call: Call, kind: str) -> None:
+async def remove_secret(call: RequestContext, kind: str) -> None:
     """Forget a model key."""
     await call.services.secrets.remove(call.actor, kind)
 
@@ -49,7 +49,7 @@ async def remove_secret(call: Call, kind: str) -> None:
     errors=(Invalid, Forbidden, NotFound, CannotOpen),
     action=Action.SECRET_READ,
 )
-async def verify_secret(call: Call, kind: str) -> Serialized[SecretVerified]:
+async def verify_secret(call: RequestContext, kind: str) -> Serialized[SecretVerified]:
     """Whether a model key can still be decrypted."""
     await call.services.secrets.verify(call.actor, kind)
     return SecretVerified.answer(ok=True)

@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from api.http import Access, ApiResponse, Call, Endpoints, json_body
+from api.http import Access, ApiResponse, Endpoints, RequestContext, json_body
 from api.schemas.base import Serialized
 from api.schemas.workspaces import (
     ClosedOut,
@@ -37,26 +37,26 @@ PATH = "workspace_id"
 
 
 @route("GET", "/api/me", needs=Access.PERSON)
-async def me(call: Call) -> Serialized[MeOut]:
+async def me(call: RequestContext) -> Serialized[MeOut]:
     """The person, and the workspaces they are in."""
     user, places = await call.services.workspaces.me(call.actor)
     return MeOut.answer(user=UserOut.of(user), workspaces=[PlaceOut.of(w, role=role) for w, role in places])
 
 
 @route("DELETE", "/api/users/me", needs=Access.PERSON, errors=(Conflict, Forbidden))
-async def erase_me(call: Call) -> Serialized[ErasedOut]:
+async def erase_me(call: RequestContext) -> Serialized[ErasedOut]:
     """Erase the person: their data is blanked, their logs stay verifiable."""
     return cast("Serialized[ErasedOut]", await call.services.erasure.erase_person(call.actor))
 
 
 @route("GET", "/api/workspaces", needs=Access.PERSON)
-async def list_mine(call: Call) -> list[Serialized[MyWorkspaceOut]]:
+async def list_mine(call: RequestContext) -> list[Serialized[MyWorkspaceOut]]:
     """The workspaces of the person."""
     return [MyWorkspaceOut.of(w, role=role) for w, role in await call.services.workspaces.mine(call.actor)]
 
 
 @route("POST", "/api/workspaces", needs=Access.PERSON, status=201, errors=(Invalid, Forbidden, Conflict))
-async def create_workspace(call: Call, body: NamedBody) -> Serialized[WorkspaceOut]:
+async def create_workspace(call: RequestContext, body: NamedBody) -> Serialized[WorkspaceOut]:
     """Create one more workspace: whoever owns one, where not everybody may sign up."""
     return WorkspaceOut.of(await call.services.workspaces.create(call.actor, body.name))
 
@@ -68,7 +68,7 @@ async def create_workspace(call: Call, body: NamedBody) -> Serialized[WorkspaceO
     errors=(NotFound,),
     action=Action.WORKSPACE_READ,
 )
-async def get_workspace(call: Call, workspace_id: str) -> Serialized[WorkspaceWithMembers]:
+async def get_workspace(call: RequestContext, workspace_id: str) -> Serialized[WorkspaceWithMembers]:
     """A workspace with its members."""
     del workspace_id
     workspace, members = await call.services.workspaces.get(call.actor)
@@ -82,7 +82,7 @@ async def get_workspace(call: Call, workspace_id: str) -> Serialized[WorkspaceWi
     errors=(NotFound, Forbidden, Invalid),
     action=Action.WORKSPACE_RENAME,
 )
-async def rename_workspace(call: Call, workspace_id: str, body: NamedBody) -> Serialized[WorkspaceOut]:
+async def rename_workspace(call: RequestContext, workspace_id: str, body: NamedBody) -> Serialized[WorkspaceOut]:
     """Rename a workspace."""
     del workspace_id
     return WorkspaceOut.of(await call.services.workspaces.rename(call.actor, body.name))
@@ -95,7 +95,7 @@ async def rename_workspace(call: Call, workspace_id: str, body: NamedBody) -> Se
     errors=(NotFound, Forbidden),
     action=Action.WORKSPACE_DELETE,
 )
-async def delete_workspace(call: Call, workspace_id: str, query: DeleteQuery) -> Serialized[ClosedOut]:
+async def delete_workspace(call: RequestContext, workspace_id: str, query: DeleteQuery) -> Serialized[ClosedOut]:
     """Close a workspace; it can be restored until its grace is over."""
     del workspace_id
     gone = await call.services.workspaces.delete(call.actor, grace_days=query.grace_days)
@@ -103,7 +103,7 @@ async def delete_workspace(call: Call, workspace_id: str, query: DeleteQuery) ->
 
 
 @route("POST", "/api/workspace/{workspace_id}/restore", needs=Access.PERSON, errors=(NotFound,))
-async def restore_workspace(call: Call, workspace_id: str) -> Serialized[WorkspaceOut]:
+async def restore_workspace(call: RequestContext, workspace_id: str) -> Serialized[WorkspaceOut]:
     """Open a closed workspace again; its owner only, and not where the administrator closed it."""
     return WorkspaceOut.of(await call.services.workspaces.restore(call.actor, workspace_id))
 
@@ -115,7 +115,7 @@ async def restore_workspace(call: Call, workspace_id: str) -> Serialized[Workspa
     errors=(NotFound,),
     action=Action.SETTINGS_READ,
 )
-async def get_settings(call: Call, workspace_id: str) -> Serialized[SettingsOut]:
+async def get_settings(call: RequestContext, workspace_id: str) -> Serialized[SettingsOut]:
     """Policy, budgets and model of a workspace, defaults filled in."""
     del workspace_id
     return SettingsOut.of(await call.services.settings.get(call.actor))
@@ -129,7 +129,9 @@ async def get_settings(call: Call, workspace_id: str) -> Serialized[SettingsOut]
     action=Action.SETTINGS_WRITE,
     also={201: SettingsOut},
 )
-async def put_settings(call: Call, workspace_id: str, body: SettingsBody) -> ApiResponse[Serialized[SettingsOut]]:
+async def put_settings(
+    call: RequestContext, workspace_id: str, body: SettingsBody
+) -> ApiResponse[Serialized[SettingsOut]]:
     """Change settings: what is given is merged into what is stored, unknown names are refused."""
     del workspace_id, body
     view = await call.services.settings.change(call.actor, await json_body(call.request))
@@ -145,7 +147,7 @@ async def put_settings(call: Call, workspace_id: str, body: SettingsBody) -> Api
     errors=(NotFound, Forbidden, Invalid),
     action=Action.MODE_WRITE,
 )
-async def put_mode(call: Call, workspace_id: str, body: ModeBody) -> Serialized[ModeOut]:
+async def put_mode(call: RequestContext, workspace_id: str, body: ModeBody) -> Serialized[ModeOut]:
     """Switch the mode of a workspace."""
     del workspace_id
     if body.mode not in list(Mode):
@@ -168,7 +170,7 @@ async def put_mode(call: Call, workspace_id: str, body: ModeBody) -> Serialized[
     errors=(NotFound, Forbidden, Invalid),
     action=Action.MEMBER_INVITE,
 )
-async def create_invite(call: Call, workspace_id: str, body: NewInvite) -> Serialized[NewInviteOut]:
+async def create_invite(call: RequestContext, workspace_id: str, body: NewInvite) -> Serialized[NewInviteOut]:
     """Create a single-use invite, bound to an address if one is given.
 
     `inviteUrl` is for a browser; in Telegram the same token makes `t.me/<bot>?start=inv_<inviteToken>`.
@@ -193,7 +195,7 @@ async def create_invite(call: Call, workspace_id: str, body: NewInvite) -> Seria
     errors=(NotFound, Forbidden),
     action=Action.INVITE_LIST,
 )
-async def list_invites(call: Call, workspace_id: str) -> list[Serialized[InviteOut]]:
+async def list_invites(call: RequestContext, workspace_id: str) -> list[Serialized[InviteOut]]:
     """Invites of a workspace."""
     del workspace_id
     return [InviteOut.of(i) for i in await call.services.invites.of_workspace(call.actor)]
@@ -207,7 +209,7 @@ async def list_invites(call: Call, workspace_id: str) -> list[Serialized[InviteO
     errors=(NotFound, Forbidden),
     action=Action.INVITE_REVOKE,
 )
-async def revoke_invite(call: Call, workspace_id: str, invite_id: str) -> None:
+async def revoke_invite(call: RequestContext, workspace_id: str, invite_id: str) -> None:
     """Revoke an invite."""
     del workspace_id
     await call.services.invites.revoke(call.actor, invite_id)
@@ -221,7 +223,7 @@ async def revoke_invite(call: Call, workspace_id: str, invite_id: str) -> None:
     errors=(NotFound, Forbidden, Conflict),
     action=Action.MEMBER_ROLE,
 )
-async def set_role(call: Call, workspace_id: str, user_id: str, body: RoleBody) -> None:
+async def set_role(call: RequestContext, workspace_id: str, user_id: str, body: RoleBody) -> None:
     """Change a member's role."""
     del workspace_id
     await call.services.members.set_role(call.actor, user_id, body.role)
@@ -234,7 +236,7 @@ async def set_role(call: Call, workspace_id: str, user_id: str, body: RoleBody) 
     status=204,
     errors=(NotFound, Forbidden, Conflict),
 )
-async def remove_member(call: Call, workspace_id: str, user_id: str) -> None:
+async def remove_member(call: RequestContext, workspace_id: str, user_id: str) -> None:
     """Take a member out, or leave (one's own id)."""
     del workspace_id
     if user_id == call.actor.user_id:
@@ -251,7 +253,7 @@ async def remove_member(call: Call, workspace_id: str, user_id: str) -> None:
     errors=(NotFound, Forbidden),
     action=Action.WORKSPACE_TRANSFER,
 )
-async def transfer(call: Call, workspace_id: str, body: OwnerBody) -> None:
+async def transfer(call: RequestContext, workspace_id: str, body: OwnerBody) -> None:
     """Hand the workspace over to another member."""
     del workspace_id
     await call.services.members.transfer(call.actor, body.user_id)

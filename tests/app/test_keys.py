@@ -26,7 +26,7 @@ from domain.receipts.errors import BadNote
 from domain.receipts.signing import Signer, parse_seed
 from domain.receipts.verify import verify_archive
 from storage import private
-from tests.api.house import House, open_house
+from tests.api.harness import Harness, open_house
 from tests.app.test_evals import pilot
 from tests.databases import fresh_url
 from tests.processes import Program, call, free_ports, ready
@@ -139,14 +139,14 @@ def test_a_program_hands_over(tmp_path: Path) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(fresh_url(request.param, tmp_path), tmp_path) as opened:
         yield opened
 
 
-async def test_a_process_with_the_former_key_signs_nothing(house: House, tmp_path: Path) -> None:
-    owner = await house.person("ada@example.com")
-    url = house.services.store.url
+async def test_a_process_with_the_former_key_signs_nothing(harness: Harness, tmp_path: Path) -> None:
+    owner = await harness.person("ada@example.com")
+    url = harness.services.store.url
 
     async def size() -> int:
         return int((await owner("GET", "/api/governance/log/checkpoint")).data["size"])
@@ -158,7 +158,7 @@ async def test_a_process_with_the_former_key_signs_nothing(house: House, tmp_pat
     before = await size()
     # writers are at it while the key changes under them
     writing = [asyncio.ensure_future(change(n)) for n in range(1, 41)]
-    with within(house.parts.hold):
+    with within(harness.parts.hold):
         # as if a connection that held the store had been lost just before
         done = await asyncio.to_thread(rotate_key, settings_of(tmp_path, url))
     statuses = [reply.status for reply in await asyncio.gather(*writing)]

@@ -22,7 +22,7 @@ from domain.ids import new_id
 from services.approvals.callbacks import BACKOFF, signature
 from storage.tables import approvals as approval_rows
 from storage.tables import receipts as receipt_rows
-from tests.api.house import House, Person, Reply, open_house
+from tests.api.harness import Harness, Person, Reply, open_house
 from tests.databases import fresh_url
 
 TRIES = BACKOFF.tries or 0
@@ -68,7 +68,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(url: str, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(url, tmp_path, pilot_http_allow=("127.0.0.1",)) as opened:
         yield opened
 
@@ -77,11 +77,11 @@ async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
 class Agent:
     """A program of somebody else's with a key that may ask, and nothing more."""
 
-    house: House
+    harness: Harness
     headers: dict[str, str]
 
     async def __call__(self, method: str, path: str, body: Any = None) -> Reply:
-        return await self.house.ask(method, path, body, headers=self.headers)
+        return await self.harness.ask(method, path, body, headers=self.headers)
 
     async def ask(self, **more: Any) -> dict[str, Any]:
         reply = await self("POST", "/api/approvals", {**ASKED, **more})
@@ -93,7 +93,7 @@ class Agent:
 async def agent_of(owner: Person, name: str = "CI") -> Agent:
     made = await owner("POST", "/api/auth/apikey", {"name": name, "scopes": ["approvals:request"]})
     assert made.status == 201, made
-    return Agent(owner.house, {"X-API-Key": made.data["key"]})
+    return Agent(owner.harness, {"X-API-Key": made.data["key"]})
 
 
 @pytest.fixture
@@ -105,9 +105,9 @@ async def decide(owner: Person, asked: dict[str, Any], status: str = "approved",
     return await owner("PUT", f"/api/audit/approvals/{asked['id']}", {"status": status, **more})
 
 
-async def call_back(house: House, *, later: timedelta = timedelta()) -> int:
+async def call_back(harness: Harness, *, later: timedelta = timedelta()) -> int:
     """Send what is due as if it were `later`; how many messages were."""
-    queue = replace(house.parts.deliveries["callbacks"], now=lambda: utc_now() + later)
+    queue = replace(harness.parts.deliveries["callbacks"], now=lambda: utc_now() + later)
     return await queue.send_due()
 
 
@@ -141,7 +141,7 @@ async def test_a_question_is_asked_decided_and_heard_at_once(owner: Person, agen
     waiting = asyncio.ensure_future(agent("GET", f"/api/approvals/{asked['id']}?wait=60"))
     # the answer is waited for before it is there
     async with asyncio.timeout(60):
-        while owner.workspace_id not in owner.house.services.bus.topics:
+        while owner.workspace_id not in owner.harness.services.bus.topics:
             await asyncio.sleep(0.01)
     assert not waiting.done()
     assert (await decide(owner, asked, "rejected", note="not on a Friday", digest=asked["actionHash"])).status == 200
@@ -166,14 +166,16 @@ async def test_a_payload_may_hold_fractions(owner: Person, agent: Agent) -> None
     assert (await decide(owner, asked)).data["status"] == "approved"
 
 
-async def test_the_outcome_is_posted_and_signed(house: House, owner: Person, agent: Agent, receiver: Receiver) -> None:
+async def test_the_outcome_is_posted_and_signed(
+    harness: Harness, owner: Person, agent: Agent, receiver: Receiver
+) -> None:
     secrets = {SECRET: "", "plain text is a key too": ""}
     for secret in secrets:
         asked = await agent.ask(callbackUrl=receiver.url, callbackSecret=secret)
         assert secret not in json.dumps(asked)
-        assert await call_back(house) == 0
+        assert await call_back(harness) == 0
         assert (await decide(owner, asked, "changes_requested", note="smaller")).status == 200
-        assert await call_back(house) == 1
+        assert await call_back(harness) == 1
         headers, body = receiver.heard[-1]
         assert headers["webhook-signature"] == true_signature(secret, headers, body)
         assert abs(int(headers["webhook-timestamp"]) - utc_now().timestamp()) < 60
@@ -187,19 +189,19 @@ async def test_the_outcome_is_posted_and_signed(house: House, owner: Person, age
             "resolvedByName": owner.login["user"]["name"],
             "actionHash": asked["actionHash"],
         }
-        assert await call_back(house, later=timedelta(days=1)) == 0
+        assert await call_back(harness, later=timedelta(days=1)) == 0
     assert len({headers["webhook-id"] for headers, _ in receiver.heard}) == 2
 
 
 async def test_a_receiver_in_trouble_is_called_again_as_the_same_message(
-    house: House, owner: Person, agent: Agent
+    harness: Harness, owner: Person, agent: Agent
 ) -> None:
     async with receiving() as receiver:
         asked = await agent.ask(callbackUrl=receiver.url, callbackSecret=SECRET)
         await decide(owner, asked)
         receiver.answers += [500, 429]
-        assert [await call_back(house, later=timedelta(hours=n)) for n in (0, 1, 2)] == [1, 1, 1]
-        assert await call_back(house, later=timedelta(hours=3)) == 0
+        assert [await call_back(harness, later=timedelta(hours=n)) for n in (0, 1, 2)] == [1, 1, 1]
+        assert await call_back(harness, later=timedelta(hours=3)) == 0
         assert len({headers["webhook-id"] for headers, _ in receiver.heard}) == 1
         assert len(receiver.heard) == 3
         assert all(h["webhook-signature"] == true_signature(SECRET, h, body) for h, body in receiver.heard)
@@ -207,8 +209,8 @@ async def test_a_receiver_in_trouble_is_called_again_as_the_same_message(
         await decide(owner, second)
     # nobody is there: it is tried for about a day, then given up with a line in the audit log
     for n in range(TRIES):
-        assert await call_back(house, later=timedelta(hours=2 * n)) == 1
-    assert await call_back(house, later=timedelta(hours=2 * TRIES)) == 0
+        assert await call_back(harness, later=timedelta(hours=2 * n)) == 1
+    assert await call_back(harness, later=timedelta(hours=2 * TRIES)) == 0
     [line] = (await owner("GET", "/api/audit?action=approval:callback_failed")).data
     assert (line["target"], line["reason"], line["verdict"]) == (second["id"], "connect_failed", "error")
     assert line["metadata"]["attempts"] == TRIES
@@ -217,13 +219,13 @@ async def test_a_receiver_in_trouble_is_called_again_as_the_same_message(
 
 @pytest.mark.parametrize("status", [404, 303])
 async def test_a_receiver_that_refuses_or_moved_is_given_up_at_once(
-    house: House, owner: Person, agent: Agent, receiver: Receiver, status: int
+    harness: Harness, owner: Person, agent: Agent, receiver: Receiver, status: int
 ) -> None:
     asked = await agent.ask(callbackUrl=receiver.url, callbackSecret=SECRET)
     receiver.answers.append(status)
     await decide(owner, asked)
-    assert await call_back(house) == 1
-    assert await call_back(house, later=timedelta(days=1)) == 0
+    assert await call_back(harness) == 1
+    assert await call_back(harness, later=timedelta(days=1)) == 0
     [line] = (await owner("GET", "/api/audit?action=approval:callback_failed")).data
     assert (line["target"], line["reason"], line["metadata"]["attempts"]) == (asked["id"], f"status_{status}", 1)
     assert [body for _, body in receiver.heard if not body] == []
@@ -231,16 +233,16 @@ async def test_a_receiver_that_refuses_or_moved_is_given_up_at_once(
 
 
 async def test_nobodys_answer_is_called_back_as_expired(
-    house: House, owner: Person, agent: Agent, receiver: Receiver
+    harness: Harness, owner: Person, agent: Agent, receiver: Receiver
 ) -> None:
     asked = await agent.ask(callbackUrl=receiver.url, callbackSecret=SECRET, expiresInSeconds=60)
     past = utc_now() - timedelta(seconds=1)
     mine = approval_rows.c.id == asked["id"]
-    await house.services.store.write(
+    await harness.services.store.write(
         lambda tx: tx.execute(sa.update(approval_rows).where(mine).values(expires_at=past))
     )
-    assert (await house.services.approvals.sweep())[0] == 1
-    assert await call_back(house) == 1
+    assert (await harness.services.approvals.sweep())[0] == 1
+    assert await call_back(harness) == 1
     said = json.loads(receiver.heard[0][1])["data"]
     assert (said["status"], said["approved"], said["resolvedBy"]) == ("expired", False, "system")
     late = await decide(owner, asked)
@@ -250,10 +252,10 @@ async def test_nobodys_answer_is_called_back_as_expired(
     assert (gone.status, gone.code) == (410, "approval_expired")
 
 
-async def test_a_question_is_taken_back_by_who_asked_it(house: House, owner: Person, agent: Agent) -> None:
+async def test_a_question_is_taken_back_by_who_asked_it(harness: Harness, owner: Person, agent: Agent) -> None:
     asked = await agent.ask()
     other = await agent_of(owner, "another")
-    for stranger in (other, await agent_of(await house.person("bob@example.com"))):
+    for stranger in (other, await agent_of(await harness.person("bob@example.com"))):
         for method in ("GET", "DELETE"):
             foreign = await stranger(method, f"/api/approvals/{asked['id']}")
             missing = await stranger(method, f"/api/approvals/{new_id()}")
@@ -282,7 +284,7 @@ async def test_a_key_that_may_only_ask_does_nothing_else(owner: Person, agent: A
         refused = await agent(method, path, body)
         assert (refused.status, refused.code) == (403, "insufficient_scope"), path
     reader = (await owner("POST", "/api/auth/apikey", {"name": "r", "scopes": ["approvals:read"]})).data["key"]
-    asking = await owner.house.ask("POST", "/api/approvals", ASKED, headers={"X-API-Key": reader})
+    asking = await owner.harness.ask("POST", "/api/approvals", ASKED, headers={"X-API-Key": reader})
     assert (asking.status, asking.code) == (403, "insufficient_scope")
 
 
@@ -298,16 +300,16 @@ async def test_the_kill_switch_refuses_questions_and_yes(owner: Person, agent: A
 
 
 async def test_an_address_of_the_inside_is_not_called(url: str, tmp_path: Path, receiver: Receiver) -> None:
-    async with open_house(url, tmp_path) as house:
-        owner = await house.person("ada@example.com")
+    async with open_house(url, tmp_path) as harness:
+        owner = await harness.person("ada@example.com")
         agent = await agent_of(owner)
         for place in (receiver.url, "http://169.254.169.254/latest/meta-data", "http://[::1]:9/"):
             asked = await agent.ask(callbackUrl=place, callbackSecret=SECRET)
             await decide(owner, asked, "rejected")
-            assert await call_back(house) == 1
+            assert await call_back(harness) == 1
             [line, *_] = (await owner("GET", "/api/audit?action=approval:callback_failed")).data
             assert (line["target"], line["reason"]) == (asked["id"], "blocked_address")
-        assert await call_back(house, later=timedelta(days=2)) == 0
+        assert await call_back(harness, later=timedelta(days=2)) == 0
     assert receiver.heard == []
 
 
@@ -333,8 +335,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 
 async def test_what_is_wrong_is_named(tmp_path: Path) -> None:
-    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, work=False) as house:
-        owner = await house.person("ada@example.com")
+    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, work=False) as harness:
+        owner = await harness.person("ada@example.com")
         agent = await agent_of(owner)
         for body, name in WRONG:
             refused = await agent("POST", "/api/approvals", {**ASKED, **body})
@@ -343,12 +345,12 @@ async def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         assert (await owner("GET", "/api/audit/approvals")).data == []
 
 
-async def test_the_whole_exchange_is_in_the_ledger(house: House, owner: Person, agent: Agent) -> None:
+async def test_the_whole_exchange_is_in_the_ledger(harness: Harness, owner: Person, agent: Agent) -> None:
     asked = await agent.ask()
     await decide(owner, asked)
     mine = receipt_rows.c.approval_id == asked["id"]
     query = sa.select(receipt_rows.c.action, receipt_rows.c.verdict).where(mine).order_by(receipt_rows.c.idx)
-    rows = await house.services.store.read(lambda tx: tx.all(query))
+    rows = await harness.services.store.read(lambda tx: tx.all(query))
     assert [tuple(row) for row in rows] == [("approval:requested", "ESCALATE"), ("approval:resolved", "ALLOW")]
     [line] = (await owner("GET", f"/api/audit?action=approval:requested&target={asked['id']}")).data
     assert line["actor"].startswith("api_key:")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.api.approvals.test_approval_gateway import agent_of, call_back, decide
-from tests.api.house import open_house
+from tests.api.harness import open_house
 from tests.databases import fresh_url
 from tests.processes import free_ports
 
@@ -25,12 +25,12 @@ async def test_the_page_is_followed(tmp_path: Path) -> None:
     port, secret = free_ports(1), "sixteen or more characters"
     async with open_house(
         fresh_url("sqlite", tmp_path), tmp_path, work=False, pilot_http_allow=(f"127.0.0.1:{port}",)
-    ) as house:
-        owner = await house.person("ada@example.com")
+    ) as harness:
+        owner = await harness.person("ada@example.com")
         agent = await agent_of(owner)
         shell = await asyncio.create_subprocess_exec(
             "bash", "-euo", "pipefail", "-c", code("sh"),
-            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "base": house.base, "key": agent.headers["X-API-Key"]},
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin", "base": harness.base, "key": agent.headers["X-API-Key"]},
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
         async with asyncio.timeout(60):
@@ -61,7 +61,7 @@ async def test_the_page_is_followed(tmp_path: Path) -> None:
             asked = await agent.ask(callbackUrl=url, callbackSecret=secret)
             for one in (forged, asked):
                 await decide(owner, one, "rejected")
-                assert await call_back(house) == 1
+                assert await call_back(harness) == 1
             line = await asyncio.wait_for(receiver.stdout.readline(), 60)
             assert line.decode().split() == ["deploy:production", "rejected", asked["actionHash"]]
             [failed] = (await owner("GET", "/api/audit?action=approval:callback_failed")).data

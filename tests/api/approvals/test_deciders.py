@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from domain.ids import new_id
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 from tests.api.policy.test_governance import path_of, question
 from tests.databases import fresh_url
 
 
 @pytest.fixture
-async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(url: str, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(url, tmp_path) as opened:
         yield opened
 
@@ -22,9 +22,9 @@ async def policy(owner: Person, **config: Any) -> Any:
     return await owner("PUT", f"/api/workspace/{owner.workspace_id}/settings", {"policyConfig": config})
 
 
-async def test_two_of_three_with_whoever_asked_left_out(house: House, owner: Person) -> None:
-    one, two = [await house.member(owner, f"{name}@example.com", "partner") for name in ("one", "two")]
-    reader = await house.member(owner, "reader@example.com", "member")
+async def test_two_of_three_with_whoever_asked_left_out(harness: Harness, owner: Person) -> None:
+    one, two = [await harness.member(owner, f"{name}@example.com", "partner") for name in ("one", "two")]
+    reader = await harness.member(owner, "reader@example.com", "member")
     changed = await policy(owner, approvalQuorum=2, approverRole="partner")
     assert changed.status in (200, 201), changed
     asked = await question(owner)
@@ -47,8 +47,8 @@ async def test_two_of_three_with_whoever_asked_left_out(house: House, owner: Per
     assert [line["actor"] for line in voted] == [f"user:{one.user_id}"]
 
 
-async def test_a_named_member_decides_and_sees_only_that(house: House, owner: Person) -> None:
-    member = await house.member(owner, "m@example.com", "member")
+async def test_a_named_member_decides_and_sees_only_that(harness: Harness, owner: Person) -> None:
+    member = await harness.member(owner, "m@example.com", "member")
     hidden = await question(owner)
     changed = await policy(owner, approvers=[member.user_id])
     assert changed.status in (200, 201), changed
@@ -82,7 +82,7 @@ async def test_a_named_member_decides_and_sees_only_that(house: House, owner: Pe
     ],
 )
 async def test_a_policy_that_could_never_be_met_is_refused(
-    lite_house: House, change: dict[str, Any], field: str
+    lite_house: Harness, change: dict[str, Any], field: str
 ) -> None:
     owner = await lite_house.person("ada@example.com")
     for name in ("one", "two"):
@@ -100,13 +100,13 @@ async def test_a_policy_that_could_never_be_met_is_refused(
 
 
 @pytest.fixture
-async def lite_house(tmp_path: Path) -> AsyncIterator[House]:
+async def lite_house(tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(fresh_url("sqlite", tmp_path), tmp_path, work=False) as opened:
         yield opened
 
 
-async def test_in_a_batch_every_item_has_its_own_answer(house: House, owner: Person) -> None:
-    mine, theirs = await question(owner), await question(await house.person("bob@example.com"))
+async def test_in_a_batch_every_item_has_its_own_answer(harness: Harness, owner: Person) -> None:
+    mine, theirs = await question(owner), await question(await harness.person("bob@example.com"))
     items = [
         {"id": one["id"], "version": 1, "digest": one["actionHash"], "status": "rejected"} for one in (mine, theirs)
     ]
@@ -118,9 +118,9 @@ async def test_in_a_batch_every_item_has_its_own_answer(house: House, owner: Per
     ]
 
 
-async def test_only_an_owner_gives_and_ends_what_is_standing(house: House, owner: Person) -> None:
-    partner = await house.member(owner, "p@example.com", "partner")
-    stranger = await house.person("bob@example.com")
+async def test_only_an_owner_gives_and_ends_what_is_standing(harness: Harness, owner: Person) -> None:
+    partner = await harness.member(owner, "p@example.com", "partner")
+    stranger = await harness.person("bob@example.com")
     await policy(owner, approverRole="partner")
     asked = await question(owner)
     wanted = {"status": "approved", "grant": {"minutes": 10}}
@@ -134,7 +134,7 @@ async def test_only_an_owner_gives_and_ends_what_is_standing(house: House, owner
     assert (await stranger("GET", "/api/grants")).data == []
     assert (await owner("DELETE", path)).data["revokedAt"]
     await policy(owner, approvalQuorum=1, approvers=[partner.user_id, owner.user_id])
-    await house.member(owner, "q@example.com", "partner")
+    await harness.member(owner, "q@example.com", "partner")
     assert (await policy(owner, approvers=[], approvalQuorum=2)).status == 200
     several = await question(owner)
     alone = await partner("PUT", path_of(several), wanted)

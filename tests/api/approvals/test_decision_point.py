@@ -19,7 +19,7 @@ from helm_sdk import EvaluateRequest, EvaluateResponse, HelmApiError, HelmClient
 
 from domain.clock import utc_now
 from storage import tables
-from tests.api.house import House, Person, Reply, open_house
+from tests.api.harness import Harness, Person, Reply, open_house
 from tests.databases import fresh_url
 from tests.helm_kernel import check_chain, open_kernel
 
@@ -37,7 +37,7 @@ class Agent:
     """An agent with helm-sdk, as it is on PyPI."""
 
     def __init__(self, owner: Person, key: str, *, principal: str = "agent-7", tenant: str | None = None) -> None:
-        self.base = owner.house.base
+        self.base = owner.harness.base
         self.headers = {"api_key": key, "tenant_id": tenant or owner.workspace_id, "principal_id": principal}
 
     async def do(self, work: Callable[[HelmClient], Any]) -> Any:
@@ -59,14 +59,14 @@ async def decide(owner: Person, approval_id: str, status: str, **more: Any) -> R
     return reply
 
 
-async def public_key(house: House) -> str:
-    [key] = (await house.ask("GET", "/.well-known/pilot-keys.json")).data["keys"]
+async def public_key(harness: Harness) -> str:
+    [key] = (await harness.ask("GET", "/.well-known/pilot-keys.json")).data["keys"]
     return str(key["public_key"])
 
 
 async def test_helm_sdk_gets_a_person_in_the_loop(url: str, tmp_path: Path) -> None:
-    async with open_house(url, tmp_path, work=False) as house:
-        owner = await house.person("ada@example.com")
+    async with open_house(url, tmp_path, work=False) as harness:
+        owner = await harness.person("ada@example.com")
         await owner(
             "PUT", f"/api/workspace/{owner.workspace_id}/settings", {"policyConfig": {"toolBlocklist": ["rm*"]}}
         )
@@ -119,15 +119,15 @@ async def test_helm_sdk_gets_a_person_in_the_loop(url: str, tmp_path: Path) -> N
         # the whole log by HELM's own rules, with the key from elsewhere
         whole = await owner("GET", f"/api/v1/proofgraph/sessions/{owner.workspace_id}/receipts")
         assert len(whole.data) == sessions[0].receipt_count
-        check_chain(whole.data, await public_key(house))
+        check_chain(whole.data, await public_key(harness))
         replayed = (await owner("GET", "/api/governance/replay")).data
         assert (replayed["replayed"] >= 13, replayed["different"]) == (True, [])
 
 
 async def test_a_no_stands_for_an_hour_and_a_yes_for_a_day(url: str, tmp_path: Path) -> None:
-    async with open_house(url, tmp_path, work=False) as house:
-        owner = await house.person("ada@example.com")
-        agent, store = Agent(owner, await new_key(owner)), house.services.store
+    async with open_house(url, tmp_path, work=False) as harness:
+        owner = await harness.person("ada@example.com")
+        agent, store = Agent(owner, await new_key(owner)), harness.services.store
 
         async def age(approval_id: str, by: timedelta) -> None:
             when = utc_now() - by
@@ -153,12 +153,12 @@ async def test_a_no_stands_for_an_hour_and_a_yes_for_a_day(url: str, tmp_path: P
         assert (third.verdict, third.decision_id != second.decision_id) == ("ESCALATE", True)
         gone = utc_now() - timedelta(seconds=1)
         await store.write(lambda tx: tx.execute(sa.update(tables.approvals).values(expires_at=gone)))
-        await house.services.approvals.sweep()
+        await harness.services.approvals.sweep()
         late = await agent.ask("send", n=1)
         assert (late.verdict, late.reason_code) == ("DENY", "APPROVAL_TIMEOUT")
 
 
-async def test_the_policy_of_now_decides_even_after_a_yes(house: House, owner: Person) -> None:
+async def test_the_policy_of_now_decides_even_after_a_yes(harness: Harness, owner: Person) -> None:
     agent, settings = Agent(owner, await new_key(owner)), f"/api/workspace/{owner.workspace_id}/settings"
     asked = await agent.ask("send", n=1)
     await decide(owner, asked.decision_id, "approved")
@@ -176,7 +176,7 @@ async def test_the_policy_of_now_decides_even_after_a_yes(house: House, owner: P
     assert (await owner("GET", f"/api/audit/approvals/{asked.decision_id}")).data["status"] == "cancelled"
 
 
-async def test_our_own_tools_reach_as_far_as_we_say(house: House, owner: Person) -> None:
+async def test_our_own_tools_reach_as_far_as_we_say(harness: Harness, owner: Person) -> None:
     agent = Agent(owner, await new_key(owner))
     assert (await agent.ask("http.post", "E0", url="https://example.com")).verdict == "ESCALATE"
     assert (await agent.ask("note.create", "E0", title="x")).verdict == "ALLOW"
@@ -192,7 +192,7 @@ async def test_our_own_tools_reach_as_far_as_we_say(house: House, owner: Person)
     assert again.verdict == "ALLOW"
 
 
-async def test_grants_of_our_operators_do_not_count_for_others(house: House, owner: Person) -> None:
+async def test_grants_of_our_operators_do_not_count_for_others(harness: Harness, owner: Person) -> None:
     task = await owner(
         "POST", "/api/tasks", {"title": "T", "description": "http.post url=http://127.0.0.1:9/x json={}"}
     )
@@ -204,10 +204,10 @@ async def test_grants_of_our_operators_do_not_count_for_others(house: House, own
     assert asked.verdict == "ESCALATE"
 
 
-async def test_a_decision_is_signed(house: House, owner: Person) -> None:
+async def test_a_decision_is_signed(harness: Harness, owner: Person) -> None:
     headers = {"Authorization": f"Bearer {await new_key(owner)}", "X-Helm-Principal-ID": "p"}
     body = {"tool": "t", "effect_level": "E1", "session_id": "s", "args": {"x": 0.5}}
-    said = (await house.ask("POST", "/api/v1/evaluate", body, headers=headers)).data
+    said = (await harness.ask("POST", "/api/v1/evaluate", body, headers=headers)).data
     payload = rfc8785.dumps(
         {
             "signature_version": "decision.v4",
@@ -225,10 +225,10 @@ async def test_a_decision_is_signed(house: House, owner: Person) -> None:
             "signature_type": f"ed25519:{said['key_id']}",
         }
     )
-    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(await public_key(house)))
+    key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(await public_key(harness)))
     key.verify(bytes.fromhex(said["signature"]), payload)
     assert said["decision_hash"] == "sha256:" + hashlib.sha256(payload).hexdigest()
-    receipt = (await house.ask("GET", f"/api/v1/receipts/{said['receipt_id']}", headers=headers)).data
+    receipt = (await harness.ask("GET", f"/api/v1/receipts/{said['receipt_id']}", headers=headers)).data
     assert receipt["metadata"]["decision_hash"] == said["decision_hash"]
     call = {
         "asker": said["subject_id"],
@@ -241,7 +241,7 @@ async def test_a_decision_is_signed(house: House, owner: Person) -> None:
     assert said["effect_digest"] == hashlib.sha256(rfc8785.dumps(call)).hexdigest()
 
 
-async def test_old_names_and_wrong_calls(house: House, owner: Person) -> None:
+async def test_old_names_and_wrong_calls(harness: Harness, owner: Person) -> None:
     agent = Agent(owner, await new_key(owner))
     old = {"action": "t", "resource": "E1", "context": {"session_id": "s", "note": "kept"}}
     assert (await agent.do(lambda sdk: sdk.evaluate_decision(old)))["verdict"] == "ALLOW"
@@ -267,8 +267,8 @@ async def test_old_names_and_wrong_calls(house: House, owner: Person) -> None:
         assert field in str(refused.value), change
 
 
-async def test_refusals_are_problems_that_the_sdk_reads(house: House, owner: Person) -> None:
-    stranger = await house.person("eve@example.com")
+async def test_refusals_are_problems_that_the_sdk_reads(harness: Harness, owner: Person) -> None:
+    stranger = await harness.person("eve@example.com")
     key = await new_key(owner)
     for agent, status, code, reason in (
         (Agent(owner, "hp_" + "0" * 48), 401, "unauthenticated", "UNAUTHORIZED"),
@@ -292,32 +292,32 @@ async def test_refusals_are_problems_that_the_sdk_reads(house: House, owner: Per
     assert (await owner("GET", "/api/nothing")).headers["Content-Type"] == "application/json"
 
 
-async def test_a_key_may_be_sent_either_way(house: House, owner: Person) -> None:
+async def test_a_key_may_be_sent_either_way(harness: Harness, owner: Person) -> None:
     key = await new_key(owner, ["tasks:read"])
     for headers in ({"Authorization": f"Bearer {key}"}, {"X-API-Key": key}):
-        assert (await house.ask("GET", "/api/tasks", headers=headers)).status == 200
+        assert (await harness.ask("GET", "/api/tasks", headers=headers)).status == 200
     both = {"Authorization": f"Bearer {key}", "X-API-Key": "hp_" + "0" * 48}
-    assert (await house.ask("GET", "/api/tasks", headers=both)).status == 401
+    assert (await harness.ask("GET", "/api/tasks", headers=both)).status == 401
 
 
-async def test_a_repeat_with_its_key_decides_once(house: House, owner: Person) -> None:
+async def test_a_repeat_with_its_key_decides_once(harness: Harness, owner: Person) -> None:
     key = await new_key(owner)
     headers = {"Authorization": f"Bearer {key}", "Idempotency-Key": "one"}
     body = {"tool": "t", "effect_level": "E3", "session_id": "s"}
-    first = await house.ask("POST", "/api/v1/evaluate", body, headers=headers)
-    second = await house.ask("POST", "/api/v1/evaluate", body, headers=headers)
+    first = await harness.ask("POST", "/api/v1/evaluate", body, headers=headers)
+    second = await harness.ask("POST", "/api/v1/evaluate", body, headers=headers)
     assert (first.status, first.data, second.headers["Idempotency-Replayed"]) == (200, second.data, "true")
-    other = await house.ask("POST", "/api/v1/evaluate", {**body, "tool": "u"}, headers=headers)
+    other = await harness.ask("POST", "/api/v1/evaluate", {**body, "tool": "u"}, headers=headers)
     assert (other.status, json.loads(other.data)["code"]) == (409, "aborted")
     bad = {"Authorization": f"Bearer {key}", "Idempotency-Key": "two"}
     for _ in range(2):
-        refused = await house.ask("POST", "/api/v1/evaluate", {}, headers=bad)
+        refused = await harness.ask("POST", "/api/v1/evaluate", {}, headers=bad)
         assert (refused.status, refused.headers["Content-Type"]) == (400, "application/problem+json")
     receipts = (await owner("GET", "/api/v1/receipts?session_id=s")).data
     assert receipts["count"] == 1
 
 
-async def test_receipts_come_page_by_page_in_both_forms_of_cursor(house: House, owner: Person) -> None:
+async def test_receipts_come_page_by_page_in_both_forms_of_cursor(harness: Harness, owner: Person) -> None:
     agent = Agent(owner, await new_key(owner))
     for n in range(5):
         await agent.ask("t", "E1" if n % 2 else "E3", session=f"s-{n % 2}", n=n)
@@ -335,7 +335,7 @@ async def test_receipts_come_page_by_page_in_both_forms_of_cursor(house: House, 
 
     whole = await pages("")
     assert [r["lamport_clock"] for r in whole] == list(range(1, size + 1))
-    check_chain(whole, await public_key(house))
+    check_chain(whole, await public_key(harness))
     assert await pages(f"session_id={owner.workspace_id}") == whole
     assert [r["metadata"]["agent_session"] for r in await pages("session_id=s-0")] == ["s-0"] * 3
     assert len(await pages("session_id=s-1&verdict=ALLOW")) == 2
@@ -344,16 +344,16 @@ async def test_receipts_come_page_by_page_in_both_forms_of_cursor(house: House, 
     middle = whole[4]["timestamp"]
     assert (await pages(f"to={middle}"))[-1]["timestamp"] < middle
     assert (await pages(f"from={middle}"))[0]["timestamp"] >= middle
-    raw = await house.session.get(f"{house.base}/api/v1/receipts/{whole[0]['receipt_id']}", headers=owner.headers)
+    raw = await harness.session.get(f"{harness.base}/api/v1/receipts/{whole[0]['receipt_id']}", headers=owner.headers)
     assert await raw.read() == rfc8785.dumps(whole[0])
     for bad in ("since=lamport:1", "since=v1.AAAA", "session_id=s-0&since=v1.eyJsIjoxfQ", "limit=0", "limit=1001",
                 "effect=E3", "resource=E3", "principal=a&executor=b", "from=soon", "since=v1.eyJsIjp0cnVlfQ"):  # fmt: skip
         refused = await owner("GET", f"/api/v1/receipts?{bad}")
         assert refused.status == 400, bad
-    stranger = await house.person("eve@example.com")
+    stranger = await harness.person("eve@example.com")
     place = {"Authorization": stranger.headers["Authorization"], "X-Helm-Tenant-ID": owner.workspace_id}
     for path in ("receipts", f"receipts/{whole[0]['receipt_id']}", "proofgraph/sessions"):
-        assert (await house.ask("GET", f"/api/v1/{path}", headers=place)).status == 404
+        assert (await harness.ask("GET", f"/api/v1/{path}", headers=place)).status == 404
     own = (await stranger("GET", "/api/v1/proofgraph/sessions/s-0/receipts")).data
     assert own == []
 
@@ -365,8 +365,8 @@ async def test_a_sidecar_is_heard_here_too(tmp_path: Path) -> None:
             "helm_api_key": kernel.admin_key,
             "helm_public_key": kernel.public,
         }
-        async with open_house(fresh_url("sqlite", tmp_path), tmp_path, work=False, **more) as house:
-            owner = await house.person("ada@example.com")
+        async with open_house(fresh_url("sqlite", tmp_path), tmp_path, work=False, **more) as harness:
+            owner = await harness.person("ada@example.com")
             agent = Agent(owner, await new_key(owner))
             assert [(await agent.ask(tool, "E1")).verdict for tool in ("a", "b", "d")] == ["ALLOW", "ESCALATE", "DENY"]
             [asked] = (await owner("GET", "/api/audit/approvals?status=pending")).data
@@ -380,7 +380,7 @@ async def test_a_sidecar_is_heard_here_too(tmp_path: Path) -> None:
             assert json.loads(raw)["receipt_id"] == first.metadata["helm_receipt_id"]
 
 
-async def test_health_and_version_as_the_sdk_asks(house: House, owner: Person) -> None:
+async def test_health_and_version_as_the_sdk_asks(harness: Harness, owner: Person) -> None:
     agent = Agent(owner, "none")
     assert await agent.do(lambda sdk: sdk.health()) == {"status": "ok", "version": "0"}
     assert (await agent.do(lambda sdk: sdk.version())).version == "0"
@@ -396,18 +396,18 @@ async def ran(*command: str, **names: str) -> str:
     return out.decode()
 
 
-async def test_the_page_says_how_word_for_word(house: House, owner: Person) -> None:
+async def test_the_page_says_how_word_for_word(harness: Harness, owner: Person) -> None:
     page = (ROOT / "docs" / "how-to" / "be-a-decision-point.md").read_text()
     shell, python = re.findall(r"```(?:sh|python)\n(.*?)```", page, re.DOTALL)
     token = owner.headers["Authorization"].removeprefix("Bearer ")
-    made = await ran("sh", "-c", shell, base=house.base, token=token, workspace=owner.workspace_id)
+    made = await ran("sh", "-c", shell, base=harness.base, token=token, workspace=owner.workspace_id)
     key = json.loads(made)["key"]
-    names = {"PILOT": house.base, "PILOT_KEY": key, "WORKSPACE": owner.workspace_id}
+    names = {"PILOT": harness.base, "PILOT_KEY": key, "WORKSPACE": owner.workspace_id}
     verdict, approval_id = (await ran(sys.executable, "-c", python, **names)).split()
     assert verdict == "ESCALATE"
     keyed = {"Authorization": f"Bearer {key}"}
     waited, _ = await asyncio.gather(
-        house.ask("GET", f"/api/approvals/{approval_id}?wait=60", headers=keyed),
+        harness.ask("GET", f"/api/approvals/{approval_id}?wait=60", headers=keyed),
         decide(owner, approval_id, "approved"),
     )
     assert waited.data["status"] == "approved"

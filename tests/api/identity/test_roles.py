@@ -12,7 +12,7 @@ from api.server import groups
 from domain.identity.actor import Role
 from domain.identity.permissions import TABLE
 from domain.ids import new_id
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 
 pytestmark = pytest.mark.timeout(300)
 ENDPOINTS = [e for group in groups(HttpConfig(version="0", app_url="http://x")) for e in group.table]
@@ -47,14 +47,14 @@ class Heard:
     code: str | None
 
 
-async def ask(house: House, endpoint: Endpoint, headers: dict[str, str], workspace_id: str) -> Heard:
+async def ask(harness: Harness, endpoint: Endpoint, headers: dict[str, str], workspace_id: str) -> Heard:
     """The status and code of one request with an empty body and ids that belong to nothing; streams are not read."""
     path = endpoint.path
     for name in endpoint.path_names:
         path = path.replace("{" + name + "}", workspace_id if name == "workspace_id" else new_id())
-    async with house.session.request(
+    async with harness.session.request(
         endpoint.method,
-        house.base + path,
+        harness.base + path,
         json=BODIES.get(name_of(endpoint), {}) if endpoint.body is not None else None,
         headers=headers,
         timeout=aiohttp.ClientTimeout(total=30),
@@ -83,14 +83,14 @@ def test_what_is_public_is_listed_and_every_other_route_has_its_action() -> None
 
 
 async def test_every_route_by_everybody(url: str, tmp_path: Path) -> None:
-    async with open_house(url, tmp_path, work=False) as house:
-        owner = await house.person("owner@example.com")
+    async with open_house(url, tmp_path, work=False) as harness:
+        owner = await harness.person("owner@example.com")
         people = {
             Role.OWNER: owner,
-            Role.PARTNER: await house.member(owner, "partner@example.com", "partner"),
-            Role.MEMBER: await house.member(owner, "member@example.com", "member"),
+            Role.PARTNER: await harness.member(owner, "partner@example.com", "partner"),
+            Role.MEMBER: await harness.member(owner, "member@example.com", "member"),
         }
-        stranger = await house.person("stranger@example.com")
+        stranger = await harness.person("stranger@example.com")
         place = owner.workspace_id
         abroad = {**stranger.headers, "X-Workspace-Id": place}
         asked = 0
@@ -98,21 +98,21 @@ async def test_every_route_by_everybody(url: str, tmp_path: Path) -> None:
             name = name_of(endpoint)
             if endpoint.needs in (Access.PUBLIC, Access.ADMIN):
                 continue
-            assert await ask(house, endpoint, {"X-Workspace-Id": place}, place) == Heard(401, "unauthorized"), name
+            assert await ask(harness, endpoint, {"X-Workspace-Id": place}, place) == Heard(401, "unauthorized"), name
             if endpoint.needs is Access.WORKSPACE:
-                assert await ask(house, endpoint, abroad, place) == Heard(404, "not_found"), name
+                assert await ask(harness, endpoint, abroad, place) == Heard(404, "not_found"), name
             asked += 2
             if endpoint.action is None:
                 continue
             rule = TABLE[endpoint.action]
             for role, person in people.items():
                 if role.rank < rule.role.rank:
-                    assert await ask(house, endpoint, person.headers, place) == Heard(403, "insufficient_role"), (
+                    assert await ask(harness, endpoint, person.headers, place) == Heard(403, "insufficient_role"), (
                         name,
                         role,
                     )
                 elif name not in FATAL:
-                    heard = await ask(house, endpoint, person.headers, place)
+                    heard = await ask(harness, endpoint, person.headers, place)
                     assert heard.status < 500, (name, role, heard)
                     assert heard.status != 401, (name, role)
                     assert heard.code not in ("insufficient_role", "insufficient_scope"), (name, role, heard)
@@ -121,28 +121,28 @@ async def test_every_route_by_everybody(url: str, tmp_path: Path) -> None:
 
 
 async def test_every_route_by_keys(url: str, tmp_path: Path) -> None:
-    async with open_house(url, tmp_path, work=False) as house:
-        owner = await house.person("owner@example.com")
+    async with open_house(url, tmp_path, work=False) as harness:
+        owner = await harness.person("owner@example.com")
         place = owner.workspace_id
         unlimited, other = await key_of(owner, None), await key_of(owner, ["knowledge:read"])
-        foreign = await key_of(await house.person("stranger@example.com"), None)
+        foreign = await key_of(await harness.person("stranger@example.com"), None)
         exact: dict[str, dict[str, str]] = {}
         for endpoint in ENDPOINTS:
             if endpoint.action is None or endpoint.needs is not Access.WORKSPACE:
                 continue
             name, rule = name_of(endpoint), TABLE[endpoint.action]
-            heard = await ask(house, endpoint, {**foreign, "X-Workspace-Id": place}, place)
+            heard = await ask(harness, endpoint, {**foreign, "X-Workspace-Id": place}, place)
             assert heard == Heard(404, "not_found"), name
             if rule.scope != "knowledge:read":
-                heard = await ask(house, endpoint, other, place)
+                heard = await ask(harness, endpoint, other, place)
                 assert heard == Heard(403, "insufficient_scope"), name
             if rule.explicit:
-                assert await ask(house, endpoint, unlimited, place) == Heard(403, "insufficient_scope"), name
+                assert await ask(harness, endpoint, unlimited, place) == Heard(403, "insufficient_scope"), name
             elif name not in FATAL:
-                assert (await ask(house, endpoint, unlimited, place)).code != "insufficient_scope", name
+                assert (await ask(harness, endpoint, unlimited, place)).code != "insufficient_scope", name
             if name not in FATAL:
                 if rule.scope not in exact:
                     exact[rule.scope] = await key_of(owner, [rule.scope])
-                heard = await ask(house, endpoint, exact[rule.scope], place)
+                heard = await ask(harness, endpoint, exact[rule.scope], place)
                 assert heard.status < 500, (name, heard)
                 assert heard.code not in ("insufficient_scope", "insufficient_role"), (name, heard)

@@ -7,13 +7,13 @@ import pytest
 
 from api.installation.admin import admin
 from domain.ids import new_id
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 
 KEY = "k-" + "0123456789abcdef" * 2
 
 
 @pytest.fixture
-async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(url: str, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(url, tmp_path, http={"admin_key": KEY}) as opened:
         yield opened
 
@@ -22,9 +22,9 @@ def bearer(key: str = KEY) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-async def test_the_documented_call_works_and_nothing_else_does(house: House, owner: Person) -> None:
+async def test_the_documented_call_works_and_nothing_else_does(harness: Harness, owner: Person) -> None:
     """10: the documented bearer was a 401; an ordinary person's key let one in."""
-    assert (await house.ask("GET", "/api/admin/tenants", headers=bearer())).status == 200
+    assert (await harness.ask("GET", "/api/admin/tenants", headers=bearer())).status == 200
     made = await owner("POST", "/api/auth/apikey", {"name": "k"})
     ordinary = {"X-API-Key": made.data["key"]}
     for endpoint in admin.table:
@@ -38,23 +38,23 @@ async def test_the_documented_call_works_and_nothing_else_does(house: House, own
             (bearer(KEY + "x") | ordinary, (403, "admin_key_wrong")),
             (bearer("ключ"), (403, "admin_key_wrong")),
         ):
-            reply = await house.ask(endpoint.method, path, body, headers=headers)
+            reply = await harness.ask(endpoint.method, path, body, headers=headers)
             assert (reply.status, reply.code) == expected, (endpoint.path, headers)
     assert (await owner("GET", "/api/tasks")).status == 200
 
 
 async def test_without_a_key_set_there_is_no_way_in(url: str, tmp_path: Path) -> None:
-    async with open_house(url, tmp_path) as house:
+    async with open_house(url, tmp_path) as harness:
         for headers in ({}, bearer(""), bearer(), bearer("None")):
-            reply = await house.ask("GET", "/api/admin/tenants", headers=headers)
+            reply = await harness.ask("GET", "/api/admin/tenants", headers=headers)
             assert (reply.status, reply.code) == (503, "admin_not_configured")
 
 
-async def test_a_tenant_is_made_closed_opened_and_removed(house: House, owner: Person) -> None:
+async def test_a_tenant_is_made_closed_opened_and_removed(harness: Harness, owner: Person) -> None:
     """26: a deleted tenant could be used on."""
 
     async def ask(method: str, path: str, body: object = None) -> tuple[int, object]:
-        reply = await house.ask(method, f"/api/admin/tenants{path}", body, headers=bearer())
+        reply = await harness.ask(method, f"/api/admin/tenants{path}", body, headers=bearer())
         return reply.status, reply.data
 
     status, made = await ask("POST", "", {"name": "Second", "ownerUserId": owner.user_id})
@@ -83,24 +83,24 @@ async def test_a_tenant_is_made_closed_opened_and_removed(house: House, owner: P
     assert await ask("GET", "/deletions") == (200, [])
     assert (await ask("POST", f"/{place}/restore"))[0] == 404
     assert (await owner("GET", "/api/tasks")).status == 200
-    assert await house.services.store.write(house.services.ledger.check_at_start) == {}
+    assert await harness.services.store.write(harness.services.ledger.check_at_start) == {}
 
 
-async def test_bad_input_is_named(house: House, owner: Person) -> None:
+async def test_bad_input_is_named(harness: Harness, owner: Person) -> None:
     for body, field in (
         ({"name": "", "ownerUserId": owner.user_id}, "name"),
         ({"name": "x", "ownerUserId": "me"}, "ownerUserId"),
         ({"name": "x", "ownerUserId": owner.user_id, "more": 1}, "more"),
     ):
-        reply = await house.ask("POST", "/api/admin/tenants", body, headers=bearer())
+        reply = await harness.ask("POST", "/api/admin/tenants", body, headers=bearer())
         assert reply.status == 400
         assert field in reply.data["details"]["fieldErrors"]
-    nobody = await house.ask("POST", "/api/admin/tenants", {"name": "x", "ownerUserId": new_id()}, headers=bearer())
+    nobody = await harness.ask("POST", "/api/admin/tenants", {"name": "x", "ownerUserId": new_id()}, headers=bearer())
     assert nobody.status == 404
     for days in (-1, 366, "30", True):
-        reply = await house.ask(
+        reply = await harness.ask(
             "DELETE", f"/api/admin/tenants/{owner.workspace_id}", {"graceDays": days}, headers=bearer()
         )
         assert reply.status == 400
     assert (await owner("GET", "/api/tasks")).status == 200
-    assert (await house.ask("POST", "/api/admin/tenants/cleanup?limit=501", headers=bearer())).status == 400
+    assert (await harness.ask("POST", "/api/admin/tenants/cleanup?limit=501", headers=bearer())).status == 400

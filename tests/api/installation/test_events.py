@@ -11,12 +11,12 @@ import aiohttp
 import pytest
 
 from api.installation import system
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 from tests.connectors.openai_server import Turn, scripted_model
 
 
 @pytest.fixture
-async def house(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
+async def harness(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Harness]:
     monkeypatch.setattr(system, "PING_SECONDS", 0.3)
     async with open_house(url, tmp_path, work=False) as opened:
         yield opened
@@ -48,7 +48,7 @@ class Stream:
 @asynccontextmanager
 async def listening(person: Person, path: str = "/api/events", **headers: str) -> AsyncIterator[Stream]:
     given = {**person.headers, **{k.replace("_", "-"): v for k, v in headers.items()}}
-    async with person.house.session.get(person.house.base + path, headers=given) as answer:
+    async with person.harness.session.get(person.harness.base + path, headers=given) as answer:
         assert answer.status == 200, await answer.text()
         assert answer.content_type == "text/event-stream"
         yield Stream(answer)
@@ -116,8 +116,8 @@ async def test_a_quiet_stream_pings(owner: Person) -> None:
         assert "id" not in ping
 
 
-async def test_nothing_of_another_workspace_is_heard(house: House, owner: Person) -> None:
-    other = await house.person("bob@example.com")
+async def test_nothing_of_another_workspace_is_heard(harness: Harness, owner: Person) -> None:
+    other = await harness.person("bob@example.com")
     async with listening(owner) as stream:
         await other("POST", "/api/tasks", {"title": "secret"})
         own = (await owner("POST", "/api/tasks", {"title": "own"})).data
@@ -127,8 +127,8 @@ async def test_nothing_of_another_workspace_is_heard(house: House, owner: Person
     assert (await other("GET", "/api/events", X_Workspace_Id=owner.workspace_id)).status == 404
 
 
-async def test_who_was_taken_out_hears_no_more(house: House, owner: Person) -> None:
-    mate = await house.member(owner, "bob@example.com", "member")
+async def test_who_was_taken_out_hears_no_more(harness: Harness, owner: Person) -> None:
+    mate = await harness.member(owner, "bob@example.com", "member")
     async with listening(mate) as stream:
         removed = await owner("DELETE", f"/api/workspace/{owner.workspace_id}/members/{mate.user_id}")
         assert removed.status == 204
@@ -142,9 +142,9 @@ async def test_who_logged_out_hears_no_more(owner: Person) -> None:
         assert await stream.next() is None
 
 
-async def test_a_revoked_key_hears_no_more(house: House, owner: Person) -> None:
+async def test_a_revoked_key_hears_no_more(harness: Harness, owner: Person) -> None:
     made = (await owner("POST", "/api/auth/apikey", {"name": "k"})).data
-    program = Person(house, {"X-API-Key": made["key"]}, owner.login)
+    program = Person(harness, {"X-API-Key": made["key"]}, owner.login)
     async with listening(program) as stream:
         assert (await owner("DELETE", f"/api/auth/apikeys/{made['id']}")).status == 204
         assert await stream.next() is None
@@ -156,9 +156,9 @@ async def test_what_a_model_writes_is_heard_while_it_writes(url: str, tmp_path: 
     turn = Turn(text=words, calls=[("finish", {"summary": "It went well."})], pause=0.1)
     async with (
         scripted_model([turn]) as model,
-        open_house(url, tmp_path, pilot_http_allow=("127.0.0.1",)) as house,
+        open_house(url, tmp_path, pilot_http_allow=("127.0.0.1",)) as harness,
     ):
-        ada = await house.person("ada@example.com")
+        ada = await harness.person("ada@example.com")
         config = {"provider": "openai", "model": "gpt-4o-mini", "baseUrl": model.base_url}
         await ada("PUT", f"/api/workspace/{ada.workspace_id}/settings", {"modelConfig": config})
         task = (await ada("POST", "/api/tasks", {"title": "Report", "description": "Report the week."})).data["id"]

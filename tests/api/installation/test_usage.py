@@ -8,17 +8,17 @@ import pytest
 
 from domain.ids import new_id
 from storage.runs import run_rows
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 
 NAMES = ("tokens_in", "tokens_out", "cost_micros", "guessed_micros", "calls")
 
 
 async def spend(
-    house: House, person: Person, task: str, day: str, model: str, *, operator: str = "", cost: int
+    harness: Harness, person: Person, task: str, day: str, model: str, *, operator: str = "", cost: int
 ) -> None:
     """Enter one call in the books, as a run does."""
     spent = dict(zip(NAMES, (100, 10, cost, cost if model == "x:unknown" else 0, 1), strict=True))
-    await house.services.store.write(
+    await harness.services.store.write(
         lambda tx: run_rows.add_spend(
             tx,
             workspace_id=person.workspace_id,
@@ -42,19 +42,19 @@ def costs(report: Any) -> list[tuple[str, int]]:
 
 
 async def test_sums_by_everything(url: str, tmp_path: Path) -> None:
-    async with open_house(url, tmp_path, work=False) as house:
-        ada = await house.person("ada@example.com")
-        bob = await house.person("bob@example.com")
+    async with open_house(url, tmp_path, work=False) as harness:
+        ada = await harness.person("ada@example.com")
+        bob = await harness.person("bob@example.com")
         op = (await ada("POST", "/api/operators", {"name": "Op", "role": "ops"})).data["id"]
         one = (await ada("POST", "/api/tasks", {"title": "One"})).data["id"]
         two = (await ada("POST", "/api/tasks", {"title": "Two"})).data["id"]
         his = (await bob("POST", "/api/tasks", {"title": "His"})).data["id"]
-        await spend(house, ada, one, "2026-03-01", "openai:a", cost=1_000_000)
-        await spend(house, ada, one, "2026-03-02", "openai:a", operator=op, cost=500_000)
-        await spend(house, ada, one, "2026-03-02", "x:unknown", operator=op, cost=250_000)
-        await spend(house, ada, two, "2026-03-02", "openai:a", operator=op, cost=3_000_000)
-        await spend(house, ada, two, "2026-04-01", "openai:a", cost=9_000_000)
-        await spend(house, bob, his, "2026-03-02", "openai:a", cost=7_000_000)
+        await spend(harness, ada, one, "2026-03-01", "openai:a", cost=1_000_000)
+        await spend(harness, ada, one, "2026-03-02", "openai:a", operator=op, cost=500_000)
+        await spend(harness, ada, one, "2026-03-02", "x:unknown", operator=op, cost=250_000)
+        await spend(harness, ada, two, "2026-03-02", "openai:a", operator=op, cost=3_000_000)
+        await spend(harness, ada, two, "2026-04-01", "openai:a", cost=9_000_000)
+        await spend(harness, bob, his, "2026-03-02", "openai:a", cost=7_000_000)
 
         span = "from=2026-03-01&to=2026-03-31"
         by_day = await usage(ada, span)
@@ -89,11 +89,11 @@ async def test_sums_by_everything(url: str, tmp_path: Path) -> None:
 
 
 async def test_long_lists_go_on(url: str, tmp_path: Path) -> None:
-    async with open_house(url, tmp_path, work=False) as house:
-        ada = await house.person("ada@example.com")
+    async with open_house(url, tmp_path, work=False) as harness:
+        ada = await harness.person("ada@example.com")
         for number in range(5):
             # two cost the same: their keys decide
-            await spend(house, ada, new_id(), "2026-03-02", f"m:{number}", cost=number // 2)
+            await spend(harness, ada, new_id(), "2026-03-02", f"m:{number}", cost=number // 2)
         for group in ("model", "task", "day"):
             whole = [item["key"] for item in (await usage(ada, f"to=2026-03-05&groupBy={group}"))["items"]]
             found: list[str] = []
@@ -134,8 +134,8 @@ async def test_the_first_day_of_the_calendar_is_a_day(owner: Person) -> None:
     assert (await usage(owner, "to=0001-01-01"))["items"] == []
 
 
-async def test_members_do_not_see_it(house: House, owner: Person) -> None:
-    member = await house.member(owner, "bob@example.com", "member")
+async def test_members_do_not_see_it(harness: Harness, owner: Person) -> None:
+    member = await harness.member(owner, "bob@example.com", "member")
     assert (await member("GET", "/api/usage")).code == "insufficient_role"
-    partner = await house.member(owner, "eve@example.com", "partner")
+    partner = await harness.member(owner, "eve@example.com", "partner")
     assert (await partner("GET", "/api/usage")).status == 200

@@ -14,13 +14,13 @@ import pytest
 
 from domain.receipts.archive import standalone_source
 from domain.receipts.verify import verify_archive
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 
 ARCHIVE = "/api/governance/archive"
 
 
 @pytest.fixture
-async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(url: str, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(url, tmp_path) as opened:
         yield opened
 
@@ -28,7 +28,7 @@ async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
 async def fetched(owner: Person, folder: Path, **query: Any) -> tuple[list[int], dict[str, Any]]:
     """The places in the log of what an archive holds, and its scope; verified twice."""
     path = f"{ARCHIVE}?{urlencode(query)}"
-    async with owner.house.session.get(owner.house.base + path, headers=owner.headers) as answer:
+    async with owner.harness.session.get(owner.harness.base + path, headers=owner.headers) as answer:
         assert answer.status == 200, await answer.text()
         raw = await answer.read()
     report = verify_archive(io.BytesIO(raw))
@@ -44,7 +44,7 @@ async def fetched(owner: Person, folder: Path, **query: Any) -> tuple[list[int],
         return [int(Path(name).stem) for name in names], json.loads(scope.read())
 
 
-async def test_parts_of_the_log_verify(house: House, owner: Person, tmp_path: Path) -> None:
+async def test_parts_of_the_log_verify(harness: Harness, owner: Person, tmp_path: Path) -> None:
     for n in range(6):
         await owner("POST", "/api/knowledge/pages", {"title": f"n{n}", "compiledTruth": "x"})
     task = (await owner("POST", "/api/tasks", {"title": "T", "description": 'finish summary="x"'})).data

@@ -15,11 +15,11 @@ import sqlalchemy as sa
 from domain.clock import utc_now
 from storage.tables import audit_log
 from tests.api.conftest import TOKEN, init_data
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 
 
 @pytest.fixture
-async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(url: str, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(url, tmp_path, telegram_bot_token=TOKEN) as opened:
         yield opened
 
@@ -38,19 +38,19 @@ async def pages(owner: Person, **query: Any) -> list[dict[str, Any]]:
     return found
 
 
-async def busy(owner: Person, house: House) -> None:
-    partner = await house.member(owner, "partner@example.com", "partner")
+async def busy(owner: Person, harness: Harness) -> None:
+    partner = await harness.member(owner, "partner@example.com", "partner")
     for n in range(4):
         await owner("POST", "/api/tasks", {"title": f"o{n}"})
         await partner("POST", "/api/tasks", {"title": f"p{n}"})
     await partner("PUT", f"/api/workspace/{owner.workspace_id}/settings", {"policyConfig": {"killSwitch": True}})
 
 
-async def test_every_filter_page_after_page(house: House, owner: Person) -> None:
-    await busy(owner, house)
+async def test_every_filter_page_after_page(harness: Harness, owner: Person) -> None:
+    await busy(owner, harness)
     # several lines of one moment, as a busy workspace has them: none is lost between two pages
     moment = utc_now()
-    await house.services.store.write(
+    await harness.services.store.write(
         lambda tx: tx.execute(
             sa.update(audit_log).where(audit_log.c.action == "task:created").values(created_at=moment)
         )
@@ -68,15 +68,15 @@ async def test_every_filter_page_after_page(house: House, owner: Person) -> None
     assert [line["id"] for line in await pages(owner, since=since, until=until, limit=3)] == expected
     both = await pages(owner, action="task:created", actor=f"user:{owner.user_id}")
     assert len(both) == 4
-    stranger = await house.person("stranger@example.com")
+    stranger = await harness.person("stranger@example.com")
     assert {line["id"] for line in await pages(stranger)}.isdisjoint(line["id"] for line in whole)
     for query in ("action=task:exploded", "verdict=maybe", "since=yesterday", "limit=0", "limit=201", "cursor=x"):
         assert (await owner("GET", f"/api/audit?{query}")).status == 400, query
     assert (await owner("GET", "/api/audit/violations?severity=grave")).status == 400
 
 
-async def test_exports_are_the_log_line_by_line(house: House, owner: Person) -> None:
-    await busy(owner, house)
+async def test_exports_are_the_log_line_by_line(harness: Harness, owner: Person) -> None:
+    await busy(owner, harness)
     whole = await pages(owner, limit=200)
     names = ("id", "createdAt", "actor", "action", "target", "verdict", "reason", "metadata")
     table = await owner("GET", "/api/audit/export?format=csv&verdict=allow")
@@ -91,23 +91,23 @@ async def test_exports_are_the_log_line_by_line(house: House, owner: Person) -> 
     # no length is known beforehand: it is sent while it is read
     assert lines.headers["Transfer-Encoding"] == "chunked"
     assert "Content-Length" not in lines.headers
-    member = await house.member(owner, "member@example.com", "member")
+    member = await harness.member(owner, "member@example.com", "member")
     assert (await member("GET", "/api/audit/export")).status == 403
 
 
-async def refusals(house: House) -> list[tuple[Any, ...]]:
+async def refusals(harness: Harness) -> list[tuple[Any, ...]]:
     """What was refused outside of any workspace, oldest first."""
     query = (
         sa.select(audit_log.c.action, audit_log.c.actor, audit_log.c.target, audit_log.c.reason)
         .where(audit_log.c.verdict == "deny", audit_log.c.workspace_id.is_(None))
         .order_by(audit_log.c.id)
     )
-    return [tuple(row) for row in await house.services.store.read(lambda tx: tx.all(query))]
+    return [tuple(row) for row in await harness.services.store.read(lambda tx: tx.all(query))]
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-async def test_who_is_refused_at_the_door_is_on_record(house: House, owner: Person) -> None:
-    stranger = await house.person("stranger@example.com")
+async def test_who_is_refused_at_the_door_is_on_record(harness: Harness, owner: Person) -> None:
+    stranger = await harness.person("stranger@example.com")
     for method, path, headers in (
         ("GET", "/api/tasks", {"Authorization": "Bearer wrong"}),
         ("GET", "/api/tasks", {"X-API-Key": "pk_wrong"}),
@@ -115,14 +115,14 @@ async def test_who_is_refused_at_the_door_is_on_record(house: House, owner: Pers
         # nothing was shown: nobody was refused
         ("GET", "/api/tasks", {}),
     ):
-        reply = await house.ask(method, path, headers=headers)
+        reply = await harness.ask(method, path, headers=headers)
         assert reply.status in (401, 404), reply
     forged = init_data(TOKEN, {"id": 7, "first_name": "Ada"}).replace("Ada", "Eve")
-    assert (await house.ask("POST", "/api/auth/telegram", {"initData": forged})).status == 401
+    assert (await harness.ask("POST", "/api/auth/telegram", {"initData": forged})).status == 401
     assert (
-        await house.ask("POST", "/api/auth/email/verify", {"email": "a@example.com", "code": "000000"})
+        await harness.ask("POST", "/api/auth/email/verify", {"email": "a@example.com", "code": "000000"})
     ).status == 401
-    found = await refusals(house)
+    found = await refusals(harness)
     who = f"user:{stranger.user_id}"
     assert [line[:3] for line in found[:3]] == [
         ("request:refused", "anonymous", "GET /api/tasks"),
@@ -147,7 +147,7 @@ CLEAN = {"killSwitch": False, "contentBans": [], "toolBlocklist": [], "rules": [
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-async def test_every_denial_is_a_violation_with_its_severity(house: House, owner: Person) -> None:
+async def test_every_denial_is_a_violation_with_its_severity(harness: Harness, owner: Person) -> None:
     place = f"/api/workspace/{owner.workspace_id}/settings"
     for code, (policy, severity) in DENIED.items():
         await owner("PUT", place, {"policyConfig": {**CLEAN, **policy}})

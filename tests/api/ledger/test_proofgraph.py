@@ -3,7 +3,7 @@
 import itertools
 from typing import Any
 
-from tests.api.house import House, Person
+from tests.api.harness import Harness, Person
 from tests.api.policy.test_governance import at_rest, path_of
 
 STEPS = 'note.create title="x"\nemail.send to=a@example.com subject="s" body="b"\nfinish summary="done"'
@@ -46,9 +46,9 @@ async def test_an_approved_effect_is_one_chain(owner: Person) -> None:
         assert (receipt["decisionHash"], receipt["logIndex"]) == (node["hash"], node["index"])
 
 
-async def test_a_task_that_is_not_here_is_not_found(house: House, owner: Person) -> None:
+async def test_a_task_that_is_not_here_is_not_found(harness: Harness, owner: Person) -> None:
     task = (await owner("POST", "/api/tasks", {"title": "T"})).data
-    stranger = await house.person("eve@example.com")
+    stranger = await harness.person("eve@example.com")
     for who, task_id in ((stranger, task["id"]), (owner, "01990000-0000-7000-8000-000000000000")):
         for place in (f"proofgraph/{task_id}", f"archive?taskId={task_id}"):
             assert (await who("GET", f"/api/governance/{place}")).status == 404

@@ -20,13 +20,13 @@ from domain.journal.workspace import LedgerExported
 from storage.tables import approvals as approval_rows
 from storage.tables import receipts as receipt_rows
 from storage.transaction import Tx
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 
 ASKS = 'http.post url=http://127.0.0.1:9/hook json={"n": 1}\nfinish summary="done"'
 
 
 @pytest.fixture
-async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(url: str, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(url, tmp_path) as opened:
         yield opened
 
@@ -98,18 +98,18 @@ async def test_an_edit_is_a_new_version_with_a_new_digest(owner: Person) -> None
     assert old.status == 409
 
 
-async def test_an_expired_question_is_gone(house: House, owner: Person) -> None:
+async def test_an_expired_question_is_gone(harness: Harness, owner: Person) -> None:
     approval = await question(owner)
     then = utc_now() - timedelta(seconds=1)
-    await house.services.store.write(lambda tx: tx.execute(sa.update(approval_rows).values(expires_at=then)))
+    await harness.services.store.write(lambda tx: tx.execute(sa.update(approval_rows).values(expires_at=then)))
     late = await owner("PUT", path_of(approval), {"status": "approved"})
     assert late.status == 410
 
 
-async def test_an_expired_question_is_not_edited(house: House, owner: Person) -> None:
+async def test_an_expired_question_is_not_edited(harness: Harness, owner: Person) -> None:
     approval = await question(owner)
     then = utc_now() - timedelta(seconds=1)
-    await house.services.store.write(lambda tx: tx.execute(sa.update(approval_rows).values(expires_at=then)))
+    await harness.services.store.write(lambda tx: tx.execute(sa.update(approval_rows).values(expires_at=then)))
     late = await owner("PUT", path_of(approval) + "/input", {"input": approval["actionInput"], "version": 1})
     assert (late.status, late.code, late.data.get("status")) == (410, "approval_expired", "expired")
     assert (await owner("GET", path_of(approval))).data["status"] == "expired"
@@ -121,8 +121,8 @@ async def test_a_decision_is_one_of_three(owner: Person, status: Any) -> None:
     assert (reply.status, reply.code) == (400, "invalid_status")
 
 
-async def test_foreign_and_missing_approvals_look_the_same(house: House, owner: Person) -> None:
-    other = await house.person("bob@example.com")
+async def test_foreign_and_missing_approvals_look_the_same(harness: Harness, owner: Person) -> None:
+    other = await harness.person("bob@example.com")
     approval = await question(owner)
     for method, path, body in (("GET", "", None), ("PUT", "", {"status": "approved"}), ("POST", "/undo", {})):
         foreign = await other(method, path_of(approval) + path, body)
@@ -131,15 +131,15 @@ async def test_foreign_and_missing_approvals_look_the_same(house: House, owner: 
         assert {**foreign.data, "requestId": ""} == {**missing.data, "requestId": ""}
 
 
-async def test_only_owners_decide_and_keys_only_with_the_scope(house: House, owner: Person) -> None:
+async def test_only_owners_decide_and_keys_only_with_the_scope(harness: Harness, owner: Person) -> None:
     approval = await question(owner)
-    partner = await house.member(owner, "p@example.com", "partner")
+    partner = await harness.member(owner, "p@example.com", "partner")
     assert (await partner("PUT", path_of(approval), {"status": "approved"})).code == "insufficient_role"
     plain = (await owner("POST", "/api/auth/apikey", {"name": "plain"})).data["key"]
     able = (await owner("POST", "/api/auth/apikey", {"name": "able", "scopes": ["approvals:resolve"]})).data["key"]
-    refused = await house.ask("PUT", path_of(approval), {"status": "approved"}, headers={"X-API-Key": plain})
+    refused = await harness.ask("PUT", path_of(approval), {"status": "approved"}, headers={"X-API-Key": plain})
     assert (refused.status, refused.code) == (403, "insufficient_scope")
-    decided = await house.ask("PUT", path_of(approval), {"status": "approved"}, headers={"X-API-Key": able})
+    decided = await harness.ask("PUT", path_of(approval), {"status": "approved"}, headers={"X-API-Key": able})
     assert decided.status == 200
 
 
@@ -214,18 +214,18 @@ def root_of(hashes: list[bytes]) -> bytes:
     return hashlib.sha256(b"\x01" + root_of(hashes[:half]) + root_of(hashes[half:])).digest()
 
 
-async def test_the_log_is_read_as_tiles(house: House, owner: Person) -> None:
-    recorder = house.services.approvals.recorder
+async def test_the_log_is_read_as_tiles(harness: Harness, owner: Person) -> None:
+    recorder = harness.services.approvals.recorder
 
     def grow(tx: Tx) -> None:
         for n in range(600):
             entry = LedgerExported(workspace_id=owner.workspace_id, actor="system", task_id=str(n))
             recorder.record(tx, entry)
 
-    await house.services.store.write(grow)
+    await harness.services.store.write(grow)
 
     async def raw(path: str, **headers: str) -> bytes:
-        async with house.session.get(house.base + path, headers={**owner.headers, **headers}) as answer:
+        async with harness.session.get(harness.base + path, headers={**owner.headers, **headers}) as answer:
             assert answer.status == 200, path
             return await answer.read()
 
@@ -253,7 +253,7 @@ async def test_the_log_is_read_as_tiles(house: House, owner: Person) -> None:
     )
     assert await raw(path_of_tile(0, 0, 7)) == b"".join(hashes[:7])
 
-    stranger = await house.person("stranger@example.com")
+    stranger = await harness.person("stranger@example.com")
     for beyond in (
         path_of_tile(0, size // 256, size % 256 + 200) if size % 256 < 56 else path_of_tile(0, size // 256 + 1, 1),
         path_of_tile(0, 999, 256),
@@ -265,7 +265,7 @@ async def test_the_log_is_read_as_tiles(house: House, owner: Person) -> None:
         assert (await owner("GET", f"/api/governance/log/tile/{odd}")).status == 404, odd
     foreign = f"{path_of_tile('entries', 0, 256)}?workspaceId={owner.workspace_id}"
     there = {"Authorization": stranger.headers["Authorization"]}
-    assert (await house.ask("GET", foreign, headers=there)).status == 404
+    assert (await harness.ask("GET", foreign, headers=there)).status == 404
 
 
 async def test_receipts_come_with_their_proof(owner: Person) -> None:
@@ -274,7 +274,7 @@ async def test_receipts_come_with_their_proof(owner: Person) -> None:
     await at_rest(owner, approval["taskId"])
     first = (await owner("GET", "/api/governance/receipts?limit=2")).data
     # receipts of one moment, as a busy log has them: none may be skipped between two pages
-    store = owner.house.services.store
+    store = owner.harness.services.store
     times = await store.read(lambda tx: tx.all(sa.select(receipt_rows.c.id, receipt_rows.c.created_at)))
     await store.write(lambda tx: tx.execute(sa.update(receipt_rows).values(created_at=utc_now())))
     found, cursor = list(first["receipts"]), first["nextCursor"]
@@ -309,5 +309,5 @@ async def test_receipts_come_with_their_proof(owner: Person) -> None:
 
     await store.write(put_back)
     assert (await owner("GET", "/api/governance/replay")).data["different"] == []
-    archive = await owner.house.session.get(owner.house.base + "/api/governance/archive", headers=owner.headers)
+    archive = await owner.harness.session.get(owner.harness.base + "/api/governance/archive", headers=owner.headers)
     assert (archive.status, (await archive.read())[:2]) == (200, b"\x1f\x8b")

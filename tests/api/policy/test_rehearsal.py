@@ -10,14 +10,14 @@ import sqlalchemy as sa
 from domain.ids import new_id
 from storage import tables
 from storage.transaction import Tx
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 
 EVALUATE = "/api/governance/evaluate"
 TRY = "/api/governance/policy-test"
 
 
 @pytest.fixture
-async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(url: str, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(url, tmp_path) as opened:
         yield opened
 
@@ -35,10 +35,10 @@ async def settle(owner: Person, change: dict[str, Any]) -> None:
     assert reply.status in (200, 201), reply
 
 
-async def test_a_dry_run_says_everything_and_writes_nothing(house: House, owner: Person) -> None:
+async def test_a_dry_run_says_everything_and_writes_nothing(harness: Harness, owner: Person) -> None:
     rule = {"id": "night", "when": 'input.tool == "http.post"', "verdict": "DENY", "reason": "not now"}
     await settle(owner, {"policyConfig": {"toolBlocklist": ["http.*"], "rules": [rule]}})
-    before = await house.services.store.read(counts)
+    before = await harness.services.store.read(counts)
     call = {"tool": "http.post", "args": {"url": "https://example.com/"}, "dryRun": True}
     said = (await owner("POST", EVALUATE, call)).data
     assert (said["verdict"], said["ruleId"], said["reasonCode"]) == ("DENY", "tool_blocklist", "POLICY_VIOLATION")
@@ -53,7 +53,7 @@ async def test_a_dry_run_says_everything_and_writes_nothing(house: House, owner:
     assert (await owner("POST", EVALUATE, narrow)).data["ruleId"] == "mode"
     asked = (await owner("POST", EVALUATE, {**call, "tool": "email.send", "args": MAIL})).data
     assert (asked["verdict"], asked["reasonCode"]) == ("ESCALATE", "APPROVAL_REQUIRED")
-    assert await house.services.store.read(counts) == before
+    assert await harness.services.store.read(counts) == before
 
 
 MAIL = {"to": "a@example.com", "subject": "s", "body": "b"}
@@ -75,11 +75,11 @@ async def test_what_a_run_then_hears_is_what_the_dry_run_said(owner: Person) -> 
         assert (first["tool"], first["verdict"]) == (call["tool"], said["verdict"])
 
 
-async def test_a_change_is_tried_on_what_was_decided(house: House, owner: Person) -> None:
+async def test_a_change_is_tried_on_what_was_decided(harness: Harness, owner: Person) -> None:
     steps = 'note.create title="x"\nknowledge.search query="x"\nfinish summary="done"'
     task = (await owner("POST", "/api/tasks", {"title": "T", "description": steps})).data
     await owner("POST", f"/api/tasks/{task['id']}/run?wait=30")
-    before = await house.services.store.read(counts)
+    before = await harness.services.store.read(counts)
     same = (await owner("POST", TRY, {})).data
     assert (same["tested"], same["different"]) == (3, [])
     change = {"policyConfig": {"toolBlocklist": ["note.create"]}}
@@ -95,7 +95,7 @@ async def test_a_change_is_tried_on_what_was_decided(house: House, owner: Person
     receipt = await owner("GET", f"/api/governance/receipts/{differs['receiptId']}")
     assert receipt.data["receipt"]["resource"] == "note.create"
     assert (await owner("POST", f"{TRY}?limit=1", change)).data["tested"] == 1
-    assert await house.services.store.read(counts) == before
+    assert await harness.services.store.read(counts) == before
     # saved, it is what was tried
     await settle(owner, change)
     said = (await owner("POST", EVALUATE, {"tool": "note.create", "args": {"title": "x"}, "dryRun": True})).data

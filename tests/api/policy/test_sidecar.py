@@ -20,7 +20,7 @@ from app.settings import load_settings
 from domain.clock import utc_now
 from storage.policy import sidecar_rows
 from storage.tables import helm_snapshots
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 from tests.api.policy.test_governance import at_rest
 from tests.databases import fresh_url
 from tests.helm_kernel import Kernel, check_chain, open_kernel
@@ -30,7 +30,7 @@ NOTE = 'note.create title="Plan"\nfinish summary="ok"'
 
 
 @asynccontextmanager
-async def beside(kernel: Kernel, url: str, folder: Path, **more: Any) -> AsyncIterator[tuple[House, Person]]:
+async def beside(kernel: Kernel, url: str, folder: Path, **more: Any) -> AsyncIterator[tuple[Harness, Person]]:
     """The application with this kernel as its sidecar."""
     settings = {
         "helm_governance_url": kernel.base,
@@ -38,8 +38,8 @@ async def beside(kernel: Kernel, url: str, folder: Path, **more: Any) -> AsyncIt
         "helm_public_key": kernel.public,
         **more,
     }
-    async with open_house(url, folder, **settings) as house:
-        yield house, await house.person("ada@example.com")
+    async with open_house(url, folder, **settings) as harness:
+        yield harness, await harness.person("ada@example.com")
 
 
 async def run(owner: Person, description: str, *, wait: int = 20) -> dict[str, Any]:
@@ -107,25 +107,25 @@ async def test_the_stricter_of_the_two_counts(url: str, tmp_path: Path) -> None:
 async def test_a_kernel_that_is_down_stops_the_calls_and_health_says_so(tmp_path: Path) -> None:
     async with (
         open_kernel(allowed={"note.create"}) as kernel,
-        beside(kernel, fresh_url("sqlite", tmp_path), tmp_path) as (house, owner),
+        beside(kernel, fresh_url("sqlite", tmp_path), tmp_path) as (harness, owner),
     ):
-        well = await house.ask("GET", "/health")
+        well = await harness.ask("GET", "/health")
         assert (well.status, well.data["checks"]["helm"], well.data["checks"]["helmVersion"]) == (200, "ok", "0.8.4")
         assert well.data["checks"]["helmLatencyMs"] >= 0
-        capability = (await house.ask("GET", "/api/capabilities/helm_sidecar")).data["capability"]
+        capability = (await harness.ask("GET", "/api/capabilities/helm_sidecar")).data["capability"]
         assert capability["state"] == "implemented"
         probes = kernel.probes
         for _ in range(5):
-            await house.ask("GET", "/health")
+            await harness.ask("GET", "/health")
         assert kernel.probes <= probes + 1, "each look at /health was one at the kernel"
 
         kernel.healthy = False
         kernel.faults = ["drop_before"]
-        assert house.parts.sidecar is not None
-        house.parts.sidecar._last = None
-        ill = await house.ask("GET", "/health")
+        assert harness.parts.sidecar is not None
+        harness.parts.sidecar._last = None
+        ill = await harness.ask("GET", "/health")
         assert (ill.status, ill.data["status"], ill.data["checks"]["helm"]) == (503, "degraded", "unreachable")
-        capability = (await house.ask("GET", "/api/capabilities/helm_sidecar")).data["capability"]
+        capability = (await harness.ask("GET", "/api/capabilities/helm_sidecar")).data["capability"]
         assert (capability["state"], capability["blockers"]) == ("blocked", ["helm is unreachable"])
         status = (await owner("GET", "/api/governance/status")).data
         assert status["helmConfigured"] is True
@@ -137,8 +137,8 @@ async def test_a_kernel_that_is_down_stops_the_calls_and_health_says_so(tmp_path
 
 
 async def test_looks_at_it_are_kept_for_a_week(tmp_path: Path, url: str) -> None:
-    async with open_kernel() as kernel, beside(kernel, url, tmp_path, helm_fail_closed=False) as (house, owner):
-        watch, store = house.parts.sidecar, house.services.store
+    async with open_kernel() as kernel, beside(kernel, url, tmp_path, helm_fail_closed=False) as (harness, owner):
+        watch, store = harness.parts.sidecar, harness.services.store
         assert watch is not None
         await watch.keep_snapshot()
         old = utc_now() - timedelta(days=8)
@@ -154,7 +154,7 @@ async def test_looks_at_it_are_kept_for_a_week(tmp_path: Path, url: str) -> None
         assert status["latestSnapshot"]["id"] == newest.id
         assert (status["latestSnapshot"]["gatewayOk"], status["latestSnapshot"]["version"]) == (False, None)
         # not closed: the installation counts as up, and says what is not
-        health = await house.ask("GET", "/health")
+        health = await harness.ask("GET", "/health")
         assert (health.status, health.data["checks"]["helm"]) == (200, "unreachable")
 
 
@@ -204,11 +204,11 @@ async def test_the_doctor_looks_at_it(tmp_path: Path) -> None:
 
 
 async def test_without_one_nothing_is_said_of_it(tmp_path: Path) -> None:
-    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, work=False) as house:
-        owner = await house.person("ada@example.com")
+    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, work=False) as harness:
+        owner = await harness.person("ada@example.com")
         status = (await owner("GET", "/api/governance/status")).data
         assert status == {"helmConfigured": False, "live": None, "latestSnapshot": None}
-        assert (await house.ask("GET", "/health")).data["checks"]["helm"] == "not_configured"
+        assert (await harness.ask("GET", "/health")).data["checks"]["helm"] == "not_configured"
 
 
 async def test_an_answer_that_does_not_hold_stops_the_call(tmp_path: Path) -> None:
@@ -240,8 +240,8 @@ async def test_the_exported_policy_and_the_settings_of_the_page_work_together(tm
         assert real.keys() <= said.keys()
         settings = {name.lower(): value for name, value in {**said, **real}.items()}
         url = fresh_url("sqlite", tmp_path)
-        async with open_house(url, tmp_path, **settings) as house:
-            owner = await house.person("ada@example.com")
+        async with open_house(url, tmp_path, **settings) as harness:
+            owner = await harness.person("ada@example.com")
             stopped = await run(owner, NOTE)
             assert stopped["steps"][0]["reasonCode"] == "NO_POLICY_DEFINED"
             [command] = re.findall(r"^   pilot (policy export .*)$", page, re.MULTILINE)

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from domain.ids import new_id
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 
 NOTE = 'note.create title="Plan"\nfinish summary="done"'
 ASKS = 'note.create title="Plan"\nhttp.post url=http://127.0.0.1:9/hook json={"n": 1}\nfinish summary="done"'
 
 
 @pytest.fixture
-async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(url: str, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(url, tmp_path) as opened:
         yield opened
 
@@ -86,7 +86,7 @@ async def test_cancelling_ends_the_run_and_its_approval(owner: Person) -> None:
     assert (await owner("POST", f"/api/tasks/{(await made(owner))['id']}/cancel")).data == {"run": None}
 
 
-async def test_lists_are_filtered(house: House, owner: Person) -> None:
+async def test_lists_are_filtered(harness: Harness, owner: Person) -> None:
     operator = (await owner("POST", "/api/operators", {"name": "Op", "role": "ops"})).data
     await made(owner, title="Send the letter", operatorId=operator["id"])
     done = await made(owner, title="Count to ten", description=NOTE)
@@ -142,8 +142,8 @@ async def test_a_status_follows_the_table(owner: Person) -> None:
         ("GET", "/runs"),
     ],
 )
-async def test_foreign_and_missing_tasks_look_the_same(house: House, owner: Person, method: str, path: str) -> None:
-    other = await house.person("bob@example.com")
+async def test_foreign_and_missing_tasks_look_the_same(harness: Harness, owner: Person, method: str, path: str) -> None:
+    other = await harness.person("bob@example.com")
     task = await made(other)
     body = {"status": "cancelled"} if path == "/status" else {} if method in ("PUT", "POST") else None
     foreign = await owner(method, f"/api/tasks/{task['id']}{path}", body)
@@ -152,8 +152,8 @@ async def test_foreign_and_missing_tasks_look_the_same(house: House, owner: Pers
     assert {**foreign.data, "requestId": ""} == {**missing.data, "requestId": ""}
 
 
-async def test_operators_have_known_roles_and_tools(house: House, owner: Person) -> None:
-    member = await house.member(owner, "bob@example.com", "member")
+async def test_operators_have_known_roles_and_tools(harness: Harness, owner: Person) -> None:
+    member = await harness.member(owner, "bob@example.com", "member")
     assert {r["role"] for r in (await member("GET", "/api/operators/roles")).data} == {
         "engineering", "product", "growth", "design", "ops",
     }  # fmt: skip
@@ -169,7 +169,7 @@ async def test_operators_have_known_roles_and_tools(house: House, owner: Person)
     assert (changed.data["goal"], changed.data["isActive"]) == ("g", False)
     whole = (await owner("GET", f"/api/operators/{operator['id']}")).data
     assert whole["config"] == {"maxIterations": 50}
-    foreign = await house.person("eve@example.com")
+    foreign = await harness.person("eve@example.com")
     refused = await foreign("POST", "/api/tasks", {"title": "x", "operatorId": operator["id"]})
     assert refused.status == 403
     assert refused.data["error"] == "operatorId does not belong to authenticated workspace"
@@ -224,7 +224,7 @@ async def test_a_deadline_can_be_changed_while_the_run_is_under_way(owner: Perso
     assert (await owner("PUT", path, {"deadlineAt": None})).data["deadlineAt"] is None
     changed = await owner("PUT", path, {"deadlineAt": "2020-01-01T01:00:00+01:00"})
     assert changed.data["deadlineAt"] == "2020-01-01T00:00:00.000Z"
-    assert await owner.house.services.runs.sweep_due() == 1
+    assert await owner.harness.services.runs.sweep_due() == 1
     assert (await owner("GET", f"{path}/runs")).data[0]["error"] == "the deadline has passed"
 
 

@@ -11,22 +11,24 @@ from domain.ids import new_id
 from domain.runs.run import RUN_ENDED, RunState
 from domain.runs.task import MANUAL_MOVES, TaskStatus
 from storage import tables
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 from tests.connectors.openai_server import Turn, call, scripted_model
 
 
 @pytest.fixture
-async def still(url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def still(url: str, tmp_path: Path) -> AsyncIterator[Harness]:
     """An installation in which nothing moves by itself."""
     async with open_house(url, tmp_path, work=False) as opened:
         yield opened
 
 
-async def put(house: House, table: sa.Table, row: str, **values: Any) -> None:
-    await house.services.store.write(lambda tx: tx.execute(sa.update(table).where(table.c.id == row).values(**values)))
+async def put(harness: Harness, table: sa.Table, row: str, **values: Any) -> None:
+    await harness.services.store.write(
+        lambda tx: tx.execute(sa.update(table).where(table.c.id == row).values(**values))
+    )
 
 
-async def test_a_task_moves_only_as_the_table_says(still: House) -> None:
+async def test_a_task_moves_only_as_the_table_says(still: Harness) -> None:
     ada = await still.person("ada@example.com")
     for current in TaskStatus:
         task = (await ada("POST", "/api/tasks", {"title": current.value})).data["id"]
@@ -41,7 +43,7 @@ async def test_a_task_moves_only_as_the_table_says(still: House) -> None:
             await ada("POST", f"/api/tasks/{task}/cancel")
 
 
-async def test_a_run_in_any_state_takes_only_what_fits_it(still: House) -> None:
+async def test_a_run_in_any_state_takes_only_what_fits_it(still: Harness) -> None:
     ada = await still.person("ada@example.com")
     for state in RunState:
         task = (await ada("POST", "/api/tasks", {"title": state.value})).data["id"]
@@ -67,8 +69,8 @@ async def test_a_run_in_any_state_takes_only_what_fits_it(still: House) -> None:
 
 async def test_what_failed_for_good_is_seen_and_run_again(url: str, tmp_path: Path) -> None:
     answers = [Turn(status=400, error="no such thing"), call("finish", summary="better now")]
-    async with scripted_model(answers) as model, open_house(url, tmp_path, pilot_http_allow=("127.0.0.1",)) as house:
-        ada: Person = await house.person("ada@example.com")
+    async with scripted_model(answers) as model, open_house(url, tmp_path, pilot_http_allow=("127.0.0.1",)) as harness:
+        ada: Person = await harness.person("ada@example.com")
         config = {"provider": "openai", "model": "gpt-4o-mini", "baseUrl": model.base_url}
         await ada("PUT", f"/api/workspace/{ada.workspace_id}/settings", {"modelConfig": config})
         task = (await ada("POST", "/api/tasks", {"title": "Think", "description": "Think hard."})).data["id"]

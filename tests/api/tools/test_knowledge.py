@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from tests.api.house import open_house
+from tests.api.harness import open_house
 
 
 async def test_a_note_lives(url: str, tmp_path: Path) -> None:
-    async with open_house(url, tmp_path) as house:
-        ada = await house.person("ada@example.com")
+    async with open_house(url, tmp_path) as harness:
+        ada = await harness.person("ada@example.com")
         made = await ada(
             "POST",
             "/api/knowledge/pages",
@@ -46,8 +46,8 @@ async def test_a_note_lives(url: str, tmp_path: Path) -> None:
 
 
 async def test_bad_notes_and_foreign_ones_are_refused(url: str, tmp_path: Path) -> None:
-    async with open_house(url, tmp_path) as house:
-        ada = await house.person("ada@example.com")
+    async with open_house(url, tmp_path) as harness:
+        ada = await harness.person("ada@example.com")
         for body, name in (
             ({}, "title"),
             ({"title": "  "}, "title"),
@@ -59,11 +59,11 @@ async def test_bad_notes_and_foreign_ones_are_refused(url: str, tmp_path: Path) 
             assert refused.status == 400, body
             assert any(name in path for path in refused.data["details"]["fieldErrors"]), refused.data
         made = (await ada("POST", "/api/knowledge/pages", {"title": "Mine"})).data
-        mallory = await house.person("mallory@example.com")
+        mallory = await harness.person("mallory@example.com")
         for method, given in (("GET", None), ("PUT", {"title": "Hers"}), ("DELETE", None)):
             assert (await mallory(method, f"/api/knowledge/pages/{made['id']}", given)).status == 404
         assert (await mallory("GET", "/api/knowledge/search")).data == []
         # a member reads and does not write
-        grace = await house.member(ada, "grace@example.com", "member")
+        grace = await harness.member(ada, "grace@example.com", "member")
         assert [n["title"] for n in (await grace("GET", "/api/knowledge/search?q=mine")).data] == ["Mine"]
         assert (await grace("POST", "/api/knowledge/pages", {"title": "No"})).status == 403

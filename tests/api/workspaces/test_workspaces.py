@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 
 STRANGER = "00000000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
-async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(url: str, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(url, tmp_path, work=False) as opened:
         yield opened
 
@@ -20,14 +20,14 @@ def place_of(owner: Person) -> str:
     return f"/api/workspace/{owner.workspace_id}"
 
 
-async def test_invites_are_listed_revoked_and_used_once(house: House, owner: Person) -> None:
+async def test_invites_are_listed_revoked_and_used_once(harness: Harness, owner: Person) -> None:
     place = place_of(owner)
     made = await owner("POST", f"{place}/invite", {"role": "partner"})
     [listed] = (await owner("GET", f"{place}/invites")).data
     assert listed["id"] == made.data["id"]
     assert made.data["inviteToken"] not in str(listed)
     assert made.data["inviteUrl"].split("#")[0].endswith("/app/")
-    guest = await house.person("guest@example.com")
+    guest = await harness.person("guest@example.com")
     assert (await owner("DELETE", f"{place}/invites/{listed['id']}")).status == 204
     refused = await guest("POST", f"/api/auth/invite/{made.data['inviteToken']}", {})
     assert (refused.status, refused.code) == (404, "invite_unknown")
@@ -36,10 +36,10 @@ async def test_invites_are_listed_revoked_and_used_once(house: House, owner: Per
         assert (await owner("POST", f"{place}/invite", {"role": role})).status == 400
 
 
-async def test_handing_over_and_leaving(house: House, owner: Person) -> None:
+async def test_handing_over_and_leaving(harness: Harness, owner: Person) -> None:
     place = place_of(owner)
-    partner = await house.member(owner, "partner@example.com", "partner")
-    member = await house.member(owner, "member@example.com", "member")
+    partner = await harness.member(owner, "partner@example.com", "partner")
+    member = await harness.member(owner, "member@example.com", "member")
     assert (await owner("DELETE", f"{place}/members/{owner.user_id}")).code == "owner_stays"
     assert (await partner("POST", f"{place}/transfer", {"userId": partner.user_id})).code == "insufficient_role"
     assert (await owner("POST", f"{place}/transfer", {"userId": STRANGER})).status == 404
@@ -55,9 +55,9 @@ async def test_handing_over_and_leaving(house: House, owner: Person) -> None:
     assert {"workspace:transferred", "workspace:renamed", "member:left"} <= actions
 
 
-async def test_a_closed_workspace_opens_again_for_its_owner_only(house: House, owner: Person) -> None:
+async def test_a_closed_workspace_opens_again_for_its_owner_only(harness: Harness, owner: Person) -> None:
     place = place_of(owner)
-    partner = await house.member(owner, "partner@example.com", "partner")
+    partner = await harness.member(owner, "partner@example.com", "partner")
     assert (await partner("DELETE", place)).code == "insufficient_role"
     gone = await owner("DELETE", f"{place}?graceDays=3")
     assert gone.data["deletedAt"] < gone.data["purgeAt"]
@@ -70,12 +70,12 @@ async def test_a_closed_workspace_opens_again_for_its_owner_only(house: House, o
     for person in (owner, partner):
         assert (await person("GET", "/api/tasks")).status == 200
     assert (await owner("DELETE", f"{place}?graceDays=0")).status == 200
-    assert await house.services.erasure.purge_due() == 1
+    assert await harness.services.erasure.purge_due() == 1
     assert (await owner("POST", f"{place}/restore")).status == 404
-    assert await house.services.store.write(house.services.ledger.check_at_start) == {}
+    assert await harness.services.store.write(harness.services.ledger.check_at_start) == {}
 
 
-async def test_closing_a_workspace_ends_the_work_in_it(house: House, owner: Person) -> None:
+async def test_closing_a_workspace_ends_the_work_in_it(harness: Harness, owner: Person) -> None:
     task = (await owner("POST", "/api/tasks", {"title": "Long", "description": "wait.until seconds=5"})).data["id"]
     run = (await owner("POST", f"/api/tasks/{task}/run")).data["run"]["id"]
     place = place_of(owner)

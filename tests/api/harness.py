@@ -37,7 +37,7 @@ class Reply:
 class Person:
     """Somebody at the API: what they send with every request."""
 
-    house: "House"
+    harness: "Harness"
     headers: dict[str, str]
     login: dict[str, Any]
 
@@ -52,7 +52,7 @@ class Person:
         return found
 
     async def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Reply:
-        return await self.house.ask(method, path, body, headers={**self.headers, **named(headers)})
+        return await self.harness.ask(method, path, body, headers={**self.headers, **named(headers)})
 
 
 def named(headers: dict[str, str]) -> dict[str, str]:
@@ -61,7 +61,7 @@ def named(headers: dict[str, str]) -> dict[str, str]:
 
 
 @dataclass(slots=True)
-class House:
+class Harness:
     """The application with its services."""
 
     parts: Runtime
@@ -105,7 +105,7 @@ class House:
 @asynccontextmanager
 async def open_house(
     url: str, folder: Path, *, work: bool = True, checked: bool = True, http: dict[str, Any] | None = None, **more: Any
-) -> AsyncIterator[House]:
+) -> AsyncIterator[Harness]:
     """The application on a free port. `http` changes its HttpConfig, `more` its settings."""
     settings = load_settings(
         _env_file=None,
@@ -129,7 +129,7 @@ async def open_house(
             base = f"http://127.0.0.1:{runner.addresses[0][1]}"
             gate.open(parts.services)
             async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
-                yield House(parts, base, session, gate)
+                yield Harness(parts, base, session, gate)
         finally:
             parts.stopping.event.set()
             await runner.cleanup()
