@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from bot import approval_views, receipt_views, task_views
+from bot import approval_views, receipt_views, task_views, workspace_views
 from bot.links import Links
 from bot.text import LIMIT, clip
 from bot.views import View
@@ -17,6 +17,7 @@ from domain.clock import Now
 from domain.outbox.message import Message
 from domain.outbox.notifications import (
     BatchNotice,
+    BudgetNotice,
     CallbackNotice,
     CardNotice,
     CardUpdate,
@@ -101,6 +102,8 @@ class Pieces:
             case CheckpointNotice():
                 where: dict[str, Any] = {"workspace_id": message.workspace_id or "", "silent": self._away(person)}
                 return self._piece(t, receipt_views.checkpoint(t, notice), page="receipts", **where)
+            case BudgetNotice():
+                return self._piece(t, workspace_views.installation_budget(t, notice), page="usage")
             case TextNotice():
                 text = clip(notice.text, LIMIT)
                 return self._piece(t, {"text": text}, page="", silent=self._away(person)) if text.strip() else None

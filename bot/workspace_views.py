@@ -7,6 +7,7 @@ from aiogram.utils.formatting import Bold, Text
 from bot.buttons import KillTap, LanguageTap, ModeTap, WorkspaceTap
 from bot.text import line
 from bot.views import View, tap, view
+from domain.outbox.notifications import BudgetNotice
 from domain.runs.task import Mode
 from domain.tools.operator import Operator
 from locales import Texts, Translator
@@ -24,6 +25,11 @@ def overview(t: Texts, seen: Overview) -> View:
         t("status-receipts", count=seen.receipts),
         t("status-kill-on" if seen.killed else "status-kill-off"),
     )
+
+
+def installation_budget(t: Texts, found: BudgetNotice) -> View:
+    """The installation's own budget for models is used up, for whoever runs it."""
+    return view(Bold(t("installation-budget-title")), t("installation-budget", budget=found.budget))
 
 
 def usage(t: Texts, found: Sequence[tuple[str, Mapping[str, int]]]) -> View:

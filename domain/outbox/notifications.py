@@ -23,6 +23,7 @@ class NoticeKind(StrEnum):
     RUN_UNCERTAIN_UPDATE = "run.uncertain_update"
     INTEGRITY = "integrity"
     CHECKPOINT = "checkpoint"
+    INSTALLATION_BUDGET = "installation.budget"
     TEXT = "text"
     VIEW = "view"
     LOGIN_CODE = "login_code"
@@ -128,6 +129,14 @@ class CheckpointNotice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetNotice:
+    """The installation's budget for a `day` or a `month` has no room for a call of a model."""
+
+    kind: ClassVar = NoticeKind.INSTALLATION_BUDGET
+    budget: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TextNotice:
     """Plain words."""
 
@@ -168,6 +177,7 @@ Notice = (
     | UncertainUpdate
     | IntegrityNotice
     | CheckpointNotice
+    | BudgetNotice
     | TextNotice
     | ViewNotice
     | LoginCodeNotice

@@ -155,6 +155,12 @@ checkpoint-size =
 checkpoint-keep = Keep this message. With it you can show later that nobody rewrote the log.
 checkpoint-none = ⚠️ No checkpoint today
 checkpoint-hint = Nothing is added to the log until it is repaired. Run pilot doctor on the server.
+installation-budget-title = ⚠️ The budget for model calls is used up
+installation-budget =
+    { $budget ->
+        [day] Today's
+       *[month] This month's
+    } budget for this installation's own model keys has no room for another call. Tasks that use these keys stop there; workspaces with their own keys go on. The settings PILOT_BUDGET_DAY_USD and PILOT_BUDGET_MONTH_USD change it.
 
 settings-text = Budgets, people and the rest of the settings are in the app. /mode and /policy work here too.
 settings-no-app = Budgets, people and the rest of the settings are in the web app at { $url }. /mode and /policy work here too.

@@ -155,6 +155,12 @@ checkpoint-size =
 checkpoint-keep = Guarda este mensaje. Con él podrás demostrar más adelante que nadie reescribió el registro.
 checkpoint-none = ⚠️ Hoy no hay punto de control
 checkpoint-hint = No se añade nada al registro hasta que se repare. Ejecuta pilot doctor en el servidor.
+installation-budget-title = ⚠️ El presupuesto para llamadas a modelos se agotó
+installation-budget =
+    El presupuesto { $budget ->
+        [day] de hoy
+       *[month] de este mes
+    } para las claves propias de esta instalación no alcanza para otra llamada. Las tareas que usan estas claves se detienen ahí; los espacios con claves propias siguen. Se cambia con PILOT_BUDGET_DAY_USD y PILOT_BUDGET_MONTH_USD.
 
 settings-text = Los presupuestos, las personas y el resto de los ajustes están en la app. /mode y /policy también funcionan aquí.
 settings-no-app = Los presupuestos, las personas y el resto de los ajustes están en la app web: { $url }. /mode y /policy también funcionan aquí.

@@ -155,6 +155,12 @@ checkpoint-size =
 checkpoint-keep = Guarde esta mensagem. Com ela você pode mostrar mais tarde que ninguém reescreveu o registro.
 checkpoint-none = ⚠️ Hoje não há ponto de controle
 checkpoint-hint = Nada é acrescentado ao registro até que ele seja reparado. Execute pilot doctor no servidor.
+installation-budget-title = ⚠️ O orçamento para chamadas a modelos acabou
+installation-budget =
+    O orçamento { $budget ->
+        [day] de hoje
+       *[month] deste mês
+    } para as chaves próprias desta instalação não comporta outra chamada. As tarefas que usam essas chaves param aí; os espaços com chaves próprias continuam. Para mudar, use PILOT_BUDGET_DAY_USD e PILOT_BUDGET_MONTH_USD.
 
 settings-text = Orçamentos, pessoas e os demais ajustes ficam no app. /mode e /policy também funcionam aqui.
 settings-no-app = Orçamentos, pessoas e os demais ajustes ficam no app web: { $url }. /mode e /policy também funcionam aqui.

@@ -4,6 +4,7 @@ import logging
 from datetime import datetime
 
 from domain.identity.actor import Role
+from domain.outbox.notifications import BudgetNotice
 from services.outbox.notifications import Notifications
 from services.policy.budgets import OverBudget
 from storage.outbox import recipient_rows
@@ -19,15 +20,11 @@ def tell_administrator(tx: Tx, notifications: Notifications, over: OverBudget, *
     first = workspace_rows.oldest(tx)
     if first is None:
         return
-    text = (
-        f"The {over.budget} of this installation has no room for a call of a model: work with its own model keys "
-        "ends there. PILOT_BUDGET_DAY_USD and PILOT_BUDGET_MONTH_USD set it."
-    )
     for owner in recipient_rows.with_roles(tx, first, [Role.OWNER.value]):
-        notifications.text(
+        notifications.put(
             tx,
             workspace_id=first,
             chat_id=owner.telegram_id,
-            text=text,
+            notice=BudgetNotice(budget=over.budget.removesuffix(" budget")),
             dedupe_key=f"installation:{over.budget}:{now:%Y-%m-%d}:{owner.user_id}"[:120],
         )

@@ -135,6 +135,7 @@ def test_every_notice_is_queued_somewhere_and_rendered_somewhere() -> None:
         "services/identity/email_login.py",
         "services/lifecycle",
         "services/ledger",
+        "services/runs",
         "bot/context.py",
     )
     assert names - names_in(*writers) == set()
