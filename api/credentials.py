@@ -6,11 +6,12 @@ from aiohttp import web
 
 from api.http import ACTOR, BY_COOKIE, CLIENT_IP, NEW_TOKEN, Endpoint, agent_of, json_body
 from api.problems import PREFIX
-from domain.actor import Actor
 from domain.errors import Forbidden, Invalid, PilotError, Unauthorized, Unavailable
+from domain.identity.actor import Actor
 from domain.ids import parse_id
 from services.container import Services
-from services.identity import KEY_PREFIX, Credentials, Identity
+from services.identity.api_keys import KEY_PREFIX
+from services.identity.credentials import Credentials, Identity
 
 COOKIE = "helm_session"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -43,7 +44,7 @@ def credentials_of(request: web.Request) -> Credentials:
 
 async def identify(request: web.Request, services: Services) -> Identity:
     """Who asks; remembers a rotated token for the answer."""
-    identity = await services.identity.identify(credentials_of(request), unsafe_method=request.method not in SAFE)
+    identity = await services.authentication.identify(credentials_of(request), unsafe_method=request.method not in SAFE)
     request[ACTOR] = identity.actor
     if identity.new_token is not None:
         request[NEW_TOKEN] = identity.new_token
@@ -72,13 +73,13 @@ async def enter_workspace(request: web.Request, services: Services, actor: Actor
     if len(ids) > 1:
         # only somebody who is in the first learns that the second differs
         for one in ids:
-            await services.identity.in_workspace(actor, one)
+            await services.memberships.in_workspace(actor, one)
         raise Forbidden("workspaceId does not match authenticated workspace", code="workspace_conflict")
     if not ids:
         if actor.workspace_id is not None:
             return actor
         raise Invalid("workspaceId required", code="workspace_required")
-    return await services.identity.in_workspace(actor, ids.pop())
+    return await services.memberships.in_workspace(actor, ids.pop())
 
 
 async def note_refusal(request: web.Request, services: Services, actor: Actor | None, error: PilotError) -> None:

@@ -10,7 +10,6 @@ import re
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from types import NoneType, UnionType
@@ -20,12 +19,13 @@ import orjson
 from aiohttp import web
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from api.config import CONFIG, HttpConfig
 from api.schemas.base import Serialized, text_ok
-from domain.actor import Actor
 from domain.bounded_json import BadJson, Bounds, loads
 from domain.errors import Invalid, PilotError, TooLarge, Unavailable
+from domain.identity.actor import Actor
+from domain.identity.permissions import Action, require
 from domain.ids import parse_id
-from domain.permissions import Action, require
 from services.container import Services
 
 SERVICES = web.AppKey("services", dict)
@@ -46,7 +46,7 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Needs(StrEnum):
+class Access(StrEnum):
     """Who may call: anybody, a known person, a member of the workspace in question, or who runs the installation."""
 
     PUBLIC = "public"
@@ -56,7 +56,7 @@ class Needs(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer(Generic[T_co]):
+class ApiResponse(Generic[T_co]):
     """An answer that is not plainly the endpoint's status and data; `body` may be the bytes of it already."""
 
     body: Any = None
@@ -66,7 +66,7 @@ class Answer(Generic[T_co]):
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class RequestContext:
     """What every endpoint gets."""
 
     request: web.Request
@@ -78,6 +78,11 @@ class Call:
         if services is None:
             raise Unavailable("Pilot is starting", code="starting", details={"retryAfterSec": 1})
         return services
+
+    @property
+    def config(self) -> HttpConfig:
+        """How this installation serves the web."""
+        return self.request.app[CONFIG]
 
     @property
     def actor(self) -> Actor:
@@ -100,7 +105,7 @@ class Endpoint:
     method: str
     path: str
     handler: Handler
-    needs: Needs
+    needs: Access
     action: Action | None
     status: int
     errors: tuple[type[PilotError], ...]
@@ -121,7 +126,7 @@ class Endpoint:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Check who may, parse, call, answer. Who may not learns nothing about what would be right."""
-        call = Call(request)
+        call = RequestContext(request)
         if self.action is not None:
             require(call.actor, self.action)
         given: dict[str, Any] = {}
@@ -138,7 +143,7 @@ class Endpoint:
         """The HTTP answer for what the handler returned."""
         if isinstance(result, web.StreamResponse):
             return result
-        answer = result if isinstance(result, Answer) else Answer(body=result, status=self.status)
+        answer = result if isinstance(result, ApiResponse) else ApiResponse(body=result, status=self.status)
         response = json_response(answer.body, status=answer.status)
         if checked:
             self._check(answer.status, response)
@@ -172,7 +177,7 @@ class Endpoints:
         method: str,
         path: str,
         *,
-        needs: Needs = Needs.WORKSPACE,
+        needs: Access = Access.WORKSPACE,
         action: Action | None = None,
         status: int = 200,
         errors: tuple[type[PilotError], ...] = (),
@@ -232,7 +237,7 @@ class Endpoints:
 def response_of(kind: Any) -> Any:
     """The model of what a handler returns; None where it is no JSON, or makes the HTTP answer itself."""
     origin, arguments = get_origin(kind), get_args(kind)
-    if origin in (Serialized, Answer):
+    if origin in (Serialized, ApiResponse):
         return response_of(arguments[0])
     if origin is list:
         return list[response_of(arguments[0])]  # type: ignore[misc]
@@ -370,29 +375,10 @@ def validated(model: type[BaseModel], data: Any) -> Any:
         raise Invalid("Validation failed", details={"formErrors": form, "fieldErrors": fields}) from None
 
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_CURSOR = re.compile(r"[0-9]{1,16}\.[0-9a-f-]{36}")
-
-
-def cursor_of(moment: datetime, item_id: str) -> str:
-    """An opaque cursor after the item with this time and id."""
-    return f"{(moment - _EPOCH) // timedelta(microseconds=1)}.{item_id}"
-
-
-def read_cursor(text: str | None) -> tuple[datetime, str] | None:
-    """The reverse of `cursor_of`; Invalid for anything else."""
-    if text is None:
-        return None
-    if not _CURSOR.fullmatch(text):
-        raise Invalid.field("cursor", "is not a cursor of this list")
-    stamp, _, item_id = text.partition(".")
-    return _EPOCH + timedelta(microseconds=int(stamp)), item_id
-
-
-def page(call: Call, items: list[T], *, limit: int, cursor: str | None) -> Answer[list[T]]:
+def page(call: RequestContext, items: list[T], *, limit: int, cursor: str | None) -> ApiResponse[list[T]]:
     """A list as the contract has it, a bare array, with the way to the next page in `Link`."""
     headers: dict[str, str] = {}
     if len(items) == limit and cursor is not None:
         url = call.request.rel_url.update_query(cursor=cursor)
         headers["Link"] = f'<{url}>; rel="next"'
-    return Answer(body=items, headers=headers)
+    return ApiResponse(body=items, headers=headers)

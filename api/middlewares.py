@@ -6,7 +6,6 @@ import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from http.cookies import SimpleCookie
 from typing import Any
@@ -15,6 +14,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from api.config import HttpConfig, Network
 from api.credentials import COOKIE, check_admin, enter_workspace, identify, note_refusal
 from api.http import (
     ACTOR,
@@ -24,23 +24,22 @@ from api.http import (
     NEW_TOKEN,
     REQUEST_ID,
     SERVICES,
+    Access,
     Endpoint,
-    Needs,
     json_response,
 )
 from api.problems import PREFIX, as_problem
-from domain.actor import Actor
 from domain.errors import Forbidden, Invalid, NotFound, PilotError, RateLimited, TooLarge, Unauthorized, Unavailable
+from domain.identity.actor import Actor
 from domain.ids import new_id
 from services.container import Services
-from services.idempotency import KeptAnswer
-from services.identity import csrf_of
-from services.limits import LimitState
+from services.identity.sessions import csrf_of
+from services.platform.idempotency import KeptAnswer
+from services.platform.limits import LimitState
 
 log = structlog.get_logger("http")
 
 Next = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,200}")
@@ -55,29 +54,6 @@ ALLOWED_HEADERS = (
 )
 METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 LIMIT = web.RequestKey("limit", LimitState)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpConfig:
-    """What the web side needs of the settings."""
-
-    version: str
-    app_url: str
-    production: bool = False
-    allowed_origins: tuple[str, ...] = ()
-    trusted_proxies: tuple[str, ...] = ()
-    metrics_token: str | None = None
-    metrics_public: bool = False
-    admin_key: str | None = None
-    show_codes: bool = False
-    # who may sign up: first, invite or open
-    sign_up: str = "open"
-    # tests only: an answer that is not what its route documents becomes a 500
-    check_answers: bool = False
-
-    @property
-    def proxies(self) -> tuple[Network, ...]:
-        return tuple(ipaddress.ip_network(p, strict=False) for p in self.trusted_proxies)
 
 
 class Metrics:
@@ -141,7 +117,7 @@ def error_response(error: PilotError, request_id: str) -> web.Response:
     return response
 
 
-def outer(config: HttpConfig, metrics: Metrics) -> Any:
+def observe(config: HttpConfig, metrics: Metrics) -> Any:
     """Request id, log line and errors: around everything, the Mini App and unknown paths included."""
     proxies = config.proxies
 
@@ -303,22 +279,22 @@ def _too_large(request: web.Request) -> TooLarge:
     return TooLarge("Request body too large", details={"maxBytes": limit})
 
 
-# --- the door -------------------------------------------------------------------------------------
+# --- authentication -------------------------------------------------------------------------------------
 
 
-async def admit(
+async def authenticate_and_count(
     request: web.Request,
     services: Services,
     classes: Sequence[str],
     endpoint: Endpoint | None = None,
     *,
-    needs: Needs = Needs.WORKSPACE,
+    needs: Access = Access.WORKSPACE,
 ) -> Actor:
     """The person, in the workspace where one is needed, counted against the classes; who is refused is counted too."""
     actor: Actor | None = None
     try:
         actor = (await identify(request, services)).actor
-        if needs is Needs.WORKSPACE:
+        if needs is Access.WORKSPACE:
             actor = request[ACTOR] = await enter_workspace(request, services, actor, endpoint)
     except (Unauthorized, Forbidden, NotFound) as error:
         # counted first: what is written down here is as much as the limits allow
@@ -329,7 +305,7 @@ async def admit(
     return actor
 
 
-def door(config: HttpConfig) -> Any:
+def authenticate(config: HttpConfig) -> Any:
     """Identity, workspace, rate limits and kept answers, for the endpoints of the API."""
 
     @web.middleware
@@ -349,20 +325,24 @@ def door(config: HttpConfig) -> Any:
         request[ENDPOINT] = endpoint
         _check_size(request, endpoint)
         actor: Actor | None = None
-        if endpoint.needs is Needs.PUBLIC:
+        if endpoint.needs is Access.PUBLIC:
             await _count(request, services, ("default", endpoint.rate), None)
-        elif endpoint.needs is Needs.ADMIN:
+        elif endpoint.needs is Access.ADMIN:
             # counted first: the key must not be guessed at any speed
             await _count(request, services, ("default", endpoint.rate), None)
             check_admin(request, config.admin_key)
         else:
-            actor = await admit(request, services, ("default", endpoint.rate), endpoint, needs=endpoint.needs)
-        return await _once(request, services, endpoint, partial(_noted, services, endpoint, actor, handler))
+            actor = await authenticate_and_count(
+                request, services, ("default", endpoint.rate), endpoint, needs=endpoint.needs
+            )
+        return await _idempotent(
+            request, services, endpoint, partial(_audit_refusals, services, endpoint, actor, handler)
+        )
 
     return middleware
 
 
-async def _noted(
+async def _audit_refusals(
     services: Services, endpoint: Endpoint, actor: Actor | None, handler: Next, request: web.Request
 ) -> web.StreamResponse:
     """What a member was refused is in the audit log of the workspace; strangers leave no trace in it."""
@@ -411,7 +391,9 @@ async def _count(request: web.Request, services: Services, classes: Sequence[str
     )
 
 
-async def _once(request: web.Request, services: Services, endpoint: Endpoint, handler: Next) -> web.StreamResponse:
+async def _idempotent(
+    request: web.Request, services: Services, endpoint: Endpoint, handler: Next
+) -> web.StreamResponse:
     key = request.headers.get("Idempotency-Key")
     if key is None or request.method != "POST":
         return await handler(request)

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 
 from api.examples import TEXTS, example_of
-from api.http import Endpoint, Endpoints, Needs
+from api.http import Access, Endpoint, Endpoints
 from api.problems import MEDIA, PREFIX, ProblemDetails
 from api.schemas.base import LooseBody, Problem
 from domain.errors import (
@@ -22,7 +22,7 @@ from domain.errors import (
     Unauthorized,
     Unavailable,
 )
-from domain.permissions import TABLE
+from domain.identity.permissions import TABLE
 
 TEMPLATE = "#/components/schemas/{model}"
 UUID = {"type": "string", "format": "uuid"}
@@ -136,10 +136,10 @@ def _operation(endpoint: Endpoint, definitions: dict[str, Any]) -> dict[str, Any
     return operation
 
 
-def _security(needs: Needs) -> list[dict[str, list[str]]]:
-    if needs is Needs.PUBLIC:
+def _security(needs: Access) -> list[dict[str, list[str]]]:
+    if needs is Access.PUBLIC:
         return []
-    names = ("adminKey",) if needs is Needs.ADMIN else ("bearer", "apiKey", "session", "initData")
+    names = ("adminKey",) if needs is Access.ADMIN else ("bearer", "apiKey", "session", "initData")
     return [{name: []} for name in names]
 
 
@@ -156,7 +156,7 @@ def _responses(endpoint: Endpoint, definitions: dict[str, Any]) -> dict[str, Any
         responses[str(code)] = _answer(problem, " ".join(sorted(words)), names, media=media)
     for code, model in {endpoint.status: endpoint.response, **endpoint.also}.items():
         names = list(COMMON) if endpoint.path.startswith("/api/") else ["X-Request-Id"]
-        if endpoint.needs in (Needs.PERSON, Needs.WORKSPACE):
+        if endpoint.needs in (Access.PERSON, Access.WORKSPACE):
             names.append("X-New-Token")
         if endpoint.query is not None and "cursor" in endpoint.query.model_fields:
             names.append("Link")
@@ -186,17 +186,17 @@ def _errors(endpoint: Endpoint) -> set[type[PilotError]]:
         found |= {Invalid, TooLarge}
     if endpoint.query is not None:
         found.add(Invalid)
-    if endpoint.needs is not Needs.PUBLIC:
+    if endpoint.needs is not Access.PUBLIC:
         # a cookie without its CSRF token, a key without the scope
         found |= {Unauthorized, Forbidden}
-    if endpoint.needs is Needs.WORKSPACE:
+    if endpoint.needs is Access.WORKSPACE:
         found |= {Invalid, NotFound}
     if endpoint.path_names:
         found |= {Invalid, NotFound}
     if endpoint.method == "POST":
         # about the Idempotency-Key
         found.add(Invalid)
-        if endpoint.keeps_answers and endpoint.needs is not Needs.PUBLIC:
+        if endpoint.keeps_answers and endpoint.needs is not Access.PUBLIC:
             found.add(Conflict)
     return found
 
@@ -233,11 +233,11 @@ def _parameters(endpoint: Endpoint) -> Iterator[dict[str, Any]]:
         required = model.get("required", ())
         for name, schema in model["properties"].items():
             yield {"name": name, "in": "query", "required": name in required, "schema": schema}
-    if endpoint.needs is Needs.WORKSPACE and endpoint.workspace_in_path is None:
+    if endpoint.needs is Access.WORKSPACE and endpoint.workspace_in_path is None:
         words = "The workspace; or `workspaceId` in the query or the body. An API key implies its own."
         yield {"name": "X-Workspace-Id", "in": "header", "required": False, "schema": UUID, "description": words}
         yield {"name": "workspaceId", "in": "query", "required": False, "schema": UUID, "description": words}
-    if endpoint.method == "POST" and endpoint.keeps_answers and endpoint.needs is not Needs.PUBLIC:
+    if endpoint.method == "POST" and endpoint.keeps_answers and endpoint.needs is not Access.PUBLIC:
         yield {
             "name": "Idempotency-Key",
             "in": "header",

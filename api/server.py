@@ -5,30 +5,31 @@ from typing import Any
 
 from aiohttp import web
 
-from api.admin import admin
-from api.approvals import approvals
-from api.auth import auth_routes
-from api.capabilities import capability_routes
-from api.decision_point import decision_point
+from api.approvals.approvals import approvals
+from api.approvals.decision_point import decision_point
+from api.config import CONFIG, HttpConfig
 from api.docs import add_docs
 from api.http import CHECK_ANSWERS, SERVICES, UNPACKS, Endpoints
-from api.knowledge import knowledge
-from api.ledger import ledger
-from api.mcp import mcp
-from api.middlewares import HttpConfig, Metrics, door, headers, outer, preflight
+from api.identity.auth import auth
+from api.installation.admin import admin
+from api.installation.capabilities import capability_routes
+from api.installation.system import plain_routes, system
+from api.installation.usage import usage
+from api.ledger.ledger import ledger
+from api.middlewares import Metrics, authenticate, headers, observe, preflight
 from api.openapi import document
-from api.policy import policy
-from api.secrets import secrets
-from api.system import plain_routes, system
-from api.tasks import tasks
-from api.usage import usage
-from api.workspaces import workspaces
+from api.policy.policy import policy
+from api.runs.tasks import tasks
+from api.tools.knowledge import knowledge
+from api.tools.mcp import mcp
+from api.workspaces.secrets import secrets
+from api.workspaces.workspaces import workspaces
 from services.container import Services
 
 MAX_BODY = 1_000_000
 
 
-class Gate:
+class ServiceHolder:
     """Holds the services once they are open; until then the application says that it is starting."""
 
     def __init__(self) -> None:
@@ -50,7 +51,7 @@ class Gate:
 def groups(config: HttpConfig) -> Sequence[Endpoints]:
     """Every part of the API."""
     return (
-        auth_routes(config),
+        auth,
         secrets,
         mcp,
         workspaces,
@@ -68,14 +69,17 @@ def groups(config: HttpConfig) -> Sequence[Endpoints]:
 
 
 def create_app(
-    gate: Gate, config: HttpConfig, *, mount: Sequence[Callable[[web.Application], None]] = ()
+    gate: ServiceHolder, config: HttpConfig, *, mount: Sequence[Callable[[web.Application], None]] = ()
 ) -> web.Application:
     """The application. `mount` adds what other rooms serve: the Mini App, the webhook."""
     metrics = Metrics()
-    app = web.Application(middlewares=[outer(config, metrics), preflight, door(config)], client_max_size=MAX_BODY)
+    app = web.Application(
+        middlewares=[observe(config, metrics), preflight, authenticate(config)], client_max_size=MAX_BODY
+    )
     app.on_response_prepare.append(headers(config))
     app[SERVICES] = gate.held
     app[CHECK_ANSWERS] = config.check_answers
+    app[CONFIG] = config
     parts = (*groups(config), plain_routes(config, metrics))
     for group in parts:
         for endpoint in group.table:

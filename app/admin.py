@@ -7,8 +7,8 @@ from typing import Any
 from app.container import open_services
 from app.settings import Settings
 from domain.clock import iso
-from services.tenants import TenantService
-from storage.workspaces import Workspace
+from domain.workspaces.workspace import Workspace
+from services.workspaces.tenants import TenantService
 
 
 def with_tenants(settings: Settings, work: Callable[[TenantService], Awaitable[Any]]) -> Any:

@@ -14,7 +14,7 @@ from app.holding import holding
 from app.settings import Settings
 from app.store_use import Use
 from storage import private
-from storage.hold import PostgresHold
+from storage.installation.postgres_hold import PostgresHold
 from storage.migrate import check_not_newer, emptied, newest, restored
 
 SQLITE = "sqlite:///"

@@ -1,79 +1,34 @@
 """The `pilot` command. Nothing heavy is imported until a command needs it: `--help` answers at once."""
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from app.commands.admin import admin
+from app.commands.base import Commands, answer, as_json_option, settings_of
+from app.commands.evaluations import evaluations
+from app.commands.policy import policy
 from app.version import VERSION
 
 
-class _Command(click.Command):
-    """A command uses the store as `app.store_use` says, and in no other way."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        from app.store_use import command_of
-
-        words: list[str] = []
-        above: click.Context | None = ctx
-        while above is not None and above.parent is not None:
-            words.insert(0, str(above.info_name))
-            above = above.parent
-        with command_of(" ".join(words)):
-            return super().invoke(ctx)
-
-
-class _Commands(click.Group):
-    """What keeps a command from its work ends it in one way: a refusal, wrong settings, a store in use."""
-
-    command_class = _Command
-    group_class = type
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except Exception as error:
-            from app.settings import BadSettings
-            from domain.errors import PilotError
-            from storage.hold import StoreError
-
-            if isinstance(error, StoreError | PilotError):
-                click.echo(f"{error.code}: {error}" if isinstance(error, PilotError) else str(error), err=True)
-                sys.exit(1)
-            if not isinstance(error, BadSettings):
-                raise
-            click.echo("These settings cannot be used:", err=True)
-            for problem in error.problems:
-                click.echo(f"  {problem}", err=True)
-            sys.exit(2)
-
-
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="pilot")
 def main() -> None:
     """Pilot: a workspace in Telegram where digital operators work under a written policy."""
 
 
-def _settings(**overrides: Any) -> Any:
-    from app.settings import load_settings
-
-    return load_settings(**overrides)
-
-
-def _print(value: Any, *, as_json: bool, text: str) -> None:
-    click.echo(json.dumps(value, indent=1, default=str) if as_json else text)
-
-
 @main.command()
-@click.option("--role", type=click.Choice(["all", "web", "worker"]), help="What this process does (PILOT_ROLE).")
-@click.option("--host", help="Where to listen (HOST).")
-@click.option("--port", type=int, help="Where to listen (PORT).")
+@click.option(
+    "--role", type=click.Choice(["all", "web", "worker"]), help="What this process does. Default: PILOT_ROLE, or all."
+)
+@click.option("--host", help="Address to listen on. Default: HOST.")
+@click.option("--port", type=int, help="Port to listen on. Default: PORT.")
 def serve(role: str | None, host: str | None, port: int | None) -> None:
-    """Run Pilot with the settings of the environment and .env."""
+    """Run Pilot, with the settings from the environment and .env."""
     given = {"pilot_role": role, "host": host, "port": port}
-    settings = _settings(**{k: v for k, v in given.items() if v is not None})
+    settings = settings_of(**{k: v for k, v in given.items() if v is not None})
     from app.early import run
 
     sys.exit(run(settings))
@@ -81,20 +36,26 @@ def serve(role: str | None, host: str | None, port: int | None) -> None:
 
 @main.command()
 @click.option("--port", type=int, default=3100, show_default=True, help="Pilot's port; the simulator takes the next.")
-@click.option("--data", type=click.Path(path_type=Path), default=Path("data/demo"), show_default=True)
-@click.option("--fresh/--keep", default=True, help="Begin with an empty workspace, or keep the last one.")
+@click.option(
+    "--data",
+    type=click.Path(path_type=Path),
+    default=Path("data/demo"),
+    show_default=True,
+    help="Folder for the demo's data.",
+)
+@click.option("--fresh/--keep", default=True, help="Start with an empty workspace, or keep the last one.")
 def demo(port: int, data: Path, fresh: bool) -> None:
-    """Try it: Pilot with a local Telegram beside it. No token, no key, no network."""
+    """Try Pilot with a local Telegram. Needs no token, key or network."""
     from app.demo import run_demo
 
     sys.exit(run_demo(port=port, data=data, fresh=fresh))
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True)
+@as_json_option
 def migrate(as_json: bool) -> None:
-    """Bring the database up to date and say what was done. Pilot must not be running."""
-    settings = _settings()
+    """Update the database to this version. Stop Pilot first."""
+    settings = settings_of()
     from app.holding import holding
     from app.store_use import Use
     from storage.database import Store
@@ -109,16 +70,20 @@ def migrate(as_json: bool) -> None:
         finally:
             store.abandon()
     text = f"migrated to {newest()}" if done else f"up to date at {newest()}"
-    _print({"migrated": done, "revision": newest()}, as_json=as_json, text=text)
+    answer({"migrated": done, "revision": newest()}, as_json=as_json, text=text)
 
 
 @main.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--key", help="The public key (hex) the receipts must be signed with.")
-@click.option("--checkpoint", type=click.Path(exists=True, path_type=Path), help="A checkpoint kept elsewhere.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--key", help="Public key (hex) that must have signed the receipts.")
+@click.option(
+    "--checkpoint",
+    type=click.Path(exists=True, path_type=Path),
+    help="A checkpoint you kept elsewhere, to compare with.",
+)
+@as_json_option
 def verify(file: Path, key: str | None, checkpoint: Path | None, as_json: bool) -> None:
-    """Check an exported archive of receipts. Exits with 1 when anything does not hold."""
+    """Check an exported archive of receipts. Exits with 1 if a check fails."""
     from domain.receipts.verify import verify_archive
 
     with file.open("rb") as stream:
@@ -131,29 +96,32 @@ def verify(file: Path, key: str | None, checkpoint: Path | None, as_json: bool) 
     lines = [f"{words[c.ok]} {c.name}{': ' + c.detail if c.detail else ''} {c.where}".rstrip() for c in result.checks]
     lines += [f"note {note}" for note in result.notes]
     verdict = f"{result.receipts} receipts: " + ("everything holds" if result.ok else "NOT what was signed")
-    _print(result.to_json(), as_json=as_json, text="\n".join([*lines, verdict]))
+    answer(result.to_json(), as_json=as_json, text="\n".join([*lines, verdict]))
     sys.exit(0 if result.ok else 1)
 
 
 @main.command()
-@click.option("--json", "as_json", is_flag=True)
+@as_json_option
 def doctor(as_json: bool) -> None:
-    """Look at everything Pilot needs: settings, store, Telegram, mail, models, clock."""
-    settings = _settings()
+    """Check the settings, database, Telegram, mail and models."""
+    settings = settings_of()
     from app.doctor import examine
 
     findings = examine(settings)
     lines = [f"{'ok  ' if f.ok else 'warn' if f.bearable else 'FAIL'} {f.what}: {f.said}" for f in findings]
-    _print([f.as_json() for f in findings], as_json=as_json, text="\n".join(lines))
+    answer([f.as_json() for f in findings], as_json=as_json, text="\n".join(lines))
     sys.exit(0 if all(f.ok or f.bearable for f in findings) else 1)
 
 
 @main.command()
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True)
+@as_json_option
 def backup(target: Path, as_json: bool) -> None:
-    """Copy the database into a new file while it is in use (SQLite online backup, or pg_dump)."""
-    settings = _settings()
+    """Back up the database to a new file, also while Pilot runs.
+
+    On SQLite Pilot does it itself; on Postgres it needs pg_dump.
+    """
+    settings = settings_of()
     from app.backup import backup_to
 
     _print_backup(lambda: backup_to(settings, target), as_json=as_json)
@@ -161,13 +129,13 @@ def backup(target: Path, as_json: bool) -> None:
 
 @main.command()
 @click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--yes", is_flag=True, help="Replace the present database without asking.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--yes", is_flag=True, help="Replace the current database without asking.")
+@as_json_option
 def restore(source: Path, yes: bool, as_json: bool) -> None:
-    """Put a backup in the database's place. Pilot must not be running."""
-    settings = _settings()
+    """Replace the database with a backup. Stop Pilot first."""
+    settings = settings_of()
     if not yes:
-        click.confirm("This replaces the present database. Go on?", abort=True, err=True)
+        click.confirm("This replaces the current database. Continue?", abort=True, err=True)
     from app.backup import restore_from
 
     _print_backup(lambda: restore_from(settings, source), as_json=as_json)
@@ -182,16 +150,19 @@ def _print_backup(work: Any, *, as_json: bool) -> None:
     except BackupError as error:
         click.echo(str(error), err=True)
         sys.exit(1)
-    _print(done, as_json=as_json, text=done["said"])
+    answer(done, as_json=as_json, text=done["said"])
 
 
 @main.command()
 @click.argument("receipt_id")
-@click.option("--workspace", required=True, help="The workspace whose log holds it.")
-@click.option("--json", "as_json", is_flag=True)
+@click.option("--workspace", required=True, help="Id of the workspace that has the receipt.")
+@as_json_option
 def replay(receipt_id: str, workspace: str, as_json: bool) -> None:
-    """Decide again what a receipt says was decided, under the policy of then; exits with 1 on a difference."""
-    settings = _settings()
+    """Decide a recorded call again, under the policy of that time.
+
+    RECEIPT_ID is the id of a decision receipt, or "all". Exits with 1 if a decision differs.
+    """
+    settings = settings_of()
     from app.tools import replay_receipts
 
     results = replay_receipts(settings, workspace, None if receipt_id == "all" else receipt_id)
@@ -201,218 +172,29 @@ def replay(receipt_id: str, workspace: str, as_json: bool) -> None:
         f"recorded {r['recorded']} replayed {r['replayed']}{': ' + r['problem'] if r['problem'] else ''}"
         for r in results
     )
-    _print(results, as_json=as_json, text=f"{text}\n{len(results)} replayed, {len(wrong)} differ")
+    answer(results, as_json=as_json, text=f"{text}\n{len(results)} replayed, {len(wrong)} differ")
     sys.exit(1 if wrong else 0)
 
 
 @main.group()
-def policy() -> None:
-    """The policy of a workspace, outside the app."""
-
-
-@policy.command("permissions")
-def policy_permissions() -> None:
-    """Print the table of permissions as a page."""
-    from domain.permissions import as_markdown
-
-    click.echo(as_markdown(), nl=False)
-
-
-@policy.command("export")
-@click.option("--workspace", required=True)
-@click.option("--sidecar", type=click.Path(file_okay=False, path_type=Path), required=True)
-@click.option("--json", "as_json", is_flag=True)
-def policy_export(workspace: str, sidecar: Path, as_json: bool) -> None:
-    """Write a workspace's policy in the format of a HELM sidecar into a folder."""
-    settings = _settings()
-    from app.tools import export_sidecar_policy
-
-    paths = [str(path) for path in export_sidecar_policy(settings, workspace, sidecar)]
-    _print(paths, as_json=as_json, text="\n".join(paths))
-
-
-def _settings_file(file: Path) -> Any:
-    """What a file of settings holds, as `PUT .../settings` takes it; a bare list is a list of rules."""
-    from domain.bounded_json import BadJson, Bounds, loads
-
-    try:
-        given = loads(file.read_bytes(), Bounds(size=2_000_000, nodes=50_000))
-    except (BadJson, OSError) as error:
-        click.echo(f"{file}: {error}", err=True)
-        sys.exit(2)
-    return {"policyConfig": {"rules": given}} if isinstance(given, list) else given
-
-
-@policy.command("check")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--json", "as_json", is_flag=True)
-def policy_check(file: Path, as_json: bool) -> None:
-    """Check settings, or a list of rules, as saving them would; every broken rule with the place of its error.
-
-    Exits with 1 when anything is wrong, with 2 when the file cannot be read. Needs no installation.
-    """
-    given = _settings_file(file)
-    from app.policy import problems_of
-
-    problems = problems_of(given)
-    lines = [f"{p['field']}: {p['message']}" for p in problems]
-    _print(problems, as_json=as_json, text="\n".join(lines) or "everything is in order")
-    sys.exit(1 if problems else 0)
-
-
-@policy.command("test")
-@click.option("--workspace", required=True, help="The workspace whose decisions are made again.")
-@click.option("--settings", "file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=True)
-@click.option("--last", type=click.IntRange(1, 1_000_000), default=200, show_default=True, help="How many decisions.")
-@click.option("--json", "as_json", is_flag=True)
-def policy_test(workspace: str, file: Path, last: int, as_json: bool) -> None:
-    """Which of the last decisions would differ if a file of settings were merged into the workspace's.
-
-    Nothing is saved. Exits with 1 when the settings are wrong or the workspace is not known.
-    """
-    settings, given = _settings(), _settings_file(file)
-    from app.policy import try_policy
-
-    trial = try_policy(settings, workspace, given, last=last)
-    lines = [
-        f"{d['receiptId']} {d['tool']} {d['before']['verdict']} -> {d['after']['verdict']} ({d['after']['ruleId']})"
-        for d in trial["different"]
-    ]
-    said = f"{trial['tested']} decisions made again, {len(lines)} differ"
-    _print(trial, as_json=as_json, text="\n".join([*lines, said]))
-
-
-@main.group()
 def keys() -> None:
-    """The keys that sign receipts and checkpoints."""
+    """Manage the key that signs receipts and checkpoints."""
 
 
 @keys.command("rotate")
-@click.option("--json", "as_json", is_flag=True)
+@as_json_option
 def keys_rotate(as_json: bool) -> None:
-    """Make a new signing key and have the old one vouch for it in every log. Pilot must not be running."""
-    settings = _settings()
+    """Replace the signing key. Stop Pilot first.
+
+    The old key signs one last receipt in every log, which names the new key.
+    """
+    settings = settings_of()
     from app.keys import rotate_key
 
     done = rotate_key(settings)
-    _print(done, as_json=as_json, text=done["said"])
+    answer(done, as_json=as_json, text=done["said"])
 
 
-@main.group("eval")
-def evaluations() -> None:
-    """Evaluations: checks that run Pilot itself, on which the states of /api/capabilities rest."""
-
-
-@evaluations.command("list")
-@click.option("--json", "as_json", is_flag=True)
-def evaluations_list(as_json: bool) -> None:
-    """The evaluations, what each looks at, and the capabilities that rest on it."""
-    from app.evals.run import described
-
-    found = described()
-    lines = [f"{e['name']}: {e['looksAt']}\n     for {', '.join(e['capabilities'])}" for e in found]
-    _print(found, as_json=as_json, text="\n".join(lines))
-
-
-@evaluations.command("run")
-@click.argument("names", nargs=-1)
-@click.option("--seconds", type=click.FloatRange(1, 3600), default=85.0, show_default=True, help="After which to stop.")
-@click.option("--json", "as_json", is_flag=True)
-def evaluations_run(names: tuple[str, ...], seconds: float, as_json: bool) -> None:
-    """Carry out evaluations (all, or those named) on a throw-away store, and record what they found.
-
-    Exits with 1 when one fails, with 2 for a name that is none.
-    """
-    from app.evals.run import EVALUATIONS, run_evaluations
-
-    unknown = [name for name in names if name not in EVALUATIONS]
-    if unknown:
-        raise click.UsageError(f"no evaluation {', '.join(unknown)}; there are {', '.join(EVALUATIONS)}")
-    settings = _settings()
-
-    def tell(outcome: Any) -> None:
-        if not as_json:
-            click.echo("\n".join(outcome.lines()))
-
-    outcomes = run_evaluations(settings, names or tuple(EVALUATIONS), tell=tell, seconds=seconds)
-    if as_json:
-        click.echo(json.dumps([o.as_json() for o in outcomes], indent=1, default=str))
-    sys.exit(1 if any(o.passed is False for o in outcomes) else 0)
-
-
-@main.group()
-def admin() -> None:
-    """The workspaces of this installation."""
-
-
-def _tenants(work: Any) -> Any:
-    """Do `work` with the installation's workspaces."""
-    settings = _settings()
-    from app.admin import with_tenants
-
-    return with_tenants(settings, work)
-
-
-def _print_tenants(found: Any, *, as_json: bool) -> None:
-    from app.admin import shown
-
-    rows = [shown(w) for w in found]
-    lines = [
-        f"{r['id']} {r['name']}" + (f" (closed, removed after {r['purgeAt']})" if r["purgeAt"] else "") for r in rows
-    ]
-    _print(rows, as_json=as_json, text="\n".join(lines) or "none")
-
-
-@admin.command("list")
-@click.option("--closed", is_flag=True, help="Those that were closed and are not removed yet.")
-@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
-@click.option("--after", help="The last id of the page before.")
-@click.option("--json", "as_json", is_flag=True)
-def admin_list(closed: bool, limit: int, after: str | None, as_json: bool) -> None:
-    """List workspaces by id."""
-    _print_tenants(_tenants(lambda t: t.list(limit=limit, after=after, closed=closed)), as_json=as_json)
-
-
-@admin.command("create")
-@click.argument("name")
-@click.option("--owner", required=True, help="The id of a person who has logged in here.")
-@click.option("--json", "as_json", is_flag=True)
-def admin_create(name: str, owner: str, as_json: bool) -> None:
-    """Make a workspace for somebody."""
-    made, _ = _tenants(lambda t: t.create(name=name, owner_id=owner))
-    _print_tenants([made], as_json=as_json)
-
-
-@admin.command("delete")
-@click.argument("workspace_id")
-@click.option("--reason")
-@click.option("--grace-days", type=click.IntRange(0, 365), default=30, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def admin_delete(workspace_id: str, reason: str | None, grace_days: int, as_json: bool) -> None:
-    """Close a workspace; it can be restored until its grace is over.
-
-    Pilot must not be running: while it is, it does the same over HTTP.
-    """
-    gone, _ = _tenants(lambda t: t.delete(workspace_id, grace_days=grace_days, reason=reason))
-    _print_tenants([gone], as_json=as_json)
-
-
-@admin.command("restore")
-@click.argument("workspace_id")
-@click.option("--json", "as_json", is_flag=True)
-def admin_restore(workspace_id: str, as_json: bool) -> None:
-    """Open a closed workspace again."""
-    opened, _ = _tenants(lambda t: t.restore(workspace_id))
-    _print_tenants([opened], as_json=as_json)
-
-
-@admin.command("cleanup")
-@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
-@click.option("--json", "as_json", is_flag=True)
-def admin_cleanup(limit: int, as_json: bool) -> None:
-    """Remove workspaces whose grace is over.
-
-    Pilot must not be running: while it is, it does so by itself every hour, and over HTTP.
-    """
-    removed = _tenants(lambda t: t.clean_up(limit=limit))
-    _print({"removed": removed}, as_json=as_json, text=f"{removed} removed")
+main.add_command(policy)
+main.add_command(evaluations)
+main.add_command(admin)

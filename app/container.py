@@ -6,87 +6,38 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
-from typing import Any
 from urllib.parse import urlsplit
 
+from app.connections import Connections, open_connections, secret_of
 from app.holding import held, holding
 from app.settings import KEPT, NEXT_KEY, BadSettings, Settings
 from app.store_use import Use, command_or, under_way
-from connectors.cel import CelRules
-from connectors.helm import HelmSidecar
-from connectors.http import Guard, GuardedHttp
-from connectors.login import OpenIdProvider
-from connectors.mail import FileMailer, NoMailer, SmtpMailer
-from connectors.mcp import McpConnector, parse_programs
-from connectors.models.factory import PlannerFactory
-from connectors.models.prices import PerMillion
-from connectors.tools.http import HttpGet, HttpPost
-from connectors.tools.mail import EmailSend
+from app.wings import Base, People, make_base, make_people, make_policy, make_services, make_tools, make_work
 from domain.clock import utc_now
-from domain.initdata import key_of_token
-from domain.ports import Mailer
-from domain.receipts.signing import KeyRing, PublicKey, Signer, parse_seed
-from domain.settings_schema import load
-from services.approval_gateway import ApprovalGateway
-from services.approval_requests import ApprovalRequests
-from services.approvals import ApprovalService
-from services.audit import AuditService
-from services.browser_login import BrowserLogin
-from services.bus import Bus
-from services.callbacks import Callbacks
-from services.chat import ChatService
+from domain.receipts.signing import KeyRing, Signer, parse_seed
+from services.approvals.callbacks import Callbacks
 from services.container import Services
-from services.daily import DailyWord
-from services.decision_point import DecisionPoint
-from services.delegation import Delegate
-from services.delivery import Delivery
-from services.email_login import EmailLogin
-from services.governor import Governor, InstallationBudget
-from services.health import Health
-from services.idempotency import IdempotencyService
-from services.identity import IdentityService
-from services.inbox import InboxService
-from services.intake import IntakeService
-from services.integrity.alarm import Alarm
-from services.knowledge import KnowledgeService
-from services.ledger import Ledger
-from services.ledger_watch import LedgerWatch
-from services.limits import Limits
-from services.live import LiveService
-from services.mail_queue import mail_queue
-from services.mcp_servers import McpServerService, McpTools
-from services.notices import Notices
-from services.operators import OperatorService
-from services.planners import Planners
-from services.receipts import ReceiptService
-from services.recorder import Recorder
-from services.rehearsal import RehearsalService
-from services.runs import RunService, Stopping
-from services.secrets import SecretService
-from services.sidecar import SidecarWatch
-from services.sign_up import SignUp
-from services.task_tools import TaskCreate
-from services.tasks import TaskService
-from services.tenants import TenantService
-from services.toolbox import Finish, KnowledgeSearch, MessageSend, NoteCreate, Toolbox, WaitUntil
-from services.usage import UsageService
-from services.workspaces import WorkspaceService
+from services.identity.mail_queue import mail_queue
+from services.ledger.alarm import Alarm
+from services.ledger.append import Ledger
+from services.ledger.checkpoint_digest import CheckpointDigest
+from services.ledger.watch import LedgerWatch
+from services.outbox.delivery import Delivery
+from services.policy.sidecar import SidecarWatch
+from services.runs.segment import Stopping
 from storage import private
-from storage import settings as stored_settings
-from storage.database import Store, Tx
-from storage.engine import JobEngine
-from storage.hold import Hold, hold_on
-from storage.locks import Lock, own_name
+from storage.database import Store
+from storage.installation.hold import Hold
+from storage.installation.holds import hold_on
+from storage.installation.locks import Lock, own_name
 from storage.migrate import bring_up, bring_up_alone
-from storage.vault import Vault
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class Runtime:
     """The services with what only the process itself drives."""
 
     services: Services
@@ -94,7 +45,7 @@ class Parts:
     executor_id: str
     # what leaves by other ways than chat
     deliveries: Mapping[str, Delivery]
-    daily: DailyWord
+    daily: CheckpointDigest
     watch: LedgerWatch
     alarm: Alarm
     sidecar: SidecarWatch | None
@@ -109,79 +60,13 @@ def wanted_executor_id(settings: Settings) -> str:
     return settings.pilot_executor_id or f"pilot-{socket.gethostname()}"[:120]
 
 
-def _secret(value: Any) -> str:
-    return "" if value is None else str(value.get_secret_value())
-
-
-def make_mailer(settings: Settings) -> Mailer:
-    """The mailer the settings name."""
-    if settings.email_provider == "smtp":
-        return SmtpMailer(
-            host=settings.smtp_host,
-            port=settings.smtp_port,
-            sender=settings.email_from,
-            user=settings.smtp_user,
-            password=_secret(settings.smtp_password),
-            tls=settings.smtp_tls,
-        )
-    if settings.email_provider == "file":
-        return FileMailer(folder=settings.pilot_data_dir / "mail", sender=settings.email_from, keep=private.keep)
-    return NoMailer()
-
-
-def installation_budget(settings: Settings) -> InstallationBudget:
-    """What the settings let all workspaces together spend with the installation's own keys."""
-    day, month = settings.pilot_budget_day_usd, settings.pilot_budget_month_usd
-    return InstallationBudget(
-        day=None if day is None else int(day * 1_000_000), month=None if month is None else int(month * 1_000_000)
-    )
-
-
 def make_ledger(settings: Settings) -> Ledger:
     """The ledger with the installation's keys."""
     return Ledger(
-        Signer(parse_seed(_secret(settings.evidence_signing_key), strict=settings.production)),
+        Signer(parse_seed(secret_of(settings.evidence_signing_key), strict=settings.production)),
         host=urlsplit(settings.public_url).netloc.replace(":", "-") or "localhost",
         now=utc_now,
-        retiring=[Signer(parse_seed(_secret(key))) for key in settings.evidence_retiring_keys],
-    )
-
-
-def make_browser_login(
-    settings: Settings, store: Store, identity: IdentityService, recorder: Recorder
-) -> BrowserLogin | None:
-    """Telegram Login, where its client is set."""
-    if not settings.telegram_login_client_id:
-        return None
-    issuer = urlsplit(settings.telegram_login_issuer)
-    # a provider on this machine is for development: settings refuse it in production
-    own = () if issuer.scheme == "https" else (f"{issuer.hostname}:{issuer.port or 80}",)
-    provider = OpenIdProvider(
-        GuardedHttp(allow=own),
-        issuer=settings.telegram_login_issuer,
-        client_id=settings.telegram_login_client_id,
-        client_secret=_secret(settings.telegram_login_client_secret),
-        now=utc_now,
-    )
-    return BrowserLogin(store, identity, recorder, provider, utc_now, f"{settings.public_url}/app/")
-
-
-def make_sidecar(settings: Settings) -> HelmSidecar | None:
-    """The client of the HELM sidecar, where one is set."""
-    if not settings.helm_governance_url:
-        return None
-    # whoever runs the installation chose these addresses: they may lie inside
-    places = [urlsplit(url) for url in (settings.helm_governance_url, settings.helm_health_url) if url]
-    allow = [f"{p.hostname}:{p.port or (443 if p.scheme == 'https' else 80)}" for p in places]
-    return HelmSidecar(
-        http=GuardedHttp(allow=allow),
-        url=settings.helm_governance_url,
-        health_url=settings.helm_health_url,
-        api_key=_secret(settings.helm_api_key),
-        tenant_id=settings.helm_tenant_id,
-        principal_id=settings.helm_principal_id,
-        root=PublicKey(bytes.fromhex(settings.helm_public_key)),
-        fail_closed=settings.helm_fail_closed,
+        retiring=[Signer(parse_seed(secret_of(key))) for key in settings.evidence_retiring_keys],
     )
 
 
@@ -192,8 +77,9 @@ def wrong_key(settings: Settings, ledger: Ledger, known: KeyRing) -> str | None:
         # a log signed by a key that nobody vouched for would not verify any more
         signs = ", ".join(sorted(record.key_id for record in known if record.retired_at is None))
         return (
-            f"EVIDENCE_SIGNING_KEY: is {mine}, and this ledger is signed with {signs}: set that one (after a rotation "
-            "the former one is in EVIDENCE_RETIRING_KEYS); only with it does pilot keys rotate lead to another"
+            f"EVIDENCE_SIGNING_KEY: is {mine}, but the log in this database was signed with {signs}. Set "
+            "EVIDENCE_SIGNING_KEY to that key; after a rotation the former key is in EVIDENCE_RETIRING_KEYS. "
+            "A new key comes only from pilot keys rotate, with the key of the log set"
         )
     if mine in known and (gone := known.record(mine).retired_at) is not None:
         # a rotation may have broken off before anybody was told
@@ -203,7 +89,7 @@ def wrong_key(settings: Settings, ledger: Ledger, known: KeyRing) -> str | None:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, *, serving: bool = False) -> AsyncIterator[Parts]:
+async def open_services(settings: Settings, *, serving: bool = False) -> AsyncIterator[Runtime]:
     """Everything built once, in order; closed in reverse. The engine is started by the process.
 
     The store is held from before it is opened until after the last write. `serving` says that this process is a server.
@@ -228,7 +114,7 @@ async def open_services(settings: Settings, *, serving: bool = False) -> AsyncIt
             name = await own_name(partial(Lock, store), executor_id)
             stack.push_async_callback(name.release)
             executor_id = name.name
-        yield await _build(settings, stack, store, ledger, executor_id=executor_id, hold=hold)
+        yield _build(settings, stack, store, ledger, executor_id=executor_id, hold=hold)
 
 
 async def _hold(settings: Settings, stack: AsyncExitStack, *, serving: bool) -> Hold:
@@ -248,162 +134,42 @@ async def _hold(settings: Settings, stack: AsyncExitStack, *, serving: bool) -> 
     return mine
 
 
-async def _build(
-    settings: Settings,
-    stack: AsyncExitStack,
-    store: Store,
-    ledger: Ledger,
-    *,
-    executor_id: str,
-    hold: Hold,
-) -> Parts:
-    now = utc_now
-    bus = Bus()
-    recorder = Recorder(ledger, bus, now)
-    notices = Notices(bus, now)
-    rules = CelRules()
-    mailer = make_mailer(settings)
-    host = urlsplit(settings.public_url).hostname or "localhost"
-    guard = Guard(settings.pilot_http_allow)
-    http = GuardedHttp(allow=settings.pilot_http_allow)
-    factory = PlannerFactory(
-        keys={
-            "openrouter": _secret(settings.openrouter_api_key),
-            "openai": _secret(settings.openai_api_key),
-            "anthropic": _secret(settings.anthropic_api_key),
-        },
-        openai_base_url=settings.openai_base_url,
-        ollama_base_url=settings.ollama_base_url,
-        default_model=settings.pilot_llm_model,
-        timeout=settings.pilot_llm_timeout,
-        stream=settings.pilot_llm_stream,
-        unknown_price=PerMillion(settings.pilot_llm_unknown_price_in, settings.pilot_llm_unknown_price_out),
-        guard=guard,
-    )
-    stack.push_async_callback(factory.aclose)
-    sidecar = make_sidecar(settings)
-    watched = None if sidecar is None else SidecarWatch(store, sidecar, now, fail_closed=settings.helm_fail_closed)
-    governor = Governor(rules, ledger, now, sidecar, installation_budget(settings))
-    requests = ApprovalRequests(governor, recorder, notices, now)
-    vault = Vault(_secret(settings.encryption_key))
-    mcp = McpServerService(
-        store, recorder, vault, McpConnector(guard, programs=parse_programs(settings.pilot_mcp_stdio)), now
-    )
-    toolbox = Toolbox(
-        [
-            NoteCreate(store, now),
-            KnowledgeSearch(store, now),
-            MessageSend(store, now, notices),
-            WaitUntil(now),
-            Finish(),
-            HttpGet(http),
-            HttpPost(http),
-            EmailSend(mailer, domain=host),
-        ],
-        McpTools(mcp.client, vault),
-    )
-    engine = JobEngine(
-        store,
+def _build(
+    settings: Settings, stack: AsyncExitStack, store: Store, ledger: Ledger, *, executor_id: str, hold: Hold
+) -> Runtime:
+    base = make_base(settings, store=store, ledger=ledger, now=utc_now)
+    connections = open_connections(settings, stack)
+    policy = make_policy(settings, base=base, connections=connections)
+    tools = make_tools(base=base, connections=connections)
+    work = make_work(
+        settings,
+        base=base,
+        connections=connections,
+        policy_service=policy.policy_service,
+        tool_registry=tools.tool_registry,
         executor_id=executor_id,
-        concurrency=settings.pilot_workers,
-        per_workspace=settings.pilot_runs_per_workspace,
     )
-    stopping = Stopping()
-
-    secrets = SecretService(store, recorder, vault, now)
-
-    async def model_settings(workspace_id: str) -> tuple[dict[str, Any], str | None]:
-        def work(tx: Tx) -> tuple[dict[str, Any], str | None]:
-            stored = stored_settings.get(tx, workspace_id)
-            model = load(stored.policy, stored.budget, stored.model).model
-            return model.as_json(), secrets.model_key(tx, workspace_id, model.provider)
-
-        return await store.read(work)
-
-    planners = Planners(factory, model_settings)
-    runs = RunService(store, engine, planners, toolbox, governor, requests, recorder, notices, now, stopping)
-    tasks = TaskService(store, runs, recorder, now)
-    toolbox.add(TaskCreate(store, now, tasks))
-    toolbox.add(Delegate(tasks, runs, governor))
-    approvals = ApprovalService(store, runs, requests, governor, toolbox, recorder, notices, now)
-    identity = IdentityService(
-        store,
-        recorder,
-        now,
-        bot_key=None if settings.telegram_bot_token is None else key_of_token(_secret(settings.telegram_bot_token)),
-        init_data_max_age=timedelta(seconds=settings.telegram_init_data_max_age),
-        # one process knows of every change at once; several trust what they remember for two seconds
-        cache_seconds=30.0 if store.sqlite else 2.0,
-        sign_up=SignUp(settings.sign_up),
-    )
-    limits = Limits(
-        store,
-        {
-            "auth": settings.rate_limit_auth,
-            "task": settings.rate_limit_task,
-            "default": settings.rate_limit_default,
-            "page": settings.rate_limit_page,
-            "workspace": settings.rate_limit_workspace,
-        },
-        shared=not store.sqlite,
-        enabled=settings.rate_limits_enabled,
-    )
-    email_login = EmailLogin(
-        store, identity, recorder, vault, bus, now, _secret(settings.session_secret), settings.public_url, limits
-    )
-    places = WorkspaceService(store, identity, runs, recorder, rules, now, settings.public_url)
-    alarm = Alarm(store, ledger, notices, now)
-    services = Services(
-        store=store,
-        engine=engine,
-        bus=bus,
-        ledger=ledger,
-        recorder=recorder,
-        governor=governor,
-        toolbox=toolbox,
-        identity=identity,
-        email_login=email_login,
-        browser_login=make_browser_login(settings, store, identity, recorder),
-        limits=limits,
-        workspaces=places,
-        tenants=TenantService(store, identity, places, now),
-        tasks=tasks,
-        runs=runs,
-        usage=UsageService(store, now),
-        approvals=approvals,
-        gateway=ApprovalGateway(store, requests, governor, recorder, vault, bus, now),
-        decision_point=DecisionPoint(store, governor, toolbox, requests, recorder, ledger, now),
-        operators=OperatorService(store, toolbox, recorder, now),
-        knowledge=KnowledgeService(store, recorder, now),
-        receipts=ReceiptService(store, ledger, recorder, rules, now, alarm),
-        rehearsal=RehearsalService(store, governor, toolbox, rules, now),
-        secrets=secrets,
-        mcp=mcp,
-        audit=AuditService(store, recorder, now, alarm),
-        live=LiveService(store, bus),
-        health=Health(
-            store,
-            engine,
-            damaged_logs=ledger.damaged,
-            altered=ledger.altered,
-            helm=None if watched is None else watched.look,
+    people = make_people(settings, base=base, connections=connections, lifecycle=work.lifecycle)
+    return Runtime(
+        services=make_services(
+            base=base, connections=connections, policy=policy, tools=tools, work=work, people=people
         ),
-        idempotency=IdempotencyService(store, now),
-        inbox=InboxService(store, bus, now),
-        intake=IntakeService(store, now),
-        chat=ChatService(store=store, tasks=tasks, runs=runs, toolbox=toolbox, notices=notices, ledger=ledger, now=now),
-    )
-    return Parts(
-        services=services,
-        stopping=stopping,
+        stopping=work.stopping,
         executor_id=executor_id,
-        deliveries={
-            "mail": mail_queue(store, bus, mailer, email_login, now, host=host),
-            "callbacks": Callbacks(store, bus, http, vault, recorder, now).queue(),
-        },
-        daily=DailyWord(store, ledger, notices, now),
-        watch=LedgerWatch(store, ledger, alarm),
-        alarm=alarm,
-        sidecar=watched,
+        deliveries=make_deliveries(base=base, connections=connections, people=people),
+        daily=CheckpointDigest(store, ledger, base.notifications, base.now),
+        watch=LedgerWatch(store, ledger, base.alarm),
+        alarm=base.alarm,
+        sidecar=policy.sidecar,
         hold=hold,
     )
+
+
+def make_deliveries(*, base: Base, connections: Connections, people: People) -> Mapping[str, Delivery]:
+    """What works off the outbox but for chat, by what the process calls it."""
+    store, bus, now = base.store, base.bus, base.now
+    callbacks = Callbacks(store, bus, connections.http, base.vault, base.recorder, now)
+    return {
+        "mail": mail_queue(store, bus, connections.mailer, people.email_login, now, host=connections.host),
+        "callbacks": callbacks.queue(),
+    }

@@ -12,14 +12,16 @@ from typing import Any
 import click
 from aiohttp import web
 
-from app.early import told_to_stop
+from app.early import shutdown_requested
 from app.logging import configure_logging
 from app.serve import serve
 from app.settings import Settings, load_settings
+from simulator.people import add_person
 from simulator.server import create_simulator
 from simulator.telegram import Telegram
 from storage import private
-from storage.hold import Mode, hold_on
+from storage.installation.hold import Mode
+from storage.installation.holds import hold_on
 
 INBOX_HTML = """<!doctype html><html lang=en><meta charset=utf-8><meta http-equiv=refresh content=2>
 <title>Demo: what arrived outside</title><meta name=viewport content="width=device-width">
@@ -137,8 +139,8 @@ def _clear(data: Path) -> None:
 async def _demo(settings: Settings, *, simulator: int) -> int:
     # Pilot remembers the updates and messages of the last demo, this Telegram does not: none may come a second time
     telegram = Telegram(first_number=int(time.time()), http_apps=True)
-    telegram.add_person(1001, "Ada", last_name="Byron", username="ada", language_code="en")
-    telegram.add_person(1002, "Grace", username="grace", language_code="en")
+    add_person(telegram, 1001, "Ada", last_name="Byron", username="ada", language_code="en")
+    add_person(telegram, 1002, "Grace", username="grace", language_code="en")
     page = create_simulator(telegram)
     outside = Outside(settings.pilot_data_dir / "mail")
     page.router.add_post("/outside/hook", outside.take)
@@ -161,7 +163,7 @@ async def _demo(settings: Settings, *, simulator: int) -> int:
     _say("Starting ...")
     waiting = asyncio.ensure_future(announce())
     try:
-        return await serve(settings, stop=told_to_stop(), example=example_task(f"{address}/outside"))
+        return await serve(settings, stop=shutdown_requested(), example=example_task(f"{address}/outside"))
     finally:
         waiting.cancel()
         await runner.cleanup()

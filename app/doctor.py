@@ -19,12 +19,13 @@ from urllib.request import urlopen
 
 from app.holding import holding
 from app.settings import Settings
-from app.sign_up import Standing, standing, words
+from app.sign_up import SignUpState, sign_up_state, words
 from app.store_use import Use
 from domain.clock import utc_now
-from storage import installation_spend
-from storage.database import Store, Tx
+from storage.database import Store
+from storage.installation import spend_rows
 from storage.migrate import newest, revision
+from storage.transaction import Tx
 
 T = TypeVar("T")
 
@@ -65,13 +66,18 @@ def examine(settings: Settings) -> list[Finding]:
 
 
 def _store(settings: Settings) -> list[Finding]:
-    from storage.hold import StoreError, holders
+    from storage.installation.hold import StoreError
+    from storage.installation.holds import holders
 
     findings: list[Finding] = []
     if settings.store_url.startswith("sqlite:"):
         version = sqlite3.sqlite_version
         good = tuple(map(int, version.split("."))) >= WAL_RESET_FIXED
-        said = version if good else f"{version}: below 3.51.3; keep nightly backups (pilot backup)"
+        said = (
+            version
+            if good
+            else f"{version}: before 3.51.3 two connections can damage the file (very rare): back it up every night"
+        )
         findings.append(Finding("sqlite", good, said, bearable=True))
     try:
         users = holders(settings.store_url)
@@ -107,18 +113,18 @@ def _opened(settings: Settings) -> list[Finding]:
 
 
 def _sign_up(settings: Settings) -> Finding:
-    said = words(settings, _read(settings, standing, empty=Standing(people=0, ever=False)))
+    said = words(settings, _read(settings, sign_up_state, empty=SignUpState(people=0, ever=False)))
     return Finding("sign-up", said.well, said.text, bearable=True)
 
 
 def _ledger(store: Any, ledger: Any) -> Finding:
     """Every log, and every row that its receipts speak of, read again from the signed bytes."""
-    from services.ledger_watch import LedgerWatch
-    from storage import receipts
+    from services.ledger.watch import LedgerWatch
+    from storage.ledger import log_rows
 
     async def look() -> int:
         await LedgerWatch(store, ledger, rest=0.0).look()
-        return len(await store.read(receipts.logs))
+        return len(await store.read(log_rows.logs))
 
     count = asyncio.run(look())
     wrong = [f"{place}: {why}" for place, why in ledger.damaged.items()]
@@ -163,7 +169,7 @@ def _telegram(settings: Settings) -> Finding:
 
 def _delivery(settings: Settings) -> Finding:
     """Whether Telegram delivers where this installation takes updates in."""
-    from domain.updates import Unreadable, load
+    from domain.chat.updates import Unreadable, load
 
     assert settings.telegram_bot_token is not None
     url = f"{settings.telegram_api_url}/bot{settings.telegram_bot_token.get_secret_value()}/getWebhookInfo"
@@ -188,7 +194,7 @@ def _delivery(settings: Settings) -> Finding:
 
 def _updates(settings: Settings) -> list[Finding]:
     """What the inbox holds that nobody has dealt with; nothing where there is no bot, or no store yet."""
-    from storage import inbox, intake
+    from storage.chat import inbox_rows, intake_rows
     from storage.database import Store
     from storage.migrate import current, newest
 
@@ -199,8 +205,8 @@ def _updates(settings: Settings) -> list[Finding]:
         with store.engine.connect() as connection:
             if current(connection) != newest():
                 return []
-        backlog = asyncio.run(store.read(inbox.backlog))
-        heard = asyncio.run(store.read(lambda tx: intake.get(tx, "telegram")))
+        backlog = asyncio.run(store.read(inbox_rows.backlog))
+        heard = asyncio.run(store.read(lambda tx: intake_rows.get(tx, "telegram")))
     except Exception:  # noqa: BLE001 - that the store cannot be opened is a finding of its own
         return []
     finally:
@@ -254,7 +260,7 @@ def _budget(settings: Settings) -> list[Finding]:
     day = utc_now().date()
     spent = _read(
         settings,
-        lambda tx: installation_spend.used(tx, day=day.isoformat(), month=day.replace(day=1).isoformat())[:2],
+        lambda tx: spend_rows.used(tx, day=day.isoformat(), month=day.replace(day=1).isoformat())[:2],
         empty=(0, 0),
     )
     if spent is None:

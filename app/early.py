@@ -16,7 +16,7 @@ from app.version import VERSION
 from domain.ids import new_id
 
 
-class EarlyPort:
+class PortHolder:
     """The listening port of a process that is still coming up. `sockets` hands it over to the real server."""
 
     def __init__(self) -> None:
@@ -51,7 +51,7 @@ async def _starting(request: web.BaseRequest) -> web.Response:
     return answer
 
 
-def told_to_stop() -> asyncio.Event:
+def shutdown_requested() -> asyncio.Event:
     """An event that SIGTERM and SIGINT set."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -61,8 +61,8 @@ def told_to_stop() -> asyncio.Event:
 
 
 async def _run(settings: Settings) -> int:
-    stop = told_to_stop()
-    port = EarlyPort()
+    stop = shutdown_requested()
+    port = PortHolder()
     try:
         await port.listen(settings.host, settings.port)
     except OSError as error:

@@ -6,7 +6,8 @@ from contextvars import ContextVar
 
 from app.settings import Settings
 from app.store_use import Use, command_or
-from storage.hold import Hold, Mode, StoreError, hold_on
+from storage.installation.hold import Hold, Mode, StoreError
+from storage.installation.holds import hold_on
 
 _held: ContextVar[Hold | None] = ContextVar("held", default=None)
 

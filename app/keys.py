@@ -6,20 +6,21 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from app.container import Parts
+from app.container import Runtime
 from app.holding import holding
 from app.settings import NEXT_KEY, Settings, keep_secrets, kept_secrets
 from app.store_use import Use
 from app.tools import with_parts
-from domain.audit import AuditAction
 from domain.clock import utc_now
+from domain.journal.workspace import KeyRotated
+from domain.ledger.rows import KeyRow
 from domain.receipts.receipt import rotation_metadata
 from domain.receipts.signing import Signer, parse_seed
-from services.ledger import Facts
-from storage import private, receipts
-from storage.database import Store, Tx
+from storage import private
+from storage.database import Store
+from storage.ledger import log_rows, signing_key_rows
 from storage.migrate import bring_up_alone
-from storage.receipts import KeyRow
+from storage.transaction import Tx
 
 
 def rotate_key(settings: Settings) -> dict[str, Any]:
@@ -47,13 +48,13 @@ def _rotate(settings: Settings) -> dict[str, Any]:
         kept |= {"evidence_signing_key": text, "evidence_retiring_keys": old}
         where = keep_secrets(settings.pilot_data_dir, kept)
         path.unlink()
-        todo = f"{where} holds it, and the former one for checkpoints. Start Pilot again."
+        todo = f"It is in {where}, with the former key for checkpoints. Start Pilot again."
     else:
         todo = (
-            f"It is in {path}: set EVIDENCE_SIGNING_KEY to it and EVIDENCE_RETIRING_KEYS to the former one, "
+            f"It is in {path}. Set EVIDENCE_SIGNING_KEY to it and EVIDENCE_RETIRING_KEYS to the former key, "
             "start Pilot again, then delete the file."
         )
-    said = f"{logs} logs name the new key {fresh.key_id}. {todo}"
+    said = f"The new key {fresh.key_id} was recorded in {logs} {'log' if logs == 1 else 'logs'}. {todo}"
     return {"logs": logs, "keyId": fresh.key_id, "publicKey": fresh.public_hex, "said": said}
 
 
@@ -74,28 +75,25 @@ async def _handed_over(settings: Settings, fresh: Signer) -> int | None:
     """How many logs name the key already, None when it was not handed over yet."""
     store = Store(settings.store_url)
     try:
-        return await store.read(lambda tx: len(receipts.logs(tx)) if receipts.knows_key(tx, fresh.key_id) else None)
+        return await store.read(
+            lambda tx: len(log_rows.logs(tx)) if signing_key_rows.is_known(tx, fresh.key_id) else None
+        )
     finally:
         await store.close()
 
 
-async def _hand_over(parts: Parts, fresh: Signer) -> int:
+async def _hand_over(parts: Runtime, fresh: Signer) -> int:
     services = parts.services
 
     def turn(tx: Tx) -> int:
-        logs = receipts.logs(tx)
+        logs = log_rows.logs(tx)
         for workspace_id in logs:
             services.recorder.record(
-                tx,
-                workspace_id=workspace_id,
-                actor="system",
-                action=AuditAction.KEY_ROTATED,
-                target=fresh.key_id,
-                facts=Facts(kind="key_rotation", metadata=dict(rotation_metadata(fresh))),
+                tx, KeyRotated(workspace_id=workspace_id, key_id=fresh.key_id, metadata=rotation_metadata(fresh))
             )
         now = utc_now()
-        receipts.retire_key(tx, services.ledger.signer.key_id, at_time=now)
-        receipts.add_key(
+        signing_key_rows.retire(tx, services.ledger.signer.key_id, at_time=now)
+        signing_key_rows.add(
             tx,
             KeyRow(key_id=fresh.key_id, name=fresh.name, public=fresh.public_hex, not_before=now, retired_at=None),
         )

@@ -54,7 +54,17 @@ def configure_logging(*, level: str, form: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(level)
     # one line a request is ours; the libraries' own say the same again, with more of it
-    for noisy in ("aiohttp.access", "httpx", "httpcore", "apscheduler", "aiogram.event", "dbos", "alembic"):
+    for noisy in (
+        "aiohttp.access",
+        "httpx",
+        "httpcore",
+        "httpx2",
+        "httpcore2",
+        "apscheduler",
+        "aiogram.event",
+        "dbos",
+        "alembic",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

@@ -7,8 +7,8 @@ from functools import partial
 import psycopg
 
 from services.container import Services
-from storage import events
-from storage.hold import CHANNEL, NAME
+from storage.installation.postgres_hold import CHANNEL, NAME
+from storage.ledger import event_rows
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class Notifier:
     async def run(self) -> None:
         """Listen and tell until cancelled; ends with an error when the connection does, to be started again."""
         async with (
-            # under a name: by the lack of one a process of an older version is known, see storage.hold
+            # under a name: by the lack of one a process of an older version is known, see postgres_hold
             await psycopg.AsyncConnection.connect(
                 self._url, autocommit=True, application_name=f"{NAME}: events"
             ) as listening,
@@ -72,7 +72,7 @@ class Notifier:
             topics = self._services.bus.topics
             if not topics:
                 continue
-            found = await self._services.store.read(partial(events.heads, workspace_ids=topics))
+            found = await self._services.store.read(partial(event_rows.heads, workspace_ids=topics))
             for topic, number in found.items():
                 if seen.get(topic, number) != number:
                     self._services.bus.woke(topic, mirror=False)

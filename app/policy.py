@@ -3,16 +3,16 @@
 from typing import Any
 
 from api.schemas.policy import PolicyTrialOut
-from app.container import Parts
+from app.container import Runtime
 from app.settings import Settings
 from app.tools import with_parts
 from connectors.cel import CelRules
 from domain.errors import Invalid
-from domain.settings_schema import load, merge
-from services.rehearsal import PolicyTrial
-from services.workspaces import broken_rules
-from storage import workspaces
-from storage.database import Tx
+from domain.policy.settings_schema import load, merge
+from services.policy.changes import broken_rules
+from services.policy.simulation import PolicyDiff
+from storage.transaction import Tx
+from storage.workspaces import workspace_rows
 
 
 def problems_of(given: Any) -> list[dict[str, Any]]:
@@ -34,11 +34,11 @@ def try_policy(settings: Settings, workspace_id: str, given: Any, *, last: int) 
     Raises NotFound for an unknown workspace, Invalid for settings that could not be saved.
     """
 
-    async def work(parts: Parts) -> PolicyTrial:
+    async def work(parts: Runtime) -> PolicyDiff:
         rehearsal = parts.services.rehearsal
 
-        def trial(tx: Tx) -> PolicyTrial:
-            workspaces.get(tx, workspace_id)
+        def trial(tx: Tx) -> PolicyDiff:
+            workspace_rows.get(tx, workspace_id)
             return rehearsal.policy_in(tx, workspace_id, given, limit=last)
 
         return await parts.services.store.read(trial, long=True)

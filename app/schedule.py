@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from domain.clock import Now
-from storage import ticks
 from storage.database import Store
+from storage.runs import tick_rows
 
 if TYPE_CHECKING:
     from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -59,7 +59,7 @@ class Clock:
     async def _first(self, name: str, seconds: float) -> bool:
         now = self._now()
         slot = int(now.timestamp() // seconds)
-        return await self._store.write(lambda tx: ticks.take(tx, f"{name}:{slot}", now=now))
+        return await self._store.write(lambda tx: tick_rows.take(tx, f"{name}:{slot}", now=now))
 
     @property
     def running(self) -> bool:

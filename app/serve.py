@@ -13,24 +13,28 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from api.middlewares import HttpConfig, admit
-from api.server import Gate, create_app, runner_of
-from app.container import Parts, open_services
+from api.config import HttpConfig
+from api.middlewares import authenticate_and_count
+from api.server import ServiceHolder, create_app, runner_of
+from app.container import Runtime, open_services
 from app.schedule import Clock
 from app.settings import BadSettings, Settings
-from app.sign_up import standing, words
+from app.sign_up import sign_up_state, words
 from app.supervisor import Supervisor
 from app.version import VERSION
-from domain.actor import Actor
 from domain.clock import utc_now
 from domain.errors import Unavailable
-from storage import chat, events, outbox, ticks
-from storage.database import Tx
-from storage.hold import Hold, StoreError
-from storage.locks import Lock
+from domain.identity.actor import Actor
+from storage.chat import conversation_rows
+from storage.installation.hold import Hold, StoreError
+from storage.installation.locks import Lock
+from storage.ledger import event_rows
+from storage.outbox import outbox_rows
+from storage.runs import tick_rows
+from storage.transaction import Tx
 
 if TYPE_CHECKING:
-    from app.early import EarlyPort
+    from app.early import PortHolder
     from bot.runner import BotRunner
 
 log = logging.getLogger(__name__)
@@ -71,7 +75,7 @@ class Process:
 
     def __init__(self, settings: Settings, *, example: str | None = None) -> None:
         self.settings = settings
-        self.gate = Gate()
+        self.gate = ServiceHolder()
         self.supervisor = Supervisor()
         self.ready = asyncio.Event()
         self.failed: BaseException | None = None
@@ -81,14 +85,14 @@ class Process:
         self.port = 0
         self._stack = contextlib.AsyncExitStack()
         self._runner: web.AppRunner | None = None
-        self._parts: Parts | None = None
+        self._parts: Runtime | None = None
         self._clock: Clock | None = None
         self._bot: BotRunner | None = None
         self._example = example
 
     # --- up ---------------------------------------------------------------------------------------
 
-    async def start(self, *, early: "EarlyPort | None" = None) -> None:
+    async def start(self, *, early: "PortHolder | None" = None) -> None:
         """Listen, or go on listening where `early` does, then bring everything else up in the background."""
         from webapp.server import mount_webapp
 
@@ -121,7 +125,7 @@ class Process:
         services = self.gate.services
         if services is None:
             raise Unavailable("Pilot is starting", code="starting")
-        return await admit(request, services, ("page",))
+        return await authenticate_and_count(request, services, ("page",))
 
     def _mount_webhook(self, app: web.Application) -> None:
         async def late(request: web.Request) -> web.StreamResponse:
@@ -162,8 +166,8 @@ class Process:
         telegram = "not_configured" if settings.telegram_bot_token is None else "starting"
         services.health.parts.update({"telegram": telegram, "scheduler": False})
         self.gate.open(services)
-        log.info("store_ready", extra={"store": "sqlite" if services.store.sqlite else "postgres"})
-        said = words(settings, await services.store.read(standing))
+        log.info("store_ready", extra={"store": "postgres" if services.store.sqlite is None else "sqlite"})
+        said = words(settings, await services.store.read(sign_up_state))
         log.log(logging.INFO if said.well else logging.WARNING, "sign_up", extra={"mode": said.mode, "said": said.text})
         working = settings.pilot_role != "web"
         await services.engine.start(services.runs.advance if working else None)
@@ -172,7 +176,7 @@ class Process:
         if working:
             for name, delivery in parts.deliveries.items():
                 self.supervisor.keep(name, delivery.run)
-        if not services.store.sqlite:
+        if services.store.sqlite is None:
             from app.notify import Notifier
 
             self.supervisor.keep("notify", Notifier(settings.store_url, services).run)
@@ -217,7 +221,7 @@ class Process:
 
     # --- the clock --------------------------------------------------------------------------------
 
-    def _start_clock(self, parts: Parts) -> None:
+    def _start_clock(self, parts: Runtime) -> None:
         services, settings = parts.services, self.settings
         clock = Clock(services.store, utc_now)
         clock.every("alarm", 5.0, parts.alarm.tell, shared=False)
@@ -229,14 +233,14 @@ class Process:
             clock.every("ledger", 600.0, parts.watch.look, shared=False)
             if parts.sidecar is not None:
                 clock.every("sidecar", 60.0, parts.sidecar.keep_snapshot)
-            clock.every("checkpoints", 10.0, services.receipts.sign_grown_logs)
+            clock.every("checkpoints", 10.0, services.proofs.sign_grown_logs)
             clock.every("lost", 60.0, services.runs.sweep_lost)
             clock.every("heartbeat", 4.0, self._heartbeat, shared=False)
             clock.every("takeover", 5.0, self._take_over)
-            clock.every("sessions", 3600.0, services.identity.purge)
+            clock.every("sessions", 3600.0, services.sessions.purge)
             clock.every("limits", 3600.0, services.limits.purge)
             clock.every("answers", 3600.0, services.idempotency.purge)
-            clock.every("workspaces", 3600.0, services.workspaces.purge_due)
+            clock.every("workspaces", 3600.0, services.erasure.purge_due)
             clock.every("checkpoint_word", 86_400.0, parts.daily.send_checkpoints)
             clock.every("retention", 86_400.0, lambda: self._forget(keep))
         clock.start()
@@ -246,14 +250,14 @@ class Process:
     async def _heartbeat(self) -> None:
         assert self._parts is not None
         name, role = self._parts.executor_id, self.settings.pilot_role
-        await self._parts.services.store.write(lambda tx: ticks.alive(tx, name, role=role, now=utc_now()))
+        await self._parts.services.store.write(lambda tx: tick_rows.alive(tx, name, role=role, now=utc_now()))
 
     async def _take_over(self) -> None:
         """Requeue what processes had in hand that have not been heard of for a while."""
         assert self._parts is not None
         services = self._parts.services
         now = utc_now()
-        quiet = await services.store.read(lambda tx: ticks.dead(tx, before=now - DEAD_AFTER))
+        quiet = await services.store.read(lambda tx: tick_rows.dead(tx, before=now - DEAD_AFTER))
         for name, seen_at in quiet.items():
             if name == self._parts.executor_id:
                 continue
@@ -263,7 +267,7 @@ class Process:
                 continue
             await lock.release()
             count = await services.engine.take_over(name)
-            await services.store.write(partial(ticks.forget, executor_id=name))
+            await services.store.write(partial(tick_rows.forget, executor_id=name))
             log.warning("executor_taken_over", extra={"executor": name, "segments": count})
 
     async def _forget(self, keep: timedelta) -> None:
@@ -272,10 +276,10 @@ class Process:
         now = utc_now()
 
         def work(tx: Tx) -> None:
-            events.purge(tx, now=now, keep=keep)
-            outbox.purge(tx, now=now, keep=keep)
-            ticks.purge(tx, now=now, keep=timedelta(days=2))
-            chat.purge_states(tx, now=now, keep=keep)
+            event_rows.purge(tx, now=now, keep=keep)
+            outbox_rows.purge(tx, now=now, keep=keep)
+            tick_rows.purge(tx, now=now, keep=timedelta(days=2))
+            conversation_rows.purge_states(tx, now=now, keep=keep)
 
         await services.store.write(work)
         await services.inbox.purge(keep_troubled=keep)
@@ -322,7 +326,7 @@ class _BotEndedError(Exception):
 
 
 async def serve(
-    settings: Settings, *, stop: asyncio.Event, early: "EarlyPort | None" = None, example: str | None = None
+    settings: Settings, *, stop: asyncio.Event, early: "PortHolder | None" = None, example: str | None = None
 ) -> int:
     """Run until `stop` is set; the exit code.
 

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from domain.sign_up import SignUpMode, SignUpRule, allow_list, email_entry, telegram_entry
+from domain.identity.sign_up import SignUpMode, SignUpRule, allow_list, email_entry, telegram_entry
 from storage import private
 
 WEAK = ("change", "secret", "example", "default", "placeholder", "password", "dev-", "test")

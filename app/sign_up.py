@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 from app.settings import Settings
-from domain.sign_up import SignUpMode
-from storage import sign_up
-from storage.database import Tx
+from domain.identity.sign_up import SignUpMode
+from storage.identity import sign_up_rows
+from storage.transaction import Tx
 
 MEANING = {
     SignUpMode.FIRST: "the first person who comes, and nobody after that",
@@ -15,7 +15,7 @@ MEANING = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class SignUpState:
     """How many people have an account, and whether anybody ever had one."""
 
     people: int
@@ -31,12 +31,12 @@ class Words:
     text: str
 
 
-def standing(tx: Tx) -> Standing:
+def sign_up_state(tx: Tx) -> SignUpState:
     """Who is here."""
-    return Standing(people=sign_up.people(tx), ever=sign_up.anybody_but(tx, None))
+    return SignUpState(people=sign_up_rows.people(tx), ever=sign_up_rows.anybody_but(tx, None))
 
 
-def words(settings: Settings, found: Standing | None) -> Words:
+def words(settings: Settings, found: SignUpState | None) -> Words:
     """What sign-up is set to and what follows from it; `found` is None while the store cannot be read."""
     rule = settings.sign_up
     how = "PILOT_SIGNUP" if settings.pilot_signup else "as PILOT_SIGNUP is not set"

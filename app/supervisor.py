@@ -4,9 +4,11 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
+from domain.backoff import Backoff
+
 log = logging.getLogger(__name__)
 
-MAX_PAUSE = 30.0
+BACKOFF = Backoff(first=0.5, longest=30.0)
 
 
 class Supervisor:
@@ -21,16 +23,17 @@ class Supervisor:
         self._tasks[name] = asyncio.create_task(self._keep(name, work), name=name)  # noqa: TID251 - here it is watched
 
     async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        pause = 0.5
+        failure = 0
         while not self._stopping:
             try:
                 await work()
             except Exception:
+                failure += 1
+                pause = BACKOFF.pause(failure)
                 log.exception("work_failed", extra={"work": name, "again_in": pause})
             else:
                 return
             await asyncio.sleep(pause)
-            pause = min(MAX_PAUSE, pause * 2)
 
     @property
     def running(self) -> dict[str, bool]:

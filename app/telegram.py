@@ -7,7 +7,7 @@ from bot.links import Links, opens_in_chat
 from bot.runner import BotRunner, Webhook, create_bot
 from domain.clock import utc_now
 from services.container import Services
-from storage.locks import Lock
+from storage.installation.locks import Lock
 
 
 def make_bot(settings: Settings, services: Services, *, example: str | None = None) -> BotRunner:
@@ -15,19 +15,22 @@ def make_bot(settings: Settings, services: Services, *, example: str | None = No
     assert settings.telegram_bot_token is not None
     in_chat = settings.telegram_http_apps or opens_in_chat(settings.public_url)
     deps = BotDeps(
-        identity=services.identity,
+        memberships=services.memberships,
+        admission=services.admission,
+        telegram_login=services.telegram_login,
         chat=services.chat,
+        verification=services.verification,
         inbox=services.inbox,
         intake=services.intake,
         tasks=services.tasks,
         runs=services.runs,
         approvals=services.approvals,
-        accept_invite=services.workspaces.accept_invite,
-        set_mode=services.workspaces.set_mode,
-        set_kill_switch=services.workspaces.set_kill_switch,
-        settings=services.workspaces.settings,
-        change_settings=services.workspaces.change_settings,
-        tools=lambda: [spec.name for spec in services.toolbox.specs],
+        accept_invite=services.invites.accept,
+        set_mode=services.settings.set_mode,
+        set_kill_switch=services.settings.set_kill_switch,
+        settings=services.settings.get,
+        change_settings=services.settings.change,
+        tools=lambda: [spec.name for spec in services.tool_registry.specs],
         translator=locales.load(),
         links=Links(app_url=settings.public_url, in_chat=in_chat),
         bus=services.bus,

@@ -7,7 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, TypeVar
 
-from app.container import Parts, open_services
+from app.container import Runtime, open_services
 from app.settings import Settings
 from connectors.cel import CelRules
 from domain.policy.sidecar import sidecar_files
@@ -16,7 +16,7 @@ from storage import private
 T = TypeVar("T")
 
 
-def with_parts(settings: Settings, work: Callable[[Parts], Awaitable[T]]) -> T:
+def with_parts(settings: Settings, work: Callable[[Runtime], Awaitable[T]]) -> T:
     """Do `work` with everything the installation has, open for that long; the engine is not started."""
 
     async def go() -> T:
@@ -29,11 +29,11 @@ def with_parts(settings: Settings, work: Callable[[Parts], Awaitable[T]]) -> T:
 def replay_receipts(settings: Settings, workspace_id: str, receipt_id: str | None) -> list[dict[str, Any]]:
     """Decide again what the receipts of a workspace say was decided."""
 
-    async def work(parts: Parts) -> list[dict[str, Any]]:
+    async def work(parts: Runtime) -> list[dict[str, Any]]:
         # here nobody waits: what an earlier version took its time over is decided again in full
-        service = replace(parts.services.receipts, rules=CelRules(limit=inf))
+        service = replace(parts.services.replay, rules=CelRules(limit=inf))
         found = await parts.services.store.read(
-            lambda tx: service.replay_in(tx, workspace_id, receipt_id, limit=1_000_000)
+            lambda tx: service.decisions_in(tx, workspace_id, receipt_id, limit=1_000_000)
         )
         return [
             {
@@ -53,10 +53,10 @@ def replay_receipts(settings: Settings, workspace_id: str, receipt_id: str | Non
 def export_sidecar_policy(settings: Settings, workspace_id: str, folder: Path) -> list[Path]:
     """Write a workspace's policy as a HELM sidecar reads it; the files."""
 
-    async def work(parts: Parts) -> dict[str, str]:
+    async def work(parts: Runtime) -> dict[str, str]:
         services = parts.services
-        policy, _ = await services.store.read(lambda tx: services.governor.policy(tx, workspace_id))
-        return sidecar_files(policy, services.toolbox.specs)
+        policy, _ = await services.store.read(lambda tx: services.policy_service.policy(tx, workspace_id))
+        return sidecar_files(policy, services.tool_registry.specs)
 
     files = with_parts(settings, work)
     for name, text in files.items():

@@ -277,19 +277,19 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-PARTS = ("http", "storage", "engine", "proofs", "scale")
+FRAGMENTS = ("http", "storage", "engine", "proofs", "scale")
 
 
 def main() -> None:
     """Measure everything asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=4.0, help="seconds a figure")
-    parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--only", choices=FRAGMENTS, action="append")
     parser.add_argument("--no-postgres", action="store_true")
     parser.add_argument("--log-size", type=int, default=50_000, help="receipts in the log that proofs are made from")
     parser.add_argument("--receipts", type=int, default=10_000, help="receipts in the archive that is verified")
     options = parser.parse_args()
-    parts = options.only or PARTS
+    parts = options.only or FRAGMENTS
     result: dict[str, Any] = {
         "python": platform.python_version(),
         "cores": os.cpu_count(),
@@ -322,7 +322,7 @@ def main() -> None:
     if "scale" in parts:
         from bench import scale
 
-        more = scale.measure([p for p in scale.PARTS if p != "workers" or not options.no_postgres], long=False)
+        more = scale.measure([p for p in scale.FRAGMENTS if p != "workers" or not options.no_postgres], long=False)
         rows += more
         print(scale.table(more), flush=True)
     result["rows"] = rows

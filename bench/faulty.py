@@ -10,37 +10,38 @@ from itertools import count
 from typing import Any
 
 from app.cli import main
-from services.runs import RunService
+from services.lifecycle.steps import StepLifecycle
+from services.runs.acting import Acting
 
 OUTSIDE = ("http.post", "email.send")
 
 
 def wound(point: str, hit: int) -> None:
-    """Make the class kill its process the `hit`-th time it comes to `point`."""
+    """Make the classes kill their process the `hit`-th time it comes to `point`."""
     seen = count(1)
-    act, settle, intend = RunService._act, RunService._settle, RunService._intend  # noqa: SLF001
+    act, settle, intend = Acting.act, Acting.settle, StepLifecycle._intend  # noqa: SLF001
 
     def maybe(where: str, step: Any) -> None:
         if where == point and step.tool in OUTSIDE and next(seen) == hit:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def intending(self: RunService, tx: Any, step: Any, tool: Any) -> None:
-        intend(self, tx, step, tool)
+    def intending(self: StepLifecycle, tx: Any, step: Any, spec: Any) -> None:
+        intend(self, tx, step, spec)
         maybe("inside", step)
 
-    async def acting(self: RunService, view: Any, step: Any, tool: Any) -> bool:
+    async def acting(self: Acting, view: Any, step: Any, tool: Any) -> bool:
         maybe("committed", step)
         return await act(self, view, step, tool)
 
-    async def settling(self: RunService, view: Any, step: Any, tool: Any, outcome: Any) -> bool:
+    async def settling(self: Acting, view: Any, step: Any, outcome: Any) -> bool:
         maybe("called", step)
-        going_on = await settle(self, view, step, tool, outcome)
+        going_on = await settle(self, view, step, outcome)
         maybe("recorded", step)
         return going_on
 
-    RunService._intend = intending  # type: ignore[method-assign]  # noqa: SLF001
-    RunService._act = acting  # type: ignore[method-assign]  # noqa: SLF001
-    RunService._settle = settling  # type: ignore[method-assign]  # noqa: SLF001
+    StepLifecycle._intend = intending  # type: ignore[method-assign]  # noqa: SLF001
+    Acting.act = acting  # type: ignore[method-assign]
+    Acting.settle = settling  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

@@ -10,16 +10,20 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from domain.approvals import ApprovalStatus, Via
+from domain.approvals.approval import ApprovalStatus, Via
 from domain.clock import utc_now
 from domain.ids import new_id
+from domain.journal.entry import ReceiptFields
+from domain.ledger.audit import AuditAction
 from domain.ports import ToolCall
+from domain.receipts.receipt import Kind
 from domain.receipts.signing import Signer
-from services.approvals import Wish
-from services.ledger import Facts, Ledger
-from storage.database import Store, Tx
+from services.approvals.service import ApprovalDecision
+from services.ledger.append import Ledger
+from storage.database import Store
+from storage.transaction import Tx
 from tests.databases import fresh_url
-from tests.kit import Deed, Kit, Script, open_kit
+from tests.kit import Kit, RecordingTool, Script, open_kit
 
 Row = dict[str, Any]
 
@@ -75,9 +79,10 @@ async def _storage(kind: str, url: str, seconds: float) -> list[Row]:
             workspace_id=workspace_id,
             receipt_id=new_id(),
             principal="user:bench",
-            action="tool:decided",
+            action=AuditAction.TOOL_DECIDED,
             resource="note.create",
-            facts=Facts(kind="decision", verdict="ALLOW", args={"title": "bench"}),
+            kind=Kind.DECISION,
+            fields=ReceiptFields(args={"title": "bench"}),
             now=utc_now(),
         )
 
@@ -87,7 +92,7 @@ async def _storage(kind: str, url: str, seconds: float) -> list[Row]:
         count, took, _ = await _hammer(lambda: store.write(bare), clients=clients, seconds=seconds)
         floor = count / took
         count, took, latencies = await _hammer(
-            lambda: store.write(append, together=workspace_id), clients=clients, seconds=seconds
+            lambda: store.workspace(workspace_id).write(append), clients=clients, seconds=seconds
         )
         return [
             _row(f"receipts, {kind}, {clients} at once", count=count, seconds=took, latencies=latencies, bare=floor)
@@ -97,7 +102,7 @@ async def _storage(kind: str, url: str, seconds: float) -> list[Row]:
 
 
 async def _engine(kind: str, url: str) -> list[Row]:
-    deed = Deed()
+    deed = RecordingTool()
     async with open_kit(url, deeds=[deed], per_workspace=64) as kit:
 
         def bare(tx: Tx) -> None:
@@ -136,7 +141,7 @@ async def _approvals(kind: str, kit: Kit, floor: float, count: int = 60) -> list
     for task in tasks:
         await kit.until(task, "awaiting_approval", seconds=60)
     pending = await kit.approvals.list(kit.owner, status="pending", limit=200)
-    wish = Wish(status=ApprovalStatus.APPROVED, via=Via.API)
+    wish = ApprovalDecision(status=ApprovalStatus.APPROVED, via=Via.API)
     latencies: list[float] = []
     for approval in pending[:20]:
         began = time.perf_counter()

@@ -22,17 +22,18 @@ from domain.ids import new_id
 from domain.policy.decide import decide
 from domain.policy.effective import effective
 from domain.policy.facts import CallFacts
+from domain.policy.settings_schema import load
 from domain.receipts import merkle
 from domain.receipts.archive import standalone_source, write_archive
 from domain.receipts.checkpoint import Checkpoint, sign_checkpoint
 from domain.receipts.receipt import build
 from domain.receipts.signing import KeyRing, Signer
-from domain.settings_schema import load
-from services.ledger import Ledger
-from storage import receipts
-from storage.database import Store, Tx
+from services.ledger.append import Ledger
+from storage.database import Store
+from storage.ledger import log_rows
 from storage.tables import log_heads, log_nodes
 from storage.tables import receipts as receipt_table
+from storage.transaction import Tx
 from tests.databases import fresh_url
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,7 +163,7 @@ async def inclusion(kind: str, folder: Path, size: int, count: int = 400) -> Row
         root = frontier.root()
 
         def proof(tx: Tx, index: int) -> Sequence[bytes]:
-            whole = receipts.head(tx, workspace_id).size
+            whole = log_rows.head(tx, workspace_id).size
             return Ledger.prove(tx, workspace_id, lambda nodes: merkle.inclusion_proof(index, whole, nodes))
 
         took: list[float] = []

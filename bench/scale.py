@@ -32,7 +32,7 @@ from tests.processes import until
 
 Row = dict[str, Any]
 
-PARTS = ("taps", "parked", "listeners", "workers")
+FRAGMENTS = ("taps", "parked", "listeners", "workers")
 ADA = 1001
 COPIED = ("tasks", "runs", "steps", "approvals")
 NAMED = {"id", "task_id", "run_id", "step_id", "approval_id", "root_run_id", "created_by_step"}
@@ -373,10 +373,10 @@ def table(rows: list[Row]) -> str:
 def main() -> None:
     """Measure what is asked for and print it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=PARTS, action="append")
+    parser.add_argument("--only", choices=FRAGMENTS, action="append")
     parser.add_argument("--long", action="store_true", help="more samples")
     options = parser.parse_args()
-    for part in options.only or PARTS:
+    for part in options.only or FRAGMENTS:
         print(table(measure([part], long=options.long)), flush=True)
 
 

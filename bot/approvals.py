@@ -4,6 +4,7 @@ The order is always: decide in the store, answer the tap with the true outcome; 
 edited through the outbox by the decision. A redelivered tap meets its own decision and says so.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 from aiogram import F, Router
@@ -12,18 +13,19 @@ from aiogram.fsm.context import FSMContext
 from aiogram.fsm.state import State, StatesGroup
 from aiogram.types import CallbackQuery, Message
 
-from bot import buttons, views
-from bot.buttons import ApprovalTap
+from bot import approval_views, views
+from bot.buttons import ApprovalTap, ApprovalVerb, GrantTap, StepTap
 from bot.context import Ctx
 from bot.text import clip
-from domain.approvals import ApprovalStatus, Via
+from domain.approvals.approval import ApprovalStatus, Via
 from domain.bounded_json import BadJson, loads
 from domain.clock import iso
 from domain.errors import Invalid, NotFound
-from domain.permissions import Action, require
-from domain.runs import UncertainChoice
-from domain.tools import ARGUMENTS
-from services.approvals import GrantWish, Resolution, Wish
+from domain.identity.permissions import Action, require
+from domain.outbox.notifications import CardNotice
+from domain.tools.tool import ARGUMENTS
+from services.approvals.grants import GrantRequest
+from services.approvals.service import ApprovalDecision, Resolution
 
 router = Router(name="approvals")
 
@@ -33,17 +35,21 @@ BATCH, LOW = 8, 2
 MAX_NOTE = 2000
 GRANT_MINUTES = 60
 DECIDED = {
-    buttons.APPROVE: ApprovalStatus.APPROVED,
-    buttons.GRANT: ApprovalStatus.APPROVED,
-    buttons.DENY: ApprovalStatus.REJECTED,
+    ApprovalVerb.APPROVE: ApprovalStatus.APPROVED,
+    ApprovalVerb.GRANT: ApprovalStatus.APPROVED,
+    ApprovalVerb.DENY: ApprovalStatus.REJECTED,
 }
 # taps that ask for words first, by what the words will be
-ASKED = {buttons.DENY_REASON: "deny", buttons.CHANGES: "changes", buttons.EDIT: "edit"}
-CHOICES = {
-    buttons.RETRY: UncertainChoice.RETRY,
-    buttons.SKIP: UncertainChoice.SKIP,
-    buttons.DONE: UncertainChoice.MARK_DONE,
-}
+ASKED = {ApprovalVerb.DENY_REASON: "deny", ApprovalVerb.CHANGES: "changes", ApprovalVerb.EDIT: "edit"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The question as the person saw it: what they decide is that, or nothing."""
+
+    approval_id: str
+    version: int
+    digest: str
 
 
 class Asking(StatesGroup):
@@ -59,54 +65,52 @@ async def approvals(_message: Message, ctx: Ctx) -> None:
     if not found:
         await ctx.say(views.view(ctx.t("approvals-none")))
         return
-    standing = await ctx.deps.approvals.standing(ctx.who, found)
-    low = [a for a in found if a.effect <= LOW and a.quorum == 1 and standing[a.id].refused is None][:BATCH]
+    rights = await ctx.deps.approvals.rights(ctx.who, found)
+    low = [a for a in found if a.effect <= LOW and a.quorum == 1 and rights[a.id].refused is None][:BATCH]
     low = low if len(low) > 1 else []
     rest = [a for a in found if a not in low][:SHOWN]
     await ctx.say(views.view(ctx.t("approvals-count", count=len(found), shown=len(low) + len(rest))))
     if low:
-        await ctx.deps.chat.say_batch(
+        await ctx.deps.chat.messages.say_batch(
             workspace_id=ctx.who.in_workspace,
             chat_id=ctx.chat_id,
             approval_ids=[a.id for a in reversed(low)],
             dedupe_key=f"tg:{ctx.update_id}:batch",
         )
     for approval in reversed(rest):
-        await ctx.deps.chat.say(
+        await ctx.deps.chat.messages.say(
             chat_id=ctx.chat_id,
-            payload={"kind": "approval.card", "approvalId": approval.id},
+            notice=CardNotice(approval_id=approval.id),
             dedupe_key=f"tg:{ctx.update_id}:card:{approval.id}",
             workspace_id=approval.workspace_id,
         )
 
 
-@router.callback_query(F.data.startswith("a:"))
-async def tapped(tap: CallbackQuery, ctx: Ctx, state: FSMContext) -> None:
+@router.callback_query(ApprovalTap.filter())
+async def tapped(_tap: CallbackQuery, ctx: Ctx, callback_data: ApprovalTap, state: FSMContext) -> None:
     """A tap on a card."""
-    try:
-        wanted = buttons.parse_approval(tap.data or "")
-    except ValueError:
-        await ctx.answer(ctx.t("error-old-button"), alert=True)
-        return
-    await ctx.go_to(await ctx.deps.approvals.workspace_of(wanted.approval_id))
-    if wanted.verb in DECIDED:
-        grant = GrantWish(minutes=GRANT_MINUTES) if wanted.verb == buttons.GRANT else None
-        done = await _decide(ctx, wanted, DECIDED[wanted.verb], grant=grant)
+    verb = callback_data.verb
+    seen = Seen(approval_id=callback_data.approval_id, version=callback_data.version, digest=callback_data.digest)
+    await ctx.go_to(await ctx.deps.approvals.workspace_of(seen.approval_id))
+    if verb in DECIDED:
+        grant = GrantRequest(minutes=GRANT_MINUTES) if verb is ApprovalVerb.GRANT else None
+        done = await _decide(ctx, seen, DECIDED[verb], grant=grant)
         await ctx.answer(_said(ctx, done, granted=grant is not None))
-    elif wanted.verb in ASKED:
-        await _ask(ctx, wanted, state)
-    elif wanted.verb == buttons.UNDO:
-        await ctx.deps.approvals.undo(ctx.who, wanted.approval_id, via=Via.CHAT)
-        await ctx.answer(ctx.t("answer-undone"))
+    elif verb in ASKED:
+        await _ask(ctx, seen, state, kind=ASKED[verb])
     else:
-        await ctx.answer(ctx.t("error-old-button"), alert=True)
+        assert verb is ApprovalVerb.UNDO
+        await ctx.deps.approvals.undo(ctx.who, seen.approval_id, via=Via.CHAT)
+        await ctx.answer(ctx.t("answer-undone"))
 
 
 async def _decide(
-    ctx: Ctx, wanted: ApprovalTap, status: ApprovalStatus, *, note: str | None = None, grant: GrantWish | None = None
+    ctx: Ctx, seen: Seen, status: ApprovalStatus, *, note: str | None = None, grant: GrantRequest | None = None
 ) -> Resolution:
-    wish = Wish(status=status, via=Via.CHAT, note=note, version=wanted.version, digest=wanted.digest, grant=grant)
-    return await ctx.deps.approvals.resolve(ctx.who, wanted.approval_id, wish)
+    wish = ApprovalDecision(
+        status=status, via=Via.CHAT, note=note, version=seen.version, digest=seen.digest, grant=grant
+    )
+    return await ctx.deps.approvals.resolve(ctx.who, seen.approval_id, wish)
 
 
 def _said(ctx: Ctx, done: Resolution, *, granted: bool) -> str:
@@ -117,10 +121,10 @@ def _said(ctx: Ctx, done: Resolution, *, granted: bool) -> str:
     return ctx.t(f"answer-{done.approval.status}")
 
 
-async def _ask(ctx: Ctx, wanted: ApprovalTap, state: FSMContext) -> None:
+async def _ask(ctx: Ctx, seen: Seen, state: FSMContext, *, kind: str) -> None:
     """Ask for the words first; nothing is decided until they come."""
     require(ctx.who, Action.APPROVAL_RESOLVE)
-    approval = await ctx.deps.approvals.get(ctx.who, wanted.approval_id)
+    approval = await ctx.deps.approvals.get(ctx.who, seen.approval_id)
     if not approval.pending:
         details = {
             "status": approval.status,
@@ -128,26 +132,25 @@ async def _ask(ctx: Ctx, wanted: ApprovalTap, state: FSMContext) -> None:
             "resolvedAt": iso(approval.resolved_at),
             "resolvedVia": approval.resolved_via,
         }
-        card = await ctx.deps.chat.card(approval.id)
+        card = await ctx.deps.chat.cards.approval(approval.id)
         if card is not None and card.resolver:
             details["resolvedByName"] = card.resolver
-        await ctx.answer(views.late_answer(ctx.t, details), alert=True)
+        await ctx.answer(approval_views.late_answer(ctx.t, details), alert=True)
         return
-    refused = (await ctx.deps.approvals.standing(ctx.who, [approval]))[approval.id].refused
+    refused = (await ctx.deps.approvals.rights(ctx.who, [approval]))[approval.id].refused
     if refused is not None:
         raise refused
-    kind = ASKED[wanted.verb]
     await state.set_data(
         {
             "approvalId": approval.id,
-            "version": wanted.version,
-            "digest": wanted.digest,
+            "version": seen.version,
+            "digest": seen.digest,
             "kind": kind,
             "askedBy": ctx.update_id,
         }
     )
     await state.set_state(Asking.reason)
-    await ctx.say(views.ask_words(ctx.t, approval, kind=kind), shows=(kind, approval.id))
+    await ctx.say(approval_views.ask_words(ctx.t, approval, kind=kind), shows=(kind, approval.id))
     await ctx.answer()
 
 
@@ -158,7 +161,7 @@ class ToCard(Filter):
         """Gives the handler `about`: the message replied to."""
         if message.reply_to_message is None or message.text is None:
             return False
-        about = await ctx.deps.chat.shown_at(ctx.chat_id, message.reply_to_message.message_id)
+        about = await ctx.deps.chat.conversations.shown_at(ctx.chat_id, message.reply_to_message.message_id)
         if about is None or about.kind not in ("approval", *ASKED.values()):
             return False
         return {"approval_id": about.ref, "kind": "changes" if about.kind == "approval" else about.kind}
@@ -168,19 +171,18 @@ class ToCard(Filter):
 async def replied(message: Message, ctx: Ctx, state: FSMContext, approval_id: str, kind: str) -> None:
     """Words in reply to a card are a wish for changes, whatever they say; to a prompt, its answer."""
     await ctx.go_to(await ctx.deps.approvals.workspace_of(approval_id))
-    card = await ctx.deps.chat.card(approval_id)
+    card = await ctx.deps.chat.cards.approval(approval_id)
     if card is None:
         raise NotFound("Approval not found")
     data = await state.get_data()
     asked = data.get("approvalId") == approval_id
-    wanted = ApprovalTap(
+    seen = Seen(
         approval_id=approval_id,
-        verb="",
         # what the person saw: the version of the prompt's card, or of the card as it is now
         version=int(data["version"]) if asked else card.approval.version,
         digest=str(data["digest"]) if asked else card.approval.short_digest,
     )
-    await _with_words(ctx, wanted, message.text or "", kind=kind)
+    await _with_words(ctx, seen, message.text or "", kind=kind)
     if asked:
         await state.set_state(None)
 
@@ -198,30 +200,28 @@ class AwaitedWords(Filter):
 async def reason(message: Message, ctx: Ctx, state: FSMContext) -> None:
     """The words we asked for, sent without using the reply."""
     data = await state.get_data()
-    wanted = ApprovalTap(
-        approval_id=str(data["approvalId"]), verb="", version=int(data["version"]), digest=str(data["digest"])
-    )
-    await ctx.go_to(await ctx.deps.approvals.workspace_of(wanted.approval_id))
+    seen = Seen(approval_id=str(data["approvalId"]), version=int(data["version"]), digest=str(data["digest"]))
+    await ctx.go_to(await ctx.deps.approvals.workspace_of(seen.approval_id))
     # Noted before it is used: a redelivery must find these words taken, not make a task of them.
     await state.set_data({**data, "usedBy": ctx.update_id})
     try:
-        await _with_words(ctx, wanted, message.text or "", kind=str(data["kind"]))
+        await _with_words(ctx, seen, message.text or "", kind=str(data["kind"]))
     except Invalid:
         # they were of no use: the next ones are waited for
         await state.set_data(data)
         raise
 
 
-async def _with_words(ctx: Ctx, wanted: ApprovalTap, words: str, *, kind: str) -> None:
+async def _with_words(ctx: Ctx, seen: Seen, words: str, *, kind: str) -> None:
     if kind == "edit":
-        await _edit(ctx, wanted, words)
+        await _edit(ctx, seen, words)
         return
     status = ApprovalStatus.REJECTED if kind == "deny" else ApprovalStatus.CHANGES_REQUESTED
-    await _decide(ctx, wanted, status, note=clip(words.strip(), MAX_NOTE))
+    await _decide(ctx, seen, status, note=clip(words.strip(), MAX_NOTE))
     await ctx.say(views.view(ctx.t(f"reply-noted-{status.value}")), reply=True)
 
 
-async def _edit(ctx: Ctx, wanted: ApprovalTap, words: str) -> None:
+async def _edit(ctx: Ctx, seen: Seen, words: str) -> None:
     """A new version of the input, still to be approved; what is no JSON object changes nothing."""
     try:
         given = loads(words, ARGUMENTS, lenient=True)
@@ -231,39 +231,29 @@ async def _edit(ctx: Ctx, wanted: ApprovalTap, words: str) -> None:
         raise
     if not isinstance(given, dict):
         raise Invalid("that is no JSON object", code="not_json")
-    await ctx.deps.approvals.edit(ctx.who, wanted.approval_id, args=given, version=wanted.version)
+    await ctx.deps.approvals.edit(ctx.who, seen.approval_id, args=given, version=seen.version)
     await ctx.say(views.view(ctx.t("reply-edited")), reply=True)
 
 
-@router.callback_query(F.data.startswith("u:"))
-async def settle(tap: CallbackQuery, ctx: Ctx) -> None:
+@router.callback_query(StepTap.filter())
+async def settle(_tap: CallbackQuery, ctx: Ctx, callback_data: StepTap) -> None:
     """What became of an interrupted call."""
-    try:
-        run_id, step_id, verb = buttons.parse_uncertain(tap.data or "")
-    except ValueError:
-        await ctx.answer(ctx.t("error-old-button"), alert=True)
-        return
-    choice = CHOICES[verb]
+    run_id, choice = callback_data.run_id, callback_data.verb.choice
     await ctx.go_to(await ctx.deps.runs.workspace_of(run_id))
-    await ctx.deps.runs.settle_uncertain(ctx.who, run_id, step_id, choice, via=Via.CHAT.value)
+    await ctx.deps.runs.settle_uncertain(ctx.who, run_id, callback_data.step_id, choice, via=Via.CHAT.value)
     await ctx.answer(ctx.t(f"answer-{choice.value}"))
 
 
 @router.message(Command("grants"))
 async def grants(_message: Message, ctx: Ctx) -> None:
     """Standing permissions with one-tap revoke."""
-    await ctx.say(views.grants(ctx.t, await ctx.deps.approvals.grants(ctx.who)))
+    await ctx.say(approval_views.grants(ctx.t, await ctx.deps.approvals.grants.list(ctx.who)))
 
 
-@router.callback_query(F.data.startswith("g:"))
-async def revoke(tap: CallbackQuery, ctx: Ctx) -> None:
+@router.callback_query(GrantTap.filter())
+async def revoke(_tap: CallbackQuery, ctx: Ctx, callback_data: GrantTap) -> None:
     """End a standing permission and bring the list up to date."""
-    try:
-        grant_id, _ = buttons.parse_about(tap.data or "")
-    except ValueError:
-        await ctx.answer(ctx.t("error-old-button"), alert=True)
-        return
-    await ctx.deps.approvals.revoke_grant(ctx.who, grant_id)
+    await ctx.deps.approvals.grants.revoke(ctx.who, callback_data.grant_id)
     await ctx.answer(ctx.t("answer-revoked"))
-    left = await ctx.deps.approvals.grants(ctx.who)
-    await ctx.say(views.grants(ctx.t, left), edit=ctx.message_id)
+    left = await ctx.deps.approvals.grants.list(ctx.who)
+    await ctx.say(approval_views.grants(ctx.t, left), edit=ctx.message_id)

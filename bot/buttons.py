@@ -1,14 +1,20 @@
-"""Data of inline buttons: an opaque id and a verb, at most 64 bytes, never the payload itself."""
+"""Data of inline buttons: an opaque id and a verb, at most 64 bytes, never the payload itself.
+
+A button stays in its chat for ever: a kind keeps its prefix, the order of its parts and its verbs. What cannot be
+read as any kind falls through to `old_button`.
+"""
 
 import base64
-from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
-from domain.approvals import Approval
+from aiogram.filters.callback_data import MAX_CALLBACK_LENGTH, CallbackData
+from pydantic import BeforeValidator, PlainSerializer, StringConstraints
 
-LIMIT = 64
-APPROVE, DENY, DENY_REASON, CHANGES, GRANT, UNDO, EDIT = "y", "n", "dr", "c", "g", "u", "e"
-RETRY, SKIP, DONE = "r", "s", "d"
+from domain.approvals.approval import Approval
+from domain.runs.run import UncertainChoice
+from domain.runs.task import Mode
 
 
 def pack_id(value: str) -> str:
@@ -23,59 +29,153 @@ def unpack_id(value: str) -> str:
     return str(UUID(bytes=base64.urlsafe_b64decode(value + "==")))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApprovalTap:
-    """A tap on an approval card: what was shown travels with it."""
+def _either(value: str) -> str:
+    return str(UUID(value)) if len(value) == 36 else unpack_id(value)
 
-    approval_id: str
-    verb: str
+
+# a UUID that travels as 22 characters
+Id = Annotated[str, BeforeValidator(_either), PlainSerializer(pack_id)]
+
+
+class ApprovalVerb(StrEnum):
+    """What a button of an approval card asks for."""
+
+    APPROVE = "y"
+    DENY = "n"
+    DENY_REASON = "dr"
+    CHANGES = "c"
+    GRANT = "g"
+    UNDO = "u"
+    EDIT = "e"
+
+
+class StepVerb(StrEnum):
+    """What became of an interrupted step."""
+
+    RETRY = "r"
+    SKIP = "s"
+    DONE = "d"
+
+    @property
+    def choice(self) -> UncertainChoice:
+        """The answer it stands for."""
+        return _CHOICES[self]
+
+
+_CHOICES = {
+    StepVerb.RETRY: UncertainChoice.RETRY,
+    StepVerb.SKIP: UncertainChoice.SKIP,
+    StepVerb.DONE: UncertainChoice.MARK_DONE,
+}
+
+
+class TaskVerb(StrEnum):
+    """What is done to a task."""
+
+    CANCEL = "c"
+    RUN = "r"
+
+
+class ApprovalTap(CallbackData, prefix="a", frozen=True):
+    """`a:<id>:<verb>:<version>:<first 12 hex digits of the digest>`: what was shown travels with the tap."""
+
+    approval_id: Id
+    verb: ApprovalVerb
     version: int
-    digest: str
+    digest: Annotated[str, StringConstraints(min_length=12, max_length=12)]
+
+    @classmethod
+    def of(cls, approval: Approval, verb: ApprovalVerb) -> Self:
+        """The button of a card that shows the approval as it is now."""
+        return cls(approval_id=approval.id, verb=verb, version=approval.version, digest=approval.short_digest)
 
 
-def approval(of: Approval, verb: str) -> str:
-    """`a:<id>:<verb>:<version>:<first 12 hex digits of the digest>`."""
-    return _checked(f"a:{pack_id(of.id)}:{verb}:{of.version}:{of.short_digest}")
+class StepTap(CallbackData, prefix="u", frozen=True):
+    """`u:<run>:<step>:<verb>`, of an interrupted step."""
+
+    run_id: Id
+    step_id: Id
+    verb: StepVerb
 
 
-def parse_approval(data: str) -> ApprovalTap:
-    """ValueError when malformed."""
-    kind, packed, verb, version, digest = data.split(":")
-    if kind != "a" or len(digest) != 12:
-        raise ValueError("not an approval button")
-    return ApprovalTap(approval_id=unpack_id(packed), verb=verb, version=int(version), digest=digest)
+class TaskTap(CallbackData, prefix="t", frozen=True):
+    """`t:<id>:<verb>`."""
+
+    task_id: Id
+    verb: TaskVerb
 
 
-def uncertain(*, run_id: str, step_id: str, verb: str) -> str:
-    """`u:<run>:<step>:<verb>`."""
-    return _checked(f"u:{pack_id(run_id)}:{pack_id(step_id)}:{verb}")
+class GrantTap(CallbackData, prefix="g", frozen=True):
+    """`g:<id>`: ends the grant."""
+
+    grant_id: Id
 
 
-def parse_uncertain(data: str) -> tuple[str, str, str]:
-    """(run id, step id, verb); ValueError when malformed."""
-    kind, run, step, verb = data.split(":")
-    if kind != "u" or verb not in (RETRY, SKIP, DONE):
-        raise ValueError("not a button of an interrupted step")
-    return unpack_id(run), unpack_id(step), verb
+class WorkspaceTap(CallbackData, prefix="w", frozen=True):
+    """`w:<id>`: goes to another workspace."""
+
+    workspace_id: Id
 
 
-def about(kind: str, ref: str, verb: str = "") -> str:
-    """`<kind>:<id>[:<verb>]`, for tasks (t), grants (g) and workspaces (w)."""
-    return _checked(f"{kind}:{pack_id(ref)}{f':{verb}' if verb else ''}")
+class ModeTap(CallbackData, prefix="m", frozen=True):
+    """`m:<mode>`."""
+
+    mode: Mode
 
 
-def parse_about(data: str) -> tuple[str, str]:
-    """(id, verb); ValueError when malformed."""
-    _, packed, *rest = data.split(":")
-    return unpack_id(packed), rest[0] if rest else ""
+class KillTap(CallbackData, prefix="k", frozen=True):
+    """`k:<on, off or no>`: the kill switch after it was asked about; `no` leaves it."""
+
+    wanted: Literal["on", "off", "no"]
 
 
-def plain(kind: str, value: str) -> str:
-    """`<kind>:<word>`, for modes (m), the policy (p), the kill switch (k), languages (l) and the example (x)."""
-    return _checked(f"{kind}:{value}")
+class LanguageTap(CallbackData, prefix="l", frozen=True):
+    """`l:<code>`. Whether there is such a language, the handler knows."""
+
+    code: str
 
 
-def _checked(data: str) -> str:
-    if len(data.encode()) > LIMIT:
-        raise ValueError(f"button data of {len(data.encode())} bytes")
-    return data
+class ExampleTap(CallbackData, prefix="x", frozen=True):
+    """`x:example`: makes the example task."""
+
+    name: Literal["example"] = "example"
+
+
+class PolicyPageTap(CallbackData, prefix="p", frozen=True):
+    """`p:<page>`: the tools, all of the policy, or the question about the kill switch."""
+
+    page: Literal["tools", "all", "kill"]
+
+
+class AskFromTap(CallbackData, prefix="p", frozen=True):
+    """`p:from:<level>`: the effect level from which is asked."""
+
+    verb: Literal["from"] = "from"
+    level: Literal["E1", "E2", "E3"]
+
+
+class ToolTap(CallbackData, prefix="p", frozen=True):
+    """`p:<block or free>:<tool or pattern>`. A name may hold colons: it is all that is left."""
+
+    verb: Literal["block", "free"]
+    tool: Annotated[str, StringConstraints(min_length=1)]
+
+    def pack(self) -> str:
+        """ValueError for a name that no button can hold."""
+        if not self.fits(self.verb, self.tool):
+            raise ValueError("the name is too long for a button")
+        return f"{self.__prefix__}:{self.verb}:{self.tool}"
+
+    @classmethod
+    def unpack(cls, value: str) -> Self:
+        """ValueError when malformed."""
+        prefix, verb, tool = value.split(cls.__separator__, 2)
+        if prefix != cls.__prefix__:
+            raise ValueError("not a button of the policy")
+        # the model says which verbs there are
+        return cls.model_validate({"verb": verb, "tool": tool})
+
+    @classmethod
+    def fits(cls, verb: str, tool: str) -> bool:
+        """Whether a button can hold the name beside the verb."""
+        return len(f"{cls.__prefix__}:{verb}:{tool}".encode()) <= MAX_CALLBACK_LENGTH

@@ -10,11 +10,12 @@ from aiogram.exceptions import AiogramError
 from aiogram.types import CallbackQuery, InaccessibleMessage, Message, TelegramObject, Update, User
 
 from bot.deps import BotDeps
-from bot.outbox import digest_of
+from bot.pieces import digest_of
 from bot.text import clip
 from bot.views import View
-from domain.actor import Actor
 from domain.errors import Forbidden, NotFound
+from domain.identity.actor import Actor
+from domain.outbox.notifications import ViewNotice
 from locales import Texts
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ class Ctx:
         """Act where the thing belongs that is spoken of, whichever workspace is looked at; NotFound where it is not."""
         if place is None:
             raise NotFound("no such thing")
-        self.actor = await self.deps.identity.in_workspace(self.who, place)
+        self.actor = await self.deps.memberships.in_workspace(self.who, place)
 
     @property
     def origin(self) -> dict[str, Any]:
@@ -79,16 +80,16 @@ class Ctx:
         `once` names what is said once as long as sent messages are kept, and not once an update.
         """
         self.said += 1
-        payload: dict[str, Any] = {"kind": "view", "view": view, "language": self.t.code}
-        if shows is not None:
-            payload["shows"] = {"kind": shows[0], "ref": shows[1], "digest": digest_of(view)}
-        if reply and self.message_id is not None:
-            payload["replyTo"] = self.message_id
-        if edit is not None:
-            payload["edit"] = edit
-        await self.deps.chat.say(
+        notice = ViewNotice(
+            view=view,
+            language=self.t.code,
+            shows=None if shows is None else {"kind": shows[0], "ref": shows[1], "digest": digest_of(view)},
+            reply_to=self.message_id if reply else None,
+            edit=edit,
+        )
+        await self.deps.chat.messages.say(
             chat_id=self.chat_id,
-            payload=payload,
+            notice=notice,
             dedupe_key=once or f"tg:{self.update_id}:{self.said}",
             workspace_id=None if self.actor is None else self.actor.workspace_id,
         )
@@ -116,8 +117,8 @@ async def context_of(deps: BotDeps, bot: Bot, update: Update) -> Ctx | None:
     chat = message.chat if message is not None else getattr(event, "chat", None)
     if user is None:
         return None
-    actor = await deps.identity.of_telegram(user.id)
-    person = await deps.chat.person_at(user.id)
+    actor = await deps.memberships.of_telegram(user.id)
+    person = await deps.chat.people.at(user.id)
     chosen = None if person is None else person.language
     return Ctx(
         deps=deps,

@@ -47,7 +47,7 @@ class PrivateOnly(BaseMiddleware):
 
 def create_dispatcher(deps: BotDeps) -> Dispatcher:
     """A dispatcher over these services. It may be made several times in one process (tests do)."""
-    dispatcher = Dispatcher(storage=ChatStorage(deps.chat), name="pilot")
+    dispatcher = Dispatcher(storage=ChatStorage(deps.chat.conversations), name="pilot")
     dispatcher.update.outer_middleware(ContextMiddleware(deps))
     dispatcher.update.outer_middleware(StrangersMiddleware())
     for router in ROUTERS:

@@ -5,13 +5,14 @@ import logging
 from aiogram import Bot
 from aiogram.types import Update
 
-from bot import views
+from bot import approval_views, views
 from bot.context import Ctx, context_of
 from bot.deps import BotDeps
 from bot.text import line
 from domain.errors import Conflict, Forbidden, Gone, NotFound, PilotError, RateLimited, Unavailable
 from domain.ids import new_id
 from locales import Texts
+from locales.words import can
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +27,13 @@ BY_KIND: tuple[tuple[type[PilotError], str], ...] = (
 def text_of(t: Texts, error: PilotError) -> str:
     """A refusal in the reader's language: the truth about a decided approval, else by the error's code."""
     if isinstance(error, Conflict | Gone) and error.details.get("status"):
-        return views.late_answer(t, error.details)
+        return approval_views.late_answer(t, error.details)
     if error.code == "insufficient_role":
-        role = error.details.get("requiredRole", "owner")
-        return t("error-insufficient_role", action=line(error.details.get("action", ""), 80), role=t(f"role-{role}"))
+        return t(
+            "error-insufficient_role",
+            action=can(t, error.details.get("action", "")),
+            role=str(error.details.get("requiredRole", "owner")),
+        )
     field = line(next(iter(error.details.get("fieldErrors") or ()), ""), 80)
     for code in (error.code, *(code for kind, code in BY_KIND if isinstance(error, kind))):
         if t.has(f"error-{code}"):

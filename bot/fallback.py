@@ -68,7 +68,7 @@ async def membership(event: ChatMemberUpdated, ctx: Ctx) -> None:
     if event.chat.type == "private":
         is_open = status == ChatMemberStatus.MEMBER
         if ctx.actor is not None:
-            await ctx.deps.chat.set_chat_open(ctx.user.id, is_open=is_open)
+            await ctx.deps.chat.people.set_chat_open(ctx.user.id, is_open=is_open)
     elif status in (ChatMemberStatus.MEMBER, ChatMemberStatus.ADMINISTRATOR) and event.old_chat_member.status in (
         ChatMemberStatus.LEFT,
         ChatMemberStatus.KICKED,

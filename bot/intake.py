@@ -18,10 +18,11 @@ from aiogram.exceptions import (
 from aiohttp import web
 
 from bot.session import AnswerTooLargeError, RawUpdates, UnreadableAnswerError
+from domain.backoff import Backoff
+from domain.chat.updates import MAX_BYTES, MAX_OFFSET, Arrived, arrived, cut
 from domain.clock import utc_now
-from domain.updates import MAX_BYTES, MAX_OFFSET, Arrived, arrived, cut
-from services.inbox import InboxService
-from services.intake import OK, IntakeService
+from services.chat.inbox import InboxService
+from services.chat.intake import OK, IntakeService
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +30,10 @@ PATH = "/api/telegram/webhook"
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the name of a header
 # more than is ever read of an update: what is larger than that is kept and set aside, not refused and sent again
 MAX_BODY = 4 * MAX_BYTES
-MAX_PAUSE = 30.0
+AWAY = Backoff(first=0.5, longest=30.0)
 # a server that gives the same updates again and again is asked slowly
-REPEATED_PAUSE = 2.0
+REPEATED = Backoff(first=0.5, longest=2.0)
+CONFLICT_PAUSE = 3.0
 FULL = 100
 # bytes that are looked through on the event loop; more are on a thread
 SMALL = 65_536
@@ -160,6 +162,7 @@ class Polling:
         self._timeout = timeout
         self._limit = FULL
         self._pause = 0.0
+        self._troubles = 0
         self._webhook_gone = False
         self._trouble = ""
         self.offset = Offset()
@@ -175,19 +178,21 @@ class Polling:
             except TelegramConflictError as error:
                 word = "webhook_elsewhere" if "webhook" in str(error).lower() else "conflict"
                 said = "another process polls with this bot token (409), or a webhook was set; waiting until it stops"
-                self._pause = 3.0
+                self._pause = CONFLICT_PAUSE
             except TelegramRetryAfter as error:
                 word, said, self._pause = "slowed", "too many requests", float(error.retry_after)
             except TelegramUnauthorizedError as error:
-                word, said, self._pause = "refused", str(error)[:300], MAX_PAUSE
+                word, said, self._pause = "refused", str(error)[:300], AWAY.longest
             except (AiogramError, OSError) as error:
                 word, said = "away", str(error)[:300]
-                self._pause = min(MAX_PAUSE, max(0.5, self._pause * 2))
+                self._pause = AWAY.pause(self._troubles + 1)
             except Exception:
                 # whatever it is, updates go on coming in
                 log.exception("telegram_polling_broke")
                 word, said = "failing", "see the log"
-                self._pause = min(MAX_PAUSE, max(0.5, self._pause * 2))
+                self._pause = AWAY.pause(self._troubles + 1)
+            if word != OK:
+                self._troubles += 1
             await self._say(word, said)
             if self._pause:
                 await _sleep(stop, self._pause)
@@ -216,7 +221,8 @@ class Polling:
         fresh = await self._inbox.take(fetched.updates)
         self.offset.advance(fetched.updates, fresh)
         repeated = bool(fetched.updates) and not fresh
-        self._pause = min(REPEATED_PAUSE, max(0.5, self._pause * 2)) if repeated else 0.0
+        self._troubles = self._troubles + 1 if repeated else 0
+        self._pause = REPEATED.pause(self._troubles) if repeated else 0.0
         self._limit = fetched.limit
         return True
 

@@ -1,27 +1,27 @@
 """The policy in chat: what is in force, and its essentials to change with buttons or words."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from aiogram import F, Router
+from aiogram import Router
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Bold
 
-from bot import buttons, views
-from bot.buttons import LIMIT
+from bot import views, workspace_views
+from bot.buttons import AskFromTap, PolicyPageTap, ToolTap
 from bot.context import Ctx
 from bot.links import Button
 from bot.text import line
 from domain.errors import Invalid
-from domain.permissions import Action, allows, require
-from domain.settings_schema import PolicyConfig, WorkspaceSettings
-from domain.tools import name_fits
+from domain.identity.permissions import Action, allows, require
+from domain.policy.settings_schema import PolicyConfig, WorkspaceSettings
+from domain.tools.tool import name_fits
 from locales import Texts
 
 router = Router(name="policy")
 
-LEVELS = ("E1", "E2", "E3")
+LEVELS: tuple[Literal["E1", "E2", "E3"], ...] = ("E1", "E2", "E3")
 SHOWN_TOOLS = 30
 # what a budget is called after the command, and its name in the settings
 BUDGETS: Mapping[str, str] = {
@@ -74,33 +74,39 @@ def _blocking(before: PolicyConfig, tool: str, *, on: bool) -> dict[str, Any]:
     return {"policyConfig": {"toolBlocklist": [*without, tool] if on else without}}
 
 
-@router.callback_query(F.data.startswith("p:"))
-async def change_policy(tap: CallbackQuery, ctx: Ctx) -> None:
-    """A button of the policy: another level to ask from, the list of tools, a tool blocked or freed."""
-    verb, _, value = (tap.data or "")[2:].partition(":")
+@router.callback_query(AskFromTap.filter())
+async def ask_from(_tap: CallbackQuery, ctx: Ctx, callback_data: AskFromTap) -> None:
+    """Another level to ask from."""
+    level = callback_data.level
+    view = (await ctx.deps.change_settings(ctx.who, {"policyConfig": {"approvalFrom": level}})).settings
+    await ctx.answer(ctx.t("policy-from", level=level, effect=ctx.t(f"effect-{level[1]}")))
+    await ctx.say(_overview(ctx, view), edit=ctx.message_id)
+
+
+@router.callback_query(ToolTap.filter())
+async def change_tool(_tap: CallbackQuery, ctx: Ctx, callback_data: ToolTap) -> None:
+    """A tool blocked or freed."""
+    tool, on = callback_data.tool, callback_data.verb == "block"
     view = (await ctx.deps.settings(ctx.who)).settings
-    if verb == "kill":
+    # said for both a tap that is late and one that comes twice: what is wanted, not the other way round
+    if (tool in view.policy.tool_blocklist) != on:
+        view = (await ctx.deps.change_settings(ctx.who, _blocking(view.policy, tool, on=on))).settings
+    await ctx.say(_tools(ctx, view.policy), edit=ctx.message_id)
+    await ctx.answer()
+
+
+@router.callback_query(PolicyPageTap.filter())
+async def turn_page(_tap: CallbackQuery, ctx: Ctx, callback_data: PolicyPageTap) -> None:
+    """The list of tools, all of the policy, or the question about the kill switch."""
+    view = (await ctx.deps.settings(ctx.who)).settings
+    if callback_data.page == "kill":
         require(ctx.who, Action.KILL_SWITCH_WRITE)
-        await ctx.say(views.kill_confirm(ctx.t, on=not view.policy.kill_switch))
-    elif verb == "from" and value in LEVELS:
-        view = (await ctx.deps.change_settings(ctx.who, {"policyConfig": {"approvalFrom": value}})).settings
-        await ctx.answer(ctx.t("policy-from", level=value, effect=ctx.t(f"effect-{value[1]}")))
-        await ctx.say(_overview(ctx, view), edit=ctx.message_id)
-        return
-    elif verb in ("block", "free"):
-        # said for both a tap that is late and one that comes twice: what is wanted, not the other way round
-        if (value in view.policy.tool_blocklist) != (verb == "block"):
-            change = _blocking(view.policy, value, on=verb == "block")
-            view = (await ctx.deps.change_settings(ctx.who, change)).settings
-        await ctx.say(_tools(ctx, view.policy), edit=ctx.message_id)
-    elif verb == "tools":
+        await ctx.say(workspace_views.kill_confirm(ctx.t, on=not view.policy.kill_switch))
+    elif callback_data.page == "tools":
         require(ctx.who, Action.SETTINGS_WRITE)
         await ctx.say(_tools(ctx, view.policy), edit=ctx.message_id)
-    elif verb == "all":
-        await ctx.say(_overview(ctx, view), edit=ctx.message_id)
     else:
-        await ctx.answer(ctx.t("error-old-button"), alert=True)
-        return
+        await ctx.say(_overview(ctx, view), edit=ctx.message_id)
     await ctx.answer()
 
 
@@ -134,11 +140,11 @@ def _keyboard(ctx: Ctx, policy: PolicyConfig) -> Sequence[Sequence[Button | None
     stop = "button-unkill" if policy.kill_switch else "button-kill"
     return (
         [
-            views.tap(f"{'✓ ' if level == policy.approval_from else ''}{level}", buttons.plain("p", f"from:{level}"))
+            views.tap(f"{'✓ ' if level == policy.approval_from else ''}{level}", AskFromTap(level=level).pack())
             for level in LEVELS
         ],
-        [views.tap(t("policy-button-tools"), buttons.plain("p", "tools"))],
-        [views.tap(t(stop), buttons.plain("p", "kill"), style="success" if policy.kill_switch else "danger")],
+        [views.tap(t("policy-button-tools"), PolicyPageTap(page="tools").pack())],
+        [views.tap(t(stop), PolicyPageTap(page="kill").pack(), style="success" if policy.kill_switch else "danger")],
         [ctx.deps.links.button(t("open-app"), page="policy", start="policy", private=ctx.private)],
     )
 
@@ -147,14 +153,22 @@ def _tools(ctx: Ctx, policy: PolicyConfig) -> views.View:
     """What is blocked, each with a button that frees it, and the other tools, each with one that blocks it."""
     blocked = policy.tool_blocklist
     others = [tool for tool in ctx.deps.tools() if not any(name_fits(name, tool) for name in blocked)]
-    taps = [(f"⛔ {name}", f"p:free:{name}") for name in blocked] + [
-        (f"▶ {name}", f"p:block:{name}") for name in others
+    rows = [
+        *(
+            [views.tap(f"⛔ {name}", ToolTap(verb="free", tool=name).pack())]
+            for name in blocked
+            if ToolTap.fits("free", name)
+        ),
+        *(
+            [views.tap(f"▶ {name}", ToolTap(verb="block", tool=name).pack())]
+            for name in others
+            if ToolTap.fits("block", name)
+        ),
     ]
-    rows = [[views.tap(text, data)] for text, data in taps if len(data.encode()) <= LIMIT]
     return views.view(
         Bold(ctx.t("policy-button-tools")),
         ctx.t("policy-tools-hint"),
-        keyboard=[*rows[:SHOWN_TOOLS], [views.tap(ctx.t("policy-button-back"), buttons.plain("p", "all"))]],
+        keyboard=[*rows[:SHOWN_TOOLS], [views.tap(ctx.t("policy-button-back"), PolicyPageTap(page="all").pack())]],
     )
 
 

@@ -14,7 +14,7 @@ from aiogram import Bot
 from aiogram.types import Update
 from pydantic import ValidationError
 
-from domain.updates import MAX_ID, Unreadable, Unused, kind_of, load, number_of
+from domain.chat.updates import MAX_ID, Unreadable, Unused, kind_of, load, number_of
 
 MAX_TEXT = 100_000
 MAX_WORD = 1024

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from aiogram import Bot, Dispatcher
 from aiogram.client.default import DefaultBotProperties
@@ -18,12 +19,12 @@ from bot.dispatcher import create_dispatcher
 from bot.errors import report
 from bot.intake import PATH, WATCH_SECONDS, Polling, unless, watch_webhook
 from bot.outbox import Sender
-from bot.pace import Pace
 from bot.reading import read
 from bot.session import BotSession
+from bot.throttle import Throttle
 from bot.worker import Worker
-from storage.inbox import Received
-from storage.locks import Lock
+from domain.backoff import Backoff
+from domain.chat.updates import Received
 
 T = TypeVar("T")
 
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 REQUEST_SECONDS = 8.0
 LEAD_SECONDS = 2.0
+BACKOFF = Backoff(first=0.5, longest=30.0)
 OFFICIAL = "https://api.telegram.org"
 
 
@@ -53,6 +55,19 @@ class Webhook:
     secret: str
 
 
+class Lead(Protocol):
+    """What one of several processes holds: who has it polls and sends."""
+
+    async def take(self) -> bool:
+        """Whether this process has it now."""
+
+    async def held(self) -> bool:
+        """Whether it still has it."""
+
+    async def release(self) -> None:
+        """Let go."""
+
+
 class BotRunner:
     """The bot of one process. `run` ends after `stop()`, with the update in hand finished.
 
@@ -66,8 +81,8 @@ class BotRunner:
         bot: Bot,
         *,
         webhook: Webhook | None = None,
-        lead: Lock | None = None,
-        pace: Pace | None = None,
+        lead: Lead | None = None,
+        pace: Throttle | None = None,
     ) -> None:
         self._deps = deps
         self._bot = bot
@@ -93,7 +108,7 @@ class BotRunner:
             self.username = me
             dispatcher = create_dispatcher(deps)
             await deps.inbox.release_after_crash()
-            await deps.chat.release_after_crash()
+            await deps.chat.messages.release_after_crash()
             await self._work(deps, dispatcher)
         finally:
             self.leading.clear()
@@ -172,15 +187,15 @@ class BotRunner:
 
     async def _until_done(self, call: Callable[[], Awaitable[T]], what: str) -> T | None:
         """The answer of Telegram, asked again with growing pauses; None when stopped meanwhile."""
-        pause = 0.5
+        failure = 0
         while not self._stop.is_set():
             try:
                 return await call()
             except AiogramError as error:
+                failure += 1
+                pause = BACKOFF.pause(failure)
                 log.warning("telegram_away", extra={"call": what, "error": str(error)[:200], "again_in": pause})
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stop.wait()
-            except TimeoutError:
-                pause = min(30.0, pause * 2)
         return None

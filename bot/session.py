@@ -11,7 +11,7 @@ from aiogram.methods.base import Response, TelegramType
 from aiogram.types import Message
 from aiohttp import ClientError, ClientResponse, ClientTimeout
 
-from domain.updates import MAX_BYTES, Unreadable, load
+from domain.chat.updates import MAX_BYTES, Unreadable, load
 
 # a batch of updates; what is larger is asked for in smaller ones
 MAX_BATCH_BYTES = 16 * 1024 * 1024

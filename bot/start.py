@@ -1,11 +1,12 @@
 """/start with its deep links, /help, /stop: how somebody begins, finds their way, and leaves."""
 
-from aiogram import F, Router
+from aiogram import Router
 from aiogram.filters import Command, CommandObject, CommandStart
 from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Bold
 
-from bot import buttons, views
+from bot import task_views, views
+from bot.buttons import ExampleTap
 from bot.commands import COMMANDS
 from bot.context import Ctx
 from bot.strangers import turn_away
@@ -13,7 +14,8 @@ from bot.tasks import title_of
 from bot.text import line
 from domain.errors import Forbidden, PilotError
 from domain.ids import parse_id
-from services.tasks import NewTask
+from domain.outbox.notifications import CardNotice
+from services.runs.tasks import NewTask
 
 router = Router(name="start")
 
@@ -29,7 +31,7 @@ async def start(_message: Message, command: CommandObject, ctx: Ctx) -> None:
     known = ctx.actor is not None
     kind, _, ref = (command.args or "").strip().partition("_")
     try:
-        ctx.actor = await ctx.deps.identity.ensure_telegram_user(
+        ctx.actor = await ctx.deps.telegram_login.ensure_user(
             telegram_user_id=ctx.user.id,
             name=line(ctx.user.full_name, MAX_NAME) or str(ctx.user.id),
             username=ctx.user.username,
@@ -46,7 +48,7 @@ async def start(_message: Message, command: CommandObject, ctx: Ctx) -> None:
         return
     elif kind == "task" and ref:
         task = await ctx.deps.tasks.get(ctx.who, parse_id(ref, what="task"))
-        await ctx.say(views.task_detail(ctx.t, task, ctx.deps.links, private=True))
+        await ctx.say(task_views.task_detail(ctx.t, task, ctx.deps.links, private=True))
         return
     await _greet(ctx, known=known)
 
@@ -59,7 +61,7 @@ async def _greet(ctx: Ctx, *, known: bool) -> None:
             views.view(t("start-again", name=name), keyboard=((ctx.deps.links.button(t("open-app"), private=True),),))
         )
         return
-    workspace = await ctx.deps.chat.workspace_name(actor.in_workspace)
+    workspace = await ctx.deps.chat.overview.workspace_name(actor.in_workspace)
     await ctx.say(
         views.view(
             Bold(t("start-hello", name=name)),
@@ -69,7 +71,7 @@ async def _greet(ctx: Ctx, *, known: bool) -> None:
             t("start-begin"),
             keyboard=(
                 (ctx.deps.links.button(t("open-app"), private=True),),
-                (views.tap(t("start-example"), buttons.plain("x", "example")),),
+                (views.tap(t("start-example"), ExampleTap().pack()),),
             ),
         )
     )
@@ -82,7 +84,7 @@ async def _join(ctx: Ctx, token: str) -> None:
         # which of unknown, used or expired it is would tell a guesser something
         await ctx.say(views.view(ctx.t("error-invite")))
         return
-    workspace = await ctx.deps.chat.workspace_name(ctx.who.in_workspace)
+    workspace = await ctx.deps.chat.overview.workspace_name(ctx.who.in_workspace)
     role = ctx.t(f"role-{ctx.who.role}")
     await ctx.say(views.view(ctx.t("start-joined", workspace=line(workspace, 200), role=role)))
 
@@ -91,18 +93,18 @@ async def _show_approval(ctx: Ctx, ref: str) -> None:
     approval_id = parse_id(ref, what="approval")
     await ctx.go_to(await ctx.deps.approvals.workspace_of(approval_id))
     approval = await ctx.deps.approvals.get(ctx.who, approval_id)
-    await ctx.deps.chat.say(
+    await ctx.deps.chat.messages.say(
         chat_id=ctx.chat_id,
-        payload={"kind": "approval.card", "approvalId": approval.id},
+        notice=CardNotice(approval_id=approval.id),
         dedupe_key=f"tg:{ctx.update_id}:card:{approval.id}",
         workspace_id=approval.workspace_id,
     )
 
 
-@router.callback_query(F.data == buttons.plain("x", "example"))
+@router.callback_query(ExampleTap.filter())
 async def example(_tap: CallbackQuery, ctx: Ctx) -> None:
     """Really create the example task; tapping again creates another."""
-    await ctx.deps.chat.create_task(
+    await ctx.deps.chat.tasks.create(
         ctx.who,
         NewTask(
             title=title_of(ctx.t("example-title")),
@@ -135,4 +137,4 @@ async def stop(_message: Message, ctx: Ctx) -> None:
     """Close the chat: nothing more is queued for it until /start."""
     ctx.known()
     await ctx.say(views.view(ctx.t("stopped")))
-    await ctx.deps.chat.set_chat_open(ctx.user.id, is_open=False)
+    await ctx.deps.chat.people.set_chat_open(ctx.user.id, is_open=False)

@@ -10,7 +10,7 @@ from bot import views
 from bot.commands import COMMANDS
 from bot.context import Ctx
 from domain.errors import Forbidden
-from domain.sign_up import SignUpClosed
+from domain.identity.sign_up import SignUpClosed
 
 OURS = frozenset(command.name for command in COMMANDS)
 
@@ -43,7 +43,7 @@ class StrangersMiddleware(BaseMiddleware):
         assert isinstance(event, Update)
         message = event.message
         invited = message is not None and ctx.private and _comes_with_invite(message.text or "")
-        if ctx.actor is not None or invited or await ctx.deps.identity.may_enter(telegram_id=ctx.user.id):
+        if ctx.actor is not None or invited or await ctx.deps.admission.may_enter(telegram_id=ctx.user.id):
             return await handler(event, data)
         if ctx.callback is not None or (message is not None and (ctx.private or _to_us(message, ctx))):
             await turn_away(ctx)

@@ -7,12 +7,12 @@ from aiogram.filters import Command, CommandObject
 from aiogram.fsm.context import FSMContext
 from aiogram.types import CallbackQuery, Message
 
-from bot import buttons, views
+from bot import task_views, views
+from bot.buttons import TaskTap, TaskVerb
 from bot.context import Ctx
 from bot.text import line
-from domain.errors import NotFound
-from domain.tasks import ACTIVE, Task, TaskStatus
-from services.tasks import NewTask
+from domain.runs.task import ACTIVE, Task, TaskStatus
+from services.runs.tasks import NewTask
 
 router = Router(name="tasks")
 
@@ -36,7 +36,7 @@ async def give(ctx: Ctx, text: str) -> None:
         await ctx.say(views.view(ctx.t("task-too-long", max=MAX_TEXT, have=len(text))), reply=True)
         return
     new = NewTask(title=title_of(text), description=text, auto_run=True, origin=ctx.origin)
-    await ctx.deps.chat.create_task(actor, new, update_id=ctx.update_id)
+    await ctx.deps.chat.tasks.create(actor, new, update_id=ctx.update_id)
 
 
 @router.message(Command("task"))
@@ -57,15 +57,15 @@ async def detail(message: Message, ctx: Ctx) -> None:
     """`/task_<id>`: one task with its buttons."""
     found = SHORT_COMMAND.match(message.text or "")
     assert found is not None
-    one = await ctx.deps.chat.find_task(ctx.who, found[1])
-    await ctx.say(views.task_detail(ctx.t, one, ctx.deps.links, private=ctx.private))
+    one = await ctx.deps.chat.tasks.find(ctx.who, found[1])
+    await ctx.say(task_views.task_detail(ctx.t, one, ctx.deps.links, private=ctx.private))
 
 
 @router.message(Command("tasks"))
 async def tasks(_message: Message, ctx: Ctx) -> None:
     """The newest tasks."""
     found = await ctx.deps.tasks.list(ctx.who, limit=LISTED)
-    await ctx.say(views.task_list(ctx.t, found, ctx.deps.links, private=ctx.private))
+    await ctx.say(task_views.task_list(ctx.t, found, ctx.deps.links, private=ctx.private))
 
 
 @router.message(Command("run"))
@@ -75,8 +75,8 @@ async def run(_message: Message, command: CommandObject, ctx: Ctx) -> None:
     if not command.args:
         await ctx.say(views.view(ctx.t("task-missing", command="/run")))
         return
-    one = await ctx.deps.chat.find_task(ctx.who, command.args)
-    await ctx.deps.chat.run_task(ctx.who, one.id, update_id=ctx.update_id, origin=ctx.origin)
+    one = await ctx.deps.chat.tasks.find(ctx.who, command.args)
+    await ctx.deps.chat.tasks.run(ctx.who, one.id, update_id=ctx.update_id, origin=ctx.origin)
 
 
 @router.message(Command("cancel"))
@@ -84,7 +84,7 @@ async def cancel(_message: Message, command: CommandObject, ctx: Ctx, state: FSM
     """`/cancel` leaves a question of ours open; `/cancel <id>` stops a task."""
     ctx.known()
     if command.args:
-        one = await ctx.deps.chat.find_task(ctx.who, command.args)
+        one = await ctx.deps.chat.tasks.find(ctx.who, command.args)
         await ctx.say(views.view(await _cancel(ctx, one)))
     elif await state.get_state() is not None:
         await state.set_state(None)
@@ -102,19 +102,12 @@ async def _cancel(ctx: Ctx, one: Task) -> str:
     return ctx.t("task-cancel-none", status=ctx.t(f"status-{one.status}"))
 
 
-@router.callback_query(F.data.startswith("t:"))
-async def tapped(tap: CallbackQuery, ctx: Ctx) -> None:
+@router.callback_query(TaskTap.filter())
+async def tapped(_tap: CallbackQuery, ctx: Ctx, callback_data: TaskTap) -> None:
     """Cancel or run again, from a button."""
-    try:
-        task_id, verb = buttons.parse_about(tap.data or "")
-    except ValueError:
-        await ctx.answer(ctx.t("error-old-button"), alert=True)
-        return
-    one = await ctx.deps.tasks.get(ctx.who, task_id)
-    if verb == "c":
+    one = await ctx.deps.tasks.get(ctx.who, callback_data.task_id)
+    if callback_data.verb is TaskVerb.CANCEL:
         await ctx.answer(await _cancel(ctx, one))
-    elif verb == "r":
-        await ctx.deps.chat.run_task(ctx.who, one.id, update_id=ctx.update_id, origin=ctx.origin)
-        await ctx.answer(ctx.t("state-queued"))
-    else:
-        raise NotFound("unknown button", code="old-button")
+        return
+    await ctx.deps.chat.tasks.run(ctx.who, one.id, update_id=ctx.update_id, origin=ctx.origin)
+    await ctx.answer(ctx.t("state-queued"))

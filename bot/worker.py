@@ -11,17 +11,17 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 
+from domain.backoff import Backoff
+from domain.chat.updates import AT_ONCE, Received, Unreadable, Unused
 from domain.errors import RateLimited, Unavailable
-from domain.updates import Unreadable, Unused
-from services.bus import Bus
-from services.inbox import INBOX_TOPIC, LEASE, InboxService
-from storage.inbox import AT_ONCE, Received
+from services.chat.inbox import INBOX_TOPIC, LEASE, InboxService
+from services.platform.bus import Bus
 
 log = logging.getLogger(__name__)
 
 CHATS_AT_ONCE = 8
 IN_HAND = 64
-MAX_TRIES = 6
+BACKOFF = Backoff(first=0.5, longest=8.0, tries=7)
 # tries that never came back; after so many the update is set aside
 MAX_STARTS = 5
 POLL_SECONDS = 2.0
@@ -158,10 +158,10 @@ class Worker:
                 await self._inbox.came_back(received.update_id, f"{type(error).__name__}: {error}")
                 if self._stop.is_set():
                     raise _Stopped from error
-                if tries > MAX_TRIES:
+                if BACKOFF.is_last(tries):
                     return await self._give_up(received, error)
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(min(8.0, 0.25 * 2**tries)):
+                    async with asyncio.timeout(BACKOFF.pause(tries)):
                         await self._stop.wait()
             except Exception as error:  # noqa: BLE001 - told to the person, logged, and kept with the update
                 return await self._give_up(received, error)

@@ -3,16 +3,17 @@
 import re
 from datetime import datetime, timedelta
 
-from aiogram import F, Router
+from aiogram import Router
+from aiogram.dispatcher.event.bases import SkipHandler
 from aiogram.filters import Command, CommandObject
 from aiogram.types import CallbackQuery, Message
 from aiogram.utils.formatting import Text
 
-from bot import buttons, views
+from bot import views, workspace_views
+from bot.buttons import KillTap, LanguageTap, ModeTap, WorkspaceTap
 from bot.context import Ctx
 from bot.text import line
-from domain.permissions import Action, require
-from domain.tasks import Mode
+from domain.identity.permissions import Action, require
 
 router = Router(name="workspace")
 
@@ -27,60 +28,56 @@ MAX_AWAY = timedelta(days=90)
 @router.message(Command("status"))
 async def status(_message: Message, ctx: Ctx) -> None:
     """The workspace at a glance."""
-    await ctx.say(views.overview(ctx.t, await ctx.deps.chat.overview(ctx.who)))
+    await ctx.say(workspace_views.overview(ctx.t, await ctx.deps.chat.overview.of_workspace(ctx.who)))
 
 
 @router.message(Command("operators"))
 async def operators(_message: Message, ctx: Ctx) -> None:
     """Who does the work."""
-    await ctx.say(views.operators(ctx.t, await ctx.deps.chat.operators(ctx.who)))
+    await ctx.say(workspace_views.operators(ctx.t, await ctx.deps.chat.overview.operators(ctx.who)))
 
 
 @router.message(Command("usage"))
 async def usage(_message: Message, ctx: Ctx) -> None:
     """What models cost."""
-    await ctx.say(views.usage(ctx.t, await ctx.deps.chat.usage(ctx.who)))
+    await ctx.say(workspace_views.usage(ctx.t, await ctx.deps.chat.overview.usage(ctx.who)))
 
 
 @router.message(Command("mode"))
 async def mode(_message: Message, ctx: Ctx) -> None:
     """The mode, with buttons for the others."""
-    seen = await ctx.deps.chat.overview(ctx.who)
-    await ctx.say(views.modes(ctx.t, seen.mode))
+    seen = await ctx.deps.chat.overview.of_workspace(ctx.who)
+    await ctx.say(workspace_views.modes(ctx.t, seen.mode))
 
 
-@router.callback_query(F.data.startswith("m:"))
-async def set_mode(tap: CallbackQuery, ctx: Ctx) -> None:
+@router.callback_query(ModeTap.filter())
+async def set_mode(_tap: CallbackQuery, ctx: Ctx, callback_data: ModeTap) -> None:
     """Set the mode and bring the message up to date."""
-    try:
-        wanted = Mode((tap.data or "")[2:])
-    except ValueError:
-        await ctx.answer(ctx.t("error-old-button"), alert=True)
-        return
+    wanted = callback_data.mode
     await ctx.deps.set_mode(ctx.who, wanted)
     await ctx.answer(ctx.t("mode-set", mode=ctx.t(f"mode-{wanted.value}")))
-    await ctx.say(views.modes(ctx.t, wanted.value), edit=ctx.message_id)
+    await ctx.say(workspace_views.modes(ctx.t, wanted.value), edit=ctx.message_id)
 
 
 @router.message(Command("kill"))
 async def kill(_message: Message, ctx: Ctx) -> None:
     """Ask before everything stops."""
     require(ctx.who, Action.KILL_SWITCH_WRITE)
-    await ctx.say(views.kill_confirm(ctx.t, on=True))
+    await ctx.say(workspace_views.kill_confirm(ctx.t, on=True))
 
 
 @router.message(Command("unkill"))
 async def unkill(_message: Message, ctx: Ctx) -> None:
     """Ask before work goes on."""
     require(ctx.who, Action.KILL_SWITCH_WRITE)
-    await ctx.say(views.kill_confirm(ctx.t, on=False))
+    await ctx.say(workspace_views.kill_confirm(ctx.t, on=False))
 
 
-@router.callback_query(F.data.startswith("k:"))
-async def set_kill(tap: CallbackQuery, ctx: Ctx) -> None:
+@router.callback_query(KillTap.filter())
+async def set_kill(_tap: CallbackQuery, ctx: Ctx, callback_data: KillTap) -> None:
     """Throw the kill switch, or leave it."""
-    wanted = (tap.data or "")[2:]
-    if wanted not in ("on", "off"):
+    wanted = callback_data.wanted
+    if wanted == "no":
         await ctx.say(views.view(ctx.t("left-as-is")), edit=ctx.message_id)
         await ctx.answer(ctx.t("left-as-is"))
         return
@@ -144,17 +141,16 @@ async def settings(_message: Message, ctx: Ctx) -> None:
 async def language(_message: Message, ctx: Ctx) -> None:
     """Choose a language."""
     ctx.known()
-    await ctx.say(views.languages(ctx.t, ctx.deps.translator))
+    await ctx.say(workspace_views.languages(ctx.t, ctx.deps.translator))
 
 
-@router.callback_query(F.data.startswith("l:"))
-async def set_language(tap: CallbackQuery, ctx: Ctx) -> None:
+@router.callback_query(LanguageTap.filter())
+async def set_language(_tap: CallbackQuery, ctx: Ctx, callback_data: LanguageTap) -> None:
     """Keep the choice; it outranks what the client says."""
-    code = (tap.data or "")[2:]
+    code = callback_data.code
     if code not in ctx.deps.translator.languages:
-        await ctx.answer(ctx.t("error-old-button"), alert=True)
-        return
-    await ctx.deps.chat.set_language(ctx.who, code)
+        raise SkipHandler
+    await ctx.deps.chat.people.set_language(ctx.who, code)
     ctx.t = ctx.deps.translator.of(code)
     await ctx.answer(ctx.t("language-set", language=ctx.t.language.name))
     await ctx.say(views.view(ctx.t("language-set", language=ctx.t.language.name)), edit=ctx.message_id)
@@ -164,22 +160,18 @@ async def set_language(tap: CallbackQuery, ctx: Ctx) -> None:
 async def workspace(_message: Message, ctx: Ctx) -> None:
     """Where the person is, and where else they could be."""
     actor = ctx.who
-    found = await ctx.deps.identity.workspaces(actor)
+    found = await ctx.deps.memberships.workspaces(actor)
     name = next((label for ref, label in found if ref == actor.workspace_id), "")
     others = [(ref, label) for ref, label in found if ref != actor.workspace_id]
-    await ctx.say(views.workspaces(ctx.t, name=name, role=str(actor.role), others=others))
+    await ctx.say(workspace_views.workspaces(ctx.t, name=name, role=str(actor.role), others=others))
 
 
-@router.callback_query(F.data.startswith("w:"))
-async def set_workspace(tap: CallbackQuery, ctx: Ctx) -> None:
+@router.callback_query(WorkspaceTap.filter())
+async def set_workspace(_tap: CallbackQuery, ctx: Ctx, callback_data: WorkspaceTap) -> None:
     """Switch to another workspace of the person."""
-    try:
-        workspace_id, _ = buttons.parse_about(tap.data or "")
-    except ValueError:
-        await ctx.answer(ctx.t("error-old-button"), alert=True)
-        return
-    ctx.actor = await ctx.deps.identity.switch_workspace(ctx.who, workspace_id)
-    name = await ctx.deps.chat.workspace_name(workspace_id)
+    workspace_id = callback_data.workspace_id
+    ctx.actor = await ctx.deps.memberships.switch_workspace(ctx.who, workspace_id)
+    name = await ctx.deps.chat.overview.workspace_name(workspace_id)
     text = ctx.t("workspace-set", workspace=line(name, 100))
     await ctx.answer(text)
     await ctx.say(views.view(text), edit=ctx.message_id)
@@ -189,7 +181,7 @@ async def set_workspace(tap: CallbackQuery, ctx: Ctx) -> None:
 async def whoami(_message: Message, ctx: Ctx) -> None:
     """Who the bot takes the person for."""
     actor = ctx.who
-    name = await ctx.deps.chat.workspace_name(actor.in_workspace)
+    name = await ctx.deps.chat.overview.workspace_name(actor.in_workspace)
     role = ctx.t(f"role-{actor.role}")
     await ctx.say(
         views.view(

@@ -61,9 +61,9 @@ class CelRules:
                 self._one(expression, data) if good else RuleError(TOO_COSTLY)
                 for expression, good in zip(expressions, payable, strict=True)
             ]
-        together = self._together(tuple(expressions)) if len(expressions) > 1 and total <= _TOGETHER else None
-        if together is not None:
-            any_of, all_of = together
+        partition = self._together(tuple(expressions)) if len(expressions) > 1 and total <= _TOGETHER else None
+        if partition is not None:
+            any_of, all_of = partition
             if _value(any_of, data) is False:
                 return (False,) * len(expressions)
             answers = _value(all_of, data)

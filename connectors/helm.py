@@ -6,6 +6,7 @@ Idempotency-Key, and every evaluation it begins mints a decision and a receipt.
 
 import asyncio
 import hashlib
+import itertools
 import random
 import re
 import time
@@ -14,19 +15,19 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
+from domain.backoff import Backoff
 from domain.bounded_json import BadJson, Bounds, loads
-from domain.governance import Opinion, Verdict
-from domain.outside import OutsideError
+from domain.outside import ExternalError
+from domain.policy.governance import ExternalDecision, Verdict
 from domain.ports import Http, HttpAnswer, SidecarHealth
 from domain.receipts.canonical import canonical_payload
 from domain.receipts.errors import LedgerError, NotCanonical
 from domain.receipts.receipt import verify_foreign
 from domain.receipts.signing import PublicKey
-from domain.tools import ToolSpec
+from domain.tools.tool import ToolSpec
 
 SOURCE = "helm_sidecar"
-TRIES = 3
-LONGEST_PAUSE = 5.0
+BACKOFF = Backoff(first=0.1, longest=5.0, tries=3, factor=4.0)
 HEALTH_SECONDS = 3.0
 MAX_ANSWER = 200_000
 ANSWER = Bounds(size=MAX_ANSWER, depth=64, nodes=5000)
@@ -85,7 +86,9 @@ class HelmSidecar:
     health_url: str = ""
     seconds: float = 10.0
 
-    async def evaluate(self, *, workspace_id: str, session_id: str, spec: ToolSpec, args: Mapping[str, Any]) -> Opinion:
+    async def evaluate(
+        self, *, workspace_id: str, session_id: str, spec: ToolSpec, args: Mapping[str, Any]
+    ) -> ExternalDecision:
         """The kernel's opinion of this call, with its verified receipt."""
         started = time.monotonic()
         session = re.sub(r"[/\\\x00]", "-", session_id)
@@ -109,7 +112,7 @@ class HelmSidecar:
             return self._unheard(f"no answer of the HELM sidecar that holds: {error}", passes=False)
         why = decided.reason or decided.reason_code or "no reason given"
         reason = "" if decided.verdict is Verdict.ALLOW else f"the HELM sidecar says {decided.verdict}: {why}"
-        return Opinion(
+        return ExternalDecision(
             source=SOURCE,
             verdict=decided.verdict,
             reason_code=decided.reason_code,
@@ -126,12 +129,12 @@ class HelmSidecar:
             raw=raw.decode(),
         )
 
-    def _unheard(self, why: str, *, passes: bool) -> Opinion:
+    def _unheard(self, why: str, *, passes: bool) -> ExternalDecision:
         if passes and not self.fail_closed:
-            return Opinion(
+            return ExternalDecision(
                 source=SOURCE, verdict=Verdict.ALLOW, reason=why, metadata={"helm_verdict": "", "helm_error": why}
             )
-        return Opinion(
+        return ExternalDecision(
             source=SOURCE,
             verdict=Verdict.DENY,
             reason_code="PDP_ERROR",
@@ -168,14 +171,14 @@ class HelmSidecar:
         }
         if body is not None:
             headers["content-type"] = "application/json"
-        for attempt in range(TRIES):
-            last = attempt == TRIES - 1
-            pause = 0.1 * 4**attempt * random.uniform(0.75, 1.25)  # noqa: S311 - spreads tries, guards nothing
+        for failure in itertools.count(1):
+            last = BACKOFF.is_last(failure)
+            pause = BACKOFF.pause(failure) * random.uniform(0.75, 1.25)  # noqa: S311 - spreads tries, guards nothing
             try:
                 answer = await self.http.request(
                     method, self.url + path, headers=headers, content=body, max_bytes=MAX_ANSWER, timeout=self.seconds
                 )
-            except OutsideError as error:
+            except ExternalError as error:
                 if last or not error.retryable or (error.sent and not repeatable):
                     raise Unreachable(str(error)) from error
             else:
@@ -186,8 +189,8 @@ class HelmSidecar:
                     raise BadAnswer(said)
                 if last or answer.status not in again:
                     raise Unreachable(said)
-                pause = max(pause, _retry_after(answer))
-            await asyncio.sleep(min(pause, LONGEST_PAUSE))
+                pause = max(pause, BACKOFF.pause(failure, retry_after=_retry_after(answer)))
+            await asyncio.sleep(pause)
         raise AssertionError("the last try answers or raises")
 
     # --- health -----------------------------------------------------------------------------------
@@ -205,7 +208,7 @@ class HelmSidecar:
                 error = f"/healthz answered {answer.status}{_words_of(answer)}"
             elif isinstance(said.get("version"), str):
                 version = _line(said["version"], 40)
-        except (OutsideError, BadAnswer) as problem:
+        except (ExternalError, BadAnswer) as problem:
             error = str(problem)
         return SidecarHealth(
             ok=error is None, latency_ms=int((time.monotonic() - started) * 1000), version=version, error=error

@@ -13,8 +13,8 @@ import jwt
 from domain.bounded_json import BadJson, Bounds, loads
 from domain.clock import Now
 from domain.errors import Unauthorized
-from domain.initdata import clean_photo, clean_text
-from domain.outside import OutsideError
+from domain.identity.initdata import clean_photo, clean_text
+from domain.outside import ExternalError
 from domain.ports import Http, ProvenPerson
 
 SCOPES = "openid profile"
@@ -200,5 +200,5 @@ def _check_parts(token: str) -> None:
             raise ValueError(str(error)) from error
 
 
-def _broken(what: str) -> OutsideError:
-    return OutsideError(f"the login provider's {what} cannot be used", code="oidc_broken", retryable=True)
+def _broken(what: str) -> ExternalError:
+    return ExternalError(f"the login provider's {what} cannot be used", code="oidc_broken", retryable=True)

@@ -16,7 +16,7 @@ from typing import Literal
 
 import aiosmtplib
 
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 from domain.ports import Mail
 
 TlsMode = Literal["starttls", "tls", "none"]
@@ -50,7 +50,7 @@ def parse_address(text: str) -> str:
 def compose(mail: Mail, *, sender: str, now: datetime) -> EmailMessage:
     """The message as it goes out. `sender` is `name@domain` or `Name <name@domain>`.
 
-    OutsideError (`bad_message`, nothing sent) when an address or header cannot be written; a line break can
+    ExternalError (`bad_message`, nothing sent) when an address or header cannot be written; a line break can
     never start a new header.
     """
     message = EmailMessage(policy=policy.SMTP)
@@ -65,7 +65,7 @@ def compose(mail: Mail, *, sender: str, now: datetime) -> EmailMessage:
         if mail.html:
             message.add_alternative(_whole(mail.html), subtype="html")
     except (ValueError, IndexError) as error:
-        raise OutsideError(f"the message cannot be sent: {error}", code="bad_message", sent=False) from error
+        raise ExternalError(f"the message cannot be sent: {error}", code="bad_message", sent=False) from error
     return message
 
 
@@ -154,27 +154,27 @@ class _UnderWay:
     data: bool = False
 
 
-def _as_outside(error: Exception, under_way: _UnderWay) -> OutsideError:
+def _as_outside(error: Exception, under_way: _UnderWay) -> ExternalError:
     if isinstance(error, aiosmtplib.SMTPAuthenticationError):
-        return OutsideError("the mail server did not accept the user or password", code="auth_failed", sent=False)
+        return ExternalError("the mail server did not accept the user or password", code="auth_failed", sent=False)
     if isinstance(error, aiosmtplib.SMTPResponseException):
         again = 400 <= error.code < 500
-        return OutsideError(
+        return ExternalError(
             f"the mail server refused: {error.code} {error.message[:200]}", code="refused", sent=False, retryable=again
         )
     if isinstance(error, aiosmtplib.SMTPNotSupported):
-        return OutsideError(
+        return ExternalError(
             f"the mail server does not offer what the settings ask for: {error.message[:200]}",
             code="protocol_error",
             sent=False,
         )
     if isinstance(error, TimeoutError):
-        return OutsideError(
+        return ExternalError(
             "the mail server did not answer in time", code="timeout", sent=under_way.data, retryable=True
         )
     if not under_way.connected:
-        return OutsideError("the mail server cannot be reached", code="connect_failed", sent=False, retryable=True)
-    return OutsideError(
+        return ExternalError("the mail server cannot be reached", code="connect_failed", sent=False, retryable=True)
+    return ExternalError(
         "the connection to the mail server broke off", code="protocol_error", sent=under_way.data, retryable=True
     )
 
@@ -193,13 +193,13 @@ class FileMailer:
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
     async def send(self, mail: Mail) -> None:
-        """Write one message. OutsideError (`connect_failed`) when the folder cannot be written."""
+        """Write one message. ExternalError (`connect_failed`) when the folder cannot be written."""
         now = self.now()
         message = compose(mail, sender=self.sender, now=now)
         try:
             await asyncio.to_thread(self._write, str(message["Message-ID"]), now, message.as_bytes())
         except OSError as error:
-            raise OutsideError("the mail folder cannot be written", code="connect_failed", sent=False) from error
+            raise ExternalError("the mail folder cannot be written", code="connect_failed", sent=False) from error
 
     def _write(self, message_id: str, now: datetime, data: bytes) -> None:
         digest = hashlib.sha256(message_id.encode()).hexdigest()[:16]
@@ -212,6 +212,6 @@ class NoMailer:
     """Mail is switched off: every message fails, so that nobody believes it was sent."""
 
     async def send(self, mail: Mail) -> None:
-        """Always OutsideError (`mail_off`)."""
+        """Always ExternalError (`mail_off`)."""
         del mail
-        raise OutsideError("mail is switched off in this installation", code="mail_off", sent=False)
+        raise ExternalError("mail is switched off in this installation", code="mail_off", sent=False)

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from connectors.http import Guard
-from domain.mcp import SERVER_NAME
-from domain.outside import OutsideError
+from connectors.guard import Guard
+from domain.outside import ExternalError
 from domain.ports import McpAnswer, McpEndpoint
+from domain.tools.mcp import SERVER_NAME
 
 LIST_SECONDS = 30.0
 CALL_SECONDS = 90.0
@@ -90,7 +90,7 @@ class McpConnector:
     async def _ready(self, endpoint: McpEndpoint) -> tuple[_Wire, Sequence[str]]:
         command = self._programs.get(endpoint.program, ())
         if endpoint.program and not command:
-            raise OutsideError(
+            raise ExternalError(
                 f"this installation does not start a program called {endpoint.program}", code="no_program", sent=False
             )
         if self._wire is None:

@@ -1,4 +1,10 @@
-"""One session with a tool server, over the official library. Imported late: it takes a second of CPU."""
+"""One session with a tool server, over the official library. Imported late: it takes a second of CPU.
+
+The session and its types are the library's; the two ways to a server are ours. The library has no hook that would let
+us pin the address, cap what is read and own the process: issue 3457 of modelcontextprotocol/python-sdk asks for it, and
+360, 555 and 1078 there are the history of programs that were not ended. Here a program is alone in its process group,
+and the whole group is ended. Look again at each release.
+"""
 
 import asyncio
 import contextlib
@@ -22,11 +28,13 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 from pydantic import BeforeValidator, TypeAdapter, ValidationError
 
-from connectors.http import CONNECT_SECONDS, USER_AGENT, Guard, Target
+from connectors.guard import Guard
+from connectors.http import USER_AGENT
+from connectors.pinned import CONNECT_SECONDS, NOT_CONNECTED, PinnedTransport, Progress
 from domain.bounded_json import BadJson, Bounds, Meter
-from domain.mcp import MAX_TOOLS
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 from domain.ports import McpAnswer, McpEndpoint
+from domain.tools.mcp import MAX_TOOLS
 from domain.untrusted import clean_and_cap, clean_json
 
 MAX_BYTES = 2_000_000
@@ -52,7 +60,6 @@ _CALL_RESULT: TypeAdapter[types.CallToolResult] = TypeAdapter(
 )
 # Said by the library itself when an answer did not come or could not be read: what was asked for may have happened.
 _NO_ANSWER = frozenset({types.CONNECTION_CLOSED, types.REQUEST_TIMEOUT, types.PARSE_ERROR, types.INVALID_REQUEST})
-_NOT_CONNECTED = (httpx2.ConnectError, httpx2.ConnectTimeout)
 # the library logs whole messages, arguments among them
 for _noisy in ("mcp", "client", "httpx2", "httpcore2"):
     logging.getLogger(_noisy).setLevel(logging.CRITICAL)
@@ -61,11 +68,10 @@ Streams = tuple[MemoryObjectReceiveStream[SessionMessage | Exception], MemoryObj
 
 
 @dataclass(slots=True)
-class _Progress:
+class _Use(Progress):
     """What is known of a use so far. `sent`: the call may have left; `status`: the last HTTP status worth telling."""
 
-    sent: bool = False
-    failure: OutsideError | None = None
+    failure: ExternalError | None = None
     status: int = 0
 
 
@@ -73,7 +79,7 @@ async def tools(
     endpoint: McpEndpoint, command: Sequence[str], guard: Guard, *, seconds: float
 ) -> Sequence[Mapping[str, Any]]:
     """The tools a server offers; at most `MAX_TOOLS` and what follows on the page that passes it."""
-    progress = _Progress()
+    progress = _Use()
     found: list[Mapping[str, Any]] = []
     with _as_outside(progress, seconds):
         async with asyncio.timeout(seconds), _open(endpoint, command, guard, progress) as client:
@@ -100,7 +106,7 @@ async def call(
     seconds: float,
 ) -> McpAnswer:
     """Call a tool once. An answer that came stands, whatever happens while the session is closed."""
-    progress = _Progress()
+    progress = _Use()
     answer: McpAnswer | None = None
     with _as_outside(progress, seconds, unless=lambda: answer is not None):
         async with asyncio.timeout(seconds), _open(endpoint, command, guard, progress) as client:
@@ -123,13 +129,13 @@ async def call(
     return answer
 
 
-def _refused(error: MCPError, progress: _Progress) -> McpAnswer:
-    """The failure a server told of; OutsideError where it is only known that no answer came."""
+def _refused(error: MCPError, progress: _Use) -> McpAnswer:
+    """The failure a server told of; ExternalError where it is only known that no answer came."""
     if progress.failure is not None:
         raise progress.failure
     # a gateway's 5xx says nothing of what the server behind it has done
     if error.error.code in _NO_ANSWER or progress.status >= 500:
-        raise OutsideError(
+        raise ExternalError(
             "the tool server gave no answer that can be read", code="protocol_error", sent=progress.sent
         ) from error
     said = f"it answered {progress.status}" if progress.status >= 400 else error.error.message
@@ -157,13 +163,13 @@ def _answer(result: types.CallToolResult) -> McpAnswer:
 
 
 @contextlib.contextmanager
-def _as_outside(progress: _Progress, seconds: float, *, unless: Any = lambda: False) -> Iterator[None]:
-    """Everything that goes wrong in a session as one OutsideError; nothing where `unless` says that it is over."""
+def _as_outside(progress: _Use, seconds: float, *, unless: Any = lambda: False) -> Iterator[None]:
+    """Everything that goes wrong in a session as one ExternalError; nothing where `unless` says that it is over."""
     try:
         yield
     except TimeoutError as error:
         if not unless():
-            raise OutsideError(
+            raise ExternalError(
                 f"the tool server did not answer within {seconds:g} seconds",
                 code="timeout",
                 sent=progress.sent,
@@ -175,18 +181,18 @@ def _as_outside(progress: _Progress, seconds: float, *, unless: Any = lambda: Fa
         raise progress.failure or _outside(error, progress) from error
 
 
-def _outside(error: BaseException, progress: _Progress) -> OutsideError:
+def _outside(error: BaseException, progress: _Use) -> ExternalError:
     one = _first(error)
-    if isinstance(one, OutsideError):
+    if isinstance(one, ExternalError):
         return one
     if isinstance(one, MCPError):
         said = f"it answered {progress.status}" if progress.status >= 400 else one.error.message
-        return OutsideError(
+        return ExternalError(
             f"the tool server refused: {clean_and_cap(said, ERROR_CHARS)[0]}", code="refused", sent=progress.sent
         )
     if isinstance(one, ValidationError | RuntimeError | ValueError):
-        return OutsideError("what the tool server said is not the protocol", code="protocol_error", sent=progress.sent)
-    return OutsideError("the tool server broke off", code="protocol_error", sent=progress.sent, retryable=True)
+        return ExternalError("what the tool server said is not the protocol", code="protocol_error", sent=progress.sent)
+    return ExternalError("the tool server broke off", code="protocol_error", sent=progress.sent, retryable=True)
 
 
 def _first(error: BaseException) -> BaseException:
@@ -194,19 +200,17 @@ def _first(error: BaseException) -> BaseException:
     if not isinstance(error, BaseExceptionGroup):
         return error
     found = [_first(one) for one in error.exceptions]
-    return next((one for one in found if isinstance(one, OutsideError)), found[0])
+    return next((one for one in found if isinstance(one, ExternalError)), found[0])
 
 
 @contextlib.asynccontextmanager
-async def _open(
-    endpoint: McpEndpoint, command: Sequence[str], guard: Guard, progress: _Progress
-) -> AsyncIterator[Client]:
+async def _open(endpoint: McpEndpoint, command: Sequence[str], guard: Guard, progress: _Use) -> AsyncIterator[Client]:
     async with contextlib.AsyncExitStack() as stack:
         if endpoint.program:
             transport: Any = _program(command, endpoint.variables)
         else:
             url = str(guard.parse(endpoint.url))
-            line = _Guarded(guard, progress, await asyncio.to_thread(_tls))
+            line = _Watched(PinnedTransport(guard, tls=await asyncio.to_thread(_tls), keep=True), progress)
             http = await stack.enter_async_context(
                 httpx2.AsyncClient(
                     transport=line,
@@ -230,34 +234,29 @@ def _tls() -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-class _Guarded(httpx2.AsyncBaseTransport):
-    """The guarded way out: each request goes to an address that was checked, and its answer is capped."""
+class _Watched(httpx2.AsyncBaseTransport):
+    """The guarded way out, with what becomes of each request noted and its answer capped."""
 
-    def __init__(self, guard: Guard, progress: _Progress, tls: ssl.SSLContext) -> None:
-        self._guard = guard
+    def __init__(self, way: PinnedTransport, progress: _Use) -> None:
+        self._way = way
         self._progress = progress
-        self._inner = httpx2.AsyncHTTPTransport(verify=tls, trust_env=False, http2=False, retries=0)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """The answer; an OutsideError is kept in the progress, because the library swallows what is raised here."""
+        """The answer; an ExternalError is kept in the progress, because the library swallows what is raised here."""
         acts = _is_call(request)
         # without the stream a server may offer beside its answers, everything still works
         matters = request.method == "POST"
+        if acts:
+            request.extensions = {**request.extensions, "trace": self._progress.trace}
         try:
-            target = await self._guard.check(self._guard.parse(str(request.url)))
-        except OutsideError as error:
+            response = await self._way.handle_async_request(request)
+        except ExternalError as error:
             self._progress.failure = error
             raise
-        request.headers["host"] = target.host_header
-        request.extensions = {**request.extensions, "sni_hostname": target.host.rstrip(".")}
-        if acts:
-            request.extensions["trace"] = self._trace
-        try:
-            response = await self._at_one_of(target, request)
         except httpx2.TransportError as error:
             if matters:
-                refused = isinstance(error, _NOT_CONNECTED)
-                self._progress.failure = OutsideError(
+                refused = isinstance(error, NOT_CONNECTED)
+                self._progress.failure = ExternalError(
                     "no connection to the tool server" if refused else "the connection to the tool server broke off",
                     code="connect_failed" if refused else "protocol_error",
                     sent=self._progress.sent,
@@ -270,23 +269,9 @@ class _Guarded(httpx2.AsyncBaseTransport):
             response.stream = _Capped(response.stream, self._progress, events=events)
         return response
 
-    async def _at_one_of(self, target: Target, request: httpx2.Request) -> httpx2.Response:
-        """Try the checked addresses in turn: a failed connect has sent nothing."""
-        *others, last = target.addresses[:3]
-        for address in others:
-            request.url = httpx2.URL(str(target.at(address)))
-            with contextlib.suppress(*_NOT_CONNECTED):
-                return await self._inner.handle_async_request(request)
-        request.url = httpx2.URL(str(target.at(last)))
-        return await self._inner.handle_async_request(request)
-
-    async def _trace(self, event: str, _info: Mapping[str, Any]) -> None:
-        if event.endswith("send_request_headers.started"):
-            self._progress.sent = True
-
     async def aclose(self) -> None:
         """Close the connections."""
-        await self._inner.aclose()
+        await self._way.aclose()
 
 
 def _is_call(request: httpx2.Request) -> bool:
@@ -302,7 +287,7 @@ def _is_call(request: httpx2.Request) -> bool:
 class _Capped(httpx2.AsyncByteStream):
     """An answer of at most `MAX_BYTES`, each message in it within `MESSAGE`; one that goes on is broken off."""
 
-    def __init__(self, stream: Any, progress: _Progress, *, events: bool) -> None:
+    def __init__(self, stream: Any, progress: _Use, *, events: bool) -> None:
         self._stream = stream
         self._progress = progress
         self._events = events
@@ -318,7 +303,7 @@ class _Capped(httpx2.AsyncByteStream):
             except BadJson:
                 left = -1
             if left < 0:
-                self._progress.failure = OutsideError(
+                self._progress.failure = ExternalError(
                     "the answer of the tool server is too large", code="too_large", sent=self._progress.sent
                 )
                 raise self._progress.failure
@@ -347,7 +332,7 @@ async def _program(command: Sequence[str], variables: Mapping[str, str]) -> Asyn
             limit=MAX_BYTES,
         )
     except OSError as error:
-        raise OutsideError("the program could not be started", code="no_program", sent=False) from error
+        raise ExternalError("the program could not be started", code="no_program", sent=False) from error
     into, read = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     write, out = anyio.create_memory_object_stream[SessionMessage](0)
     try:

@@ -1,7 +1,7 @@
 """Failures of the outside world, told apart by whether a repeat could help."""
 
 
-class OutsideError(Exception):
+class ExternalError(Exception):
     """A call that left the process failed.
 
     `sent` is False only when it is certain that nothing reached the other side, so that

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from domain.outside import OutsideError
-from domain.tools import ToolSpec
+from domain.outside import ExternalError
+from domain.tools.tool import ToolSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ class ProvenPerson:
 class LoginProvider(Protocol):
     """An OpenID Connect provider, by the authorization code flow with PKCE.
 
-    Raises `domain.outside.OutsideError` when it cannot be asked, `domain.errors.Unauthorized` (codes `oidc_...`) when
+    Raises `domain.outside.ExternalError` when it cannot be asked, `domain.errors.Unauthorized` (codes `oidc_...`) when
     what it says does not hold.
     """
 
@@ -53,7 +53,7 @@ class LoginProvider(Protocol):
 class Http(Protocol):
     """The guarded way out: public addresses only, size-capped, timed out.
 
-    Raises `domain.outside.OutsideError` for everything that is not an answer.
+    Raises `domain.outside.ExternalError` for everything that is not an answer.
     """
 
     async def request(
@@ -97,7 +97,7 @@ class Mail:
 
 
 class Mailer(Protocol):
-    """Sends mail. Raises `domain.outside.OutsideError` when it could not."""
+    """Sends mail. Raises `domain.outside.ExternalError` when it could not."""
 
     async def send(self, mail: Mail) -> None: ...
 
@@ -176,13 +176,13 @@ class PlanAnswer:
     usage: Usage = field(default_factory=Usage)
 
 
-class PaidForNothing(OutsideError):
+class BilledFailure(ExternalError):
     """A model was asked, answered something that is of no use, and then could not be asked again.
 
     `usage` is what that cost.
     """
 
-    def __init__(self, error: OutsideError, usage: Usage) -> None:
+    def __init__(self, error: ExternalError, usage: Usage) -> None:
         super().__init__(
             str(error), code=error.code, sent=error.sent, retryable=error.retryable, retry_after=error.retry_after
         )
@@ -190,7 +190,7 @@ class PaidForNothing(OutsideError):
 
 
 class Planner(Protocol):
-    """Says what to do next. Raises `domain.outside.OutsideError` when a model cannot be asked."""
+    """Says what to do next. Raises `domain.outside.ExternalError` when a model cannot be asked."""
 
     async def next(self, request: PlanRequest) -> PlanAnswer: ...
 
@@ -221,7 +221,7 @@ class McpAnswer:
 
 
 class McpClient(Protocol):
-    """Speaks the Model Context Protocol. Raises `domain.outside.OutsideError`; `sent` is about the call itself."""
+    """Speaks the Model Context Protocol. Raises `domain.outside.ExternalError`; `sent` is about the call itself."""
 
     @property
     def programs(self) -> Sequence[str]:

@@ -2,38 +2,53 @@
 
 from dataclasses import dataclass
 
-from services.approval_gateway import ApprovalGateway
-from services.approvals import ApprovalService
-from services.audit import AuditService
-from services.browser_login import BrowserLogin
-from services.bus import Bus
-from services.chat import ChatService
-from services.decision_point import DecisionPoint
-from services.email_login import EmailLogin
-from services.governor import Governor
-from services.health import Health
-from services.idempotency import IdempotencyService
-from services.identity import IdentityService
-from services.inbox import InboxService
-from services.intake import IntakeService
-from services.knowledge import KnowledgeService
-from services.ledger import Ledger
-from services.limits import Limits
-from services.live import LiveService
-from services.mcp_servers import McpServerService
-from services.operators import OperatorService
-from services.receipts import ReceiptService
-from services.recorder import Recorder
-from services.rehearsal import RehearsalService
-from services.runs import RunService
-from services.secrets import SecretService
-from services.tasks import TaskService
-from services.tenants import TenantService
-from services.toolbox import Toolbox
-from services.usage import UsageService
-from services.workspaces import WorkspaceService
+from services.approvals.decision_point import DecisionPoint
+from services.approvals.external import ApprovalGateway
+from services.approvals.service import ApprovalService
+from services.chat.container import ChatServices
+from services.chat.inbox import InboxService
+from services.chat.intake import IntakeService
+from services.identity.admission import Admission
+from services.identity.api_keys import ApiKeys
+from services.identity.authenticate import Authentication
+from services.identity.browser_login import BrowserLogin
+from services.identity.cache import IdentityCache
+from services.identity.email_login import EmailLogin
+from services.identity.memberships import Memberships
+from services.identity.people import People
+from services.identity.sessions import Sessions
+from services.identity.telegram_login import TelegramLogin
+from services.installation.health import Health
+from services.installation.usage import UsageService
+from services.ledger.append import Ledger
+from services.ledger.archives import ArchiveService
+from services.ledger.audit import AuditService
+from services.ledger.proofs import ProofService
+from services.ledger.receipts import ReceiptService
+from services.ledger.recorder import Recorder
+from services.ledger.replay import ReplayService
+from services.ledger.verification import VerificationService
+from services.platform.bus import Bus
+from services.platform.idempotency import IdempotencyService
+from services.platform.limits import Limits
+from services.platform.live import LiveService
+from services.policy.service import PolicyService
+from services.policy.simulation import SimulationService
+from services.runs.service import RunService
+from services.runs.tasks import TaskService
+from services.tools.knowledge import KnowledgeService
+from services.tools.mcp_servers import McpServerService
+from services.tools.operators import OperatorService
+from services.tools.registry import ToolRegistry
+from services.workspaces.erasure import ErasureService
+from services.workspaces.invites import InviteService
+from services.workspaces.members import MemberService
+from services.workspaces.secrets import SecretService
+from services.workspaces.service import WorkspaceService
+from services.workspaces.settings import SettingsService
+from services.workspaces.tenants import TenantService
 from storage.database import Store
-from storage.engine import JobEngine
+from storage.runs.engine import JobEngine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +60,24 @@ class Services:
     bus: Bus
     ledger: Ledger
     recorder: Recorder
-    governor: Governor
-    toolbox: Toolbox
-    identity: IdentityService
+    policy_service: PolicyService
+    tool_registry: ToolRegistry
+    identity_cache: IdentityCache
+    authentication: Authentication
+    sessions: Sessions
+    memberships: Memberships
+    admission: Admission
+    people: People
+    telegram_login: TelegramLogin
+    api_keys: ApiKeys
     email_login: EmailLogin
     browser_login: BrowserLogin | None
     limits: Limits
     workspaces: WorkspaceService
+    settings: SettingsService
+    members: MemberService
+    invites: InviteService
+    erasure: ErasureService
     tenants: TenantService
     tasks: TaskService
     runs: RunService
@@ -62,7 +88,10 @@ class Services:
     operators: OperatorService
     knowledge: KnowledgeService
     receipts: ReceiptService
-    rehearsal: RehearsalService
+    proofs: ProofService
+    archives: ArchiveService
+    replay: ReplayService
+    rehearsal: SimulationService
     secrets: SecretService
     mcp: McpServerService
     audit: AuditService
@@ -71,4 +100,5 @@ class Services:
     idempotency: IdempotencyService
     inbox: InboxService
     intake: IntakeService
-    chat: ChatService
+    chat: ChatServices
+    verification: VerificationService

@@ -4,6 +4,7 @@ import argparse
 
 from aiohttp import web
 
+from simulator.groups import add_group
 from simulator.server import DEMO_USERS, create_simulator
 from simulator.telegram import Telegram
 
@@ -25,7 +26,7 @@ def main() -> None:
     telegram = Telegram(flood=options.flood, auto_register=not options.strict, http_apps=options.http_apps)
     app = create_simulator(telegram, seed_users=DEMO_USERS)
     if options.group:
-        telegram.add_group(options.group, list(telegram.people))
+        add_group(telegram, options.group, list(telegram.people))
     # whoever still polls must not hold up the end
     web.run_app(app, host=options.host, port=options.port, access_log=None, shutdown_timeout=0.5)
 

@@ -8,9 +8,15 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from simulator.access import target
+from simulator.bots import bot_of_token
 from simulator.errors import ApiError, WrongRequest, bad
-from simulator.methods import allowed_updates, call
+from simulator.faults import fault_of_call
+from simulator.messages import delete
+from simulator.methods.call import call
+from simulator.methods.webhooks import allowed_updates
 from simulator.params import Params, Upload
+from simulator.polling import get_updates
 from simulator.state import Fault, RawBody
 from simulator.telegram import Telegram
 
@@ -71,10 +77,10 @@ async def bot_api(request: web.Request) -> web.StreamResponse:
     }
     telegram.calls.append(entry)
     try:
-        bot = telegram.bot(token)
+        bot = bot_of_token(telegram, token)
         params = await read_params(request)
         entry["params"] = params.loggable()
-        fault = telegram.fault_of_call(name)
+        fault = fault_of_call(telegram, name)
         if fault is not None:
             entry["fault"] = fault.kind
             refusal = await _before(request, fault)
@@ -82,7 +88,7 @@ async def bot_api(request: web.Request) -> web.StreamResponse:
                 entry["ok"], entry["error"] = False, f"fault: {fault.kind}"
                 return refusal
         if name.lower() == "getupdates":
-            result: Any = await telegram.get_updates(
+            result: Any = await get_updates(
                 bot,
                 offset=params.integer("offset"),
                 limit=min(100, max(1, params.integer("limit", 100))),
@@ -105,7 +111,7 @@ async def bot_api(request: web.Request) -> web.StreamResponse:
     if name.lower() != "getupdates":
         entry["result"] = result if isinstance(result, (bool, int)) else _short(result)
     if fault is not None and fault.kind == "deleted" and isinstance(result, dict) and "message_id" in result:
-        telegram.delete(telegram.target(bot, params.text("chat_id")), result["message_id"])
+        delete(telegram, target(telegram, bot, params.text("chat_id")), result["message_id"])
     if fault is not None and fault.kind == "drop_after":
         return _dropped(request)
     if isinstance(result, RawBody):
@@ -149,7 +155,7 @@ async def file(request: web.Request) -> web.Response:
     """A file by the path getFile told; only for the bot it belongs to."""
     telegram = request.app[TELEGRAM]
     try:
-        bot = telegram.bot(request.match_info["token"])
+        bot = bot_of_token(telegram, request.match_info["token"])
     except ApiError as error:
         return _failed(error)
     for stored in telegram.files.values():

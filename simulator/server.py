@@ -8,8 +8,10 @@ from typing import Any
 
 from aiohttp import web
 
-from simulator import botapi, control
+from simulator import botapi
 from simulator.botapi import TELEGRAM
+from simulator.control import routes
+from simulator.people import add_person
 from simulator.telegram import Telegram
 from simulator.webhooks import deliver_all
 
@@ -38,11 +40,11 @@ def create_simulator(
     """
     telegram = Telegram(auto_register=auto_register) if telegram is None else telegram
     for user in seed_users:
-        telegram.add_person(user["id"], user["first_name"], **{k: v for k, v in user.items() if k not in _NAMED})
-    app = web.Application(client_max_size=60_000_000, middlewares=[control.control_errors])
+        add_person(telegram, user["id"], user["first_name"], **{k: v for k, v in user.items() if k not in _NAMED})
+    app = web.Application(client_max_size=60_000_000, middlewares=[routes.control_errors])
     app[TELEGRAM] = telegram
     botapi.add_routes(app)
-    control.add_routes(app)
+    routes.add_routes(app)
     app.router.add_get("/", _page)
     app.router.add_get("/static/{name}", _static)
     app.cleanup_ctx.append(_deliveries)

@@ -8,10 +8,18 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from simulator.control import message_view
+from simulator.apps import open_app
+from simulator.bots import register_bot
+from simulator.control.views import message_view
+from simulator.faults import add_fault
+from simulator.groups import add_group
+from simulator.messages import delete
+from simulator.people import add_person, block, edit_own, forward_rich, react, say, unblock, upload
+from simulator.presses import press
 from simulator.server import create_simulator
 from simulator.state import Chat, Fault, Message, RawBody, Update, User
 from simulator.telegram import Telegram
+from simulator.updates import answer_raw, push, push_raw
 
 T = TypeVar("T")
 
@@ -60,17 +68,17 @@ class SimulatedTelegram:
 
     async def add_user(self, user_id: int, first_name: str, **more: Any) -> User:
         """A person."""
-        return self.telegram.add_person(user_id, first_name, **more)
+        return add_person(self.telegram, user_id, first_name, **more)
 
     async def add_bot(self, token: str, **more: Any) -> User:
-        """A bot, see `Telegram.register_bot`."""
-        return self.telegram.register_bot(token, **more).user
+        """A bot, see `bots.register_bot`."""
+        return register_bot(self.telegram, token, **more).user
 
     async def add_group(
         self, title: str, members: Iterable[int], *, bots: Iterable[str | int] | None = None, **more: Any
     ) -> Chat:
-        """A group of people and bots (None = every bot, later ones too), see `Telegram.add_group`."""
-        return self.telegram.add_group(title, members, bots=bots, **more)
+        """A group of people and bots (None = every bot, later ones too), see `groups.add_group`."""
+        return add_group(self.telegram, title, members, bots=bots, **more)
 
     # --- what people do ---------------------------------------------------------------------------
 
@@ -86,31 +94,31 @@ class SimulatedTelegram:
         topic: int | None = None,
     ) -> Message:
         """Somebody types."""
-        return self.telegram.say(user_id, text, chat_id=chat, bot=bot, reply_to=reply_to, copies=copies, topic=topic)
+        return say(self.telegram, user_id, text, chat_id=chat, bot=bot, reply_to=reply_to, copies=copies, topic=topic)
 
     async def forward_rich(
         self, user_id: int, rich: Any, *, chat: int | None = None, bot: str | int | None = None
     ) -> Message:
         """Somebody forwards a rich message."""
-        return self.telegram.forward_rich(user_id, rich, chat_id=chat, bot=bot)
+        return forward_rich(self.telegram, user_id, rich, chat_id=chat, bot=bot)
 
     async def delete(
         self, user_id: int, message_id: int, *, chat: int | None = None, bot: str | int | None = None
     ) -> None:
         """A message goes, whoever wrote it."""
-        self.telegram.delete(self.telegram.chat_for(user_id, chat, bot), message_id)
+        delete(self.telegram, self.telegram.chat_for(user_id, chat, bot), message_id)
 
     async def edit_text(
         self, user_id: int, message_id: int, text: str, *, chat: int | None = None, bot: str | int | None = None
     ) -> Message:
         """Somebody edits what they typed."""
-        return self.telegram.edit_own(user_id, message_id, text, chat_id=chat, bot=bot)
+        return edit_own(self.telegram, user_id, message_id, text, chat_id=chat, bot=bot)
 
     async def send_document(
         self, user_id: int, name: str, data: bytes, *, caption: str = "", bot: str | int | None = None
     ) -> Message:
         """Somebody sends a file to a bot."""
-        return self.telegram.upload(user_id, name, data, caption=caption, bot=bot)
+        return upload(self.telegram, user_id, name, data, caption=caption, bot=bot)
 
     async def press(
         self,
@@ -122,33 +130,33 @@ class SimulatedTelegram:
         bot: str | int | None = None,
     ) -> dict[str, Any]:
         """Somebody presses a button, named by callback data or label; the callback query."""
-        return self.telegram.press(user_id, button, message_id=message, chat_id=chat, bot=bot)
+        return press(self.telegram, user_id, button, message_id=message, chat_id=chat, bot=bot)
 
     async def react(
         self, user_id: int, message_id: int, emoji: str, *, chat: int | None = None, bot: str | int | None = None
     ) -> None:
         """Somebody puts an emoji on a message."""
-        self.telegram.react(user_id, message_id, emoji, chat_id=chat, bot=bot)
+        react(self.telegram, user_id, message_id, emoji, chat_id=chat, bot=bot)
 
     async def block(self, user_id: int, *, bot: str | int | None = None, blocked: bool = True) -> None:
         """Somebody blocks a bot, or takes it back."""
-        (self.telegram.block if blocked else self.telegram.unblock)(user_id, bot)
+        (block if blocked else unblock)(self.telegram, user_id, bot)
 
     async def open_app(self, user_id: int, **more: Any) -> Launch:
-        """Somebody opens a Mini App, see `Telegram.open_app`."""
-        opened = self.telegram.open_app(user_id, **more)
+        """Somebody opens a Mini App, see `apps.open_app`."""
+        opened = open_app(self.telegram, user_id, **more)
         return Launch(opened["url"], opened["initData"])
 
     async def push_update(self, update: Update, *, bot: str | int | None = None, copies: int = 1) -> Update | None:
         """An update of a kind the bot asked for; a number of its own is kept."""
-        return self.telegram.push(self.telegram.which_bot(bot), update, copies=copies)
+        return push(self.telegram, self.telegram.which_bot(bot), update, copies=copies)
 
     async def push_raw(
         self, *updates: bytes | str, fresh: bool = False, copies: int = 1, bot: str | int | None = None
     ) -> list[int]:
-        """Bytes as updates, in one batch, whatever they are, see `Telegram.push_raw`; their places in the queue."""
+        """Bytes as updates, in one batch, whatever they are, see `updates.push_raw`; their places in the queue."""
         raw = [one.encode("utf-8", "surrogatepass") if isinstance(one, str) else one for one in updates]
-        return self.telegram.push_raw(self.telegram.which_bot(bot), raw, fresh=fresh, copies=copies)
+        return push_raw(self.telegram, self.telegram.which_bot(bot), raw, fresh=fresh, copies=copies)
 
     async def answer_raw(
         self,
@@ -159,7 +167,7 @@ class SimulatedTelegram:
         bot: str | int | None = None,
     ) -> None:
         """The whole body of the next getUpdates."""
-        self.telegram.answer_raw(self.telegram.which_bot(bot), RawBody(body, status, content_type))
+        answer_raw(self.telegram, self.telegram.which_bot(bot), RawBody(body, status, content_type))
 
     # --- what is seen -----------------------------------------------------------------------------
 
@@ -219,4 +227,4 @@ class SimulatedTelegram:
         self, method: str, kind: str, *, count: int = 1, seconds: float = 1.0, **error: Any
     ) -> Fault:
         """Let something go wrong, see `Fault`; `error`: code, description, parameters."""
-        return self.telegram.add_fault(method, kind, count=count, seconds=seconds, **error)
+        return add_fault(self.telegram, method, kind, count=count, seconds=seconds, **error)

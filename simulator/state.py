@@ -18,6 +18,11 @@ DRAFT_SECONDS = 30.0
 POLLED_LATELY = 3.0
 
 
+def shown_user(user: User) -> User:
+    """A user without what only getMe tells."""
+    return {k: v for k, v in user.items() if not k.startswith(("can_", "supports_", "has_")) and k != "photo_url"}
+
+
 class Bell:
     """Wakes everybody who waits, once; who comes later waits for the next ring."""
 
@@ -191,6 +196,11 @@ class Chat:
     def private(self) -> bool:
         """Whether it is the chat of one person with a bot."""
         return self.type == "private"
+
+    @property
+    def instance(self) -> str:
+        """The number that stands for it in presses and launch data."""
+        return str((abs(self.id) * 7919 + self.bot_id) * (-1 if self.id < 0 else 1))
 
     def has(self, user_id: int) -> bool:
         """Whether somebody is in it."""

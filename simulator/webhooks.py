@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 
 from simulator.errors import ApiError, WrongRequest
-from simulator.methods import call
+from simulator.methods.call import call
 from simulator.params import Params
 from simulator.state import Bot, Queued
 from simulator.telegram import Telegram

@@ -7,8 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine, make_url
 
-from storage.database import Store, sqlite_engine
-from storage.hold import MIGRATING, PATIENCE, Hold, InUse, Mode, StoreError
+from storage.database import Store
+from storage.installation.hold import MIGRATING, PATIENCE, Hold, InUse, Mode, StoreError
+from storage.sqlite import sqlite_engine
 from storage.tables import metadata
 
 # any number will do, as long as it is always this one

@@ -1,6 +1,10 @@
-"""What every run of the tests does."""
+"""What every run of the tests does: it names failures, and lets no state move outside of the tables."""
+
+from collections.abc import Iterator
 
 import pytest
+
+from tests.state_moves import Moves
 
 
 class Namer:
@@ -20,3 +24,18 @@ def pytest_configure(config: pytest.Config) -> None:
     # workers hand what they find to the one process that prints
     if not hasattr(config, "workerinput"):
         config.pluginmanager.register(Namer(config), "namer")
+
+
+@pytest.fixture(scope="session")
+def state_moves() -> Iterator[Moves]:
+    moves = Moves()
+    with moves.watched():
+        yield moves
+    assert moves.outside == []
+
+
+@pytest.fixture(autouse=True)
+def _no_move_outside_of_the_tables(state_moves: Moves) -> Iterator[None]:
+    known = len(state_moves.outside)
+    yield
+    assert state_moves.outside[known:] == []

@@ -13,6 +13,8 @@ from typing import Any
 
 from aiohttp import web
 
+from simulator.bots import register_bot
+from simulator.people import add_person
 from simulator.server import create_simulator
 from simulator.telegram import Telegram
 from tests.databases import fresh_url, postgres_program
@@ -59,9 +61,9 @@ def unpack(kind: str, folder: Path) -> Installation:
 def local_telegram(facts: dict[str, Any]) -> Iterator[tuple[Telegram, str]]:
     """The local Telegram with the bot and the people of then, and its address."""
     telegram = Telegram(first_number=NUMBERS)
-    telegram.add_person(1001, "Ada", username="ada", language_code="en")
-    telegram.add_person(1002, "Grace", username="grace", language_code="en")
-    telegram.register_bot(facts["bot"])
+    add_person(telegram, 1001, "Ada", username="ada", language_code="en")
+    add_person(telegram, 1002, "Grace", username="grace", language_code="en")
+    register_bot(telegram, facts["bot"])
     found: list[str] = []
     up, down = threading.Event(), threading.Event()
 

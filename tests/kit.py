@@ -11,43 +11,50 @@ from typing import Any
 import sqlalchemy as sa
 
 from connectors.cel import CelRules
-from domain.actor import Actor, Channel, Role
-from domain.audit import AuditAction
 from domain.clock import utc_now
-from domain.governance import Effect
+from domain.identity.actor import Actor, Channel, Role
 from domain.ids import new_id
-from domain.outside import OutsideError
+from domain.journal.workspace import SettingsChanged
+from domain.outside import ExternalError
 from domain.ports import PlanAnswer, Planner, PlanRequest, ToolCall, Usage
 from domain.receipts.signing import Signer
-from domain.runs import Run, Step
-from domain.tasks import Task
-from domain.tools import Outcome, ToolContext, ToolSpec
-from services.approval_requests import ApprovalRequests
-from services.approvals import ApprovalService
-from services.bus import Bus
-from services.delegation import Delegate
-from services.governor import Governor, InstallationBudget
-from services.ledger import Facts, Ledger
-from services.notices import Notices
-from services.planners import Planners
-from services.receipts import ReceiptService
-from services.recorder import Recorder
-from services.runs import RunService, Stopping
-from services.tasks import NewTask, TaskService
-from services.toolbox import (
+from domain.runs.run import Run, Step
+from domain.runs.task import Task
+from domain.tools.effect import Effect
+from domain.tools.tool import Outcome, ToolContext, ToolSpec
+from services.approvals.grants import GrantService
+from services.approvals.service import ApprovalService
+from services.ledger.append import Ledger
+from services.ledger.recorder import Recorder
+from services.ledger.replay import ReplayService
+from services.lifecycle.container import Lifecycle, make_lifecycle
+from services.outbox.notifications import Notifications
+from services.platform.bus import Bus
+from services.policy.budgets import InstallationBudget
+from services.policy.service import PolicyService
+from services.runs.delegation import Delegate
+from services.runs.planners import Planners
+from services.runs.segment import Stopping
+from services.runs.service import RunService
+from services.runs.tasks import NewTask, TaskService
+from services.runs.wiring import make_runs
+from services.tools.registry import (
     Finish,
     KnowledgeSearch,
     MessageSend,
     NoteCreate,
-    Toolbox,
+    ToolRegistry,
     WaitUntil,
     done,
     failed,
     object_schema,
 )
-from storage import receipts, settings, tables
-from storage.database import Store, Tx
-from storage.engine import JobEngine
+from storage import tables
+from storage.database import Store
+from storage.ledger import log_rows
+from storage.policy import settings_rows
+from storage.runs.engine import JobEngine
+from storage.transaction import Tx
 
 
 @dataclass
@@ -80,7 +87,7 @@ class Script:
         return Usage(cost_micros=self.expected, calls=1 if self.expected else 0)
 
 
-class Deed:
+class RecordingTool:
     """An outside tool that counts what it did. `behave` may raise, wait, or fail."""
 
     def __init__(self, name: str = "deed", *, effect: Effect = Effect.E3, **flags: Any) -> None:
@@ -105,13 +112,13 @@ class Deed:
                 return outcome
         return done({"did": args.get("what", ""), "times": len(self.done)})
 
-    async def look_up(self, context: ToolContext, args: Any) -> Outcome | None:
+    async def find_outcome(self, context: ToolContext, args: Any) -> Outcome | None:
         del context, args
         self.looked_up += 1
         return self.found
 
 
-class HeldDeed(Deed):
+class BlockingTool(RecordingTool):
     """A harmless deed that is under way from `started` until `go_on`, and then comes to `then`."""
 
     def __init__(self, *, then: Outcome | None = None) -> None:
@@ -126,8 +133,8 @@ class HeldDeed(Deed):
         return self._then
 
 
-def breaks_after_sending() -> OutsideError:
-    return OutsideError("the connection broke off", code="protocol_error", sent=True)
+def breaks_after_sending() -> ExternalError:
+    return ExternalError("the connection broke off", code="protocol_error", sent=True)
 
 
 @dataclass
@@ -136,13 +143,14 @@ class Kit:
 
     store: Store
     engine: JobEngine
+    lifecycle: Lifecycle
     runs: RunService
     tasks: TaskService
     approvals: ApprovalService
-    toolbox: Toolbox
+    tool_registry: ToolRegistry
     ledger: Ledger
     recorder: Recorder
-    governor: Governor
+    policy_service: PolicyService
     bus: Bus
     scripts: dict[str, Planner]
     owner: Actor
@@ -200,7 +208,7 @@ class Kit:
 
     def toolbox_deed(self, name: str = "deed") -> Any:
         """The deed of this kit."""
-        return self.toolbox.get(name)
+        return self.tool_registry.get(name)
 
     async def latest(self, task: Task) -> tuple[Run, Sequence[Step]]:
         """The newest run of a task with its steps."""
@@ -229,13 +237,13 @@ class Kit:
 
 def put_settings(recorder: Recorder, tx: Tx, workspace_id: str, *, policy: Any = None, budget: Any = None) -> None:
     """Merge into the settings what no schema has looked at, with the receipt that such a change leaves."""
-    stored = settings.get(tx, workspace_id)
+    stored = settings_rows.get(tx, workspace_id)
     after = {
         "policyConfig": {**stored.policy, **(policy or {})},
         "budgetConfig": {**stored.budget, **(budget or {})},
         "modelConfig": stored.model,
     }
-    settings.put(
+    settings_rows.put(
         tx,
         workspace_id=workspace_id,
         policy=after["policyConfig"],
@@ -244,14 +252,11 @@ def put_settings(recorder: Recorder, tx: Tx, workspace_id: str, *, policy: Any =
         version=stored.version + 1,
         now=utc_now(),
     )
-    recorder.record(
-        tx,
-        workspace_id=workspace_id,
-        actor="system",
-        action=AuditAction.WORKSPACE_SETTINGS_UPDATED,
-        target=workspace_id,
-        facts=Facts(kind="settings", args={"after": after}),
+    before = {"policyConfig": stored.policy, "budgetConfig": stored.budget, "modelConfig": stored.model}
+    entry = SettingsChanged(
+        workspace_id=workspace_id, actor="system", before=before, after=after, old_policy_hash="", new_policy_hash=""
     )
+    recorder.record(tx, entry)
 
 
 class _PlannerOfTask:
@@ -267,9 +272,9 @@ class _PlannerOfTask:
         return self._scripts[request.task_description].estimate(request)
 
 
-def decided_otherwise(service: ReceiptService, tx: Tx) -> list[Any]:
+def decided_otherwise(service: ReplayService, tx: Tx) -> list[Any]:
     """Decisions of every workspace that would not be made again from their receipts: there must be none."""
-    found = [one for place in receipts.logs(tx) for one in service.replay_in(tx, place, None, limit=10_000)]
+    found = [one for place in log_rows.logs(tx) for one in service.decisions_in(tx, place, None, limit=10_000)]
     return [one for one in found if not one.same]
 
 
@@ -292,14 +297,13 @@ async def open_kit(
     bus = Bus()
     ledger = Ledger(Signer(os.urandom(32)), host="localhost", now=utc_now) if after is None else after.ledger
     recorder = Recorder(ledger, bus, utc_now)
-    notices = Notices(bus, utc_now)
-    governor = Governor(CelRules(), ledger, utc_now, installation=installation or InstallationBudget())
-    requests = ApprovalRequests(governor, recorder, notices, utc_now)
-    toolbox = Toolbox(
+    notifications = Notifications(bus, utc_now)
+    policy_service = PolicyService(CelRules(), ledger, utc_now, installation=installation or InstallationBudget())
+    tool_registry = ToolRegistry(
         [
             NoteCreate(store, utc_now),
             KnowledgeSearch(store, utc_now),
-            MessageSend(store, utc_now, notices),
+            MessageSend(store, utc_now, notifications),
             WaitUntil(utc_now),
             Finish(),
             *deeds,
@@ -312,21 +316,27 @@ async def open_kit(
 
     planner = _PlannerOfTask(scripts)
     engine = JobEngine(store, executor_id=executor, poll_seconds=0.05, per_workspace=per_workspace)
-    runs = RunService(
-        store,
-        engine,
-        Planners(lambda *_: planner, model_settings),
-        toolbox,
-        governor,
-        requests,
-        recorder,
-        notices,
-        utc_now,
-        Stopping(),
+    lifecycle = make_lifecycle(
+        engine=engine, policy_service=policy_service, recorder=recorder, notifications=notifications, now=utc_now
     )
-    tasks = _TasksByScript(store, runs, recorder, utc_now)
-    toolbox.add(Delegate(tasks, runs, governor))
-    approvals = ApprovalService(store, runs, requests, governor, toolbox, recorder, notices, utc_now)
+    stopping = Stopping()
+    runs = make_runs(
+        store=store,
+        engine=engine,
+        lifecycle=lifecycle,
+        planners=Planners(lambda *_: planner, model_settings),
+        tool_registry=tool_registry,
+        policy_service=policy_service,
+        recorder=recorder,
+        now=utc_now,
+        stopping=stopping,
+    )
+    tasks = _TasksByScript(store, lifecycle, tool_registry, policy_service, recorder, utc_now)
+    tool_registry.add(Delegate(tasks, lifecycle, tool_registry, policy_service))
+    grants = GrantService(store, recorder, utc_now)
+    approvals = ApprovalService(
+        store, lifecycle, grants, policy_service, tool_registry, recorder, notifications, utc_now
+    )
     user_id, workspace_id = new_id(), new_id()
 
     def seed(tx: Any) -> None:
@@ -361,13 +371,14 @@ async def open_kit(
         yield Kit(
             store=store,
             engine=engine,
+            lifecycle=lifecycle,
             runs=runs,
             tasks=tasks,
             approvals=approvals,
-            toolbox=toolbox,
+            tool_registry=tool_registry,
             ledger=ledger,
             recorder=recorder,
-            governor=governor,
+            policy_service=policy_service,
             bus=bus,
             scripts=scripts,
             owner=after.owner
@@ -381,10 +392,10 @@ async def open_kit(
                 fresh_at=utc_now(),
             ),
         )
-        ledger_of = ReceiptService(store, ledger, recorder, CelRules(), utc_now)
+        ledger_of = ReplayService(store=store, ledger=ledger, rules=CelRules())
         assert await store.read(lambda tx: decided_otherwise(ledger_of, tx)) == []
     finally:
-        runs.stopping.event.set()
+        stopping.event.set()
         await engine.stop(grace_seconds=3)
         await store.close()
 
@@ -398,4 +409,4 @@ class _TasksByScript(TaskService):
         return await self.get(actor, task.id)
 
 
-__all__ = ["Deed", "Kit", "Script", "breaks_after_sending", "failed", "open_kit"]
+__all__ = ["Kit", "RecordingTool", "Script", "breaks_after_sending", "failed", "open_kit"]

@@ -1,20 +1,25 @@
 """Writes the generated pages of docs/reference from the code: `python tools/reference.py`."""
 
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from api.middlewares import HttpConfig
+from api.config import HttpConfig
 from api.server import groups
 from app.settings import Settings
-from domain.permissions import TABLE, as_markdown
+from domain.approvals.approval import APPROVALS
+from domain.identity.permissions import TABLE, as_markdown
+from domain.journal import approvals, people, work, workspace
+from domain.runs.run import EFFECTS, RUNS, STEPS
+from domain.runs.states import StateTable
+from domain.runs.task import TASKS
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
 PERMISSIONS = """# Who may do what
 
-API, bot and Mini App ask this one table (`domain/permissions.py`); `pilot policy permissions` prints it. An API key never
+API, bot and Mini App ask this one table (`domain/identity/permissions.py`); `pilot policy permissions` prints it. An API key never
 does what is marked "must be named" unless its scopes name it.
 
 """
@@ -38,6 +43,59 @@ not set. When some are wrong, `pilot serve` names all of them at once and exits 
 [.env.example](../../.env.example) is the same list to copy.
 
 """
+
+
+STATES = """# States
+
+Where a thing begins, the moves it may make, and what makes each. These tables are the code's own (`domain/runs/run.py`,
+`domain/runs/task.py`, `domain/approvals/approval.py`): every write of a state asks them, in `services/lifecycle/`. A state that nothing leads
+out of is an end. A run may also be shown as `stalled` by the wire contract; Pilot never ends one so.
+
+"""
+
+
+def states_page() -> str:
+    """Each table of states, a move a line."""
+    tables: tuple[tuple[str, StateTable[Any]], ...] = (
+        ("A task", TASKS),
+        ("A run", RUNS),
+        ("A step: one call of a tool", STEPS),
+        ("A call that left the process", EFFECTS),
+        ("An approval", APPROVALS),
+    )
+    return STATES + "\n".join(f"## {title}\n\n{_moves(table)}" for title, table in tables)
+
+
+def _moves(table: StateTable[Any]) -> str:
+    lines = ["| from | to | what makes it |\n| --- | --- | --- |\n"]
+    for current, moves in ((None, table.begins), *table.moves.items()):
+        start = "new" if current is None else f"`{current}`"
+        lines += [f"| {start} | `{to}` | {event} |\n" for to, event in moves.items()]
+    return "".join(lines)
+
+
+JOURNAL = """# What is recorded
+
+Everything the audit log and the ledger can say: an entry a line, with its word in the audit log and the kind of receipt it
+leaves. What a receipt says of it, and what it keeps beside itself as salted hashes, is in its class in `domain/journal/`.
+`tests/recorded.py` tells one of each, and its exact bytes are kept.
+"""
+
+
+def journal_page() -> str:
+    """Each entry of the catalogue, as it says of itself."""
+    lines = []
+    for module in (work, approvals, people, workspace):
+        title = (module.__doc__ or "").splitlines()[0].removeprefix("What is recorded of ").rstrip(".")
+        lines.append(
+            f"\n## {title[0].upper()}{title[1:]}\n\n| audit log | receipt | what happened |\n| --- | --- | --- |\n"
+        )
+        for name, entry in vars(module).items():
+            if isinstance(entry, type) and entry.__module__ == module.__name__ and not name.startswith("_"):
+                found: Any = entry
+                said = (entry.__doc__ or "").splitlines()[0]
+                lines.append(f"| `{found.action}` | {f'`{found.kind}`' if found.kind else 'none'} | {said} |\n")
+    return JOURNAL + "".join(lines)
 
 
 def settings_page() -> str:
@@ -115,6 +173,8 @@ def pages() -> dict[str, str]:
     return {
         "settings.md": settings_page(),
         "permissions.md": PERMISSIONS + as_markdown(),
+        "states.md": states_page(),
+        "journal.md": journal_page(),
         "api.md": API + "".join(lines) + plain,
     }
 

@@ -11,15 +11,15 @@ import jinja2.ext
 from aiohttp import web
 
 import locales
-from domain.actor import Actor
 from domain.bounded_json import Bounds, loads
 from domain.errors import Invalid, PilotError
+from domain.identity.actor import Actor
 from locales import Texts, Translator
-from locales.words import tool_does, why_asked, why_ended
+from locales.words import event, tool_does, why_asked, why_ended
 from services.container import Services
 from webapp.assets import load_assets, without_indents
-from webapp.parts import PARTS
-from webapp.parts.common import filters
+from webapp.fragments import FRAGMENTS
+from webapp.fragments.common import filters
 from webapp.texts import TABS, script_texts, tab_texts, wanted
 
 HERE = Path(__file__).parent
@@ -60,7 +60,7 @@ def mount_webapp(
         auto_reload=False,
     )
     environment.filters.update(filters())
-    environment.globals.update(tool_does=tool_does, why_asked=why_asked, why_ended=why_ended)
+    environment.globals.update(event=event, tool_does=tool_does, why_asked=why_asked, why_ended=why_ended)
     pages = _Pages(held, environment, content_security_policy(frame_ancestors), actor_of)
     app.router.add_get("/app", pages.bare)
     app.router.add_get("/app/", pages.shell)
@@ -143,7 +143,7 @@ class _Pages:
         code = given.get("language") if isinstance(given, dict) else None
         if not isinstance(code, str) or code not in locales.languages():
             raise Invalid.field("language", "is not a language of this installation")
-        await self._services().chat.set_language(actor, code)
+        await self._services().chat.people.set_language(actor, code)
         return web.json_response({"language": code})
 
     async def part(self, request: web.Request) -> web.Response:
@@ -152,7 +152,7 @@ class _Pages:
         if self._held.get("services") is None:
             return self._trouble(t, t("app-starting"), 503)
         name, _, item = request.match_info["path"].partition("/")
-        builder = PARTS.get(name)
+        builder = FRAGMENTS.get(name)
         if builder is None:
             return self._trouble(t, t("app-no-page"), 404)
         try:

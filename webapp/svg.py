@@ -25,7 +25,7 @@ _KINDS = frozenset({"request", "decision", "resolution", "outcome"})
 
 
 def proof_graph_svg(graph: dict[str, Any], t: Texts) -> Markup:
-    """An SVG of `services.receipts.proof_graph`; empty when there is nothing to show. Every text in it is escaped."""
+    """An SVG of what `proof_graph` returns; empty when there is nothing to show. Every text in it is escaped."""
     nodes = graph["nodes"][-SHOWN:]
     if not nodes:
         return Markup()

@@ -19,6 +19,8 @@ SCRIPT_KEYS: tuple[str, ...] = (
     "app-cancel",
     "app-continue",
     "app-leave",
+    "app-leave-yes",
+    "app-leave-no",
     "app-edited",
     "app-bad-json",
     "app-missing",
@@ -58,6 +60,22 @@ SCRIPT_KEYS: tuple[str, ...] = (
     "app-verdict-deny",
     "app-verdict-escalate",
 )
+# refusals that are said in the words of the chat
+SCRIPT_ERRORS: tuple[str, ...] = (
+    "altered",
+    "approval_decided",
+    "approval_expired",
+    "illegal_move",
+    "not_a_decider",
+    "not_uncertain",
+    "operator_paused",
+    "rate_limited",
+    "requester_excluded",
+    "run_active",
+    "stale_digest",
+    "stale_version",
+    "undo_closed",
+)
 TABS: tuple[tuple[str, str, str], ...] = (
     ("home", "app-tab-home", "M3 11.2 12 4l9 7.2M5.5 9.5V20h13V9.5"),
     (
@@ -95,7 +113,11 @@ def wanted(header: str, translator: Translator) -> Sequence[str]:
 
 def script_texts(t: Texts) -> dict[str, str]:
     """The texts for the scripts, by key without its prefix. `{name}` in them is filled in by the script."""
-    return {key.removeprefix("app-"): t(key, **_BLANKS) for key in SCRIPT_KEYS}
+    return {
+        **{f"error-{code}": t(f"error-{code}") for code in SCRIPT_ERRORS},
+        "error-insufficient_role": t("app-not-allowed"),
+        **{key.removeprefix("app-"): t(key, **_BLANKS) for key in SCRIPT_KEYS},
+    }
 
 
 def tab_texts(t: Texts) -> dict[str, str]:

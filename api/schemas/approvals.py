@@ -25,9 +25,9 @@ from api.schemas.base import (
     said,
     text_ok,
 )
-from domain.approvals import Approval, ApprovalStatus
-from services.approval_gateway import LONGEST_WAIT
-from storage.approvals import Grant
+from domain.approvals.approval import Approval, ApprovalStatus
+from domain.approvals.grant import Grant
+from services.approvals.external import LONGEST_WAIT
 
 ApprovalStatusName = Literal["pending", "approved", "rejected", "changes_requested", "expired", "cancelled"]
 Version = Annotated[int, Field(strict=True)]
@@ -114,7 +114,7 @@ class ApprovalOut(View[Approval]):
     status: ApprovalStatusName
     version: int
     quorum: int
-    deciders: Annotated[list[str], Attr("circle.named")]
+    deciders: Annotated[list[str], Attr("approver_rule.named")]
     approved_by: Annotated[list[str], GIVEN]
     requested_by: str
     resolved_by: str | None

@@ -19,9 +19,9 @@ from api.schemas.base import (
     needed,
     said,
 )
-from domain.actor import Role
-from services.identity import Login
-from storage.accounts import ApiKey, Session
+from domain.identity.actor import Role
+from domain.identity.credentials import ApiKey, Session
+from services.identity.sessions import Login
 
 
 class EmailRequest(LooseBody):

@@ -6,9 +6,9 @@ from uuid import UUID
 from pydantic import ConfigDict, Field, StringConstraints
 
 from api.schemas.base import GIVEN, Amount, Attr, Id, Json, LooseBody, ModeName, Moment, Out, PlainOut, View
-from services.capabilities import CapabilityState as Capability
-from services.usage import MOST_DAYS, Amounts
-from storage.workspaces import Workspace
+from domain.workspaces.workspace import Workspace
+from services.installation.capabilities import CapabilityState as Capability
+from services.installation.usage import MOST_DAYS, Amounts
 
 # --- requests -------------------------------------------------------------------------------------
 

@@ -25,11 +25,12 @@ from api.schemas.base import (
     one_of,
     or_none,
 )
-from domain.audit import AuditAction, AuditEntry
 from domain.errors import Invalid
-from services.audit import AuditFilter
-from services.receipts import Inclusion, Part
-from storage.receipts import CheckpointRow, Payload, ReceiptRow
+from domain.ledger.audit import AuditAction, AuditEntry
+from domain.ledger.rows import CheckpointRow, Payload, ReceiptRow
+from services.ledger.archives import LogRange
+from services.ledger.audit import AuditFilter
+from services.ledger.proofs import Inclusion
 
 # --- requests -------------------------------------------------------------------------------------
 
@@ -87,7 +88,7 @@ class ArchiveQuery(LooseBody):
     since: GivenTime | None = None
     until: GivenTime | None = None
 
-    def part(self) -> Part | None:
+    def part(self) -> LogRange | None:
         """The part of the log that is meant, None for all of it."""
         given = self.model_dump(exclude_none=True).keys()
         if not given:
@@ -95,10 +96,10 @@ class ArchiveQuery(LooseBody):
         if self.task_id is not None:
             if len(given) > 1:
                 raise Invalid.field("taskId", "goes without a range")
-            return Part(task_id=self.task_id)
+            return LogRange(task_id=self.task_id)
         if self.end is not None and self.end <= (self.start or 0):
             raise Invalid.field("end", "must be more than start")
-        return Part(start=self.start or 0, end=self.end, since=self.since, until=self.until)
+        return LogRange(start=self.start or 0, end=self.end, since=self.since, until=self.until)
 
 
 # --- answers --------------------------------------------------------------------------------------

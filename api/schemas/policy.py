@@ -23,15 +23,15 @@ from api.schemas.base import (
     View,
     text_ok,
 )
-from domain.governance import Decision
+from domain.approvals.evaluation import GatewaySession
+from domain.ledger.violation import Violation
 from domain.policy.decide import Finding
-from domain.tasks import Mode
-from services.decision_point import Evaluated
-from services.receipts import Replayed
-from services.rehearsal import Changed, PolicyTrial, Rehearsed
-from storage.evaluations import SessionRow
-from storage.sidecar import SidecarSnapshot
-from storage.violations import Violation
+from domain.policy.governance import Decision
+from domain.policy.sidecar import SidecarSnapshot
+from domain.runs.task import Mode
+from services.approvals.decision_point import Evaluated
+from services.ledger.replay import Replayed
+from services.policy.simulation import Changed, PolicyDiff, Rehearsed
 
 # --- requests -------------------------------------------------------------------------------------
 
@@ -153,7 +153,7 @@ class ChangedDecisionOut(View[Changed]):
     after: Annotated[FindingOut, Attr("difference.after")]
 
 
-class PolicyTrialOut(View[PolicyTrial]):
+class PolicyTrialOut(View[PolicyDiff]):
     """`tested` decisions were made again under the changed policy, which would be called `policyHash`."""
 
     tested: int
@@ -209,7 +209,7 @@ class SignedReceiptsOut(PlainOut):
     has_more: bool
 
 
-class ReceiptSessionOut(PlainView[SessionRow]):
+class ReceiptSessionOut(PlainView[GatewaySession]):
     session_id: Annotated[str, Attr("name")]
     created_at: Annotated[Moment, Attr("began_at")]
     receipt_count: Annotated[int, Attr("count")]

@@ -29,9 +29,9 @@ from api.schemas.base import (
 )
 from domain.bounded_json import BadJson, Bounds, measure
 from domain.clock import iso, utc_now
-from domain.runs import Run, Step, UncertainChoice
-from domain.schedules import Schedule, next_times
-from domain.tasks import Mode, Task, TaskStatus
+from domain.runs.run import Run, Step, UncertainChoice
+from domain.runs.schedules import Schedule, next_times
+from domain.runs.task import Mode, Task, TaskStatus
 
 StatusName = Literal["pending", "queued", "running", "awaiting_approval", "completed", "failed", "cancelled"]
 RunStateName = Literal[

@@ -27,11 +27,11 @@ from api.schemas.base import (
     visible,
 )
 from api.schemas.runs import Texts
-from domain.mcp import McpServer, OfferedTool
-from domain.tools import ToolSpec
-from services.operators import ROLES
-from storage.notes import Note
-from storage.operators import Operator
+from domain.tools.mcp import McpServer, OfferedTool
+from domain.tools.note import Note
+from domain.tools.operator import Operator
+from domain.tools.tool import ToolSpec
+from services.tools.operators import ROLES
 
 # --- requests -------------------------------------------------------------------------------------
 
@@ -146,7 +146,7 @@ def _tools(server: McpServer) -> Sequence[Serialized[McpToolOut]]:
             enabled=stands.enabled,
         )
         for tool in server.tools
-        for stands in [server.standing(tool)]
+        for stands in [server.settings_of(tool)]
     ]
 
 

@@ -24,13 +24,14 @@ from api.schemas.base import (
     said,
     text_ok,
 )
-from domain.actor import Role
-from domain.settings_schema import BudgetConfig, ModelConfig, PolicyConfig
-from domain.tasks import Mode
-from services.workspaces import SettingsView
-from storage.accounts import Invite, User
-from storage.secrets import Secret
-from storage.workspaces import Member, Workspace
+from domain.identity.actor import Role
+from domain.identity.invite import Invite
+from domain.identity.user import User
+from domain.policy.settings_schema import BudgetConfig, ModelConfig, PolicyConfig
+from domain.runs.task import Mode
+from domain.workspaces.secret import Secret
+from domain.workspaces.workspace import Member, Workspace
+from services.workspaces.settings import SettingsView
 
 # --- requests -------------------------------------------------------------------------------------
 
@@ -59,7 +60,7 @@ class ModeBody(LooseBody):
 
 
 class SettingsBody(LooseBody):
-    """What is given is merged into what is stored: `domain.settings_schema` checks it, as a whole."""
+    """What is given is merged into what is stored: `domain.policy.settings_schema` checks it, as a whole."""
 
     policy_config: SkipValidation[PolicyConfig] | None = None
     budget_config: SkipValidation[BudgetConfig] | None = None

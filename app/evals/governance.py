@@ -17,21 +17,21 @@ from app.container import open_services
 from app.evals.checks import Checks
 from app.evals.place import Ground, Outside, Person, Place, open_place
 from connectors.cel import CelRules
-from domain.actor import Actor, Channel, Role
-from domain.audit import AuditAction
-from domain.governance import Verdict
+from domain.identity.actor import Actor, Channel, Role
+from domain.journal.workspace import KnowledgeWritten
 from domain.policy.decide import decide
 from domain.policy.effective import EffectivePolicy, effective
 from domain.policy.facts import CallFacts, GrantFacts
+from domain.policy.governance import Verdict
 from domain.policy.rules import CustomRule, RuleError
+from domain.policy.settings_schema import load
 from domain.receipts import merkle
 from domain.receipts.archive import standalone_source
 from domain.receipts.verify import verify_archive
-from domain.settings_schema import load
 from services.container import Services
-from services.ledger import Facts
-from services.ledger_watch import LedgerWatch
-from storage.database import Store, Tx
+from services.ledger.watch import LedgerWatch
+from storage.database import Store
+from storage.transaction import Tx
 
 RECEIPTS = 400
 DECISIONS = 60
@@ -48,10 +48,10 @@ async def receipts(checks: Checks, ground: Ground) -> None:
         owner = await _owner(services)
         for start in range(0, RECEIPTS, 100):
             await services.store.write(lambda tx, start=start: _grow(services, tx, owner, start, 100))  # type: ignore[misc]
-        checkpoint = await services.receipts.checkpoint(owner)
+        checkpoint = await services.proofs.checkpoint(owner)
         checks.that("every receipt is in the log", checkpoint.size >= RECEIPTS, checkpoint.size)
         await _proofs(checks, services, owner, size=checkpoint.size)
-        with await services.receipts.archive(owner) as file:
+        with await services.archives.export(owner) as file:
             whole = file.read()
         await asyncio.to_thread(_archives, checks, whole, ground.folder)
         chance = random.Random(checkpoint.size)  # noqa: S311 - places to damage, nothing secret
@@ -60,28 +60,28 @@ async def receipts(checks: Checks, ground: Ground) -> None:
 
 
 async def _owner(services: Services) -> Actor:
-    user = await services.store.write(lambda tx: services.email_login.person(tx, "evaluation@example.com"))
+    user = await services.store.write(lambda tx: services.people.of_address(tx, "evaluation@example.com"))
     place = await services.tenants.create(name="Evaluation", owner_id=user.id)
     return Actor(user_id=user.id, name="Evaluation", channel=Channel.EMAIL, workspace_id=place[0].id, role=Role.OWNER)
 
 
 def _grow(services: Services, tx: Tx, owner: Actor, start: int, count: int) -> None:
     for n in range(start, start + count):
-        services.recorder.record(
-            tx,
+        entry = KnowledgeWritten(
             workspace_id=owner.in_workspace,
             actor=owner.principal,
-            action=AuditAction.KNOWLEDGE_WRITTEN,
-            target=f"note {n}",
-            facts=Facts(args={"n": n}),
+            note_id=f"note {n}",
+            what="written",
+            hashes={"n": n},
         )
+        services.recorder.record(tx, entry)
 
 
 async def _proofs(checks: Checks, services: Services, owner: Actor, *, size: int) -> None:
-    root = (await services.receipts.checkpoint(owner)).root
+    root = (await services.proofs.checkpoint(owner)).root
     wrong = 0
     for index in range(0, size, 7):
-        row, path, _ = await services.receipts.proof_at(owner, index, None)
+        row, path, _ = await services.proofs.proof_at(owner, index, None)
         try:
             merkle.verify_inclusion(leaf=row.leaf_hash, index=index, size=size, path=path, root_hash=root)
         except Exception:  # noqa: BLE001 - whatever it is, the proof does not hold
@@ -89,7 +89,7 @@ async def _proofs(checks: Checks, services: Services, owner: Actor, *, size: int
     checks.same("proofs of inclusion that do not hold", wrong, 0)
     wrong = 0
     for old in range(1, size, 13):
-        path, old_root, new_root, _ = await services.receipts.consistency(owner, old, None)
+        path, old_root, new_root, _ = await services.proofs.consistency(owner, old, None)
         try:
             merkle.verify_consistency(old_size=old, old_root=old_root, new_size=size, new_root=root, path=path)
         except Exception:  # noqa: BLE001

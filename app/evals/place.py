@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from app.serve import Process
 from app.settings import Settings
-from domain.runs import RUN_ENDED
+from domain.runs.run import RUN_ENDED
 
 T = TypeVar("T")
 PATIENCE = aiohttp.ClientTimeout(total=30)

@@ -17,8 +17,8 @@ from app.logging import configure_logging
 from app.settings import Settings
 from app.version import VERSION
 from domain.clock import utc_now
-from services.capabilities import REGISTRY, CapabilityService
-from storage.throwaway import throwaway_database
+from services.installation.capabilities import REGISTRY, CapabilityService
+from storage.installation.throwaway import throwaway_database
 
 Evaluation = Callable[[Checks, Ground], Awaitable[None]]
 # all together give up after so many seconds, each after half of them

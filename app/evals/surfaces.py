@@ -142,11 +142,13 @@ async def _member(checks: Checks, place: Place, owner: Person) -> None:
 
 async def chat(checks: Checks, ground: Ground) -> None:
     """A local Telegram and the real client: a task as a message, a card, one tap and a second one, the result."""
+    from simulator.people import add_person
     from simulator.server import create_simulator
     from simulator.telegram import Telegram
+    from simulator.updates import push
 
     telegram = Telegram()
-    telegram.add_person(1001, "Ada", username="ada", language_code="en")
+    add_person(telegram, 1001, "Ada", username="ada", language_code="en")
     outside = Outside()
     async with outside.open(), listening(create_simulator(telegram)) as port:
         running = open_place(
@@ -170,7 +172,7 @@ async def chat(checks: Checks, ground: Ground) -> None:
             checks.that("the card has no buttons any more", not chat.buttons(card), chat.buttons(card))
             pressed = [answer for answer in telegram.answers if answer.get("text")]
             checks.that("the tap was answered", pressed, telegram.answers)
-            telegram.push(telegram.which_bot(), {"callback_query": chat.pressed[0]}, copies=2)
+            push(telegram, telegram.which_bot(), {"callback_query": chat.pressed[0]}, copies=2)
             await asyncio.sleep(0.3)
             checks.same("posts after the same tap again", outside.arrived["chat"], 1)
             checks.figures["messages"] = len(chat.messages)
@@ -198,11 +200,15 @@ class Chat:
 
     def say(self, text: str) -> None:
         """Ada types."""
-        self._telegram.say(1001, text)
+        from simulator.people import say
+
+        say(self._telegram, 1001, text)
 
     def press(self, number: int, label: str) -> None:
         """Ada taps."""
-        self.pressed.append(self._telegram.press(1001, label, message_id=number))
+        from simulator.presses import press
+
+        self.pressed.append(press(self._telegram, 1001, label, message_id=number))
 
     def text(self, number: int) -> str:
         """What a message says now."""
@@ -237,7 +243,7 @@ _INLINE = re.compile(
 
 async def mini_app(checks: Checks, ground: Ground) -> None:
     """Every page and part answers whoever may see it, under a policy that lets nothing in from elsewhere."""
-    from webapp.parts import PARTS
+    from webapp.fragments import FRAGMENTS
 
     async with open_place(ground) as place:
         owner = await place.person("owner")
@@ -252,14 +258,14 @@ async def mini_app(checks: Checks, ground: Ground) -> None:
         for name in re.findall(r"""/app/static/[^"'\s>]+""", shell):
             status, body = await owner.ask("GET", name)
             checks.that(f"{name.rpartition('/')[2]} is there", status == 200 and body, status)
-        for name in PARTS:
+        for name in FRAGMENTS:
             path = f"/app/parts/{name}" + (f"/{items[name]}" if name in items else "")
             text = await _page(checks, owner, path)
             nobody, _ = await place.somebody().ask("GET", path)
             checks.that(f"{name} is not for everybody", nobody in (401, 403), nobody)
             if name in items and name not in ("receipt", "receipt-check"):
                 checks.that(f"{name} shows what it is of", SECRET in text)
-        checks.figures["pages"] = len(PARTS) + 1
+        checks.figures["pages"] = len(FRAGMENTS) + 1
 
 
 async def _page(checks: Checks, owner: Person, path: str) -> str:
@@ -289,5 +295,5 @@ async def sidecar(checks: Checks, ground: Ground) -> None:
             raise NotRunError("this version does not ask the configured HELM sidecar")
         answer = await probe()
         checks.that("the sidecar answers", answer["ok"], answer)
-        checks.that("a second opinion is asked", parts.services.governor.second_opinion is not None)
+        checks.that("a second opinion is asked", parts.services.policy_service.second_opinion is not None)
         checks.figures["latencyMs"] = answer.get("latencyMs")

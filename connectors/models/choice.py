@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 
 PROVIDERS = ("openrouter", "openai", "anthropic", "ollama")
 STANDARD_URLS = {
@@ -100,7 +100,7 @@ class Reply:
     message: Mapping[str, Any] = field(default_factory=dict)
 
 
-class ContextTooLong(OutsideError):
+class ContextTooLong(ExternalError):
     """The conversation does not fit the model; shortening it may help, repeating does not."""
 
     def __init__(self, message: str) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import importlib
 from typing import Any, Protocol, cast
 
-from connectors.http import Guard
+from connectors.guard import Guard
 from connectors.models.choice import Asked, Hearing, ModelChoice, Reply
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from connectors.http import Guard
+from connectors.guard import Guard
 from connectors.models.choice import PROVIDERS, STANDARD_URLS, ModelChoice
 from connectors.models.clients import Clients
 from connectors.models.offline import OfflinePlanner, PlaybooksFirst

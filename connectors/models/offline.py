@@ -4,32 +4,39 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-from domain import playbooks
-from domain.playbooks import Call, End, Playbook, PlaybookError, StepResult
+from domain.playbooks.errors import PlaybookError
+from domain.playbooks.lines import hint
+from domain.playbooks.model import Playbook
+from domain.playbooks.parsing import parse
+from domain.playbooks.running import Call, End, StepResult, next_step
 from domain.ports import PlanAnswer, Planner, PlanRequest, ToolCall, Usage
 
 KIND = "playbook"
 NO_MODEL = (
-    "No model is configured, and the task is not a playbook, so nobody can plan it. Add a model in the settings, or "
-    "write the task as steps, for example: 1. http.get url=https://example.com"
+    "No AI model is set up, and the task is not a playbook, so it cannot be planned. Set up a model in the settings, "
+    "or write the task as steps, for example: 1. http.get url=https://example.com"
 )
-BEGUN_WITH_MODEL = "This run was begun with a model, and no model is configured now."
+STARTED_WITH_MODEL = "This run was started with an AI model, and none is set up now."
 
 
 class OfflinePlanner:
     """Executes the steps of a playbook one by one. It never guesses: what is not a step is not done."""
 
     async def next(self, request: PlanRequest) -> PlanAnswer:
-        """The next step, the end, or why there is none: codes `no_model`, `playbook_invalid`, `playbook_stopped`."""
+        """The next step, the end, or why there is none.
+
+        Codes: `no_model` (a line after the first is a hint about the text), `model_removed`, `playbook_invalid`,
+        `playbook_stopped`.
+        """
         memory = request.history if isinstance(request.history, Mapping) else {}
         if memory and memory.get("kind") != KIND:
-            return _blocked(BEGUN_WITH_MODEL, "no_model", request.history)
+            return _blocked(STARTED_WITH_MODEL, "model_removed", request.history)
         try:
             # its values are checked against schemas of tools that strangers wrote
-            found = await asyncio.to_thread(playbooks.parse, request.task_description, request.tools)
+            found = await asyncio.to_thread(parse, request.task_description, request.tools)
             if found is None:
-                hint = playbooks.hint(request.task_description, request.tools)
-                return _blocked(" ".join(filter(None, (NO_MODEL, hint))), "no_model", request.history)
+                advice = hint(request.task_description, request.tools)
+                return _blocked("\n".join(filter(None, (NO_MODEL, advice))), "no_model", request.history)
             return self._next(found, request, memory)
         except PlaybookError as error:
             return _blocked(f"The playbook cannot be run: {error}", "playbook_invalid", request.history)
@@ -45,7 +52,7 @@ class OfflinePlanner:
         if asked is not None and request.results:
             kept[asked] = _kept(found, asked, request.results[-1])
         results = {label: StepResult(**result) for label, result in kept.items()}
-        step = playbooks.next_step(found, results)
+        step = next_step(found, results)
         if isinstance(step, Call):
             # The id makes a step of the playbook recognisable in the journal.
             call = ToolCall(tool=step.step.tool, args=step.args, call_id=f"step-{step.step.label}")
@@ -77,7 +84,7 @@ class PlaybooksFirst:
         if isinstance(request.history, Mapping):
             return self._offline if request.history.get("kind") == KIND else self._model
         try:
-            found = playbooks.parse(request.task_description, request.tools)
+            found = parse(request.task_description, request.tools)
         except PlaybookError:
             return self._offline
         return self._model if found is None else self._offline
@@ -98,17 +105,18 @@ def _kept(found: Playbook, label: str, result: Mapping[str, Any]) -> dict[str, A
 
 
 def _summary(found: Playbook, results: Mapping[str, StepResult], end: End) -> str:
+    """What became of each step, in signs: people read it in any language. – = not needed, ↷ = skipped."""
     lines = []
     for step in found.steps:
         result = results.get(step.label)
         if step.label in end.skipped or result is None:
-            said = "not needed"
+            said = "–"
         elif result.ok:
-            said = "done"
+            said = "✓"
         elif result.state == "skipped":
-            said = "skipped"
+            said = "↷"
         else:
-            said = f"failed: {result.error[:200]}" if result.error else "failed"
-        lines.append(f"{step.label}. {step.tool}: {said}")
+            said = f"✗ {result.error[:200]}".rstrip()
+        lines.append(f"{step.label}. {step.tool} {said}")
     went_well = sum(result.ok for result in results.values())
-    return "\n".join([f"{went_well} of {len(found.steps)} steps done.", *lines])
+    return "\n".join([f"{went_well}/{len(found.steps)} ✓", *lines])

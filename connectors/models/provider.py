@@ -1,8 +1,6 @@
 """The planner with a model: asks for the next call, and turns every way a model can answer into one plain answer."""
 
-import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -14,16 +12,13 @@ from connectors.models.clients import Clients
 from connectors.models.memory import Memory, size, tool_return, user_message
 from connectors.models.prices import UNKNOWN, PerMillion, price
 from connectors.models.prompts import result_text, system_prompt, task_prompt
-from domain.bounded_json import BadJson, loads, measure
-from domain.outside import OutsideError
-from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, ToolCall, Usage
-from domain.tools import ARGUMENTS, ToolSpec
-from domain.untrusted import MAX_INTEGER, clean_and_cap
+from connectors.models.reading import correct, problem_of, read_calls, remember
+from connectors.models.tool_names import FINISH, wire_tools
+from domain.outside import ExternalError
+from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, BilledFailure, PlanAnswer, PlanRequest, ToolCall, Usage
 
-FINISH = "finish"
 # a summary that is being written is read again and again as it grows, up to this many characters
 MAX_WORDS = 60_000
-_WIRE_NAME = re.compile(r"[^A-Za-z0-9_-]")
 _NOT_CARRIED_OUT = frozenset({"denied", "rejected", "changes_requested", "cancelled"})
 
 
@@ -47,7 +42,7 @@ class ModelPlanner:
     """Plans with the first model of `chain` that answers.
 
     Blocked codes: `model_refused`, `model_malformed_call`, `model_unknown_tool`, `model_no_action`,
-    `model_cut_off`, `model_context`, `model_memory`, `budget_exceeded`. Raises OutsideError when no model
+    `model_cut_off`, `model_context`, `model_memory`, `budget_exceeded`. Raises ExternalError when no model
     could be asked; it is retryable when at least one of them may answer later.
     """
 
@@ -115,7 +110,7 @@ class ModelPlanner:
             memory.pending = []
 
     async def _ask(self, request: PlanRequest, memory: Memory) -> PlanAnswer:
-        tools = _wire_tools(request.tools)
+        tools = wire_tools(request.tools)
         spent = Usage()
         problem = ""
         for attempt in (1, 2):
@@ -125,19 +120,19 @@ class ModelPlanner:
                 reply, usage = await self._answer_of_chain(request, memory, tools)
             except ContextTooLong as error:
                 return _blocked(f"{error}, even after shortening it.", "model_context", memory.dump(), spent)
-            except OutsideError as error:
+            except ExternalError as error:
                 if error.code == "model_memory":
                     return _blocked(str(error), "model_memory", memory.dump(), spent)
                 if spent.calls:
-                    raise PaidForNothing(error, spent) from error
+                    raise BilledFailure(error, spent) from error
                 raise
             spent = _added(spent, usage)
             if reply.refusal:
                 return _blocked(f"The model refused: {reply.refusal}", "model_refused", memory.dump(), spent)
-            calls, faults = _read_calls(reply.calls, tools)
-            code, problem = _problem(reply, calls, faults)
+            calls, faults = read_calls(reply.calls, tools)
+            code, problem = problem_of(reply, calls, faults)
             if not code or (attempt == 2 and calls):
-                _remember(memory, reply, calls, faults)
+                remember(memory, reply, calls, faults)
                 first = memory.take_next()
                 if first["tool"] == FINISH and not any(spec.name == FINISH for spec in request.tools):
                     return PlanAnswer(
@@ -146,7 +141,7 @@ class ModelPlanner:
                 return _call(memory, first, spent)
             if attempt == 2:
                 return _blocked(f"{problem} It was asked to correct this once.", code, memory.dump(), spent)
-            _correct(memory, reply, faults, calls, problem)
+            correct(memory, reply, faults, calls, problem)
         raise AssertionError("two attempts always end in an answer")
 
     def _too_dear(self, request: PlanRequest, memory: Memory, spent: Usage) -> bool:
@@ -161,7 +156,7 @@ class ModelPlanner:
         A key that is not accepted ends it: that is to be mended by a person, not worked around with a model that
         somebody else may pay for.
         """
-        errors: list[OutsideError] = []
+        errors: list[ExternalError] = []
         for choice in self._chain:
             if request.at_own_cost and choice.paid_by_installation:
                 continue
@@ -172,17 +167,17 @@ class ModelPlanner:
                 shorter = replace_memory(memory, self._options.history_chars // 4)
                 try:
                     found = await self._answer_of(choice, request, shorter, tools)
-                except OutsideError as again:
+                except ExternalError as again:
                     errors[-1] = again
                     continue
                 memory.messages, memory.digest = shorter.messages, shorter.digest
                 return found
-            except OutsideError as error:
+            except ExternalError as error:
                 errors.append(error)
                 if error.code == "model_auth":
                     break
         if not errors:
-            raise OutsideError("no model is left that the workspace pays for", code=OVER_INSTALLATION_BUDGET)
+            raise ExternalError("no model is left that the workspace pays for", code=OVER_INSTALLATION_BUDGET)
         hopeful = [error for error in errors if error.retryable]
         if not hopeful:
             raise errors[0]
@@ -288,164 +283,6 @@ def replace_memory(memory: Memory, budget: int) -> Memory:
     shorter = Memory.load(json.loads(json.dumps(memory.dump())))
     shorter.compact(budget)
     return shorter
-
-
-# --- tools ----------------------------------------------------------------------------------------
-
-
-def _wire_tools(specs: Sequence[ToolSpec]) -> dict[str, WireTool]:
-    """Tools by the name a model calls them: letters, digits, _ and -, at most 64."""
-    found: dict[str, WireTool] = {}
-    for spec in specs:
-        wire = _wire_name(spec.name)
-        if wire in found:
-            wire = _hashed(spec.name, wire)
-        found[wire] = WireTool(wire=wire, name=spec.name, summary=spec.summary, schema=spec.parameters)
-    if not any(tool.name == FINISH for tool in found.values()):
-        schema = {
-            "type": "object",
-            "properties": {"summary": {"type": "string"}},
-            "required": ["summary"],
-            "additionalProperties": False,
-        }
-        found[FINISH] = WireTool(
-            wire=FINISH, name=FINISH, summary="End the run and say what was achieved.", schema=schema
-        )
-    return found
-
-
-def _wire_name(name: str) -> str:
-    wire = _WIRE_NAME.sub("_", name.replace(".", "__"))
-    return wire if len(wire) <= 64 else _hashed(name, wire)
-
-
-def _hashed(name: str, wire: str) -> str:
-    return f"{wire[:55]}_{hashlib.sha256(name.encode()).hexdigest()[:8]}"
-
-
-# --- reading what a model said --------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Fault:
-    call: WireCall
-    code: str
-    reason: str
-
-
-def _read_calls(calls: Sequence[WireCall], tools: Mapping[str, WireTool]) -> tuple[list[dict[str, Any]], list[_Fault]]:
-    good: list[dict[str, Any]] = []
-    faults: list[_Fault] = []
-    for call in calls:
-        tool = tools.get(call.wire)
-        if tool is None:
-            name = clean_and_cap(call.wire, 80)[0]
-            faults.append(_Fault(call, "model_unknown_tool", f"there is no tool called {name}"))
-            continue
-        args, reason = _read_args(call.args)
-        if args is None:
-            faults.append(_Fault(call, "model_malformed_call", f"the arguments of {tool.name} {reason}"))
-        else:
-            good.append({"id": call.id, "wire": call.wire, "tool": tool.name, "args": args})
-    return good, faults
-
-
-def _read_args(raw: Any) -> tuple[dict[str, Any] | None, str]:
-    if raw is None or raw == "":
-        return {}, ""
-    try:
-        if isinstance(raw, str):
-            raw = loads(raw, ARGUMENTS, lenient=True)
-        else:
-            measure(raw, ARGUMENTS)
-    except BadJson as error:
-        return None, "are not valid JSON" if error.code == "invalid_json" else f"cannot be read: {error}"
-    if not isinstance(raw, dict):
-        return None, "are not a JSON object"
-    try:
-        return cast("dict[str, Any]", _storable(raw)), ""
-    except (ValueError, RecursionError) as error:
-        return None, str(error) or "are nested too deeply"
-
-
-def _storable(value: Any) -> Any:
-    """JSON as it can be signed: no halves of characters, no integers beyond what JSON readers agree on."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    if isinstance(value, dict):
-        return {_storable(str(key)): _storable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_storable(item) for item in value]
-    if isinstance(value, int) and abs(value) > MAX_INTEGER:
-        raise ValueError("hold a number that is too large")
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):  # noqa: PLR0124
-        raise ValueError("hold a number that is too large")
-    return value
-
-
-def _problem(reply: Reply, calls: Sequence[Mapping[str, Any]], faults: Sequence[_Fault]) -> tuple[str, str]:
-    """(code, sentence), both "" when the answer can be used as it is."""
-    if faults:
-        return faults[0].code, f"The model made a call that cannot be carried out: {faults[0].reason}."
-    if calls:
-        return "", ""
-    if reply.cut_off:
-        return "model_cut_off", "The model's answer was cut off before it called a tool."
-    said = clean_and_cap(reply.text, 300)[0].strip()
-    return "model_no_action", "The model neither called a tool nor finished." + (f" It said: {said}" if said else "")
-
-
-def _remember(memory: Memory, reply: Reply, calls: list[dict[str, Any]], faults: Sequence[_Fault]) -> None:
-    memory.messages.append(_stored(reply, faults))
-    memory.pending = calls
-    memory.returns = [_fault_return(fault) for fault in faults]
-
-
-def _correct(
-    memory: Memory, reply: Reply, faults: Sequence[_Fault], calls: Sequence[Mapping[str, Any]], problem: str
-) -> None:
-    """Put the answer and what is wrong with it into the conversation."""
-    if reply.message.get("parts"):
-        memory.messages.append(_stored(reply, faults))
-    parts = [_fault_return(fault) for fault in faults]
-    parts += [tool_return(call, "Not carried out yet, send this call again.", ok=False) for call in calls]
-    if parts:
-        memory.messages.append({"kind": "request", "parts": parts})
-    else:
-        memory.messages.append(
-            user_message(f"{problem}\nAnswer with a tool call. If the task is done or cannot be done, call `finish`.")
-        )
-
-
-def _fault_return(fault: _Fault) -> dict[str, Any]:
-    call = {"id": fault.call.id, "wire": fault.call.wire}
-    return tool_return(call, f"Error: {fault.reason}. The call was not carried out.", ok=False)
-
-
-def _stored(reply: Reply, faults: Sequence[_Fault]) -> dict[str, Any]:
-    """The answer as it is remembered. Arguments that are no JSON would be refused when they are sent back."""
-    message = json.loads(json.dumps(_without_halves(dict(reply.message))))
-    bad = {fault.call.id for fault in faults}
-    for part in message.get("parts", []):
-        if part.get("part_kind") == "tool-call":
-            if part.get("tool_call_id") in bad:
-                part["args"] = {}
-            elif isinstance(part.get("args"), str):
-                part["args"] = _read_args(part["args"])[0] or {}
-    return cast("dict[str, Any]", message)
-
-
-def _without_halves(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8").replace("\x00", "")
-    if isinstance(value, dict):
-        return {key: _without_halves(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_halves(item) for item in value]
-    return value
-
-
-# --- answers --------------------------------------------------------------------------------------
 
 
 def _call(memory: Memory, call: Mapping[str, Any], usage: Usage) -> PlanAnswer:

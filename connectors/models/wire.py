@@ -33,10 +33,11 @@ from pydantic_ai.providers.openrouter import OpenRouterProvider
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.tools import ToolDefinition
 
-from connectors.http import Guard
+from connectors.guard import Guard
 from connectors.models.choice import Asked, ContextTooLong, Hearing, ModelChoice, Reply, WireCall, WireTool
+from connectors.pinned import PinnedTransport
 from domain.bounded_json import BadJson, Bounds, Meter
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 from domain.untrusted import clean_and_cap
 
 CONNECT_SECONDS = 10.0
@@ -59,7 +60,7 @@ def open_client() -> httpx2.AsyncClient:
 def open_guarded_client(guard: Guard) -> httpx2.AsyncClient:
     """For addresses a workspace names: only public ones, connected to as they were checked."""
     return httpx2.AsyncClient(
-        transport=_Pinned(guard),
+        transport=PinnedTransport(guard),
         trust_env=False,
         timeout=httpx2.Timeout(60.0, connect=CONNECT_SECONDS),
         event_hooks=_HOOKS,
@@ -77,12 +78,12 @@ async def _bounded(response: httpx2.Response) -> None:
         and response.is_success
         and response.headers.get("content-type", "").startswith("application/json")
     ):
-        raise OutsideError(
+        raise ExternalError(
             "the model's server answers as a whole where a stream was asked for: set PILOT_LLM_STREAM=false",
             code="model_bad_answer",
         )
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise OutsideError("the model's answer came packed, which was not asked for", code="model_bad_answer")
+        raise ExternalError("the model's answer came packed, which was not asked for", code="model_bad_answer")
     response.stream = _Bounded(response.stream, events="event-stream" in response.headers.get("content-type", ""))
 
 
@@ -100,11 +101,11 @@ class _Bounded(httpx2.AsyncByteStream):
         async for chunk in self._inner:
             size += len(chunk)
             if size > MAX_ANSWER:
-                raise OutsideError(f"the model's answer is larger than {MAX_ANSWER} bytes", code="model_bad_answer")
+                raise ExternalError(f"the model's answer is larger than {MAX_ANSWER} bytes", code="model_bad_answer")
             try:
                 feed(chunk)
             except BadJson as error:
-                raise OutsideError(f"the model's answer cannot be read: {error}", code="model_bad_answer") from error
+                raise ExternalError(f"the model's answer cannot be read: {error}", code="model_bad_answer") from error
             yield chunk
 
     async def aclose(self) -> None:
@@ -114,31 +115,15 @@ class _Bounded(httpx2.AsyncByteStream):
 _HOOKS: Any = {"request": [_plain], "response": [_bounded]}
 
 
-class _Pinned(httpx2.AsyncBaseTransport):
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-        self._inner = httpx2.AsyncHTTPTransport(trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0))
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        target = await self._guard.check(self._guard.parse(str(request.url)))
-        request.headers["host"] = target.host_header
-        request.extensions = {**request.extensions, "sni_hostname": target.host.rstrip(".")}
-        request.url = httpx2.URL(str(target.at(target.addresses[0])))
-        return await self._inner.handle_async_request(request)
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
 async def ask(choice: ModelChoice, asked: Asked, http: httpx2.AsyncClient, heard: Hearing | None = None) -> Reply:
-    """The model's answer. OutsideError when there is none; ContextTooLong when it was too much for it.
+    """The model's answer. ExternalError when there is none; ContextTooLong when it was too much for it.
 
     With `heard` the answer is asked for as a stream, and what there is of it is told as it grows.
     """
     try:
         messages = ModelMessagesTypeAdapter.validate_python(asked.messages)
     except ValidationError as error:
-        raise OutsideError("the memory of the run cannot be read", code="model_memory", sent=False) from error
+        raise ExternalError("the memory of the run cannot be read", code="model_memory", sent=False) from error
     for message in messages:
         if not isinstance(message, ModelResponse):
             message.instructions = asked.system
@@ -157,7 +142,7 @@ async def ask(choice: ModelChoice, asked: Asked, http: httpx2.AsyncClient, heard
             else:
                 response = await _streamed(_model(choice, http), messages, settings, parameters, heard)
     except TimeoutError as error:
-        raise OutsideError(
+        raise ExternalError(
             f"{choice} did not answer within {asked.timeout:g} seconds", code="model_timeout", retryable=True
         ) from error
     except ai.ContentFilterError as error:
@@ -195,7 +180,7 @@ async def _streamed(
     details: Mapping[str, Any] = response.provider_details or {}
     if not details.get("finish_reason") and not details.get("refusal"):
         # A proxy may end what broke off as if it were whole: half an answer must not be taken for one.
-        raise OutsideError("the model's answer broke off", code="model_unreachable", retryable=True)
+        raise ExternalError("the model's answer broke off", code="model_unreachable", retryable=True)
     return response
 
 
@@ -238,7 +223,7 @@ def _reply(response: ModelResponse, choice: ModelChoice) -> Reply:
     usage = response.usage
     calls = _calls(response)
     if len(calls) > MAX_CALLS:
-        raise OutsideError(f"the model's answer holds more than {MAX_CALLS} calls", code="model_bad_answer")
+        raise ExternalError(f"the model's answer holds more than {MAX_CALLS} calls", code="model_bad_answer")
     return Reply(
         text=_text(response),
         calls=calls,
@@ -275,7 +260,7 @@ def _charged(details: Mapping[str, Any], choice: ModelChoice) -> int | None:
     return math.ceil(round(cost * 1_000_000, 3))
 
 
-def _outside(error: ai.AgentRunError, choice: ModelChoice) -> OutsideError:
+def _outside(error: ai.AgentRunError, choice: ModelChoice) -> ExternalError:
     own = _cause(error)
     if own is not None:
         return own
@@ -285,7 +270,7 @@ def _outside(error: ai.AgentRunError, choice: ModelChoice) -> OutsideError:
     for kind, code, again, text in _KINDS:
         if isinstance(error, kind):
             said = _said(error) if kind in _TELLING else ""
-            return OutsideError(
+            return ExternalError(
                 f"{choice}: {text}" + (f": {_redacted(said, choice)}" if said else ""),
                 code=code,
                 sent=getattr(error, "phase", None) not in ("pool", "connect"),
@@ -293,7 +278,7 @@ def _outside(error: ai.AgentRunError, choice: ModelChoice) -> OutsideError:
                 retry_after=retry_after,
             )
     again = isinstance(error, ai.ModelHTTPError) and error.status_code >= 500
-    return OutsideError(
+    return ExternalError(
         f"{choice}: the answer cannot be used", code="model_bad_answer", retryable=again or _is_garbled(error)
     )
 
@@ -318,10 +303,10 @@ def _is_garbled(error: Exception) -> bool:
     return not isinstance(error, ai.ModelHTTPError)
 
 
-def _cause(error: BaseException) -> OutsideError | None:
+def _cause(error: BaseException) -> ExternalError | None:
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, OutsideError):
+        if isinstance(seen, ExternalError):
             return seen
         seen = seen.__cause__ or seen.__context__
     return None

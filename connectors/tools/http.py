@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from domain.bounded_json import BadJson, Bounds, loads
-from domain.governance import Effect
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 from domain.ports import Http, HttpAnswer
-from domain.tools import ACTING_MODES, Outcome, OutcomeStatus, ToolContext, ToolSpec
+from domain.tools.effect import Effect
+from domain.tools.tool import ACTING_MODES, Outcome, OutcomeStatus, ToolContext, ToolSpec
 from domain.untrusted import clean_and_cap, clean_json
 
 TEXT_CAP = 20_000
@@ -78,11 +78,11 @@ class HttpGet:
             answer = await self._http.request(
                 "GET", args["url"], headers=args.get("headers"), max_bytes=int(args.get("max_bytes", BODY_CAP))
             )
-        except OutsideError as error:
+        except ExternalError as error:
             return _failed(f"GET failed: {error}", {"code": error.code})
         return await _outcome(answer)
 
-    async def look_up(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome | None:
+    async def find_outcome(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome | None:
         """Nothing was done outside."""
         del context, args
         return None
@@ -117,7 +117,7 @@ class HttpPost:
         self._http = http
 
     async def run(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome:
-        """The answer. An OutsideError goes up when the request may have arrived: a person has to look."""
+        """The answer. An ExternalError goes up when the request may have arrived: a person has to look."""
         content, content_type = _content(args)
         headers = {k.lower(): v for k, v in args.get("headers", {}).items()}
         headers |= {"content-type": content_type, "idempotency-key": context.idempotency_key}
@@ -125,13 +125,13 @@ class HttpPost:
             answer = await self._http.request(
                 "POST", args["url"], headers=headers, content=content, max_bytes=BODY_CAP, timeout=POST_SECONDS
             )
-        except OutsideError as error:
+        except ExternalError as error:
             if error.sent:
                 raise
             return _failed(f"POST was not sent: {error}", {"code": error.code})
         return await _outcome(answer)
 
-    async def look_up(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome | None:
+    async def find_outcome(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome | None:
         """The protocol has no way to ask."""
         del context, args
         return None

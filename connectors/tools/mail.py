@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from connectors.mail import parse_address
-from domain.governance import Effect
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 from domain.ports import Mail, Mailer
-from domain.tools import ACTING_MODES, Outcome, OutcomeStatus, ToolContext, ToolSpec
+from domain.tools.effect import Effect
+from domain.tools.tool import ACTING_MODES, Outcome, OutcomeStatus, ToolContext, ToolSpec
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -39,14 +39,14 @@ class EmailSend:
         self._domain = domain
 
     async def run(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome:
-        """Hand the mail to the server. An OutsideError goes up when it may have been taken after all."""
+        """Hand the mail to the server. An ExternalError goes up when it may have been taken after all."""
         message_id = f"<{_UNSAFE.sub('-', context.idempotency_key)}@{self._domain}>"
         try:
             to = parse_address(args["to"])
             await self._mailer.send(Mail(to=to, subject=args["subject"], text=args["body"], message_id=message_id))
         except ValueError as error:
             return Outcome(status=OutcomeStatus.FAILED, error=f"to: {error}")
-        except OutsideError as error:
+        except ExternalError as error:
             if error.sent:
                 raise
             return Outcome(
@@ -54,7 +54,7 @@ class EmailSend:
             )
         return Outcome(status=OutcomeStatus.DONE, output={"to": to, "messageId": message_id})
 
-    async def look_up(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome | None:
+    async def find_outcome(self, context: ToolContext, args: Mapping[str, Any]) -> Outcome | None:
         """SMTP has no way to ask."""
         del context, args
         return None

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from domain.governance import Decision, Verdict
 from domain.policy.content import host_allowed, host_of, plain, texts
 from domain.policy.effective import ENGINE, EffectivePolicy
 from domain.policy.facts import CallFacts
+from domain.policy.governance import Decision, Verdict
 from domain.policy.rules import RuleEngine
-from domain.tools import name_fits
+from domain.tools.tool import name_fits
 
 FINISH = "finish"
 # how far a call reaches, by its effect level
@@ -197,7 +197,7 @@ def findings(policy: EffectivePolicy, facts: CallFacts, engine: RuleEngine) -> I
             yield Finding(verdict, one.reason_code, one.source, one.reason)
 
 
-def standing(policy: EffectivePolicy, *, tool: str, effect: int) -> Verdict:
+def tool_verdict(policy: EffectivePolicy, *, tool: str, effect: int) -> Verdict:
     """What the lists and effect levels say of a tool whatever the call, for an operator of any role. For pages.
 
     `decide` may be stricter about a call, and more lenient where a grant covers it.

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from domain.governance import Effect
 from domain.policy.overlay import Pack
 from domain.policy.packs import pack
 from domain.policy.rules import CustomRule
+from domain.policy.settings_schema import BudgetConfig, PolicyConfig, WorkspaceSettings, micros
 from domain.receipts.canonical import canonical
-from domain.settings_schema import BudgetConfig, PolicyConfig, WorkspaceSettings, micros
+from domain.tools.effect import Effect
 
 # Goes up with every change of meaning of a check, so that a replay knows what it replays.
 ENGINE = "pilot-policy-1"

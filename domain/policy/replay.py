@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from domain.governance import Decision
 from domain.policy.decide import decide
 from domain.policy.effective import EffectivePolicy
 from domain.policy.facts import CallFacts
+from domain.policy.governance import Decision
 from domain.policy.rules import RuleEngine
 
 

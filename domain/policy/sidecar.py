@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from domain.policy.effective import EffectivePolicy
 from domain.policy.rules import CustomRule
-from domain.tools import ToolSpec, name_fits
+from domain.tools.tool import ToolSpec, name_fits
 
 TOML_NAME = "pilot-policy.toml"
 PACK_NAME = "pilot-pack.json"
@@ -92,3 +94,15 @@ def _action(policy: EffectivePolicy, spec: ToolSpec) -> dict[str, object]:
         "expression": " && ".join(travel) or "true",
         "description": spec.summary + (f" (rules that stay with Pilot: {', '.join(stay)})" if stay else ""),
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SidecarSnapshot:
+    """One look that was kept."""
+
+    id: str
+    gateway_ok: bool
+    version: str | None
+    latency_ms: int
+    error: str | None
+    checked_at: datetime

@@ -67,15 +67,14 @@ _HEX128 = re.compile(r"[0-9a-f]{128}")
 class Kind(StrEnum):
     """What a receipt is about; `metadata.kind`. Readers must bear words they do not know."""
 
+    REQUEST = "request"
     DECISION = "decision"
     RESOLUTION = "resolution"
     OUTCOME = "outcome"
     SETTINGS = "settings"
     MEMBERSHIP = "membership"
-    GRANT = "grant"
-    KILL_SWITCH = "kill_switch"
-    SIDECAR = "sidecar"
-    ERASURE = "erasure"
+    LOGIN = "login"
+    CHANGE = "change"
     KEY_ROTATION = "key_rotation"
 
 

@@ -12,18 +12,17 @@ state-queued = En cola
 state-running = Trabajando
 state-awaiting_approval = Espera una aprobación
 state-waiting = En espera
-state-uncertain = Interrumpido, espera tu palabra
+state-uncertain = Interrumpido: decide, por favor
 state-completed = Terminado
 state-blocked = Bloqueado
 state-budget_exhausted = Presupuesto agotado
-state-stalled = Atascado
 state-failed = Fallido
 state-cancelled = Cancelado
 
 step-denied = rechazado por las normas
 step-awaiting_approval = espera aprobación
 step-approved = aprobado
-step-rejected = no aprobado
+step-rejected = denegado
 step-changes_requested = se piden cambios
 step-intent = en curso
 step-uncertain = interrumpido
@@ -45,14 +44,14 @@ role-owner = propietario
 effect-0 = solo calcula
 effect-1 = lee
 effect-2 = escribe dentro de Pilot
-effect-3 = actúa fuera
+effect-3 = cambia algo fuera de Pilot
 effect-4 = crítico
 
 via-chat = en el chat
-via-mini_app = en la aplicación
+via-mini_app = en la app
 via-api = por la API
 via-cli = en la línea de comandos
-via-system = por el sistema
+via-system = por Pilot
 
 yes = sí
 no = no
@@ -66,7 +65,7 @@ tool-http-post = Envía una solicitud POST a una dirección web pública, con JS
 tool-knowledge-search = Busca notas cuyo título, texto o etiquetas contengan todas las palabras.
 tool-message-send = Envía un mensaje al fundador en Telegram.
 tool-note-create = Escribe una nota en el conocimiento del espacio.
-tool-operator-delegate = Encarga una parte del trabajo a otro operador del espacio y espera su resultado. No puede usar más que quien delega, y gasta una parte de su presupuesto.
+tool-operator-delegate = Encarga una parte del trabajo a otro operador del espacio y espera el resultado. No puede hacer más que quien delega y gasta una parte de su presupuesto.
 tool-task-create = Crea otra tarea en este espacio. No se ejecuta sola.
 tool-wait-until = Pausa la ejecución hasta una hora o unos segundos. Mientras tanto no cuesta nada.
 
@@ -75,15 +74,16 @@ why-effect-level = { $level ->
     [4] { $tool } es crítico (E4)
    *[other] { $tool } { $reach } (E{ $level })
 }
-why-approval-list = { $tool } necesita aprobación en este espacio
+why-approval-list = { $tool } siempre necesita aprobación en este espacio
 
 # why a run ended
-ended-no-model = No hay ningún modelo configurado y la tarea no está escrita en pasos, así que nadie puede planearla. Añade un modelo en los ajustes o escribe la tarea en pasos, por ejemplo: 1. http.get url=https://example.com
-ended-installation-budget = El presupuesto de modelos de esta instalación está agotado. Empieza de nuevo al día o mes siguiente; quien administra la instalación puede ampliarlo, o añade en los ajustes una clave de modelo propia.
+ended-no-model = Aún no hay ningún modelo de IA configurado, así que no puedo planificar esto. Configura un modelo en la app o escribe tú los pasos, por ejemplo: 1. http.get url=https://example.com
+ended-model-removed = Esta tarea se inició con un modelo de IA y ahora no hay ninguno configurado. Configura uno y ejecuta la tarea otra vez.
+ended-installation-budget = El presupuesto de este servidor para modelos de IA se ha agotado. Empieza de nuevo con el próximo día o mes. Quien administra el servidor puede ampliarlo, o puedes añadir tu propia clave de modelo en los ajustes.
 
 # ready-made rules for a role
 pack-design = Mira y hace borradores. No tiene motivo para enviar nada a servicios ni personas de fuera.
-pack-engineering = Lee y hace borradores libremente. Lo que fusiona, despliega o elimina lo decide una persona, y las claves no salen.
-pack-growth = Escribe a personas de fuera: cada mensaje se ve antes, y no se inventan promesas ni cifras.
-pack-ops = Dinero, contratos y cuentas: lo que paga, firma o cambia accesos es crítico, y los números de cuenta no salen.
-pack-product = Investiga, planea y escribe; nada se publica y ningún plan se multiplica en tareas sin que se vea.
+pack-engineering = Lee y redacta libremente. Una persona decide qué se fusiona, se despliega o se borra, y los secretos nunca salen.
+pack-growth = Escribe a personas de fuera. Una persona ve antes cada mensaje, y las promesas y cifras nunca se inventan.
+pack-ops = Dinero, contratos y cuentas. Pagar, firmar y cambiar accesos es crítico, y los números de cuenta nunca salen.
+pack-product = Investiga, planifica y escribe. No publica nada ni crea tareas en masa sin aprobación.

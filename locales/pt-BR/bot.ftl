@@ -2,32 +2,32 @@
 
 bot-name = Pilot
 bot-about = Operadores digitais que trabalham para você com regras escritas. Nada importante acontece sem a sua decisão.
-bot-description = Dê uma tarefa ao Pilot. Um operador planeja e chama ferramentas. O que as regras não permitem direto chega a você como cartão com botões. Cada decisão deixa um recibo assinado.
+bot-description = Dê uma tarefa ao Pilot. Um operador planeja e chama ferramentas. Quando as regras mandam perguntar, você recebe um cartão com botões. Cada decisão deixa um recibo assinado.
 menu-button = Pilot
 
 cmd-start = começar, ou abrir o chat de novo
 cmd-help = o que sei fazer
 cmd-task = dar uma tarefa: /task texto
-cmd-tasks = suas tarefas mais recentes
+cmd-tasks = suas últimas tarefas
 cmd-run = repetir uma tarefa: /run id
-cmd-cancel = parar uma tarefa ou deixar uma pergunta: /cancel id
-cmd-approvals = o que aguarda a sua decisão
-cmd-grants = permissões permanentes, com revogação
-cmd-status = o espaço de relance
-cmd-operators = quem faz o trabalho
-cmd-usage = o que os modelos custam
-cmd-mode = o modo em que o espaço trabalha
+cmd-cancel = parar uma tarefa, ou voltar sem decidir
+cmd-approvals = aprovações esperando por você
+cmd-grants = permissões temporárias
+cmd-status = uma visão geral do espaço
+cmd-operators = seus operadores
+cmd-usage = quanto custam os modelos de IA
+cmd-mode = a fase atual do espaço
 cmd-policy = o que os operadores podem fazer, e mudar
-cmd-kill = parar tudo: nenhuma ferramenta funciona
-cmd-unkill = encerrar a parada
+cmd-kill = parar tudo: nenhuma ferramenta pode rodar
+cmd-unkill = permitir as ferramentas de novo
 cmd-receipt = verificar um recibo: /receipt impressão ou id
 cmd-verify = verificar o registro de recibos
-cmd-away = mensagens sem som: /away 2h, /away until fri deputy @bob, /away off
-cmd-settings = ajustes no aplicativo
+cmd-away = silenciar até um horário, com substituto: /away 2h, /away until fri deputy @bob, /away off
+cmd-settings = abrir os ajustes no app
 cmd-language = escolher o idioma
 cmd-workspace = trocar de espaço
-cmd-whoami = quem acho que você é
-cmd-stop = fechar este chat
+cmd-whoami = seu nome e papel aqui
+cmd-stop = silenciar este chat
 
 start-hello = Olá, { $name }. Este é o Pilot.
 start-what = Escreva o que você quer que seja feito. Um operador trabalha passo a passo. Antes que algo importante aconteça, você recebe um cartão com Aprovar e Negar. Cada decisão deixa um recibo assinado que qualquer um pode verificar.
@@ -37,10 +37,10 @@ start-example = Experimentar um exemplo
 start-again = Bem-vindo de volta, { $name }. Escreva uma tarefa ou veja /help.
 start-joined = Você entrou no espaço { $workspace } como { $role }.
 example-title = Tarefa de exemplo
-example-queued = A tarefa de exemplo está a caminho.
+example-queued = A tarefa de exemplo começou.
 
 help-title = O que sei fazer
-help-free = Qualquer texto que você enviar é uma tarefa. Uma resposta a um cartão vale como pedido de mudanças, nunca como aprovação.
+help-free = Qualquer mensagem que você me enviar vira uma tarefa. Responder a um cartão pede mudanças; nunca aprova.
 help-groups = Em grupos, escreva /task ou me mencione.
 
 task-usage = Escreva a tarefa depois do comando: /task Comparar três hospedagens
@@ -48,11 +48,11 @@ task-too-long = Uma tarefa tem no máximo { $max } caracteres; esta tem { $have 
 task-created = Tarefa criada: { $title }
 tasks-none = Ainda não há tarefas. Escreva uma.
 tasks-title = Tarefas recentes
-task-missing = Qual tarefa? Dê o id como em /tasks: { $command } 1a2b
+task-missing = Qual tarefa? Informe o id que aparece em /tasks: { $command } 1a2b
 task-cancelled = Cancelada: { $title }
-task-cancel-asked = Para antes do próximo passo: { $title }
-task-cancel-none = Nada para cancelar: esta tarefa está { $status }.
-nothing-to-cancel = Não há nada para cancelar. Para parar uma tarefa: /cancel com o id de /tasks
+task-cancel-asked = Vai parar antes do próximo passo: { $title }
+task-cancel-none = Não há nada para cancelar: esta tarefa está { $status }.
+nothing-to-cancel = Não há nada para cancelar. Para parar uma tarefa, envie /cancel com o id de /tasks
 task-detail-status = Estado: { $status }
 button-run-again = Repetir
 button-cancel-task = Cancelar
@@ -62,13 +62,13 @@ button-receipt = Recibo { $hash }
 progress-title = { $state }: { $title }
 progress-step = { $seq }. { $tool }: { $state }
 progress-thinking = O modelo está pensando …
-progress-missed = Perdida enquanto o Pilot não estava em execução; é executada uma vez agora. Era para
+progress-missed = O Pilot não estava rodando no horário previsto, então executa uma vez agora. Horário previsto:
 progress-more =
     { $count ->
         [one] … { $count } passo anterior
        *[other] … { $count } passos anteriores
     }
-progress-stopping = Para antes do próximo passo.
+progress-stopping = Vai parar antes do próximo passo.
 result-receipt = Recibo { $hash }
 result-none = (sem texto)
 result-why = Por quê: { $error }
@@ -79,79 +79,98 @@ status-tasks = Tarefas
 status-none = ainda não há tarefas
 status-approvals = Aguardam aprovação: { $count }
 status-receipts = Recibos no registro: { $count }
-status-kill-on = 🛑 A parada está ATIVA: nenhuma ferramenta funciona. /unkill a encerra.
-status-kill-off = Parada: inativa
+status-kill-on = 🛑 A chave de emergência está LIGADA: nenhuma ferramenta pode rodar. /unkill a desliga.
+status-kill-off = Chave de emergência: desligada
 
-usage-title = Modelos
+usage-title = Modelos de IA
 usage-today = Hoje
-usage-week = Sete dias
+usage-week = Últimos sete dias
 usage-month = Este mês
 usage-sum = chamadas: { $calls }, tokens: { $tokens }
 
 mode-now = O espaço está no modo { $mode }. Escolha outro:
 mode-set = Modo: { $mode }.
 policy-title = As regras deste espaço
-policy-from = Pergunta-se a partir de { $level } ({ $effect })
-policy-always = Sempre se pergunta sobre: { $tools }
-policy-blocked = Bloqueado: { $tools }
-policy-none = nada
-policy-budgets = Orçamentos em dólares: tarefa { $task }, operador por dia { $operator }, dia { $day }, parada de emergência { $emergency }
+policy-from = Pergunta a você a partir de { $level } ({ $effect })
+policy-always = Sempre pergunta antes de: { $tools }
+policy-blocked = Bloqueadas: { $tools }
+policy-none = nenhuma
+policy-budgets = Orçamentos em dólares: por tarefa { $task }, por operador por dia { $operator }, por dia { $day }, parada de emergência { $emergency }
 policy-month = mês
-policy-usage = Para mudar: /policy block http.post, /policy unblock http.post, /policy ask E2, /policy day 400 (também task, operator, month, emergency). Todo o resto está no aplicativo.
+policy-usage = Para mudar: /policy block http.post, /policy unblock http.post, /policy ask E2, /policy day 400 (também task, operator, month, emergency). Todo o resto está no app.
 policy-button-tools = Ferramentas bloqueadas
-policy-tools-hint = ⛔ está bloqueada: um toque libera. ▶ pode funcionar segundo as regras: um toque bloqueia.
+policy-tools-hint = ⛔ bloqueada: toque para permitir. ▶ pode rodar conforme as regras: toque para bloquear.
 policy-button-back = Voltar às regras
-kill-confirm = Parar tudo? Nenhuma ferramenta funciona até /unkill. O que está em andamento para antes do próximo passo.
-unkill-confirm = Encerrar a parada? As ferramentas voltam a funcionar conforme as regras.
+kill-confirm = Parar tudo? Nenhuma ferramenta poderá rodar até /unkill. O que está em andamento para antes do próximo passo.
+unkill-confirm = Deixar as ferramentas rodarem de novo conforme as regras?
 button-kill = Parar tudo
-button-unkill = Deixar continuar
-button-leave = Deixar assim
-kill-on = 🛑 Parado por { $who }. Nenhuma ferramenta funciona.
-kill-off = Parada encerrada por { $who }. O trabalho continua.
+button-unkill = Retomar o trabalho
+button-leave = Deixar como está
+kill-on = 🛑 Parado por { $who }. Nenhuma ferramenta pode rodar.
+kill-off = { $who } retomou o trabalho. As ferramentas podem rodar de novo.
 left-as-is = Nada foi mudado.
 
 away-usage = Diga por quanto tempo: /away 2h, /away until fri, /away until 2026-12-01 deputy @bob, /away off. Até lá as mensagens chegam sem som, exceto as críticas.
-away-set = Sem som, exceto chamadas críticas, até:
-away-deputy = { $who } substitui você: as perguntas em aberto são lembradas lá.
+away-set = Sem som, exceto pedidos críticos, até:
+away-deputy = { $who } substitui você e recebe suas aprovações pendentes.
 away-off = As mensagens voltam a ter som.
 
-operators-none = Ainda não há operadores próprios: o embutido faz o trabalho.
+operators-none = Você ainda não tem operadores. O embutido faz o trabalho.
 operators-title = Operadores
 operator-line = { $name } ({ $role }): { $state }
 operator-active = ativo
 operator-paused = em pausa
 
-receipt-usage = Dê a impressão (8 caracteres ou mais) ou o id: /receipt 1a2b3c4d
+receipt-usage = Informe a impressão (8 caracteres ou mais) ou o id: /receipt 1a2b3c4d
 receipt-title = Recibo { $hash }
 receipt-what = { $action }: { $verdict }
 receipt-place = Número { $index } do registro
 receipt-who = Por { $who }
 receipt-when = Em
-receipt-good = ✅ A assinatura e o lugar no registro conferem.
-receipt-bad = ❌ Não confere: { $problem }
-integrity-title = ⚠️ Algo guardado não está como foi assinado
+receipt-good = ✅ Válido: a assinatura confere e o recibo está no registro.
+receipt-bad = ❌ Este recibo NÃO é válido: { $problem }
+integrity-title = ⚠️ Há dados guardados que não conferem com o que foi assinado
 integrity-what = { $subject }: { $differs }
-integrity-more = E mais { $count } achados. Estão entre as violações no aplicativo.
-integrity-hint = Alguém ou algo mudou o banco de dados sem passar pelo Pilot. Nada foi feito com base nisso. Execute pilot doctor no servidor.
-card-altered = ⚠️ Não está como foi assinado: { $differs }
+integrity-more =
+    { $count ->
+        [one] E mais um achado. O app mostra todos em “Recusado pelas regras”.
+       *[other] E mais { $count } achados. O app mostra todos em “Recusado pelas regras”.
+    }
+integrity-hint = Alguém ou algo mudou o banco de dados sem passar pelo Pilot. O Pilot não fez nada com base nos dados alterados. Execute pilot doctor no servidor.
+card-altered = ⚠️ Não confere com o que foi assinado: { $differs }
 verify-good =
     { $size ->
-        [one] ✅ O registro confere: { $size } recibo, { $checked } verificado.
-       *[other] ✅ O registro confere: { $size } recibos, os { $checked } mais recentes verificados um a um.
+        [one] ✅ O registro é válido: { $size } recibo, verificado.
+       *[other] ✅ O registro é válido: { $size } recibos, os { $checked } mais recentes verificados um a um.
     }
-verify-bad = ❌ O registro não confere: { $problem }
+verify-bad = ❌ O registro NÃO é válido: { $problem }
 verify-root = Raiz
-verify-offline = Para verificar sem confiar neste servidor, exporte o arquivo no aplicativo e execute o verify.py dele.
+verify-offline = Para verificar sem confiar neste servidor, exporte o arquivo no app e execute o verify.py dele.
+checkpoint-title = Ponto de controle de hoje do seu registro de recibos
+checkpoint-size =
+    { $size ->
+        [one] O registro tem um recibo.
+       *[other] O registro tem { $size } recibos.
+    }
+checkpoint-keep = Guarde esta mensagem. Com ela você pode mostrar mais tarde que ninguém reescreveu o registro.
+checkpoint-none = ⚠️ Hoje não há ponto de controle
+checkpoint-hint = Nada é acrescentado ao registro até que ele seja reparado. Execute pilot doctor no servidor.
+installation-budget-title = ⚠️ O orçamento para chamadas a modelos acabou
+installation-budget =
+    O orçamento { $budget ->
+        [day] de hoje
+       *[month] deste mês
+    } para as chaves próprias desta instalação não comporta outra chamada. As tarefas que usam essas chaves param aí; os espaços com chaves próprias continuam. Para mudar, use PILOT_BUDGET_DAY_USD e PILOT_BUDGET_MONTH_USD.
 
-settings-text = Modo, regras, orçamentos e pessoas são ajustados no aplicativo.
-settings-no-app = Modo, regras, orçamentos e pessoas são ajustados no aplicativo web: { $url }
-language-now = Idioma: { $language }. Escolha:
+settings-text = Orçamentos, pessoas e os demais ajustes ficam no app. /mode e /policy também funcionam aqui.
+settings-no-app = Orçamentos, pessoas e os demais ajustes ficam no app web: { $url }. /mode e /policy também funcionam aqui.
+language-now = Idioma: { $language }. Escolha outro:
 language-set = Idioma: { $language }.
 workspace-now = Você está em { $workspace } ({ $role }).
 workspace-choose = Mudar para:
 workspace-set = Agora você está em { $workspace }.
 whoami = { $name }, { $role } de { $workspace }. Id do Telegram { $id }.
-stopped = Este chat está fechado: não envio mais nada aqui. /start o abre de novo. Suas tarefas e aprovações continuam.
+stopped = Este chat está silenciado: não envio mais nada. /start ativa de novo. Suas tarefas e aprovações continuam.
 unknown-command = Não conheço este comando. /help mostra o que sei fazer.
 only-text = Por enquanto só leio texto.
 group-hello = Olá. Em grupos respondo a comandos e a mensagens que me mencionam. Os cartões com botões vão para os chats privados de quem pode decidir.

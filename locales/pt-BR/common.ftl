@@ -12,18 +12,17 @@ state-queued = Na fila
 state-running = Trabalhando
 state-awaiting_approval = Aguarda uma aprovação
 state-waiting = Em espera
-state-uncertain = Interrompido, aguarda sua palavra
+state-uncertain = Interrompido: decida, por favor
 state-completed = Concluído
 state-blocked = Bloqueado
 state-budget_exhausted = Orçamento esgotado
-state-stalled = Travado
 state-failed = Falhou
 state-cancelled = Cancelado
 
 step-denied = recusado pelas regras
 step-awaiting_approval = aguarda aprovação
 step-approved = aprovado
-step-rejected = não aprovado
+step-rejected = negado
 step-changes_requested = pedem mudanças
 step-intent = em andamento
 step-uncertain = interrompido
@@ -45,14 +44,14 @@ role-owner = dono
 effect-0 = apenas calcula
 effect-1 = lê
 effect-2 = escreve dentro do Pilot
-effect-3 = age fora
+effect-3 = muda algo fora do Pilot
 effect-4 = crítico
 
 via-chat = no chat
-via-mini_app = no aplicativo
+via-mini_app = no app
 via-api = pela API
 via-cli = na linha de comando
-via-system = pelo sistema
+via-system = pelo Pilot
 
 yes = sim
 no = não
@@ -75,15 +74,16 @@ why-effect-level = { $level ->
     [4] { $tool } é crítico (E4)
    *[other] { $tool } { $reach } (E{ $level })
 }
-why-approval-list = { $tool } precisa de aprovação neste espaço
+why-approval-list = { $tool } sempre precisa de aprovação neste espaço
 
 # why a run ended
-ended-no-model = Nenhum modelo está configurado e a tarefa não está escrita em passos, então ninguém pode planejá-la. Adicione um modelo nos ajustes ou escreva a tarefa em passos, por exemplo: 1. http.get url=https://example.com
-ended-installation-budget = O orçamento de modelos desta instalação acabou. Ele recomeça no próximo dia ou mês; quem administra a instalação pode aumentá-lo, ou adicione nos ajustes uma chave de modelo sua.
+ended-no-model = Ainda não há um modelo de IA configurado, então não consigo planejar isto. Configure um modelo no app ou escreva os passos você mesmo, por exemplo: 1. http.get url=https://example.com
+ended-model-removed = Esta tarefa começou com um modelo de IA, e agora não há nenhum configurado. Configure um e execute a tarefa de novo.
+ended-installation-budget = O orçamento deste servidor para modelos de IA acabou. Ele recomeça no próximo dia ou mês. Quem administra o servidor pode aumentá-lo, ou você pode adicionar sua própria chave de modelo nos ajustes.
 
 # ready-made rules for a role
 pack-design = Olha e faz rascunhos. Não tem motivo para enviar nada a serviços ou pessoas de fora.
-pack-engineering = Lê e faz rascunhos livremente. O que mescla, implanta ou remove é decisão de uma pessoa, e as chaves não saem.
-pack-growth = Escreve a pessoas de fora: cada mensagem é vista antes, e promessas e números não são inventados.
-pack-ops = Dinheiro, contratos e contas: o que paga, assina ou muda acessos é crítico, e números de contas não saem.
-pack-product = Pesquisa, planeja e escreve; nada é publicado e nenhum plano vira uma enxurrada de tarefas sem ser visto.
+pack-engineering = Lê e rascunha livremente. Uma pessoa decide o que é mesclado, implantado ou apagado, e os segredos nunca saem.
+pack-growth = Escreve para pessoas de fora. Uma pessoa vê cada mensagem antes, e promessas e números nunca são inventados.
+pack-ops = Dinheiro, contratos e contas. Pagar, assinar e mudar acessos é crítico, e números de conta nunca saem.
+pack-product = Pesquisa, planeja e escreve. Sem aprovação, nada é publicado e nenhuma tarefa é criada em massa.

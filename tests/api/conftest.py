@@ -17,7 +17,7 @@ import structlog
 from app.serve import Process
 from app.settings import load_settings
 from simulator.launch import signed, user_field
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 from tests.databases import fresh_url
 from tests.kit import decided_otherwise
 
@@ -117,7 +117,7 @@ async def open_installation(folder: Path, url: str, **settings: Any) -> AsyncIte
             yield Installation(process, f"http://127.0.0.1:{process.port}", http)
         services = process.gate.services
         assert services is not None
-        assert await services.store.read(partial(decided_otherwise, services.receipts)) == []
+        assert await services.store.read(partial(decided_otherwise, services.replay)) == []
     finally:
         await process.stop()
 
@@ -144,16 +144,16 @@ async def limited(tmp_path: Path) -> AsyncIterator[Installation]:
 
 
 @pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
+async def harness(tmp_path: Path) -> AsyncIterator[Harness]:
     """The application on SQLite."""
     async with open_house(fresh_url("sqlite", tmp_path), tmp_path) as opened:
         yield opened
 
 
 @pytest.fixture
-async def owner(house: House) -> Person:
+async def owner(harness: Harness) -> Person:
     """Ada, with a workspace of her own."""
-    return await house.person("ada@example.com")
+    return await harness.person("ada@example.com")
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

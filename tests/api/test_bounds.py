@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from api.http import Endpoint, Needs
-from api.middlewares import HttpConfig
+from api.config import HttpConfig
+from api.http import Access, Endpoint
 from api.server import groups
 from tests.api.conftest import ADMINISTRATOR, Client, Installation, open_installation
 from tests.cost import HOLDS_NOBODY, loop_pauses
@@ -55,7 +55,7 @@ def at(path: str, value: str = ID) -> str:
 
 
 async def asked(client: Client, one: Endpoint, raw: bytes) -> tuple[int, Any]:
-    more = {"Authorization": f"Bearer {ADMINISTRATOR}"} if one.needs is Needs.ADMIN else {}
+    more = {"Authorization": f"Bearer {ADMINISTRATOR}"} if one.needs is Access.ADMIN else {}
     if one.workspace_in_path is not None:
         path = at(one.path.replace("{" + one.workspace_in_path + "}", client.workspace))
     else:

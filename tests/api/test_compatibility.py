@@ -13,12 +13,12 @@ from urllib.parse import urlencode
 
 import sqlalchemy as sa
 
-from domain.approvals import Approval, digest_of_call
+from domain.approvals.approval import Approval, ApprovalStatus, digest_of_call
 from domain.clock import utc_now
-from storage import violations
+from domain.ledger.violation import Violation
+from storage.ledger import violation_rows
 from storage.tables import sessions
-from storage.violations import Violation
-from tests.api.house import House, open_house
+from tests.api.harness import Harness, open_house
 from tests.databases import fresh_url
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -118,14 +118,14 @@ async def test_every_success_of_the_reference_has_its_shape_here(tmp_path: Path)
         tmp_path,
         telegram_bot_token=BOT_TOKEN,
         http={"allowed_origins": ("http://app.example",)},
-    ) as house:
+    ) as harness:
         for sample in SAMPLES:
             name, asked = sample["name"], sample["request"]
             if name == "approvals_200_pending":
-                await furnish(house, known)
+                await furnish(harness, known)
             if name == "session_rotated_x_new_token":
-                await age_sessions(house)
-            reply = await ask(house, known, name, asked)
+                await age_sessions(harness)
+            reply = await ask(harness, known, name, asked)
             if reply.status != sample["status"]:
                 found.add((name, "status", str(sample["status"]), str(reply.status)))
                 continue
@@ -144,7 +144,7 @@ async def test_every_success_of_the_reference_has_its_shape_here(tmp_path: Path)
     assert not listed() - found, "on the page, but no longer so"
 
 
-async def ask(house: House, known: Known, name: str, asked: dict[str, Any]) -> Any:
+async def ask(harness: Harness, known: Known, name: str, asked: dict[str, Any]) -> Any:
     """The same request here: with our ids and tokens, and launch data signed for our bot."""
     body, headers = asked["body"], dict(asked["headers"])
     del headers["X-Forwarded-For"]
@@ -153,7 +153,9 @@ async def ask(house: House, known: Known, name: str, asked: dict[str, Any]) -> A
     if "Origin" in headers:
         headers["Origin"] = "http://app.example"
     translated = {k: known.translated(v) for k, v in headers.items()}
-    return await house.ask(asked["method"], known.translated(asked["path"]), known.translated(body), headers=translated)
+    return await harness.ask(
+        asked["method"], known.translated(asked["path"]), known.translated(body), headers=translated
+    )
 
 
 def launch_data(user: dict[str, Any]) -> str:
@@ -164,14 +166,14 @@ def launch_data(user: dict[str, Any]) -> str:
     return urlencode({**fields, "hash": hmac.digest(key, text.encode(), hashlib.sha256).hex()})
 
 
-async def age_sessions(house: House) -> None:
+async def age_sessions(harness: Harness) -> None:
     """As the samples did: every session is a day and an hour old."""
     then = utc_now() - timedelta(hours=25)
-    await house.services.store.write(lambda tx: tx.execute(sa.update(sessions).values(created_at=then)))
-    house.services.identity.forget()
+    await harness.services.store.write(lambda tx: tx.execute(sa.update(sessions).values(created_at=then)))
+    harness.services.identity_cache.forget()
 
 
-async def furnish(house: House, known: Known) -> None:
+async def furnish(harness: Harness, known: Known) -> None:
     """Give what the reference's instance was given by SQL: two approvals, which are recorded here, and a violation."""
     theirs = next(s["body"] for s in SAMPLES if s["name"] == "approvals_200_pending")
     workspace_id = known.translated(theirs[0]["workspaceId"])
@@ -180,19 +182,19 @@ async def furnish(house: House, known: Known) -> None:
     def work(tx: Any) -> None:
         for age, row in enumerate(theirs):
             values = row["actionInput"] or {}
-            house.services.gateway.requests.put(
+            harness.services.gateway.requests.put(
                 tx,
                 Approval(
                     id=row["id"], workspace_id=workspace_id,
                     task_id=row["taskId"] and known.translated(row["taskId"]), run_id=None, step_id=None,
                     action=row["action"], action_input=values, action_hash=digest_of_call(row["action"], values),
-                    effect=3, policy_version="0" * 64, approval_context={}, reason=row["reason"], status="pending",
+                    effect=3, policy_version="0" * 64, approval_context={}, reason=row["reason"], status=ApprovalStatus.PENDING,
                     version=1, quorum=1, deciders=None, requested_by=row["requestedBy"], resolved_by=None,
                     resolved_via=None, resolution_note=None, grant_id=None, callback_url=None, callback_secret=None,
                     requested_at=now - timedelta(seconds=age), resolved_at=None, execute_after=None, expires_at=now + timedelta(days=1), reminded=0,
                 ),
             )  # fmt: skip
-        violations.add(
+        violation_rows.add(
             tx,
             Violation(
                 id="0192f000-0000-7000-8000-000000000001", workspace_id=workspace_id, policy_rule="toolBlocklist",
@@ -201,4 +203,4 @@ async def furnish(house: House, known: Known) -> None:
             ),
         )  # fmt: skip
 
-    await house.services.store.write(work)
+    await harness.services.store.write(work)

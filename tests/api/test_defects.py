@@ -15,13 +15,14 @@ import sqlalchemy as sa
 
 from domain.clock import utc_now
 from domain.receipts.receipt import parse
-from storage import receipts, tables
-from storage.database import Tx
-from tests.api.house import House, Person, Reply, open_house
+from storage import tables
+from storage.ledger import receipt_rows
+from storage.transaction import Tx
+from tests.api.harness import Harness, Person, Reply, open_house
 
 
 @pytest.fixture
-async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(url: str, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(url, tmp_path, pilot_http_allow=("127.0.0.1",)) as opened:
         yield opened
 
@@ -66,9 +67,9 @@ async def verdicts(person: Person) -> list[tuple[str, str]]:
     return [(line["target"], line["verdict"]) for line in lines]
 
 
-async def test_16_workspaces_at_work_at_once_each_keep_to_their_own_policy(house: House, slow_page: str) -> None:
+async def test_16_workspaces_at_work_at_once_each_keep_to_their_own_policy(harness: Harness, slow_page: str) -> None:
     """One workspace's kill switch was overwritten by the policy of whoever started a second later."""
-    free, frozen = await house.person("free@example.com"), await house.person("frozen@example.com")
+    free, frozen = await harness.person("free@example.com"), await harness.person("frozen@example.com")
     await settings(frozen, {"toolBlocklist": ["http.get"]})
     steps = "\n".join(f"http.get url={slow_page}" for _ in range(3)) + '\nfinish summary="done"'
     await asyncio.gather(*(run(person, steps) for person in (free, frozen) * 3))
@@ -78,9 +79,9 @@ async def test_16_workspaces_at_work_at_once_each_keep_to_their_own_policy(house
     assert (await free("GET", "/api/audit/violations")).data == []
 
 
-async def test_19_sessions_are_listed_ended_and_purged(house: House, owner: Person) -> None:
+async def test_19_sessions_are_listed_ended_and_purged(harness: Harness, owner: Person) -> None:
     """Logins piled up for ever, with no list and no way to end them all."""
-    again = await house.person("second@example.com")
+    again = await harness.person("second@example.com")
     listed = (await again("GET", "/api/auth/sessions")).data
     assert len(listed) == 1
     assert (await again("DELETE", "/api/auth/sessions")).status == 200
@@ -90,16 +91,16 @@ async def test_19_sessions_are_listed_ended_and_purged(house: House, owner: Pers
         tx.execute(sa.update(tables.sessions).values(expires_at=utc_now() - timedelta(days=1)))
         return int(tx.scalar(sa.select(sa.func.count()).select_from(tables.sessions)) or 0)
 
-    assert await house.services.store.write(age) >= 2
-    await house.services.identity.purge()
-    left = await house.services.store.read(
+    assert await harness.services.store.write(age) >= 2
+    await harness.services.sessions.purge()
+    left = await harness.services.store.read(
         lambda tx: tx.scalar(sa.select(sa.func.count()).select_from(tables.sessions))
     )
     assert left == 0
     assert owner.user_id
 
 
-async def test_22_no_secret_lies_readable_in_the_store(house: House, owner: Person) -> None:
+async def test_22_no_secret_lies_readable_in_the_store(harness: Harness, owner: Person) -> None:
     """Session tokens and keys were kept as they were sent."""
     key = await owner("POST", "/api/auth/apikey", {"name": "k"})
     invite = await owner("POST", f"/api/workspace/{owner.workspace_id}/invite", {"role": "member"})
@@ -114,13 +115,13 @@ async def test_22_no_secret_lies_readable_in_the_store(house: House, owner: Pers
             for value in row
         ]
 
-    cells = await house.services.store.read(everything)
+    cells = await harness.services.store.read(everything)
     assert any(owner.user_id in value for _, value in cells)
     assert [name for name, value in cells if any(secret in value for secret in secrets)] == []
 
 
 @pytest.mark.parametrize("narrower", ["workspace", "task"])
-async def test_28_a_tool_outside_the_mode_does_not_run(house: House, owner: Person, narrower: str) -> None:
+async def test_28_a_tool_outside_the_mode_does_not_run(harness: Harness, owner: Person, narrower: str) -> None:
     """The list of tools by mode was advice: a tool outside it was carried out."""
     mode = {}
     if narrower == "workspace":
@@ -146,10 +147,10 @@ async def test_33_finishing_is_a_tool_like_others(owner: Person) -> None:
     assert {line["verdict"] for line in lines} == {"allow"}
 
 
-async def test_34_a_tool_has_one_effect_level(house: House, owner: Person) -> None:
+async def test_34_a_tool_has_one_effect_level(harness: Harness, owner: Person) -> None:
     """Three places guessed it from the name and disagreed: the call was refused half way, the task ran for ever."""
     await run(owner, 'note.create title="N"\nhttp.post url=http://127.0.0.1:9/ json={"n": 1}\nfinish summary="done"')
-    declared = {spec.name: int(spec.effect) for spec in house.services.toolbox.specs}
+    declared = {spec.name: int(spec.effect) for spec in harness.services.tool_registry.specs}
     [task] = (await owner("GET", "/api/tasks")).data
 
     def check(tx: Tx) -> set[str]:
@@ -157,17 +158,17 @@ async def test_34_a_tool_has_one_effect_level(house: House, owner: Person) -> No
         for row in tx.all(sa.select(tables.steps)):
             names[row.id] = row.tool
             assert row.effect == declared[row.tool]
-        for receipt in receipts.of_task(tx, owner.workspace_id, task["id"]):
+        for receipt in receipt_rows.of_task(tx, owner.workspace_id, task["id"]):
             if receipt.step_id is not None:
                 assert parse(receipt.leaf).body["effect_id"] == f"E{declared[names[receipt.step_id]]}"
         [asked] = tx.all(sa.select(tables.approvals.c.action, tables.approvals.c.effect))
         assert asked.effect == declared[asked.action]
         return set(names.values())
 
-    assert await house.services.store.read(check) == {"note.create", "http.post"}
+    assert await harness.services.store.read(check) == {"note.create", "http.post"}
 
 
-async def test_36_work_that_waits_for_long_is_not_failed(house: House, owner: Person) -> None:
+async def test_36_work_that_waits_for_long_is_not_failed(harness: Harness, owner: Person) -> None:
     """Whatever ran for ten minutes was marked as failed while it went on."""
     await run(owner, 'http.post url=http://127.0.0.1:9/ json={"n": 1}\nfinish summary="done"')
     [task] = (await owner("GET", "/api/tasks")).data
@@ -178,8 +179,12 @@ async def test_36_work_that_waits_for_long_is_not_failed(house: House, owner: Pe
         tx.execute(sa.update(tables.runs).values(created_at=long_ago, updated_at=long_ago))
         tx.execute(sa.update(tables.tasks).values(updated_at=long_ago))
 
-    await house.services.store.write(age)
-    for sweep in (house.services.runs.sweep_lost, house.services.runs.sweep_due, house.services.tasks.sweep_scheduled):
+    await harness.services.store.write(age)
+    for sweep in (
+        harness.services.runs.sweep_lost,
+        harness.services.runs.sweep_due,
+        harness.services.tasks.sweep_scheduled,
+    ):
         await sweep()
     assert (await owner("GET", f"/api/tasks/{task_id}")).data["status"] == "awaiting_approval"
     [approval] = (await owner("GET", "/api/audit/approvals?status=pending")).data
@@ -190,9 +195,11 @@ async def test_36_work_that_waits_for_long_is_not_failed(house: House, owner: Pe
             await asyncio.sleep(0.05)
 
 
-async def test_41_a_person_is_in_a_workspace_once_and_an_address_has_one_spelling(house: House, owner: Person) -> None:
+async def test_41_a_person_is_in_a_workspace_once_and_an_address_has_one_spelling(
+    harness: Harness, owner: Person
+) -> None:
     """Two invites made two rows of one member with two roles; "Bob@" and "bob@" were two accounts."""
-    bob = await house.person("bob@example.com")
+    bob = await harness.person("bob@example.com")
     for role in ("member", "partner"):
         invite = await owner("POST", f"/api/workspace/{owner.workspace_id}/invite", {"role": role})
         await bob("POST", f"/api/auth/invite/{invite.data['inviteToken']}", {})
@@ -202,5 +209,5 @@ async def test_41_a_person_is_in_a_workspace_once_and_an_address_has_one_spellin
     def later(tx: Tx) -> None:
         tx.execute(sa.delete(tables.email_codes))
 
-    await house.services.store.write(later)
-    assert (await house.person("Bob@Example.com")).user_id == bob.user_id
+    await harness.services.store.write(later)
+    assert (await harness.person("Bob@Example.com")).user_id == bob.user_id

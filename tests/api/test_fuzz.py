@@ -26,11 +26,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from api.middlewares import HttpConfig, Metrics
+from api.config import HttpConfig
+from api.installation.system import plain_routes
+from api.middlewares import Metrics
 from api.openapi import document
 from api.server import groups
-from api.system import plain_routes
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 from tests.api.issuer import CLIENT, SECRET, open_issuer
 from tests.databases import fresh_url
 
@@ -53,7 +54,7 @@ CHECKS = [
 # these end what the other requests live on: each of their cases needs a person of its own
 FATAL = {"erase_me", "revoke_sessions", "delete_workspace", "logout", "transfer", "delete_tenant"}
 ADMIN_KEY = "fuzz-" + "0123456789" * 3
-# streams do not end; tests/api/test_events.py has them
+# streams do not end; tests/api/installation/test_events.py has them
 OPERATIONS = [
     found.ok()
     for found in SCHEMA.get_all_operations()
@@ -83,7 +84,7 @@ class Outsider:
     def __init__(self, url: str, folder: Path) -> None:
         self.url = url
         self.loop = asyncio.new_event_loop()
-        self.house: House
+        self.harness: Harness
         self.ids: dict[str, list[str]] = {}
         self.cases = 0
         self._ready = threading.Event()
@@ -112,9 +113,9 @@ class Outsider:
                     telegram_login_client_id=CLIENT,
                     telegram_login_client_secret=SECRET,
                     telegram_login_issuer=issuer.url,
-                ) as self.house,
+                ) as self.harness,
             ):
-                self.owner = await self.house.person("owner@example.com")
+                self.owner = await self.harness.person("owner@example.com")
                 await self._furnish(self.owner)
                 self._ready.set()
                 await self._over.wait()
@@ -126,7 +127,7 @@ class Outsider:
     async def _furnish(self, owner: Person) -> None:
         """Things with ids, in many states, for generated requests to hit."""
         description = 'note.create title="Plan"\nhttp.post url=http://127.0.0.1:9/x json={"n":1}\nfinish summary="ok"'
-        mate = await self.house.member(owner, "mate@example.com", "partner")
+        mate = await self.harness.member(owner, "mate@example.com", "partner")
         await owner("POST", f"/api/workspace/{owner.workspace_id}/invite", {"role": "member"})
         tasks = [
             (await owner("POST", "/api/tasks", {"title": f"T{n}", "description": description})).data for n in range(4)
@@ -158,7 +159,7 @@ class Outsider:
 
     def person(self, email: str) -> Person:
         """One more person with a workspace."""
-        return asyncio.run_coroutine_threadsafe(self.house.person(email), self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(self.harness.person(email), self.loop).result(30)
 
     def close(self) -> None:
         self.loop.call_soon_threadsafe(self._over.set)
@@ -241,7 +242,7 @@ def test_generated_requests(
             # what nobody answers is not waited for here
             case.query["wait"] = min(float(case.query["wait"]), 0.2)
         outsider.cases += 1
-        answer = case.call(base_url=outsider.house.base, headers=headers, session=wire, timeout=90)
+        answer = case.call(base_url=outsider.harness.base, headers=headers, session=wire, timeout=90)
         checks = list(CHECKS)
         # a body that is too large was refused before anybody looked into it; the checker does not count 413 as a refusal
         if mode is schemathesis.GenerationMode.NEGATIVE and name not in LENIENT and answer.status_code != 413:
@@ -266,7 +267,7 @@ def test_bodies_nobody_should_send(outsider: Outsider, wire: requests.Session, o
         outsider.cases += 1
         headers = {**credentials(person, operation), "Content-Type": "application/json"}
         answer = wire.request(
-            operation.method.upper(), outsider.house.base + path, data=body, headers=headers, timeout=90
+            operation.method.upper(), outsider.harness.base + path, data=body, headers=headers, timeout=90
         )
         assert answer.status_code < 500, (path, body, answer.text)
         if answer.status_code >= 400:

@@ -10,14 +10,14 @@ import sqlalchemy as sa
 
 from domain.clock import utc_now
 from domain.errors import Conflict
-from services.idempotency import UNDER_WAY, Claim, IdempotencyService, KeptAnswer
+from services.platform.idempotency import UNDER_WAY, Claim, IdempotencyService, KeptAnswer
 from storage.database import Store
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 from tests.databases import fresh_url
 
 
 @pytest.fixture
-async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(url: str, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(url, tmp_path) as opened:
         yield opened
 
@@ -52,8 +52,8 @@ async def test_the_key_of_another_request_is_refused(owner: Person, change: str)
     assert await count(owner) == 1
 
 
-async def test_people_do_not_see_each_others_keys(house: House, owner: Person) -> None:
-    other = await house.person("bob@example.com")
+async def test_people_do_not_see_each_others_keys(harness: Harness, owner: Person) -> None:
+    other = await harness.person("bob@example.com")
     first = await owner("POST", "/api/tasks", {"title": "x"}, Idempotency_Key="k1")
     second = await other("POST", "/api/tasks", {"title": "x"}, Idempotency_Key="k1")
     assert second.status == 201
@@ -82,9 +82,9 @@ async def test_answers_with_secrets_are_not_kept(owner: Person) -> None:
     assert (await owner("GET", "/api/auth/apikeys")).data == []
 
 
-async def test_a_failed_request_frees_its_key_and_a_late_one_overwrites_nothing(house: House) -> None:
+async def test_a_failed_request_frees_its_key_and_a_late_one_overwrites_nothing(harness: Harness) -> None:
     moment = utc_now()
-    service = IdempotencyService(house.services.store, lambda: moment)
+    service = IdempotencyService(harness.services.store, lambda: moment)
     first = await service.begin(principal="p", key="k", request_hash="h")
     assert isinstance(first, Claim)
     await service.drop(first)

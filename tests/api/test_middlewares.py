@@ -13,20 +13,21 @@ import structlog
 from aiohttp import web
 
 from api import middlewares
-from api.middlewares import HttpConfig, client_ip
-from api.server import Gate, create_app
+from api.config import HttpConfig
+from api.middlewares import client_ip
+from api.server import ServiceHolder, create_app
 from domain.clock import utc_now
 from domain.ids import new_id
 from storage.tables import sessions
-from tests.api.house import House, Person, open_house
+from tests.api.harness import Harness, Person, open_house
 from tests.databases import fresh_url
 
 
-async def aged(house: House) -> None:
+async def aged(harness: Harness) -> None:
     """Every session was made 25 hours ago."""
     then = utc_now() - timedelta(hours=25)
-    await house.services.store.write(lambda tx: tx.execute(sa.update(sessions).values(created_at=then)))
-    house.services.identity.forget()
+    await harness.services.store.write(lambda tx: tx.execute(sa.update(sessions).values(created_at=then)))
+    harness.services.identity_cache.forget()
 
 
 # --- ids, errors, headers -------------------------------------------------------------------------
@@ -36,18 +37,18 @@ async def aged(house: House) -> None:
     ("given", "kept"),
     [("abc-1.X_9", True), ("x" * 64, True), ("x" * 65, False), ('evil"<script>', False), ("a b", False), ("", False)],
 )
-async def test_the_request_id_is_kept_only_when_it_is_harmless(house: House, given: str, kept: bool) -> None:
-    reply = await house.ask("GET", "/api/tasks", headers={"X-Request-Id": given})
+async def test_the_request_id_is_kept_only_when_it_is_harmless(harness: Harness, given: str, kept: bool) -> None:
+    reply = await harness.ask("GET", "/api/tasks", headers={"X-Request-Id": given})
     assert (reply.headers["X-Request-Id"] == given) is kept
     assert reply.data["requestId"] == reply.headers["X-Request-Id"]
 
 
-async def test_unknown_paths_are_told_only_to_those_who_are_known(house: House, owner: Person) -> None:
-    stranger = await house.ask("GET", "/api/nope")
+async def test_unknown_paths_are_told_only_to_those_who_are_known(harness: Harness, owner: Person) -> None:
+    stranger = await harness.ask("GET", "/api/nope")
     assert (stranger.status, stranger.code) == (401, "unauthorized")
     known = await owner("GET", "/api/nope")
     assert (known.status, known.data["error"], known.code) == (404, "Not found", "not_found")
-    assert (await house.ask("GET", "/nope")).status == 404
+    assert (await harness.ask("GET", "/nope")).status == 404
 
 
 async def test_a_wrong_method_is_told_the_right_ones(owner: Person) -> None:
@@ -55,8 +56,12 @@ async def test_a_wrong_method_is_told_the_right_ones(owner: Person) -> None:
     assert (reply.status, reply.code, reply.headers["Allow"]) == (405, "method_not_allowed", "GET, POST")
 
 
-async def test_every_answer_has_the_security_headers(house: House, owner: Person) -> None:
-    for reply in (await owner("GET", "/api/tasks"), await house.ask("GET", "/api/tasks"), await house.ask("GET", "/")):
+async def test_every_answer_has_the_security_headers(harness: Harness, owner: Person) -> None:
+    for reply in (
+        await owner("GET", "/api/tasks"),
+        await harness.ask("GET", "/api/tasks"),
+        await harness.ask("GET", "/"),
+    ):
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
         assert reply.headers["Referrer-Policy"] == "no-referrer"
         assert reply.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'"
@@ -65,8 +70,8 @@ async def test_every_answer_has_the_security_headers(house: House, owner: Person
 
 
 async def test_only_production_promises_https(tmp_path: Path) -> None:
-    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, http={"production": True}) as house:
-        assert "max-age=" in (await house.ask("GET", "/")).headers["Strict-Transport-Security"]
+    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, http={"production": True}) as harness:
+        assert "max-age=" in (await harness.ask("GET", "/")).headers["Strict-Transport-Security"]
 
 
 async def test_a_failure_of_ours_is_logged_and_says_nothing() -> None:
@@ -76,7 +81,7 @@ async def test_a_failure_of_ours_is_logged_and_says_nothing() -> None:
 
         app.router.add_get("/broken", broken)
 
-    runner = web.AppRunner(create_app(Gate(), HttpConfig(version="0", app_url="http://x"), mount=[mount]))
+    runner = web.AppRunner(create_app(ServiceHolder(), HttpConfig(version="0", app_url="http://x"), mount=[mount]))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
@@ -98,7 +103,7 @@ async def test_a_failure_of_ours_is_logged_and_says_nothing() -> None:
 
 
 async def test_before_the_services_are_open_it_says_so() -> None:
-    gate = Gate()
+    gate = ServiceHolder()
     runner = web.AppRunner(create_app(gate, HttpConfig(version="0", app_url="http://x")))
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -117,11 +122,11 @@ async def test_before_the_services_are_open_it_says_so() -> None:
         await runner.cleanup()
 
 
-async def test_the_log_line_has_no_secrets(house: House, owner: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_log_line_has_no_secrets(harness: Harness, owner: Person, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(middlewares, "log", structlog.wrap_logger(None, wrapper_class=structlog.BoundLogger))
     with structlog.testing.capture_logs() as lines:
         await owner("GET", "/api/tasks?q=hidden-words")
-        await house.ask("POST", "/api/auth/invite/very-secret-token", {"email": "x@example.com"})
+        await harness.ask("POST", "/api/auth/invite/very-secret-token", {"email": "x@example.com"})
     text = repr(lines)
     assert owner.login["token"] not in text
     assert "hidden-words" not in text
@@ -131,30 +136,30 @@ async def test_the_log_line_has_no_secrets(house: House, owner: Person, monkeypa
     assert {"ms", "request_id"} <= first.keys()
 
 
-async def test_odd_methods_do_not_fill_the_metrics(house: House) -> None:
+async def test_odd_methods_do_not_fill_the_metrics(harness: Harness) -> None:
     for word in ("PROPFIND", "PURGE"):
-        assert (await house.ask(word, "/api/tasks")).status == 401
-    text = (await house.ask("GET", "/metrics")).data
+        assert (await harness.ask(word, "/api/tasks")).status == 401
+    text = (await harness.ask("GET", "/metrics")).data
     assert "PROPFIND" not in text
     assert 'method="OTHER"' in text
 
 
 async def test_metrics_take_their_token(tmp_path: Path) -> None:
-    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, http={"metrics_token": "s3cret-s3cret"}) as house:
-        refused = await house.ask("GET", "/metrics")
+    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, http={"metrics_token": "s3cret-s3cret"}) as harness:
+        refused = await harness.ask("GET", "/metrics")
         assert (refused.status, refused.code) == (401, "metrics_token")
-        assert (await house.ask("GET", "/metrics", headers={"Authorization": "Bearer wrong"})).status == 401
+        assert (await harness.ask("GET", "/metrics", headers={"Authorization": "Bearer wrong"})).status == 401
         for headers in ({"Authorization": "Bearer s3cret-s3cret"}, {"X-Metrics-Token": "s3cret-s3cret"}):
-            assert (await house.ask("GET", "/metrics", headers=headers)).status == 200
+            assert (await harness.ask("GET", "/metrics", headers=headers)).status == 200
     hidden = tmp_path / "hidden"
     hidden.mkdir()
-    async with open_house(fresh_url("sqlite", hidden), hidden, http={"production": True}) as house:
-        assert (await house.ask("GET", "/metrics")).status == 404
+    async with open_house(fresh_url("sqlite", hidden), hidden, http={"production": True}) as harness:
+        assert (await harness.ask("GET", "/metrics")).status == 404
 
 
-async def test_headers_may_hold_any_bytes(house: House) -> None:
-    asked = await house.ask("POST", "/api/auth/email/request", {"email": "bytes@example.com"})
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(house.base.rpartition(":")[2]))
+async def test_headers_may_hold_any_bytes(harness: Harness) -> None:
+    asked = await harness.ask("POST", "/api/auth/email/request", {"email": "bytes@example.com"})
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(harness.base.rpartition(":")[2]))
     body = b'{"email":"bytes@example.com","code":"%s"}' % asked.data["code"].encode()
     writer.write(
         b"POST /api/auth/email/verify HTTP/1.1\r\nHost: x\r\nConnection: close\r\nUser-Agent: \xff\xfe\r\n"
@@ -169,23 +174,23 @@ async def test_headers_may_hold_any_bytes(house: House) -> None:
 
 async def test_cors_is_an_allow_list(tmp_path: Path) -> None:
     http = {"allowed_origins": ("https://app.example",)}
-    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, http=http) as house:
-        good = await house.ask("GET", "/api/tasks", headers={"Origin": "https://app.example"})
+    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, http=http) as harness:
+        good = await harness.ask("GET", "/api/tasks", headers={"Origin": "https://app.example"})
         assert good.headers["Access-Control-Allow-Origin"] == "https://app.example"
         for name in ("X-New-Token", "X-Request-Id", "Link", "Retry-After", "X-RateLimit-Remaining"):
             assert name in good.headers["Access-Control-Expose-Headers"]
-        bad = await house.ask("GET", "/api/tasks", headers={"Origin": "https://evil.example"})
+        bad = await harness.ask("GET", "/api/tasks", headers={"Origin": "https://evil.example"})
         assert "Access-Control-Allow-Origin" not in bad.headers
         assert good.headers["Vary"] == bad.headers["Vary"] == "Origin"
         asked = {"Origin": "https://app.example", "Access-Control-Request-Method": "PUT"}
-        preflight = await house.ask("OPTIONS", "/api/tasks", headers=asked)
+        preflight = await harness.ask("OPTIONS", "/api/tasks", headers=asked)
         assert preflight.status == 204
         assert "PATCH" in preflight.headers["Access-Control-Allow-Methods"]
         assert "Idempotency-Key" in preflight.headers["Access-Control-Allow-Headers"]
 
 
-async def test_without_a_list_no_origin_is_let_in(house: House) -> None:
-    reply = await house.ask("GET", "/api/tasks", headers={"Origin": "https://evil.example"})
+async def test_without_a_list_no_origin_is_let_in(harness: Harness) -> None:
+    reply = await harness.ask("GET", "/api/tasks", headers={"Origin": "https://evil.example"})
     assert "Access-Control-Allow-Origin" not in reply.headers
 
 
@@ -201,21 +206,21 @@ async def chunks(size: int) -> Any:
 @pytest.mark.parametrize(("path", "limit"), [("/api/auth/email/request", 100_000), ("/api/tasks", 1_000_000)])
 async def test_a_body_that_is_too_large_is_refused(owner: Person, path: str, limit: int, chunked: bool) -> None:
     data = chunks(limit + 100_000) if chunked else b"x" * (limit + 1)
-    reply = await owner.house.ask("POST", path, data=data, headers=owner.headers)
+    reply = await owner.harness.ask("POST", path, data=data, headers=owner.headers)
     assert (reply.status, reply.code, reply.data["maxBytes"]) == (413, "body_too_large", limit)
 
 
 async def test_a_body_just_within_the_limit_is_read(owner: Person) -> None:
-    reply = await owner.house.ask("POST", "/api/tasks", data=b" " * 999_000 + b'{"title":"x"}', headers=owner.headers)
+    reply = await owner.harness.ask("POST", "/api/tasks", data=b" " * 999_000 + b'{"title":"x"}', headers=owner.headers)
     assert reply.status == 201
 
 
 # --- who and where --------------------------------------------------------------------------------
 
 
-async def test_the_workspace_may_be_named_in_four_places(house: House, owner: Person) -> None:
+async def test_the_workspace_may_be_named_in_four_places(harness: Harness, owner: Person) -> None:
     place = owner.workspace_id
-    bare = Person(house, {"Authorization": owner.headers["Authorization"]}, owner.login)
+    bare = Person(harness, {"Authorization": owner.headers["Authorization"]}, owner.login)
     nowhere = await bare("GET", "/api/tasks")
     assert (nowhere.status, nowhere.data["error"], nowhere.code) == (400, "workspaceId required", "workspace_required")
     assert (await bare("GET", "/api/tasks", X_Workspace_Id=place)).status == 200
@@ -225,7 +230,7 @@ async def test_the_workspace_may_be_named_in_four_places(house: House, owner: Pe
     assert (await bare("GET", "/api/tasks", X_Workspace_Id=place.upper())).status == 200
 
 
-async def test_places_that_disagree_are_refused(house: House, owner: Person) -> None:
+async def test_places_that_disagree_are_refused(harness: Harness, owner: Person) -> None:
     other = (await owner("POST", "/api/workspaces", {"name": "Second"})).data["id"]
     for reply in (
         await owner("GET", f"/api/tasks?workspaceId={other}"),
@@ -234,14 +239,14 @@ async def test_places_that_disagree_are_refused(house: House, owner: Person) -> 
     ):
         assert (reply.status, reply.code) == (403, "workspace_conflict")
         assert reply.data["error"] == "workspaceId does not match authenticated workspace"
-    stranger = await house.person("stranger@example.com")
+    stranger = await harness.person("stranger@example.com")
     foreign = await owner("GET", f"/api/tasks?workspaceId={stranger.workspace_id}")
     assert (foreign.status, foreign.code) == (404, "not_found")
 
 
-async def test_foreign_missing_and_malformed_workspaces_look_the_same(house: House, owner: Person) -> None:
-    stranger = await house.person("stranger@example.com")
-    bare = Person(house, {"Authorization": owner.headers["Authorization"]}, owner.login)
+async def test_foreign_missing_and_malformed_workspaces_look_the_same(harness: Harness, owner: Person) -> None:
+    stranger = await harness.person("stranger@example.com")
+    bare = Person(harness, {"Authorization": owner.headers["Authorization"]}, owner.login)
     for place in (stranger.workspace_id, new_id(), "nonsense", "%00", ""):
         for reply in (
             await bare("GET", f"/api/tasks?workspaceId={place}"),
@@ -252,27 +257,27 @@ async def test_foreign_missing_and_malformed_workspaces_look_the_same(house: Hou
     assert (wrong.status, wrong.data["details"]["fieldErrors"]) == (400, {"workspaceId": ["must be a string"]})
 
 
-async def test_an_api_key_implies_its_workspace(house: House, owner: Person) -> None:
+async def test_an_api_key_implies_its_workspace(harness: Harness, owner: Person) -> None:
     made = await owner("POST", "/api/auth/apikey", {"name": "k"})
     key = {"X-API-Key": made.data["key"]}
-    assert (await house.ask("GET", "/api/tasks", headers=key)).status == 200
+    assert (await harness.ask("GET", "/api/tasks", headers=key)).status == 200
     other = (await owner("POST", "/api/workspaces", {"name": "Second"})).data["id"]
-    assert (await house.ask("GET", "/api/tasks", headers={**key, "X-Workspace-Id": other})).status == 404
+    assert (await harness.ask("GET", "/api/tasks", headers={**key, "X-Workspace-Id": other})).status == 404
 
 
-async def test_who_may_is_asked_before_what(house: House, owner: Person) -> None:
-    member = await house.member(owner, "member@example.com", "member")
+async def test_who_may_is_asked_before_what(harness: Harness, owner: Person) -> None:
+    member = await harness.member(owner, "member@example.com", "member")
     reply = await member("POST", "/api/tasks", {"title": 7})
     assert (reply.status, reply.code) == (403, "insufficient_role")
     assert reply.data["requiredRole"] == "partner"
     assert reply.data["currentRole"] == "member"
 
 
-async def test_what_a_member_was_refused_is_in_the_audit_log(house: House, owner: Person) -> None:
-    member = await house.member(owner, "member@example.com", "member")
+async def test_what_a_member_was_refused_is_in_the_audit_log(harness: Harness, owner: Person) -> None:
+    member = await harness.member(owner, "member@example.com", "member")
     await member("POST", "/api/tasks", {"title": "x"}, Idempotency_Key="k")
     await member("GET", "/api/audit")
-    stranger = await house.person("stranger@example.com")
+    stranger = await harness.person("stranger@example.com")
     await stranger("GET", "/api/audit", X_Workspace_Id=owner.workspace_id)
     lines = (await owner("GET", "/api/audit?action=request:refused")).data
     assert [(x["actor"], x["target"], x["verdict"], x["reason"]) for x in lines] == [
@@ -281,24 +286,24 @@ async def test_what_a_member_was_refused_is_in_the_audit_log(house: House, owner
     ]
 
 
-async def test_a_rotated_token_is_handed_out_on_streams_too(house: House, owner: Person) -> None:
-    await aged(house)
-    async with house.session.get(house.base + "/api/events", headers=owner.headers) as stream:
+async def test_a_rotated_token_is_handed_out_on_streams_too(harness: Harness, owner: Person) -> None:
+    await aged(harness)
+    async with harness.session.get(harness.base + "/api/events", headers=owner.headers) as stream:
         token = stream.headers["X-New-Token"]
         assert stream.headers["X-Request-Id"]
     renewed = {**owner.headers, "Authorization": f"Bearer {token}"}
-    assert (await house.ask("GET", "/api/tasks", headers=renewed)).status == 200
+    assert (await harness.ask("GET", "/api/tasks", headers=renewed)).status == 200
 
 
-async def test_cookies_need_their_csrf_token_and_rotate(house: House, owner: Person) -> None:
+async def test_cookies_need_their_csrf_token_and_rotate(harness: Harness, owner: Person) -> None:
     cookie = {"Cookie": f"helm_session={owner.login['token']}", "X-Workspace-Id": owner.workspace_id}
-    assert (await house.ask("GET", "/api/tasks", headers=cookie)).status == 200
-    refused = await house.ask("POST", "/api/tasks", {"title": "x"}, headers=cookie)
+    assert (await harness.ask("GET", "/api/tasks", headers=cookie)).status == 200
+    refused = await harness.ask("POST", "/api/tasks", {"title": "x"}, headers=cookie)
     assert (refused.status, refused.code) == (403, "csrf_invalid")
     allowed = {**cookie, "X-CSRF-Token": owner.login["csrfToken"]}
-    assert (await house.ask("POST", "/api/tasks", {"title": "x"}, headers=allowed)).status == 201
-    await aged(house)
-    rotated = await house.ask("GET", "/api/tasks", headers=cookie)
+    assert (await harness.ask("POST", "/api/tasks", {"title": "x"}, headers=allowed)).status == 201
+    await aged(harness)
+    rotated = await harness.ask("GET", "/api/tasks", headers=cookie)
     fresh = rotated.headers["X-New-Token"]
     first, second = rotated.headers.getall("Set-Cookie")
     assert first.startswith(f"helm_session={fresh};")
@@ -313,8 +318,8 @@ async def test_cookies_need_their_csrf_token_and_rotate(house: House, owner: Per
 async def test_limits_follow_the_person_not_the_address(tmp_path: Path) -> None:
     limits = {"rate_limits_enabled": True, "rate_limit_auth": 100, "rate_limit_task": 3, "rate_limit_default": 50}
     http = {"trusted_proxies": ("127.0.0.0/8",)}
-    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, http=http, **limits) as house:
-        ada, bob = await house.person("ada@example.com"), await house.person("bob@example.com")
+    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, http=http, **limits) as harness:
+        ada, bob = await harness.person("ada@example.com"), await harness.person("bob@example.com")
         for n in range(3):
             reply = await ada("POST", "/api/tasks", {"title": "x"}, X_Forwarded_For=f"203.0.113.{n}")
             assert reply.status == 201
@@ -332,11 +337,11 @@ async def test_limits_follow_the_person_not_the_address(tmp_path: Path) -> None:
 async def test_strangers_are_limited_by_network(tmp_path: Path) -> None:
     limits = {"rate_limits_enabled": True, "rate_limit_auth": 2}
     http = {"trusted_proxies": ("127.0.0.0/8",)}
-    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, http=http, **limits) as house:
+    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, http=http, **limits) as harness:
 
         async def ask(address: str) -> int:
             headers = {"X-Forwarded-For": address}
-            reply = await house.ask("POST", "/api/auth/email/request", {"email": "nope"}, headers=headers)
+            reply = await harness.ask("POST", "/api/auth/email/request", {"email": "nope"}, headers=headers)
             return reply.status
 
         assert [await ask("198.51.100.1") for _ in range(3)] == [400, 400, 429]
@@ -352,10 +357,10 @@ async def test_a_workspace_has_a_limit_of_its_own(tmp_path: Path) -> None:
         "rate_limit_default": 1000,
         "rate_limit_workspace": 100_000,
     }
-    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, **limits) as house:
-        owner = await house.person("ada@example.com")
-        mate = await house.member(owner, "bob@example.com", "member")
-        house.services.limits.per_minute = {**house.services.limits.per_minute, "workspace": 4}
+    async with open_house(fresh_url("sqlite", tmp_path), tmp_path, **limits) as harness:
+        owner = await harness.person("ada@example.com")
+        mate = await harness.member(owner, "bob@example.com", "member")
+        harness.services.limits.per_minute = {**harness.services.limits.per_minute, "workspace": 4}
         got = [(await who("GET", "/api/tasks")).status for who in (owner, mate, owner, mate, owner)]
         assert got == [200, 200, 200, 200, 429]
 
@@ -363,9 +368,9 @@ async def test_a_workspace_has_a_limit_of_its_own(tmp_path: Path) -> None:
 async def test_wrong_credentials_count_against_the_network(tmp_path: Path) -> None:
     async with open_house(
         fresh_url("sqlite", tmp_path), tmp_path, rate_limits_enabled=True, rate_limit_default=3
-    ) as house:
+    ) as harness:
         headers = {"Authorization": "Bearer " + "0" * 64}
-        got = [(await house.ask("GET", "/api/me", headers=headers)).status for _ in range(4)]
+        got = [(await harness.ask("GET", "/api/me", headers=headers)).status for _ in range(4)]
         assert got == [401, 401, 401, 429]
 
 

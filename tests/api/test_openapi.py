@@ -7,18 +7,18 @@ import pytest
 from jsonschema import Draft202012Validator
 from openapi_pydantic import OpenAPI
 
+from api.config import HttpConfig
 from api.docs import OPENAPI, render
 from api.examples import FORMS, example_of
 from api.http import validated
-from api.middlewares import HttpConfig
-from api.server import Gate, create_app, groups
-from domain.permissions import TABLE, Action
-from tests.api.house import House
+from api.server import ServiceHolder, create_app, groups
+from domain.identity.permissions import TABLE, Action
+from tests.api.harness import Harness
 
 
 @pytest.fixture(scope="module")
 def spec() -> dict[str, Any]:
-    app = create_app(Gate(), HttpConfig(version="1.2.3", app_url="http://x"))
+    app = create_app(ServiceHolder(), HttpConfig(version="1.2.3", app_url="http://x"))
     return app[OPENAPI]
 
 
@@ -33,7 +33,7 @@ def test_it_is_valid_openapi(spec: dict[str, Any]) -> None:
 
 
 def test_every_route_is_in_it_and_nothing_else(spec: dict[str, Any]) -> None:
-    app = create_app(Gate(), HttpConfig(version="0", app_url="http://x"))
+    app = create_app(ServiceHolder(), HttpConfig(version="0", app_url="http://x"))
     served = {
         (route.method.lower(), route.resource.canonical)
         for route in app.router.routes()
@@ -115,7 +115,7 @@ def test_it_says_where_it_is_and_gives_examples(spec: dict[str, Any]) -> None:
 
 
 def test_the_examples_of_bodies_are_taken() -> None:
-    app = create_app(Gate(), HttpConfig(version="0", app_url="http://x"))
+    app = create_app(ServiceHolder(), HttpConfig(version="0", app_url="http://x"))
     taken = 0
     for group in groups(HttpConfig(version="0", app_url="http://x")):
         for endpoint in group.table:
@@ -131,8 +131,8 @@ def test_examples_of_forms_that_are_no_more_are_not_kept(spec: dict[str, Any]) -
     assert FORMS.keys() - spec["components"]["schemas"].keys() == set()
 
 
-async def test_the_examples_of_settings_and_rules_are_accepted(house: House, spec: dict[str, Any]) -> None:
-    ada = await house.person("ada@example.com")
+async def test_the_examples_of_settings_and_rules_are_accepted(harness: Harness, spec: dict[str, Any]) -> None:
+    ada = await harness.person("ada@example.com")
     path = "/api/workspace/{workspace_id}/settings"
     example = spec["paths"][path]["put"]["requestBody"]["content"]["application/json"]["example"]
     reply = await ada("PUT", path.replace("{workspace_id}", ada.workspace_id), example)
@@ -159,15 +159,15 @@ def test_an_example_of_each_kind_of_schema(schema: dict[str, Any], example: Any)
     assert example_of(schema, {"Thing": thing}, full=False) == example
 
 
-async def test_it_is_served_to_everybody(house: House) -> None:
-    reply = await house.ask("GET", "/api/openapi.json")
+async def test_it_is_served_to_everybody(harness: Harness) -> None:
+    reply = await harness.ask("GET", "/api/openapi.json")
     assert reply.status == 200
     assert reply.headers["Access-Control-Allow-Origin"] == "*"
     OpenAPI.model_validate(reply.data)
 
 
-async def test_the_page_needs_nothing_from_outside(house: House, spec: dict[str, Any]) -> None:
-    page = await house.ask("GET", "/api/docs")
+async def test_the_page_needs_nothing_from_outside(harness: Harness, spec: dict[str, Any]) -> None:
+    page = await harness.ask("GET", "/api/docs")
     assert page.status == 200
     assert page.headers["Content-Type"].startswith("text/html")
     assert "script-src" not in page.headers["Content-Security-Policy"]
@@ -179,7 +179,7 @@ async def test_the_page_needs_nothing_from_outside(house: House, spec: dict[str,
     for method, path, _ in operations(spec):
         assert f">{method.upper()}<" in page.data
         assert path in page.data
-    style = await house.ask("GET", "/api/docs.css")
+    style = await harness.ask("GET", "/api/docs.css")
     assert (style.status, style.headers["Content-Type"]) == (200, "text/css; charset=utf-8")
 
 

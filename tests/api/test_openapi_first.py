@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from api.config import HttpConfig
 from api.docs import OPENAPI
-from api.middlewares import HttpConfig
-from api.server import Gate, create_app
+from api.server import ServiceHolder, create_app
 
 FIRST = Path(__file__).parent.parent / "vectors" / "openapi_first.json.gz"
 # what was added (+), changed (~) or taken away (-), by its place in the document; why
@@ -113,7 +113,7 @@ def schemas_of_bodies(document: dict[str, Any]) -> set[str]:
 
 def test_the_document_is_that_of_the_first_version_but_for_what_is_listed() -> None:
     first = json.loads(gzip.decompress(FIRST.read_bytes()))
-    app = create_app(Gate(), HttpConfig(version=first["info"]["version"], app_url="http://x"))
+    app = create_app(ServiceHolder(), HttpConfig(version=first["info"]["version"], app_url="http://x"))
     taken = schemas_of_bodies(app[OPENAPI])
     found = {one for one in differences(first, app[OPENAPI], "") if not is_addition(one, taken)}
     unlisted = sorted(one for one in found if not any(fnmatchcase(one, agreed) for agreed in AGREED))

@@ -9,12 +9,12 @@ import orjson
 import pytest
 from pydantic import TypeAdapter
 
-from api.http import Answer, response_of
+from api.http import ApiResponse, response_of
 from api.schemas.base import GIVEN, Attr, From, Moment, Serialized, View, plan_of, views
 from api.schemas.identity import CodeSent
 from api.schemas.runs import RunInline, RunQueued, TaskOut
 from api.server import create_app as _reads_every_schema  # noqa: F401
-from domain.tasks import Task
+from domain.runs.task import Task
 
 NOW = datetime(2026, 11, 25, 20, 4, 26, 123456, tzinfo=UTC)
 TASK = Task(
@@ -165,9 +165,9 @@ def test_an_answer_has_all_of_its_fields_and_no_other() -> None:
     [
         (Serialized[TaskOut], TaskOut),
         (list[Serialized[TaskOut]], list[TaskOut]),
-        (Answer[list[Serialized[TaskOut]]], list[TaskOut]),
-        (Serialized[RunQueued] | Answer[Serialized[RunInline]], RunQueued | RunInline),
-        (Answer[dict[str, Any]], dict[str, Any]),
+        (ApiResponse[list[Serialized[TaskOut]]], list[TaskOut]),
+        (Serialized[RunQueued] | ApiResponse[Serialized[RunInline]], RunQueued | RunInline),
+        (ApiResponse[dict[str, Any]], dict[str, Any]),
         (None, None),
         (type(None), None),
     ],

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.http import cursor_of, read_cursor
 from api.schemas.base import said, text_ok
+from domain.cursors import cursor_of, read_cursor
 from domain.errors import Invalid
 from domain.ids import new_id
-from tests.api.house import House, Person
+from tests.api.harness import Harness, Person
 
 MOMENTS = st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
 
@@ -45,7 +45,7 @@ def test_blank_is_nothing_said(text: str) -> None:
 
 
 async def send(owner: Person, data: bytes) -> Any:
-    return await owner.house.ask("POST", "/api/tasks", data=data, headers=owner.headers)
+    return await owner.harness.ask("POST", "/api/tasks", data=data, headers=owner.headers)
 
 
 @pytest.mark.parametrize("data", [b"{", b"\xff", b'{"a":NaN}', b'{"title":"\\ud800"}', b"{'a':1}", b"{}x"])
@@ -99,7 +99,7 @@ async def test_an_id_that_is_none_is_nowhere(owner: Person, name: str) -> None:
     assert (await owner("GET", f"/api/tasks/{name}")).status == 404
 
 
-async def test_pages_follow_each_other_without_gap_or_repeat(house: House, owner: Person) -> None:
+async def test_pages_follow_each_other_without_gap_or_repeat(harness: Harness, owner: Person) -> None:
     made = [(await owner("POST", "/api/tasks", {"title": f"T{n}"})).data["id"] for n in range(7)]
     seen: list[str] = []
     path: str | None = "/api/tasks?limit=3"
@@ -115,15 +115,15 @@ async def test_pages_follow_each_other_without_gap_or_repeat(house: House, owner
     assert sizes == [3, 3, 1]
 
 
-async def test_items_of_one_microsecond_are_not_lost_between_pages(house: House, owner: Person) -> None:
+async def test_items_of_one_microsecond_are_not_lost_between_pages(harness: Harness, owner: Person) -> None:
     import sqlalchemy as sa
 
     from storage.tables import tasks
 
     made = {(await owner("POST", "/api/tasks", {"title": f"T{n}"})).data["id"] for n in range(5)}
     moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=123457)
-    await house.services.store.write(lambda tx: tx.execute(sa.update(tasks).values(created_at=moment)))
-    house.services.bus.touched(owner.workspace_id)
+    await harness.services.store.write(lambda tx: tx.execute(sa.update(tasks).values(created_at=moment)))
+    harness.services.bus.touched(owner.workspace_id)
     first = await owner("GET", "/api/tasks?limit=2")
     second = await owner("GET", first.headers["Link"].split(">")[0].removeprefix("<"))
     third = await owner("GET", second.headers["Link"].split(">")[0].removeprefix("<"))

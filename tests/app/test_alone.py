@@ -15,10 +15,11 @@ import psycopg
 import pytest
 from click.testing import CliRunner
 
-import storage.hold
 from app.cli import main
 from app.store_use import COMMANDS, Use, command_of
-from storage.hold import Mode, hold_on, holders
+from storage.installation import postgres_hold
+from storage.installation.hold import Mode, StoreError
+from storage.installation.holds import hold_on, holders
 from tests.app.commands import command
 from tests.app.test_story_http import Person
 from tests.databases import fresh_url
@@ -72,7 +73,7 @@ def note(person: Person, title: str) -> None:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands of this process do not wait for a server that is not going."""
-    monkeypatch.setattr(storage.hold, "IMPATIENCE", 0.2)
+    monkeypatch.setattr("storage.installation.hold.IMPATIENCE", 0.2)
 
 
 @pytest.mark.parametrize("role", ["all", "web", "worker"])
@@ -180,7 +181,7 @@ def next_in_line(url: str) -> Iterator[threading.Event]:
     has = threading.Event()
     with direct(url) as connection:
         connection.execute("SET application_name = 'somebody with psql'")
-        key = storage.hold._keys(connection)[0]
+        key = postgres_hold._keys(connection)[0]
 
         def wait() -> None:
             connection.execute("SELECT pg_advisory_lock(%s)", (key,))
@@ -301,7 +302,7 @@ def test_what_says_it_stays_apart_cannot_open_the_store(tmp_path: Path) -> None:
     settings = load_settings(_env_file=None, pilot_data_dir=place.data, database_url=place.url)
     for name, use in COMMANDS.items():
         if use is Use.APART:
-            with command_of(name), pytest.raises(storage.hold.StoreError, match="may not open the store"):
+            with command_of(name), pytest.raises(StoreError, match="may not open the store"):
                 with_parts(settings, work)
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from app.container import open_services
 from app.settings import load_settings
-from domain.actor import Actor, Channel, Role
+from domain.identity.actor import Actor, Channel, Role
 from services.container import Services
-from services.tasks import NewTask
-from storage.database import Tx
+from services.runs.tasks import NewTask
+from storage.transaction import Tx
 from tests.app.test_cli import pilot, told
 from tests.databases import fresh_url, postgres_programs
 
@@ -25,8 +25,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
 
 async def owner_of(services: Services) -> Actor:
     def work(tx: Tx) -> Actor:
-        user = services.email_login.person(tx, "ada@example.com")
-        workspace, role, _ = services.identity.settle_in(tx, user)
+        user = services.people.of_address(tx, "ada@example.com")
+        workspace, role, _ = services.admission.settle_in(tx, user)
         return Actor(user_id=user.id, name=user.name, channel=Channel.EMAIL, workspace_id=workspace.id, role=Role(role))
 
     return await services.store.write(work)
@@ -41,14 +41,14 @@ async def test_an_old_copy_is_put_back_and_a_checkpoint_kept_elsewhere_tells(
         services = parts.services
         owner = await owner_of(services)
         await services.tasks.create(owner, NewTask(title="kept"))
-        before.write_text((await services.receipts.checkpoint(owner)).note)
+        before.write_text((await services.proofs.checkpoint(owner)).note)
         # the database is in use
         done = told(tmp_path, "backup", str(copy), **store)
         assert (done["file"], done["bytes"]) == (str(copy), copy.stat().st_size)
         assert copy.stat().st_mode & 0o777 == 0o600
         for title in ("lost", "lost too"):
             await services.tasks.create(owner, NewTask(title=title))
-        after.write_text((await services.receipts.checkpoint(owner)).note)
+        after.write_text((await services.proofs.checkpoint(owner)).note)
 
     assert told(tmp_path, "restore", str(copy), "--yes", **store)["file"] == str(copy)
     async with open_services(settings) as parts:
@@ -56,12 +56,12 @@ async def test_an_old_copy_is_put_back_and_a_checkpoint_kept_elsewhere_tells(
         assert [t.title for t in await services.tasks.list(owner)] == ["kept"]
         # in itself the log is whole: it is older, and goes on from there
         assert services.ledger.damaged == {}
-        with await services.receipts.archive(owner) as stream:
+        with await services.archives.export(owner) as stream:
             shorter = tmp_path / "shorter.tar.gz"
             shorter.write_bytes(stream.read())
         for title in ("other", "another", "yet another"):
             await services.tasks.create(owner, NewTask(title=title))
-        with await services.receipts.archive(owner) as stream:
+        with await services.archives.export(owner) as stream:
             archive = tmp_path / "receipts.tar.gz"
             archive.write_bytes(stream.read())
 

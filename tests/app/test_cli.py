@@ -4,13 +4,17 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
+
+from app.cli import main
 from app.container import open_services
 from app.settings import load_settings
 from domain.ids import new_id
-from storage import accounts
+from storage.identity import user_rows
 from tests.processes import ROOT
 
 
@@ -38,8 +42,8 @@ async def test_workspaces_are_administered_without_a_server(tmp_path: Path) -> N
     settings = load_settings(_env_file=None, pilot_data_dir=tmp_path / "data")
     async with open_services(settings) as parts:
         services = parts.services
-        user = await services.store.write(lambda tx: services.email_login.person(tx, "ada@example.com"))
-        assert await services.store.read(lambda tx: accounts.get_user(tx, user.id)) is not None
+        user = await services.store.write(lambda tx: services.people.of_address(tx, "ada@example.com"))
+        assert await services.store.read(lambda tx: user_rows.get(tx, user.id)) is not None
     [made] = told(tmp_path, "admin", "create", "Second", "--owner", user.id)
     assert (made["name"], made["ownerId"], made["deletedAt"]) == ("Second", user.id, None)
     assert made["id"] in {w["id"] for w in told(tmp_path, "admin", "list")}
@@ -52,3 +56,20 @@ async def test_workspaces_are_administered_without_a_server(tmp_path: Path) -> N
     code, out, err = pilot(tmp_path, "admin", "restore", new_id())
     assert (code, out, err) == (1, "", "not_found: Workspace not found\n")
     assert pilot(tmp_path, "admin", "delete", made["id"], "--grace-days", "366")[0] == 2
+
+
+def commands(group: click.Group) -> Iterator[click.Command]:
+    for command in group.commands.values():
+        yield command
+        if isinstance(command, click.Group):
+            yield from commands(command)
+
+
+def test_every_command_and_option_is_explained_and_no_first_line_is_cut() -> None:
+    for command in (main, *commands(main)):
+        assert command.help, command.name
+        unexplained = [p.name for p in command.params if isinstance(p, click.Option) and not p.help]
+        assert unexplained == [], command.name
+        if isinstance(command, click.Group):
+            page = command.get_help(click.Context(command, info_name="pilot", terminal_width=80))
+            assert "..." not in page.partition("Commands:")[2], page

@@ -16,8 +16,8 @@ from app.evals.place import Ground
 from app.evals.run import EVALUATIONS, evaluate, record
 from app.settings import Settings, load_settings
 from app.version import VERSION
-from services.capabilities import REGISTRY
-from tests.api.house import House, open_house
+from services.installation.capabilities import REGISTRY
+from tests.api.harness import Harness, open_house
 from tests.databases import fresh_url
 from tests.processes import ROOT
 
@@ -30,7 +30,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def house(url: str, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(url: str, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(url, tmp_path, http={"version": VERSION}) as opened:
         yield opened
 
@@ -53,14 +53,14 @@ def pilot(folder: Path, url: str, *words: str) -> tuple[int, Any, str]:
     return done.returncode, json.loads(done.stdout) if "--json" in words else done.stdout, done.stderr
 
 
-async def states(house: House) -> dict[str, str]:
-    found = (await house.ask("GET", "/api/capabilities")).data["capabilities"]
+async def states(harness: Harness) -> dict[str, str]:
+    found = (await harness.ask("GET", "/api/capabilities")).data["capabilities"]
     return {c["key"]: c["state"] for c in found}
 
 
-async def rows(house: House) -> int:
+async def rows(harness: Harness) -> int:
     """How much is in the installation, of what evaluations make plenty of."""
-    count = await house.services.store.read(
+    count = await harness.services.store.read(
         lambda tx: tx.connection.exec_driver_sql(
             "SELECT (SELECT COUNT(*) FROM tasks) + (SELECT COUNT(*) FROM receipts)"
         )
@@ -72,8 +72,8 @@ def settings_of(folder: Path, url: str) -> Settings:
     return load_settings(_env_file=None, pilot_data_dir=folder / "data", database_url=url)
 
 
-async def test_what_passes_here_is_ready_and_nothing_else(house: House, url: str, tmp_path: Path) -> None:
-    before, had = await states(house), await rows(house)
+async def test_what_passes_here_is_ready_and_nothing_else(harness: Harness, url: str, tmp_path: Path) -> None:
+    before, had = await states(harness), await rows(harness)
     assert "production_ready" not in before.values()
     # all of them on SQLite; on Postgres the one that leans on the store the most
     names: Sequence[str] = () if url.startswith("sqlite") else ("receipts",)
@@ -88,20 +88,20 @@ async def test_what_passes_here_is_ready_and_nothing_else(house: House, url: str
     if not names:
         assert (outcomes[-1]["outcome"], outcomes[-1]["notRun"]) == ("not run", "no HELM sidecar is configured")
     # of those that nothing blocks, exactly the proved ones are ready
-    after = await states(house)
+    after = await states(harness)
     for one in REGISTRY:
         if before[one.key] == "implemented":
             assert after[one.key] == ("production_ready" if one.evaluation in passed else "implemented"), one.key
         else:
             assert after[one.key] == before[one.key], one.key
     # nothing of it happened in the installation itself
-    assert await rows(house) == had
-    stored = await house.ask("GET", "/api/capabilities/helm_receipts")
+    assert await rows(harness) == had
+    stored = await harness.ask("GET", "/api/capabilities/helm_receipts")
     assert f"evaluation receipts passed with version {VERSION}" in stored.data["capability"]["evidence"][-1]
 
 
 @pytest.mark.parametrize("url", ["sqlite"], indirect=True)
-async def test_what_does_not_hold_is_recorded_as_failed(house: House, url: str, tmp_path: Path) -> None:
+async def test_what_does_not_hold_is_recorded_as_failed(harness: Harness, url: str, tmp_path: Path) -> None:
     settings = settings_of(tmp_path, url)
 
     async def good(checks: Checks, ground: Ground) -> None:
@@ -130,7 +130,7 @@ async def test_what_does_not_hold_is_recorded_as_failed(house: House, url: str, 
         # only what never ends may meet its limit
         seconds = 1.0 if evaluation is never_ends else 60.0
         await record(settings, [await evaluate(evaluation, "receipts", settings, seconds=seconds)])
-        return (await states(house))["evidence_ledger"]
+        return (await states(harness))["evidence_ledger"]
 
     assert await ready_after(good) == "production_ready"
     # what could not be carried out leaves what was known before

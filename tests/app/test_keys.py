@@ -26,7 +26,7 @@ from domain.receipts.errors import BadNote
 from domain.receipts.signing import Signer, parse_seed
 from domain.receipts.verify import verify_archive
 from storage import private
-from tests.api.house import House, open_house
+from tests.api.harness import Harness, open_house
 from tests.app.test_evals import pilot
 from tests.databases import fresh_url
 from tests.processes import Program, call, free_ports, ready
@@ -139,14 +139,14 @@ def test_a_program_hands_over(tmp_path: Path) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(fresh_url(request.param, tmp_path), tmp_path) as opened:
         yield opened
 
 
-async def test_a_process_with_the_former_key_signs_nothing(house: House, tmp_path: Path) -> None:
-    owner = await house.person("ada@example.com")
-    url = house.services.store.url
+async def test_a_process_with_the_former_key_signs_nothing(harness: Harness, tmp_path: Path) -> None:
+    owner = await harness.person("ada@example.com")
+    url = harness.services.store.url
 
     async def size() -> int:
         return int((await owner("GET", "/api/governance/log/checkpoint")).data["size"])
@@ -158,7 +158,7 @@ async def test_a_process_with_the_former_key_signs_nothing(house: House, tmp_pat
     before = await size()
     # writers are at it while the key changes under them
     writing = [asyncio.ensure_future(change(n)) for n in range(1, 41)]
-    with within(house.parts.hold):
+    with within(harness.parts.hold):
         # as if a connection that held the store had been lost just before
         done = await asyncio.to_thread(rotate_key, settings_of(tmp_path, url))
     statuses = [reply.status for reply in await asyncio.gather(*writing)]
@@ -178,16 +178,16 @@ async def test_a_process_with_the_former_key_signs_nothing(house: House, tmp_pat
 
 
 def _kinds(tx: Any, workspace_id: str) -> list[str]:
-    from storage import receipts
+    from storage.ledger import receipt_rows
 
-    return [row.kind for row in reversed(receipts.find(tx, workspace_id, limit=1000))]
+    return [row.kind for row in reversed(receipt_rows.find(tx, workspace_id, limit=1000))]
 
 
 async def logged(settings: Settings) -> None:
     """A workspace with a log."""
     async with open_services(settings) as parts:
         services = parts.services
-        user = await services.store.write(lambda tx: services.email_login.person(tx, "ada@example.com"))
+        user = await services.store.write(lambda tx: services.people.of_address(tx, "ada@example.com"))
         await services.tenants.create(name="One", owner_id=user.id)
 
 
@@ -233,9 +233,9 @@ async def test_a_rotation_that_broke_off_goes_on(tmp_path: Path, monkeypatch: py
 
 
 def _logs(tx: Any) -> Any:
-    from storage import receipts
+    from storage.ledger import log_rows
 
-    return receipts.logs(tx)
+    return log_rows.logs(tx)
 
 
 async def test_a_key_that_was_set_is_left_to_who_set_it(tmp_path: Path) -> None:
@@ -249,12 +249,12 @@ async def test_a_key_that_was_set_is_left_to_who_set_it(tmp_path: Path) -> None:
     assert kept_secrets(tmp_path / "data") == generated
     assert path.stat().st_mode & 0o777 == 0o600
     assert fresh not in json.dumps(done)
-    assert "set EVIDENCE_SIGNING_KEY to it" in done["said"]
+    assert "Set EVIDENCE_SIGNING_KEY to it" in done["said"]
     assert signer_of(fresh).key_id == done["keyId"]
     assert str(path) in await refusal(settings)
     after = settings_of(tmp_path, evidence_signing_key=fresh, evidence_retiring_keys=seed)
     async with open_services(after) as parts:
-        [first, second] = await parts.services.receipts.ring()
+        [first, second] = await parts.services.proofs.ring()
         assert first.retired_at is not None
         assert first.retired_at <= datetime.now(UTC)
         assert second.key_id == done["keyId"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.api.house import open_house
+from tests.api.harness import open_house
 from tests.app.test_evals import pilot
 from tests.databases import fresh_url
 
@@ -51,8 +51,8 @@ def test_every_broken_rule_is_named_with_its_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 async def test_a_change_is_tried_on_what_was_decided(tmp_path: Path, kind: str) -> None:
     url = fresh_url(kind, tmp_path)
-    async with open_house(url, tmp_path) as house:
-        owner = await house.person("ada@example.com")
+    async with open_house(url, tmp_path) as harness:
+        owner = await harness.person("ada@example.com")
         task = (await owner("POST", "/api/tasks", {"title": "T", "description": STEPS})).data
         await owner("POST", f"/api/tasks/{task['id']}/run?wait=30")
 

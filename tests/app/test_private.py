@@ -42,7 +42,7 @@ async def people():
     from app.settings import load_settings
     async with open_services(load_settings()) as parts:
         services = parts.services
-        user = await services.store.write(lambda tx: services.email_login.person(tx, "ada@example.com"))
+        user = await services.store.write(lambda tx: services.people.of_address(tx, "ada@example.com"))
         made, _ = await services.tenants.create(name="One", owner_id=user.id)
         return {"OWNER": user.id, "WORKSPACE": made.id}
 os.umask(0)
@@ -172,7 +172,7 @@ import json, os, shutil, signal, sqlite3, sys
 from pathlib import Path
 base, work, copy = map(Path, sys.argv[1:4])
 from app.cli import main
-import app.backup, app.settings, storage.hold, uuid_utils
+import app.backup, app.settings, storage.installation.holds, uuid_utils
 found = []
 for step in range(1, 400):
     shutil.rmtree(work, ignore_errors=True)

@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 import sqlalchemy as sa
 
+from simulator.presses import press
 from simulator.simulated import SimulatedTelegram
 from storage import tables
 from tests.api.conftest import TOKEN, Client, Installation, open_installation
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.timeout(300)
 PEOPLE = {1001: "Ada", 1002: "Bob", 1003: "Cleo", 1004: "Dan", 1005: "Eve"}
 DECISIONS = 200
 PAST = {"approved": "approved", "rejected": "denied", "changes_requested": "sent back for changes"}
-WHERE = {"chat": "in chat", "api": "over the API", "mini_app": "in the app"}
+WHERE = {"chat": "in chat", "api": "through the API", "mini_app": "in the app"}
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ async def test_one_of_two_hundred_decides(tmp_path: Path, url: str, outside: Out
             if surface == 0:
                 # asking for changes takes words in chat, and those come after a tap
                 label = "Deny" if wanted == "rejected" else "Approve"
-                taps.append(sim.telegram.press(number, label, message_id=cards[number]["message_id"])["id"])
+                taps.append(press(sim.telegram, number, label, message_id=cards[number]["message_id"])["id"])
             elif surface == 1:
                 calls.append(people[number].send("PUT", path, {"status": wanted}))
             else:
@@ -134,7 +135,7 @@ async def test_one_of_two_hundred_decides(tmp_path: Path, url: str, outside: Out
         assert len(outside.posts) == (1 if status == "approved" else 0)
         await one_of_each(pilot, approval["id"])
 
-        word = {"approved": "Approved by", "rejected": "Denied by", "changes_requested": "Changes asked for by"}[status]
+        word = {"approved": "Approved by", "rejected": "Denied by", "changes_requested": "Changes requested by"}[status]
         for number, card in cards.items():
             decided = await sim.message(number, f"{word} {name}, {WHERE[where]}", seconds=60)
             assert decided["message_id"] == card["message_id"]

@@ -12,7 +12,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 def test_the_generated_pages_are_up_to_date() -> None:
     pages = runpy.run_path(str(ROOT / "tools" / "reference.py"))["pages"]()
-    assert set(pages) == {"api.md", "permissions.md", "settings.md"}
+    assert set(pages) == {"api.md", "journal.md", "permissions.md", "settings.md", "states.md"}
     for name, text in pages.items():
         assert (ROOT / "docs" / "reference" / name).read_text() == text, f"{name}: run tools/reference.py"
 

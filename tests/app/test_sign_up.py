@@ -12,13 +12,13 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
-from app.container import installation_budget
 from app.settings import BadSettings, Settings, load_settings
-from app.sign_up import Standing, words
+from app.sign_up import SignUpState, words
+from app.wings import installation_budget
 from domain.clock import utc_now
-from domain.sign_up import SignUpMode
-from storage import sign_up
+from domain.identity.sign_up import SignUpMode
 from storage.database import Store
+from storage.identity import sign_up_rows
 from storage.migrate import migration_config
 from tests.api.conftest import open_installation
 from tests.app.test_cli import told
@@ -116,7 +116,11 @@ def test_what_is_wrong_is_named(wrong: dict[str, Any], named: str) -> None:
     assert problem.startswith(named)
 
 
-NOBODY, EMPTY, SOME = Standing(people=0, ever=False), Standing(people=0, ever=True), Standing(people=3, ever=True)
+NOBODY, EMPTY, SOME = (
+    SignUpState(people=0, ever=False),
+    SignUpState(people=0, ever=True),
+    SignUpState(people=3, ever=True),
+)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +140,7 @@ NOBODY, EMPTY, SOME = Standing(people=0, ever=False), Standing(people=0, ever=Tr
         (PRODUCTION, None, True, "invite"),
     ],
 )
-def test_what_is_said_of_it(settings: dict[str, Any], standing: Standing | None, well: bool, said: str) -> None:
+def test_what_is_said_of_it(settings: dict[str, Any], standing: SignUpState | None, well: bool, said: str) -> None:
     found = words(given(**settings), standing)
     assert found.well is well
     assert said in found.text
@@ -220,6 +224,6 @@ async def test_an_installation_of_before_keeps_its_people_and_takes_nobody_new(k
         assert (await pilot.nobody().send("POST", "/api/auth/email/verify", verify))[0] == 401
         services = pilot.process.gate.services
         assert services is not None
-        assert await services.store.read(sign_up.people) == 3
+        assert await services.store.read(sign_up_rows.people) == 3
         assert installation_budget(pilot.process.settings).limits == []
         assert Decimal(0) == (await services.health.numbers())['pilot_installation_spend_usd{span="day"}']

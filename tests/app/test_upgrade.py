@@ -14,6 +14,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from simulator.people import say
 from storage.database import Store
 from storage.migrate import current, differences, newest
 from tests.app.test_story_http import Person
@@ -67,7 +68,7 @@ def pilot(old: Installation, *words: str) -> subprocess.CompletedProcess[str]:
 def running(old: Installation) -> Iterator[tuple[str, Any]]:
     """The address of a real `pilot serve` on the data, and the local Telegram it is connected to."""
     with local_telegram(old.facts) as (telegram, address):
-        telegram.say(1001, "/start")
+        say(telegram, 1001, "/start")
         port = free_ports(1)
         more = {"PORT": str(port), "TELEGRAM_BOT_TOKEN": old.facts["bot"], "TELEGRAM_API_URL": address}
         program = Program(old.data.parent, "serve", **old.settings, **more)

@@ -11,12 +11,12 @@ import time
 from datetime import datetime, timedelta
 
 from bot.worker import Worker
+from domain.chat.updates import Received
 from domain.clock import utc_now
-from services.bus import Bus
-from services.inbox import InboxService
-from storage import inbox
+from services.chat.inbox import InboxService
+from services.platform.bus import Bus
+from storage.chat import inbox_rows
 from storage.database import Store
-from storage.inbox import Received
 
 KILLER = 50
 
@@ -47,7 +47,7 @@ async def main(url: str, how: str, minutes: int) -> None:
     worker = Worker(service, bus, handle=handle, give_up=give_up)
     async with asyncio.TaskGroup() as group:
         group.create_task(worker.run(stop))
-        while await store.read(inbox.waits):
+        while await store.read(inbox_rows.waits):
             await asyncio.sleep(0.05)
         stop.set()
     await store.close()

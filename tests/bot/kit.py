@@ -12,19 +12,25 @@ import locales
 from bot.deps import BotDeps
 from bot.intake import webhook_routes
 from bot.links import Links
-from bot.pace import Pace
 from bot.runner import BotRunner, Webhook, create_bot
+from bot.throttle import Throttle
 from connectors.cel import CelRules
-from domain.actor import Actor, Role
 from domain.clock import utc_now
-from services.chat import ChatService
-from services.identity import IdentityService
-from services.inbox import InboxService
-from services.intake import IntakeService
-from services.workspaces import WorkspaceService
+from domain.identity.actor import Actor, Role
+from services.chat.container import make_chat
+from services.chat.inbox import InboxService
+from services.chat.intake import IntakeService
+from services.identity.api_keys import ApiKeys
+from services.identity.container import make_identity
+from services.ledger.verification import VerificationService
+from services.workspaces.container import make_workspaces
+from services.workspaces.invites import InviteService
+from services.workspaces.members import MemberService
+from services.workspaces.service import WorkspaceService
+from services.workspaces.settings import SettingsService
 from tests.bot.people import TOKEN, People, people
 from tests.databases import fresh_url
-from tests.kit import Deed, Kit, open_kit
+from tests.kit import Kit, RecordingTool, open_kit
 
 ADDRESS = "https://pilot.example"
 SECRET = "s" * 20
@@ -35,8 +41,12 @@ class BotKit:
     kit: Kit
     telegram: People
     deps: BotDeps
-    deed: Deed
+    deed: RecordingTool
     workspaces: WorkspaceService
+    settings: SettingsService
+    members: MemberService
+    invites: InviteService
+    api_keys: ApiKeys
 
     async def person(self, role: Role, *, telegram_id: int) -> Actor:
         """Another member, whom the bot may write to."""
@@ -44,10 +54,10 @@ class BotKit:
         return await self.kit.person(role, telegram_id=telegram_id)
 
     @asynccontextmanager
-    async def running(self, *, pace: Pace | None = None, webhook: bool = False) -> AsyncIterator[BotRunner]:
+    async def running(self, *, pace: Throttle | None = None, webhook: bool = False) -> AsyncIterator[BotRunner]:
         """The bot, until the block ends; by polling, or by `webhook`."""
         bot = create_bot(TOKEN, api_url=self.telegram.url)
-        pace = pace or Pace(asyncio.get_running_loop().time, burst=1000, overall=1000)
+        pace = pace or Throttle(asyncio.get_running_loop().time, burst=1000, overall=1000)
         async with AsyncExitStack() as stack:
             hook = Webhook(app_url=await stack.enter_async_context(self._door()), secret=SECRET) if webhook else None
             runner = BotRunner(self.deps, bot, webhook=hook, pace=pace)
@@ -86,40 +96,61 @@ class BotKit:
 
 @asynccontextmanager
 async def open_bot(folder: Path, *, database: str = "sqlite") -> AsyncIterator[BotKit]:
-    deed = Deed("http.post")
+    deed = RecordingTool("http.post")
     async with open_kit(fresh_url(database, folder), deeds=[deed]) as kit, people() as telegram:
-        identity = IdentityService(kit.store, kit.recorder, utc_now, None)
-        workspaces = WorkspaceService(kit.store, identity, kit.runs, kit.recorder, CelRules(), utc_now, ADDRESS)
+        identity = make_identity(store=kit.store, recorder=kit.recorder, now=utc_now, bot_key=None)
+        places = make_workspaces(
+            store=kit.store,
+            identity=identity,
+            lifecycle=kit.lifecycle,
+            recorder=kit.recorder,
+            rules=CelRules(),
+            now=utc_now,
+            app_url=ADDRESS,
+        )
         translator = await asyncio.to_thread(locales.load)
-        chat = ChatService(
+        chat = make_chat(
             store=kit.store,
             tasks=kit.tasks,
-            runs=kit.runs,
-            toolbox=kit.toolbox,
-            notices=kit.approvals.notices,
+            lifecycle=kit.lifecycle,
+            tool_registry=kit.tool_registry,
+            notifications=kit.approvals.notifications,
             ledger=kit.ledger,
             now=utc_now,
         )
         deps = BotDeps(
-            identity=identity,
-            accept_invite=workspaces.accept_invite,
+            memberships=identity.memberships,
+            admission=identity.admission,
+            telegram_login=identity.telegram_login,
+            accept_invite=places.invites.accept,
             chat=chat,
+            verification=VerificationService(store=kit.store, ledger=kit.ledger),
             inbox=InboxService(kit.store, kit.bus, utc_now),
             intake=IntakeService(kit.store, utc_now),
             tasks=kit.tasks,
             runs=kit.runs,
             approvals=kit.approvals,
-            set_mode=workspaces.set_mode,
-            set_kill_switch=workspaces.set_kill_switch,
-            settings=workspaces.settings,
-            change_settings=workspaces.change_settings,
-            tools=lambda: [spec.name for spec in kit.toolbox.specs],
+            set_mode=places.settings.set_mode,
+            set_kill_switch=places.settings.set_kill_switch,
+            settings=places.settings.get,
+            change_settings=places.settings.change,
+            tools=lambda: [spec.name for spec in kit.tool_registry.specs],
             translator=translator,
             links=Links(app_url=ADDRESS, in_chat=True),
             bus=kit.bus,
             now=utc_now,
         )
-        yield BotKit(kit=kit, telegram=telegram, deps=deps, deed=deed, workspaces=workspaces)
+        yield BotKit(
+            kit=kit,
+            telegram=telegram,
+            deps=deps,
+            deed=deed,
+            workspaces=places.workspaces,
+            settings=places.settings,
+            members=places.members,
+            invites=places.invites,
+            api_keys=identity.api_keys,
+        )
 
 
 __all__ = ["SECRET", "BotKit", "open_bot"]

@@ -7,10 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from simulator.bots import register_bot
+from simulator.faults import add_fault
+from simulator.groups import add_group
+from simulator.messages import post
+from simulator.people import add_person, block, say
+from simulator.presses import forge_press, press
 from simulator.simulated import SimulatedTelegram
 from simulator.state import Bot, Chat, Message, Update
 from simulator.telegram import Telegram
 from simulator.text import TEXT_LIMIT, units
+from simulator.updates import push
 
 TOKEN = "42:TEST"
 ADA = 7
@@ -28,12 +35,12 @@ class People:
         self.sim = sim
         self.url = sim.url
         # without privacy mode: what a bot must not listen to in groups, it has to leave alone by itself
-        self.bot: Bot = sim.telegram.register_bot(TOKEN, username="pilot_bot", first_name="Pilot", privacy=False)
+        self.bot: Bot = register_bot(sim.telegram, TOKEN, username="pilot_bot", first_name="Pilot", privacy=False)
         self.meet(ADA)
 
     def meet(self, user_id: int, name: str = "Ada", language: str = "en", **more: str) -> None:
         """Somebody who wrote to the bot some time ago, or whose name is another one now."""
-        self.sim.telegram.add_person(user_id, name, language_code=language, **more)
+        add_person(self.sim.telegram, user_id, name, language_code=language, **more)
         self.private(user_id).started = True
 
     def private(self, user_id: int) -> Chat:
@@ -44,7 +51,7 @@ class People:
         for user_id in members:
             if user_id not in self.sim.telegram.people:
                 self.meet(user_id)
-        return self.sim.telegram.add_group(title, members).id
+        return add_group(self.sim.telegram, title, members).id
 
     # --- what they do
 
@@ -56,18 +63,18 @@ class People:
             self.meet(by, **user)
         if units(text) > TEXT_LIMIT:
             return self.push(self._too_long(text, by))
-        self.sim.telegram.say(by, text, chat_id=chat, reply_to=reply_to)
+        say(self.sim.telegram, by, text, chat_id=chat, reply_to=reply_to)
         return self.waiting[-1]
 
     def _too_long(self, text: str, by: int) -> Update:
         """A text no client sends at once: that it comes so is for Telegram to say, not for the bot to rely on."""
         chat = self.private(by)
-        message = self.sim.telegram.post(chat, self.sim.telegram.person(by), {"text": text})
+        message = post(self.sim.telegram, chat, self.sim.telegram.person(by), {"text": text})
         return {"message": message}
 
     def push(self, update: Update) -> Update:
         """An update as it is, under the next number."""
-        pushed = self.sim.telegram.push(self.bot, update)
+        pushed = push(self.sim.telegram, self.bot, update)
         assert pushed is not None
         return pushed
 
@@ -85,13 +92,13 @@ class People:
         chat = self.private(by) if place == by else self.sim.telegram.groups.get(place)
         now = chat.messages.get(number) if chat is not None and chat.has(by) else None
         if now is not None and data in str(now.get("reply_markup")):
-            self.sim.telegram.press(by, data, message_id=number, chat_id=place)
+            press(self.sim.telegram, by, data, message_id=number, chat_id=place)
         else:
-            self.sim.telegram.forge_press(by, now or message, data)
+            forge_press(self.sim.telegram, by, now or message, data)
         return self.waiting[-1]
 
     def block(self, user_id: int = ADA) -> None:
-        self.sim.telegram.block(user_id)
+        block(self.sim.telegram, user_id)
 
     # --- what is seen
 
@@ -164,7 +171,7 @@ class People:
 
     def fault(self, kind: str, *, method: str = "sendMessage", count: int = 1, **more: Any) -> None:
         """The next call of a method meets this, see `simulator.state.Fault`."""
-        self.sim.telegram.add_fault(method, kind, count=count, **more)
+        add_fault(self.sim.telegram, method, kind, count=count, **more)
 
     @property
     def faults(self) -> list[Any]:

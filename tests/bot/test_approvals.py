@@ -6,13 +6,13 @@ from dataclasses import replace
 import pytest
 import sqlalchemy as sa
 
-from bot import buttons
-from domain.actor import Channel, Role
+from bot.buttons import ApprovalTap, ApprovalVerb
+from domain.identity.actor import Channel, Role
 from domain.ports import ToolCall
-from services.approval_gateway import ApprovalGateway
-from services.approval_requests import Question
+from services.approvals.external import ApprovalGateway
+from services.lifecycle.requests import Question
 from storage import tables
-from storage.vault import Vault
+from storage.workspaces.vault import Vault
 from tests.bot.kit import BotKit
 from tests.bot.people import ADA
 from tests.kit import Script, breaks_after_sending
@@ -72,8 +72,8 @@ async def test_a_member_without_the_right_is_told_and_decides_nothing(bot: BotKi
         await tg.until(lambda: len(tg.answers) == 2)
         texts = sorted(a["text"] for a in tg.answers)
         assert texts == [
-            "I do not know you yet. Write /start to me in a private chat first.",
-            "Your role does not allow this: resolve approvals takes owner.",
+            "I don't know you yet. Send me /start in a private chat first.",
+            "Only an owner can decide approvals.",
         ]
         assert (await bot.kit.approvals.list(bot.kit.owner))[0].status == "pending"
     assert not tg.in_chat(BOB)
@@ -85,7 +85,7 @@ async def test_a_reply_to_the_card_asks_for_changes_whatever_it_says(bot: BotKit
         card = await card_of(bot, "Do it")
         tg.say("approve it", reply_to=card["message_id"])
         await tg.message("Nothing was approved")
-        decided = await tg.message("Changes asked for by Ada")
+        decided = await tg.message("Changes requested by Ada")
         assert "Note: approve it" in decided["text"]
         await tg.message("all done")
     assert bot.deed.done == []
@@ -113,11 +113,11 @@ async def test_cancel_leaves_the_question_open(bot: BotKit):
     async with bot.running():
         card = await card_of(bot, "Do it")
         tg.tap(card, "Ask for changes")
-        prompt = await tg.message("What should be different?")
+        prompt = await tg.message("What should change?")
         tg.say("/cancel")
         await tg.message("still open")
         tg.say("a smaller one", reply_to=prompt["message_id"])
-        await tg.message("Changes asked for by Ada")
+        await tg.message("Changes requested by Ada")
 
 
 async def test_a_quorum_shows_its_progress_on_the_card(bot: BotKit):
@@ -134,7 +134,7 @@ async def test_a_quorum_shows_its_progress_on_the_card(bot: BotKit):
         tg.tap(card, "Approve", by=9)
         await tg.message("Approved by P owner")
         await tg.message("all done")
-        assert tg.answers[0]["text"] == "Who asked for it cannot be one of its approvers."
+        assert tg.answers[0]["text"] == "The person who asked for this can't approve it."
 
 
 async def test_a_grant_from_the_card_lets_the_next_call_through_and_is_revoked(bot: BotKit):
@@ -145,12 +145,12 @@ async def test_a_grant_from_the_card_lets_the_next_call_through_and_is_revoked(b
         await tg.message("all done")
         assert len(bot.deed.done) == 2
         tg.say("/grants")
-        listed = await tg.message("Standing permissions")
+        listed = await tg.message("Temporary permissions")
         assert "http.post: used once" in listed["text"]
         tg.tap(listed, "Revoke 1")
-        edited = await tg.message("No standing permissions.")
+        edited = await tg.message("No temporary permissions.")
         assert edited["message_id"] == listed["message_id"]
-    assert await bot.kit.approvals.grants(bot.kit.owner) == []
+    assert await bot.kit.approvals.grants.list(bot.kit.owner) == []
 
 
 async def test_an_interrupted_call_is_settled_from_chat(bot: BotKit):
@@ -168,11 +168,11 @@ async def test_an_interrupted_call_is_settled_from_chat(bot: BotKit):
         tg.tap(question, "Retry")
         tg.tap(question, "Skip")
         await tg.message("all done")
-        settled = await tg.message("Settled: It is tried again.")
+        settled = await tg.message("Resolved: Trying again.")
         assert settled["message_id"] == question["message_id"]
         assert "reply_markup" not in settled
         await tg.until(lambda: len(tg.answers) == 3)
-        assert tg.answers[-1]["text"] == "This was settled already."
+        assert tg.answers[-1]["text"] == "This was already resolved."
     assert len(bot.deed.done) == 2
 
 
@@ -183,13 +183,13 @@ async def test_a_card_decided_before_it_is_sent_has_no_live_buttons(bot: BotKit)
         tg.fault("error", code=500, description="Internal Server Error", count=3)
         tg.say("Do it")
         approval = await tg.until_async(lambda: bot.kit.approvals.list(bot.kit.owner, status="pending"))
-        from domain.approvals import ApprovalStatus, Via
-        from services.approvals import Wish
+        from domain.approvals.approval import ApprovalStatus, Via
+        from services.approvals.service import ApprovalDecision
 
         await bot.kit.approvals.resolve(
-            bot.kit.owner, approval[0].id, Wish(status=ApprovalStatus.REJECTED, via=Via.API)
+            bot.kit.owner, approval[0].id, ApprovalDecision(status=ApprovalStatus.REJECTED, via=Via.API)
         )
-        card = await tg.message("Denied by Ada, over the API")
+        card = await tg.message("Denied by Ada, through the API")
         assert not any(
             "callback_data" in b for row in card.get("reply_markup", {}).get("inline_keyboard", []) for b in row
         )
@@ -205,10 +205,10 @@ async def test_a_button_of_another_version_decides_nothing(bot: BotKit):
         await bot.kit.approvals.edit(bot.kit.owner, approval.id, args={"what": "other"}, version=1)
         edited = await tg.message("what: other")
         assert edited["message_id"] == card["message_id"]
-        assert "This question was edited" in edited["text"]
+        assert "This request was edited" in edited["text"]
         tg.tap(card, "Approve")
         await tg.until(lambda: len(tg.answers) == 1)
-        assert tg.answers[0]["text"] == "The question was changed meanwhile. Look at the new card."
+        assert tg.answers[0]["text"] == "This request has changed since you saw it. Read it again before you decide."
         tg.tap(edited, "Approve")
         await tg.message("all done")
     assert len(bot.deed.done) == 1
@@ -254,9 +254,9 @@ async def test_a_critical_call_is_approved_in_the_app_only(bot: BotKit):
         labels = [b["text"] for row in card["reply_markup"]["inline_keyboard"] for b in row]
         assert "Approve" not in labels
         assert "Allow for 1 h (this task)" not in labels
-        assert "within five minutes of opening it" in card["text"]
+        assert "within five minutes of opening the app" in card["text"]
         approval = (await bot.kit.approvals.list(bot.kit.owner))[0]
-        tg.press(card, buttons.approval(approval, buttons.APPROVE))
+        tg.press(card, ApprovalTap.of(approval, ApprovalVerb.APPROVE).pack())
         await tg.until(lambda: len(tg.answers) == 1)
         assert tg.answers[0]["text"].startswith("This is critical: open the app")
         assert (await bot.kit.approvals.list(bot.kit.owner))[0].status == "pending"
@@ -267,18 +267,18 @@ async def test_a_critical_call_is_approved_in_the_app_only(bot: BotKit):
 
 async def test_a_card_says_which_outside_agent_asks(bot: BotKit):
     tg, kit = bot.telegram, bot.kit
-    key, _, _ = await bot.workspaces.create_key(
+    key, _, _ = await bot.api_keys.create(
         kit.owner, name="Release bot", role=None, scopes=["approvals:request"], days=1
     )
     asker = replace(kit.owner, api_key_id=key.id, scopes=frozenset({"approvals:request"}), channel=Channel.API_KEY)
     gateway = ApprovalGateway(
-        kit.store, kit.approvals.requests, kit.governor, kit.recorder, Vault("x"), kit.bus, bot.deps.now
+        kit.store, kit.lifecycle.requests, kit.policy_service, kit.recorder, Vault("x"), kit.bus, bot.deps.now
     )
     question = Question(action="deploy:production", args={"commit": "abc123"}, reason="tagged and tested")
     async with bot.running():
         asked = await gateway.ask(asker, question)
         card = await tg.message("Approval needed: deploy:production")
-        for part in ("Asked by an outside agent: Release bot", "commit: abc123", "tagged and tested"):
+        for part in ("Asked by an external agent: Release bot", "commit: abc123", "tagged and tested"):
             assert part in card["text"]
         labels = [b["text"] for row in card["reply_markup"]["inline_keyboard"] for b in row]
         assert not any(label.startswith("Allow for") for label in labels)
@@ -302,11 +302,11 @@ async def test_two_of_several_with_their_names_and_too_few_when_one_leaves(bot: 
         await tg.until(lambda: len(tg.answers) == 2)
         assert [a["text"] for a in tg.answers] == [
             "Your approval counts: 1 of 2.",
-            "Who asked for it cannot be one of its approvers.",
+            "The person who asked for this can't approve it.",
         ]
-        await bot.workspaces.remove(kit.owner, bob.user_id)
-        await tg.message("Too few people are left who may approve this")
-        await bot.workspaces.set_role(kit.owner, eve.user_id, Role.MEMBER)
+        await bot.members.remove(kit.owner, bob.user_id)
+        await tg.message("Not enough people can approve this any more")
+        await bot.members.set_role(kit.owner, eve.user_id, Role.MEMBER)
         tg.tap(mine, "Approve", by=BOB)
         await tg.until(lambda: len(tg.answers) == 3)
         assert (await kit.approvals.list(kit.owner))[0].status == "pending"
@@ -327,11 +327,11 @@ async def test_a_named_member_gets_the_card_and_decides(bot: BotKit):
         tg.tap(card, "Approve", by=BOB)
         await tg.message("Approved by P member", chat=BOB)
         await tg.message("all done")
-        named = "This approval names other people to decide."
+        named = "Other people were named to decide this."
         await tg.until(lambda: len(tg.answers) == 3)
-        assert [a["text"] for a in tg.answers] == [named, named, "Approved. The run goes on."]
+        assert [a["text"] for a in tg.answers] == [named, named, "Approved. The run continues."]
         tg.say("/approvals", by=BOB)
-        await tg.message("Nothing waits for approval.", chat=BOB)
+        await tg.message("No approvals are waiting.", chat=BOB)
 
 
 async def test_a_card_is_answered_in_its_own_workspace_whichever_is_looked_at(bot: BotKit):
@@ -344,14 +344,14 @@ async def test_a_card_is_answered_in_its_own_workspace_whichever_is_looked_at(bo
             card = await tg.message("Approval needed", chat=BOB)
             if text == "One":
                 elsewhere = await bot.workspaces.create(bob, "Elsewhere")
-                await bot.deps.identity.switch_workspace(bob, elsewhere.id)
+                await bot.deps.memberships.switch_workspace(bob, elsewhere.id)
             tg.tap(card, button, by=BOB)
             if text == "Two":
                 await tg.message("Why not?", chat=BOB)
                 tg.say("not this one", by=BOB)
             await tg.message("Approved by P owner" if text == "One" else "Note: not this one", chat=BOB)
         tg.say("/approvals", by=BOB)
-        await tg.message("Nothing waits for approval.", chat=BOB)
+        await tg.message("No approvals are waiting.", chat=BOB)
     statuses = [a.status for a in await kit.approvals.list(kit.owner)]
     assert statuses == ["rejected", "approved"]
 
@@ -365,9 +365,9 @@ async def test_the_input_is_edited_in_words_and_approved_as_a_new_version(bot: B
         assert '"what": "news"' in prompt["text"]
         assert "s3cr3t" not in prompt["text"]
         tg.say("make it shorter")
-        await tg.message("That is no JSON object. Nothing was changed.")
+        await tg.message("That isn't valid JSON. Nothing was changed.")
         tg.say('{"nonsense": 1}')
-        await tg.message("That did not work")
+        await tg.message("That didn't work")
         tg.say('{"what": "short news", "secret": "[hidden]"}')
         await tg.message("Saved as a new version.")
         edited = await tg.message("what: short news")
@@ -387,13 +387,13 @@ async def test_the_input_is_edited_in_words_and_approved_as_a_new_version(bot: B
     [
         ("[" * 3900, "nested too deeply"),
         ('{"a":' * 700 + "1" + "}" * 700, "nested too deeply"),
-        ('{"what": "a", "what": "b"}', "names what twice"),
-        ('{"what": {"to": 1, "to": 2}}', "names to twice"),
+        ('{"what": "a", "what": "b"}', "name what appears twice"),
+        ('{"what": {"to": 1, "to": 2}}', "name to appears twice"),
         ('{"what": ' + "1" * 3900 + "}", "number that is too large"),
         ('{"what": 1e999}', "number that is too large"),
-        ("[" + "0," * 1900 + "0]", "no JSON object"),
-        ('{"what": NaN}', "no JSON object"),
-        ('{"what": "a"', "no JSON object"),
+        ("[" + "0," * 1900 + "0]", "valid JSON"),
+        ('{"what": NaN}', "valid JSON"),
+        ('{"what": "a"', "valid JSON"),
     ],
     ids=lambda value: value[:20],
 )
@@ -426,8 +426,8 @@ async def test_an_approval_is_taken_back_in_chat(bot: BotKit):
         tg.tap(card, "Approve")
         await tg.until(lambda: len(tg.answers) == 4)
         assert [a["text"] for a in tg.answers[1:3]] == [
-            "Taken back. The call is not made.",
-            "There is nothing to undo any more.",
+            "Undone. The call won't be made.",
+            "It's too late to undo this.",
         ]
         assert tg.answers[3]["text"].startswith("Already denied by P owner in chat at 20")
         await tg.message("all done")
@@ -445,7 +445,7 @@ async def test_what_reaches_little_is_answered_in_one_message(bot: BotKit):
             await tg.message(f"title: note {text}")
         cards = {m["text"].split("note ")[-1].split("\n")[0]: m for m in tg.in_chat() if "title: note" in m["text"]}
         tg.say("/approvals")
-        listed = await tg.message("3 questions that reach little")
+        listed = await tg.message("3 low-risk requests")
         assert [text in listed["text"] for text in ("note One", "note Two", "note Three", "http.post")] == [
             True, True, True, False,
         ]  # fmt: skip

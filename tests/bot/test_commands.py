@@ -11,12 +11,13 @@ from bot.commands import COMMANDS, PRIVATE_ONLY, menu
 from bot.deps import EXAMPLE
 from bot.dispatcher import ROUTERS
 from bot.workspace import _until
-from domain.actor import Role
+from domain.identity.actor import Role
 from domain.ports import PlanAnswer, PlanRequest, ToolCall, Usage
-from domain.schedules import Schedule
-from services.tasks import NewTask
-from storage import outbox, settings
-from storage import tasks as stored_tasks
+from domain.runs.schedules import Schedule
+from services.runs.tasks import NewTask
+from storage.outbox import outbox_rows
+from storage.policy import settings_rows
+from storage.runs import task_rows as stored_tasks
 from tests.bot.kit import BotKit
 from tests.bot.people import ADA
 from tests.kit import Script
@@ -36,9 +37,9 @@ async def test_start_makes_a_person_a_workspace_and_an_example_that_runs(bot: Bo
     bot.kit.scripts[EXAMPLE] = Script([ToolCall(tool="note.create", args={"title": "n"}, call_id="1")])
     async with bot.running():
         tg.say("write me a poem", by=50)
-        await tg.message("I do not know you yet", chat=50)
+        await tg.message("I don't know you yet", chat=50)
         tg.say("/start", by=50, name="<b>Zoë & Co</b> _x_ *y*")
-        hello = await tg.message("Hello <b>Zoë & Co</b> _x_ *y*", chat=50)
+        hello = await tg.message("Hi <b>Zoë & Co</b> _x_ *y*", chat=50)
         assert hello["entities"][0]["type"] == "bold"
         assert hello["reply_markup"]["inline_keyboard"][0][0]["web_app"]["url"].endswith("/app/")
         tg.tap(hello, "Try an example", by=50)
@@ -71,9 +72,9 @@ async def test_a_task_can_be_listed_shown_run_again_and_cancelled(bot: BotKit):
         await tg.message("Waiting: Wait for it")
         [task] = await bot.kit.tasks.list(bot.kit.owner)
         tg.say("/tasks")
-        assert task.id[-6:] in (await tg.message("Newest tasks"))["text"]
+        assert task.id[-6:] in (await tg.message("Latest tasks"))["text"]
         tg.say(f"/run {task.id[-6:]}")
-        await tg.message("under way already")
+        await tg.message("already running")
         tg.say(f"/cancel {task.id[-6:]}")
         await tg.message("Cancelled: Wait for it")
         tg.say(f"/task_{task.id[-6:]}")
@@ -81,11 +82,11 @@ async def test_a_task_can_be_listed_shown_run_again_and_cancelled(bot: BotKit):
         tg.tap(shown, "Run again")
         await tg.until_async(lambda: _runs(bot, task.id, 2))
         tg.say("/cancel abcdef")
-        await tg.message("There is no such thing")
+        await tg.message("Not found in this workspace")
         tg.say("/task")
-        await tg.message("Write the task after the command")
+        await tg.message("Put the task after the command")
         tg.say("x" * 20_001)
-        await tg.message("this one has 20,001")
+        await tg.message("yours has 20,001")
     assert len(await bot.kit.tasks.list(bot.kit.owner)) == 1
 
 
@@ -98,22 +99,22 @@ async def test_mode_kill_switch_language_and_away_are_really_set(bot: BotKit):
     workspace = bot.kit.owner.in_workspace
     async with bot.running():
         tg.say("/mode")
-        tg.tap(await tg.message("in mode Build"), "Launch")
-        await tg.message("in mode Launch")
+        tg.tap(await tg.message("in Build mode"), "Launch")
+        await tg.message("in Launch mode")
         tg.say("/kill")
         tg.tap(await tg.message("Stop everything?"), "Stop everything")
         await tg.message("Stopped by Ada")
-        stored = await bot.kit.store.read(lambda tx: settings.get(tx, workspace))
+        stored = await bot.kit.store.read(lambda tx: settings_rows.get(tx, workspace))
         assert (stored.mode, stored.policy["killSwitch"]) == ("launch", True)
         tg.say("/status")
         await tg.message("kill switch is ON")
         tg.say("/unkill")
-        tg.tap(await tg.message("End the stop?"), "Let work go on")
-        await tg.message("let work go on")
+        tg.tap(await tg.message("Let tools run again under the policy?"), "Resume work")
+        await tg.message("resumed work")
         tg.say("/away 2h")
-        await tg.message("Without sound")
+        await tg.message("Silent, except for critical requests")
         tg.say("/away maybe")
-        await tg.message("Say how long")
+        await tg.message("Say for how long")
         tg.say("/language")
         tg.tap(await tg.message("Language: English"), "Русский")
         await tg.message("Язык: Русский")
@@ -123,7 +124,7 @@ async def test_mode_kill_switch_language_and_away_are_really_set(bot: BotKit):
         assert tg.sent_with(card)["disable_notification"] == "true"
         tg.say("/start")
         await tg.message("С возвращением")
-    stored = await bot.kit.store.read(lambda tx: settings.get(tx, workspace))
+    stored = await bot.kit.store.read(lambda tx: settings_rows.get(tx, workspace))
     assert stored.policy["killSwitch"] is False
 
 
@@ -136,11 +137,11 @@ async def test_usage_says_what_models_took(bot: BotKit):
         tg.say("Think")
         await tg.message("thought")
         tg.say("/usage")
-        shown = (await tg.message("Models"))["text"]
+        shown = (await tg.message("AI models"))["text"]
         assert [line.count("$0.0123") for line in shown.splitlines()] == [0, 1, 1, 1]
         assert "1 calls, 1,200 tokens" in shown.replace("\u2068", "").replace("\u2069", "")
         tg.say("/usage", by=8)
-        await tg.message("view what models cost takes partner", chat=8)
+        await tg.message("Only a partner or an owner can see what AI models cost.", chat=8)
 
 
 async def test_a_run_that_makes_up_for_a_missed_time_says_so(bot: BotKit):
@@ -152,7 +153,7 @@ async def test_a_run_that_makes_up_for_a_missed_time_says_so(bot: BotKit):
     await bot.kit.store.write(lambda tx: stored_tasks.change(tx, task.workspace_id, task.id, next_run_at=missed))
     async with bot.running():
         assert await bot.kit.tasks.sweep_scheduled() == 1
-        await tg.message("Missed while Pilot was not running")
+        await tg.message("Pilot was not running when this was due")
 
 
 async def test_the_progress_message_says_that_the_model_thinks(bot: BotKit):
@@ -182,10 +183,10 @@ async def test_a_member_may_look_but_not_throw_the_switch(bot: BotKit):
     async with bot.running():
         for command in ("/kill", "/approvals", "/task do it", "/grants"):
             tg.say(command, by=8)
-        await tg.message("use the kill switch takes owner", chat=8)
-        await tg.message("Nothing waits for approval.", chat=8)
-        await tg.message("create workspace tasks takes partner", chat=8)
-        await tg.message("view grants takes partner", chat=8)
+        await tg.message("Only an owner can use the kill switch.", chat=8)
+        await tg.message("No approvals are waiting.", chat=8)
+        await tg.message("Only a partner or an owner can create tasks.", chat=8)
+        await tg.message("Only a partner or an owner can see temporary permissions.", chat=8)
         tg.say("/status", by=8)
         await tg.message("Kill switch: off", chat=8)
 
@@ -199,10 +200,10 @@ async def test_receipts_are_looked_up_and_the_log_is_checked(bot: BotKit):
         digest = re.search(r"Receipt ([0-9a-f]{12})", result["text"])
         assert digest is not None
         tg.say(f"/receipt {digest[1]}")
-        shown = await tg.message("Signature and place in the log hold")
-        assert "run:finished" in shown["text"]
+        shown = await tg.message("the signature is right and the receipt is in the log")
+        assert "Run finished" in shown["text"]
         tg.say("/verify")
-        await tg.message("The log holds")
+        await tg.message("The log is valid")
 
         def damage(tx):
             tx.connection.exec_driver_sql(
@@ -211,9 +212,9 @@ async def test_receipts_are_looked_up_and_the_log_is_checked(bot: BotKit):
 
         await bot.kit.store.write(damage)
         tg.say(f"/receipt {digest[1]}")
-        await tg.message("Does not hold")
+        await tg.message("This receipt is NOT valid")
         tg.say("/verify")
-        await tg.message("The log does not hold")
+        await tg.message("The log is NOT valid")
 
 
 async def test_in_groups_only_commands_and_mentions_are_heard(bot: BotKit):
@@ -223,9 +224,9 @@ async def test_in_groups_only_commands_and_mentions_are_heard(bot: BotKit):
     async with bot.running():
         tg.say("just talking", chat=group)
         tg.say("/kill", chat=group)
-        await tg.message("private chat with me only", chat=group)
+        await tg.message("in a private chat with me", chat=group)
         tg.say("@pilot_bot post the news", chat=group)
-        await tg.message("Waiting for an approval: post the news", chat=group)
+        await tg.message("Waiting for approval: post the news", chat=group)
         card = await tg.message("Approval needed")
         tg.tap(card, "Approve")
         await tg.message("all done", chat=group)
@@ -244,47 +245,49 @@ async def test_very_long_texts_fit_their_messages(bot: BotKit):
         card = await tg.message("Approval needed")
         assert "the rest is shown in the app" in card["text"]
         tg.tap(card, "Ask for changes")
-        await tg.message("What should be different?")
+        await tg.message("What should change?")
         tg.say("n😀" * 2000)
-        await tg.message("Changes asked for by Ada")
+        await tg.message("Changes requested by Ada")
         await tg.message("all done")
         await tg.until_async(lambda: _all_sent(bot))
 
 
 async def _all_sent(bot: BotKit) -> bool:
-    return await bot.kit.store.read(outbox.depth) == {}
+    return await bot.kit.store.read(outbox_rows.depth) == {}
 
 
-@pytest.mark.parametrize("data", ["a:junk", "u:x", "t:1", "g:", "m:fly", "l:xx", "w:1", "p:from:E9", "p:", "zzz"])
+@pytest.mark.parametrize(
+    "data", ["a:junk", "u:x", "t:1", "g:", "m:fly", "l:xx", "w:1", "k:maybe", "p:from:E9", "p:block:", "p:", "zzz"]
+)
 async def test_junk_buttons_are_answered_and_do_nothing(bot: BotKit, data: str):
     tg = bot.telegram
     async with bot.running():
         tg.say("/mode")
-        shown = await tg.message("in mode Build")
+        shown = await tg.message("in Build mode")
         shown["reply_markup"]["inline_keyboard"][0][0]["callback_data"] = data
         tg.tap(shown, shown["reply_markup"]["inline_keyboard"][0][0]["text"])
         await tg.until(lambda: tg.answers)
-    assert tg.answers[0]["text"] == "This button is of no use any more."
+    assert tg.answers[0]["text"] == "This button no longer works."
 
 
 async def test_an_invite_link_joins_once(bot: BotKit):
     """The deep link `t.me/<bot>?start=inv_...`."""
     tg = bot.telegram
-    _, token, _ = await bot.workspaces.invite(bot.kit.owner, role=Role.PARTNER, email=None)
+    _, token, _ = await bot.invites.create(bot.kit.owner, role=Role.PARTNER, email=None)
     async with bot.running():
         tg.say(f"/start inv_{token}", by=8, name="Bob")
-        await tg.message("You joined the workspace", chat=8)
+        await tg.message("You've joined the workspace", chat=8)
         tg.say(f"/start inv_{token}", by=9, name="Eve")
-        await tg.message("This invitation cannot be used", chat=9)
+        await tg.message("This invite doesn't work", chat=9)
         tg.say("/start inv_nothing", by=9, name="Eve")
-        await tg.until(lambda: sum("cannot be used" in m["text"] for m in tg.in_chat(9)) == 2)
-    bob = await bot.deps.identity.of_telegram(8)
+        await tg.until(lambda: sum("This invite doesn't work" in m["text"] for m in tg.in_chat(9)) == 2)
+    bob = await bot.deps.memberships.of_telegram(8)
     assert bob is not None
     place = bot.kit.owner.in_workspace
-    assert place in {one for one, _ in await bot.deps.identity.workspaces(bob)}
-    eve = await bot.deps.identity.of_telegram(9)
+    assert place in {one for one, _ in await bot.deps.memberships.workspaces(bob)}
+    eve = await bot.deps.memberships.of_telegram(9)
     assert eve is not None
-    assert place not in {one for one, _ in await bot.deps.identity.workspaces(eve)}
+    assert place not in {one for one, _ in await bot.deps.memberships.workspaces(eve)}
 
 
 async def test_somebody_stands_in_for_who_is_away(bot: BotKit):
@@ -295,18 +298,18 @@ async def test_somebody_stands_in_for_who_is_away(bot: BotKit):
         tg.say("/start", by=8, name="Bob", username="bob")
         await tg.message("/help", chat=8)
         tg.say("/away until fri deputy @nobody")
-        await tg.message("Nobody in this workspace is called so")
+        await tg.message("Nobody in this workspace has that name")
         tg.say("/away until fri deputy @Bob")
-        said = await tg.message("stands in for you")
-        assert "Bob stands in for you: open questions are brought up there." in said["text"]
+        said = await tg.message("is covering for you")
+        assert "Bob is covering for you and gets your open approvals." in said["text"]
         kit.scripts["Do it"] = Script([ToolCall(tool="http.post", args={"what": "x"}, call_id="1")])
         tg.say("Do it")
-        card = await tg.message("You stand in for Ada, who is away.", chat=8)
+        card = await tg.message("You're covering for Ada, who is away.", chat=8)
         mine = await tg.message("Approval needed")
-        assert "You stand in" not in mine["text"]
+        assert "You're covering" not in mine["text"]
         assert [tg.sent_with(m).get("disable_notification") for m in (mine, card)] == ["true", None]
         tg.say("/away off")
-        await tg.message("Messages come with sound again.")
+        await tg.message("Messages arrive with sound again.")
 
 
 def test_until_when():

@@ -6,10 +6,12 @@ import json
 from aiohttp import ClientSession, web
 
 from bot.intake import PATH, SECRET_HEADER, webhook_routes
-from bot.pace import Pace
+from bot.throttle import Throttle
+from domain.chat.updates import Arrived, InboxState, arrived
+from domain.outbox.notifications import TextNotice
 from domain.ports import ToolCall
-from domain.updates import Arrived, InboxState, arrived
-from storage import inbox, outbox
+from storage.chat import inbox_rows
+from storage.outbox import outbox_rows
 from tests.bot.kit import SECRET, BotKit
 from tests.bot.people import person
 from tests.kit import Script
@@ -41,7 +43,7 @@ async def test_faults_of_telegram_lose_nothing(bot: BotKit):
 
 def _drained(bot: BotKit):
     async def check() -> bool:
-        return await bot.kit.store.read(outbox.depth) == {}
+        return await bot.kit.store.read(outbox_rows.depth) == {}
 
     return check
 
@@ -53,12 +55,12 @@ async def test_a_chat_that_blocked_us_is_closed_and_disturbs_nobody(bot: BotKit)
     async with bot.running():
         await tg.until_async(lambda: _closed(bot))
         tg.say("/start", by=8, name="Bob")
-        await tg.message("Hello Bob", chat=8)
-    assert await bot.kit.store.read(outbox.depth) == {"failed": 1}
+        await tg.message("Hi Bob", chat=8)
+    assert await bot.kit.store.read(outbox_rows.depth) == {"failed": 1}
 
 
 async def _closed(bot: BotKit) -> bool:
-    found = await bot.deps.chat.person_at(7)
+    found = await bot.deps.chat.people.at(7)
     return found is not None and not found.chat_open
 
 
@@ -86,13 +88,13 @@ async def test_death_between_the_effect_and_the_mark_repeats_nothing(bot: BotKit
         prompt = await tg.message("Why not?")
         said.append(tg.say("no money", reply_to=prompt["message_id"]))
         said.append(tg.say("/tasks"))
-        await tg.message("Newest tasks")
+        await tg.message("Latest tasks")
         await tg.message("all done")
     before = len(bot.said)
 
     def forget_marks(tx):
         for update in said:
-            inbox.end(tx, update["update_id"], InboxState.DONE, now=bot.deps.now())
+            inbox_rows.end(tx, update["update_id"], InboxState.DONE, now=bot.deps.now())
         tx.connection.exec_driver_sql("UPDATE inbox SET state = 'new', done_at = NULL")
 
     await bot.kit.store.write(forget_marks)
@@ -117,8 +119,8 @@ async def test_what_a_dead_process_had_in_hand_comes_back_at_once(bot: BotKit):
     claimed = await bot.deps.inbox.claim(limit=10, in_hand={})
     assert len(claimed) == 1
     assert await bot.deps.inbox.claim(limit=10, in_hand={}) == ()
-    await bot.deps.chat.say(chat_id=7, payload={"kind": "text", "text": "hello"}, dedupe_key=None)
-    assert len(await bot.deps.chat.claim(limit=10, busy=())) == 1
+    await bot.deps.chat.messages.say(chat_id=7, notice=TextNotice(text="hello"), dedupe_key=None)
+    assert len(await bot.deps.chat.messages.claim(limit=10, busy=())) == 1
     async with bot.running():
         # sooner than what it had in hand would be free by itself
         await tg.message("all done", seconds=15)
@@ -193,7 +195,7 @@ async def test_an_unreadable_update_is_set_aside_and_holds_nobody_up(bot: BotKit
 
 def test_the_pace_is_telegrams():
     clock = [0.0]
-    pace = Pace(lambda: clock[0])
+    pace = Throttle(lambda: clock[0])
     assert [round(pace.reserve(1), 2) for _ in range(5)] == [0, 0, 0, 1, 2]
     clock[0] = 100.0
     assert [round(pace.reserve(-1), 2) for _ in range(5)] == [0, 0, 0, 3, 6]

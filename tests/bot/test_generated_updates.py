@@ -14,10 +14,11 @@ import pytest
 from aiohttp import ClientSession, web
 
 from bot.intake import PATH, SECRET_HEADER, webhook_routes
-from bot.pace import Pace
 from bot.runner import BotRunner, create_bot
-from domain.updates import arrived, as_bytes
+from bot.throttle import Throttle
+from domain.chat.updates import arrived, as_bytes
 from simulator.simulated import SimulatedTelegram
+from simulator.updates import push_raw
 from storage import tables
 from tests.bot.kit import BotKit, open_bot
 from tests.bot.updates import Maker
@@ -44,7 +45,7 @@ async def running(bot: BotKit) -> AsyncIterator[SimulatedTelegram]:
     await simulated.add_user(ADA, "Ada")
     await simulated.add_bot(TOKEN, username="pilot_bot", first_name="Pilot")
     async with simulated.serve():
-        pace = Pace(asyncio.get_running_loop().time, burst=100_000, overall=100_000)
+        pace = Throttle(asyncio.get_running_loop().time, burst=100_000, overall=100_000)
         runner = BotRunner(bot.deps, create_bot(TOKEN, api_url=simulated.url), pace=pace)
         async with asyncio.TaskGroup() as group:
             work = group.create_task(runner.run())
@@ -93,7 +94,7 @@ async def test_no_update_of_thousands_stops_it_by_polling(tmp_path: Path, databa
     async with open_bot(tmp_path, database=database) as bot, running(bot) as sim:
         await answered(sim, "/start")
         for start in range(0, COUNT, BATCH):
-            sim.telegram.push_raw(sim.telegram.which_bot(None), given[start : start + BATCH])
+            push_raw(sim.telegram, sim.telegram.which_bot(None), given[start : start + BATCH])
             await answered(sim, "/help")
         # white space between updates belongs to none
         await all_is_told(bot, [body.strip() for body in given])

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 
 import locales
-from domain.actor import Role
+from domain.identity.actor import Role
 from domain.ports import ToolCall
 from tests.bot.kit import BotKit
 from tests.kit import Script
 
 
 async def stored(bot: BotKit) -> dict[str, Any]:
-    view = await bot.workspaces.settings(bot.kit.owner)
+    view = await bot.settings.get(bot.kit.owner)
     return view.settings.as_json()
 
 
@@ -22,16 +22,19 @@ async def test_the_essentials_are_shown_and_changed(bot: BotKit):
     bot.kit.scripts["Post it"] = Script([ToolCall(tool="http.post", args={"what": "x"}, call_id="1")])
     async with bot.running():
         tg.say("/policy")
-        shown = await tg.message("The policy of this workspace")
-        assert "People are asked from E3 on (acts outside)" in shown["text"]
-        assert "Budgets in US dollars: task 100, operator a day 200, day 500, emergency stop 1500" in shown["text"]
+        shown = await tg.message("This workspace's policy")
+        assert "Asks you from E3 (changes something outside Pilot)" in shown["text"]
+        assert (
+            "Budgets in US dollars: per task 100, per operator per day 200, per day 500, emergency stop 1500"
+            in shown["text"]
+        )
         number = shown["message_id"]
         tg.tap(shown, "E2")
-        shown = await tg.message("People are asked from E2 on")
+        shown = await tg.message("Asks you from E2")
         assert shown["message_id"] == number
         assert [b["text"] for b in shown["reply_markup"]["inline_keyboard"][0]] == ["E1", "✓ E2", "E3"]
         tg.tap(shown, "Blocked tools")
-        tools = await tg.message("a tap blocks it")
+        tools = await tg.message("tap to block it")
         tg.tap(tools, "▶ http.post")
         tools = await tg.until(lambda: next((m for m in tg.in_chat() if "⛔ http.post" in str(m)), None))
         # the same tap delivered late, after the list has changed, does not turn it round
@@ -48,12 +51,12 @@ async def test_the_essentials_are_shown_and_changed(bot: BotKit):
         assert bot.deed.done == []
         for words in ("block email.*", "unblock http.post", "ask e1", "day 420,5", "month 40", "task 7.50"):
             tg.say(f"/policy {words}")
-        shown = await tg.message("task 7.5, operator a day 200, day 420.5, emergency stop 1500, month 40")
+        shown = await tg.message("task 7.5, per operator per day 200, per day 420.5, emergency stop 1500, month 40")
         assert "Blocked: email.*" in shown["text"]
         tg.say("/policy month off")
         await tg.until(lambda: tg.in_chat()[-1]["text"].count("emergency stop 1500\n"))
         tg.tap(shown, "Stop everything")
-        asked = await tg.message("No tool may run until /unkill. Runs under way")
+        asked = await tg.message("No tool may run until /unkill. Running work stops")
         tg.tap(asked, "Stop everything")
         await tg.message("Stopped by Ada")
     now = await stored(bot)
@@ -90,8 +93,8 @@ async def test_the_examples_it_gives_work_as_they_stand(bot: BotKit):
     async with bot.running():
         for example in re.findall(r"/policy \w+ [\w.]+", usage):
             tg.say(example)
-        await tg.message("day 400, emergency stop 1500")
-        assert not any("did not work" in str(m) for m in tg.in_chat())
+        await tg.message("per day 400, emergency stop 1500")
+        assert not any("didn't work" in str(m) for m in tg.in_chat())
 
 
 async def test_a_member_sees_it_without_buttons_and_changes_nothing(bot: BotKit):
@@ -100,12 +103,12 @@ async def test_a_member_sees_it_without_buttons_and_changes_nothing(bot: BotKit)
     await bot.person(Role.MEMBER, telegram_id=8)
     async with bot.running():
         tg.say("/policy", by=8)
-        shown = await tg.message("The policy of this workspace", chat=8)
+        shown = await tg.message("This workspace's policy", chat=8)
         assert "reply_markup" not in shown
         tg.say("/policy ask E1", by=8)
-        await tg.message("takes owner", chat=8)
+        await tg.message("Only an owner can", chat=8)
         for data in ("p:from:E1", "p:block:note.create", "p:kill", "p:tools"):
             tg.tap({**shown, "reply_markup": {"inline_keyboard": [[{"text": "x", "callback_data": data}]]}}, "x", by=8)
         await tg.until(lambda: len(tg.answers) == 4)
-    assert all("takes owner" in answer["text"] for answer in tg.answers)
+    assert all("Only an owner can" in answer["text"] for answer in tg.answers)
     assert await stored(bot) == before

@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
+from domain.chat.updates import arrived
 from domain.ports import ToolCall
-from domain.updates import arrived
 from tests.bot.kit import open_bot
 from tests.kit import Script
 

@@ -13,7 +13,7 @@ from aiogram.types import Message
 from bot.intake import Offset
 from bot.reading import SERVICE, read, reduce
 from bot.session import BotSession, UnreadableAnswerError
-from domain.updates import KINDS, Arrived, Unreadable, Unused, arrived, load
+from domain.chat.updates import KINDS, Arrived, Unreadable, Unused, arrived, load
 from tests.bot.updates import CHAT, MESSAGE, OTHER_TYPES, PERSON, Maker, deep, nested, replies, rich, schema
 
 TOKEN = "42:SECRET"

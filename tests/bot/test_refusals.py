@@ -6,9 +6,15 @@ import pytest
 
 from bot.refusals import Refusal, refusal_of, simpler
 from bot.text import LIMIT, units
-from domain.actor import Role
+from domain.clock import utc_now
+from domain.identity.actor import Role
+from domain.outbox.notifications import TextNotice
 from domain.ports import ToolCall
-from storage import outbox, tables
+from simulator.groups import add_group, upgrade
+from simulator.members import leave
+from simulator.messages import delete
+from storage import tables
+from storage.outbox import outbox_rows
 from tests.bot.kit import ADDRESS, BotKit
 from tests.bot.people import ADA
 from tests.kit import Script
@@ -100,10 +106,10 @@ async def test_a_refused_card_comes_in_a_simpler_form_and_says_where_to_decide(
     tg = bot.telegram
     tg.meet(8, "Bob", language)
     approver = await bot.kit.person(Role.OWNER, telegram_id=8)
-    await bot.deps.chat.set_language(approver, language)
+    await bot.deps.chat.people.set_language(approver, language)
     t = bot.deps.translator.of(language)
     # the one who asks hears nothing, so that every refusal meets the approver's card
-    await bot.deps.chat.set_chat_open(ADA, is_open=False)
+    await bot.deps.chat.people.set_chat_open(ADA, is_open=False)
     async with bot.running():
         tg.fault("error", count=times, description=BAD)
         await bot.kit.begin(ToolCall(tool="http.post", args={"what": "x"}, call_id="1"))
@@ -186,12 +192,12 @@ async def test_a_deleted_card_is_shown_again_only_while_it_asks(bot: BotKit) -> 
     async with bot.running():
         tg.say("Do it")
         card = await tg.message("Approval needed")
-        tg.sim.telegram.delete(tg.private(ADA), card["message_id"])
+        delete(tg.sim.telegram, tg.private(ADA), card["message_id"])
         [approval] = await bot.kit.approvals.list(bot.kit.owner)
         await bot.kit.approvals.edit(bot.kit.owner, approval.id, args={"what": "y"}, version=approval.version)
-        again = await tg.message("This question was edited")
+        again = await tg.message("This request was edited")
         assert again["message_id"] > card["message_id"]
-        tg.sim.telegram.delete(tg.private(ADA), again["message_id"])
+        delete(tg.sim.telegram, tg.private(ADA), again["message_id"])
         tg.press(again, again["reply_markup"]["inline_keyboard"][0][1]["callback_data"])
         await tg.message("all done")
         await tg.until_async(lambda: settled(bot))
@@ -200,7 +206,7 @@ async def test_a_deleted_card_is_shown_again_only_while_it_asks(bot: BotKit) -> 
 
 
 async def settled(bot: BotKit) -> bool:
-    return await bot.kit.store.read(outbox.depth) == {}
+    return await bot.kit.store.read(outbox_rows.depth) == {}
 
 
 async def test_a_message_without_the_one_it_replies_to_is_sent_alone(bot: BotKit) -> None:
@@ -223,22 +229,22 @@ async def test_a_result_that_a_group_cannot_be_told_goes_to_who_asked(bot: BotKi
         tg.say("@pilot_bot do it", chat=group)
         card = await tg.message("Approval needed")
         await tg.until_async(lambda: settled(bot))
-        tg.sim.telegram.leave(group, tg.bot.id, kicked=True)
+        leave(tg.sim.telegram, group, tg.bot.id, kicked=True)
         tg.tap(card, "Approve")
         await tg.message("all done", chat=ADA)
 
 
 async def test_what_waits_for_a_group_moves_along_with_it(bot: BotKit) -> None:
     tg = bot.telegram
-    group = tg.sim.telegram.add_group("Team", [ADA], basic=True)
-    await bot.deps.chat.say(chat_id=group.id, payload={"kind": "text", "text": "one"}, dedupe_key=None)
-    await bot.deps.chat.say(chat_id=group.id, payload={"kind": "text", "text": "two"}, dedupe_key=None)
-    new = tg.sim.telegram.upgrade(group.id)
+    group = add_group(tg.sim.telegram, "Team", [ADA], basic=True)
+    await bot.deps.chat.messages.say(chat_id=group.id, notice=TextNotice(text="one"), dedupe_key=None)
+    await bot.deps.chat.messages.say(chat_id=group.id, notice=TextNotice(text="two"), dedupe_key=None)
+    new = upgrade(tg.sim.telegram, group.id)
     async with bot.running():
         await tg.message("two", chat=new.id)
         # later ones do not even try the old one
         before = len(tg.calls)
-        await bot.deps.chat.say(chat_id=group.id, payload={"kind": "text", "text": "three"}, dedupe_key=None)
+        await bot.deps.chat.messages.say(chat_id=group.id, notice=TextNotice(text="three"), dedupe_key=None)
         await tg.message("three", chat=new.id)
         assert {p["chat_id"] for name, p in tg.calls[before:] if name == "sendMessage"} == {str(new.id)}
     said = [m["text"] for m in tg.in_chat(new.id)]
@@ -257,21 +263,31 @@ async def test_chats_that_move_to_each_other_are_not_followed_for_ever(bot: BotK
                 tg.fault(
                     "error", description="Bad Request: group chat was upgraded", parameters={"migrate_to_chat_id": chat}
                 )
-        await bot.deps.chat.say(chat_id=there, payload={"kind": "text", "text": "round"}, dedupe_key=None)
+        await bot.deps.chat.messages.say(chat_id=there, notice=TextNotice(text="round"), dedupe_key=None)
         await tg.until_async(lambda: settled_or_failed(bot))
     assert len(await rows(bot, "failed")) == 1
 
 
 async def settled_or_failed(bot: BotKit) -> bool:
-    return set(await bot.kit.store.read(outbox.depth)) <= {"failed"}
+    return set(await bot.kit.store.read(outbox_rows.depth)) <= {"failed"}
 
 
 async def test_a_message_that_breaks_when_it_is_made_ready_does_not_block_its_chat(bot: BotKit) -> None:
     """It was tried for ever, and all that followed it in the chat waited."""
     tg = bot.telegram
     asks(bot, "Do it")
-    await bot.deps.chat.say(chat_id=ADA, payload={"kind": "approval.reminder"}, dedupe_key=None)
-    await bot.deps.chat.say(chat_id=ADA, payload={"kind": "text", "text": "behind it"}, dedupe_key=None)
+    # as if what stored it had left out all it has to say
+    await bot.kit.store.write(
+        lambda tx: outbox_rows.put(
+            tx,
+            workspace_id=None,
+            channel="telegram",
+            recipient=str(ADA),
+            payload={"kind": "approval.reminder"},
+            now=utc_now(),
+        )
+    )
+    await bot.deps.chat.messages.say(chat_id=ADA, notice=TextNotice(text="behind it"), dedupe_key=None)
 
     def tried_often(tx: Any) -> None:
         tx.execute(tables.outbox.update().values(attempts=7))
@@ -279,6 +295,6 @@ async def test_a_message_that_breaks_when_it_is_made_ready_does_not_block_its_ch
     await bot.kit.store.write(tried_often)
     async with bot.running():
         await tg.message("behind it")
-        told = await tg.message("Something waits for your decision")
+        told = await tg.message("Something is waiting for your decision")
         assert f"{ADDRESS}/app/" in told["text"]
     assert len(await rows(bot, "failed")) == 1

@@ -7,12 +7,12 @@ import pytest
 import sqlalchemy as sa
 
 import locales
-from bot import buttons
-from domain.actor import Role
-from domain.sign_up import SignUpMode, SignUpRule, allow_list
-from services.identity import IdentityService
-from services.sign_up import SignUp
-from storage import sign_up, tables
+from bot.buttons import ExampleTap
+from domain.identity.actor import Role
+from domain.identity.sign_up import SignUpMode, SignUpRule, allow_list
+from services.identity.sign_up import SignUp
+from storage import tables
+from storage.identity import sign_up_rows
 from tests.bot.kit import BotKit, open_bot
 
 STRANGER, GUEST = 50, 51
@@ -28,9 +28,7 @@ async def bot(request: pytest.FixtureRequest, tmp_path: Path):
 
 
 def rule(bot: BotKit, mode: SignUpMode, *, telegram_ids: tuple[int, ...] = ()) -> None:
-    identity = bot.deps.identity
-    assert isinstance(identity, IdentityService)
-    identity.sign_up = SignUp(SignUpRule(mode=mode, allowed=allow_list((), telegram_ids)))
+    bot.deps.admission.sign_up = SignUp(SignUpRule(mode=mode, allowed=allow_list((), telegram_ids)))
 
 
 async def rows(bot: BotKit) -> dict[str, int]:
@@ -61,7 +59,7 @@ async def empty(bot: BotKit) -> None:
 
 
 async def invite(bot: BotKit) -> str:
-    _, token, _ = await bot.workspaces.invite(bot.kit.owner, role=Role.MEMBER, email=None)
+    _, token, _ = await bot.invites.create(bot.kit.owner, role=Role.MEMBER, email=None)
     return token
 
 
@@ -109,7 +107,7 @@ async def test_in_a_group_a_stranger_hears_it_where_they_speak_to_us(bot: BotKit
             tg.say(text, by=STRANGER, chat=group)
         for text in ("@pilot_bot pay the rent", "/task pay the rent", "/start", "/nonsense@pilot_bot"):
             tg.say(text, by=STRANGER, chat=group)
-        for data in (buttons.plain("x", "example"), "a:b:c"):
+        for data in (ExampleTap().pack(), "a:b:c"):
             last = tg.press(card, data, by=STRANGER)
         await handled(bot, last)
         await tg.until(lambda: len(tg.answers) == 2)
@@ -137,10 +135,10 @@ async def test_an_open_installation_takes_everybody(bot: BotKit) -> None:
     rule(bot, SignUpMode.OPEN)
     async with bot.running():
         bot.telegram.say("hello", by=STRANGER)
-        await bot.telegram.message("I do not know you yet", chat=STRANGER)
+        await bot.telegram.message("I don't know you yet", chat=STRANGER)
         bot.telegram.say("/start", by=STRANGER)
-        await bot.telegram.message("This is Pilot", chat=STRANGER)
-    assert await bot.kit.store.read(sign_up.people) == 2
+        await bot.telegram.message("this is Pilot", chat=STRANGER)
+    assert await bot.kit.store.read(sign_up_rows.people) == 2
 
 
 @pytest.mark.parametrize("mode", CLOSED)
@@ -149,15 +147,15 @@ async def test_the_first_who_starts_owns_and_the_next_does_not(bot: BotKit, mode
     rule(bot, mode)
     async with bot.running():
         bot.telegram.say("hello", by=STRANGER)
-        await bot.telegram.message("Write /start", chat=STRANGER)
+        await bot.telegram.message("Send me /start", chat=STRANGER)
         people = (STRANGER, GUEST, 52, 53)
         for one in people:
             bot.telegram.say("/start", by=one)
         await bot.telegram.until(lambda: all(len(texts_of(bot, p)) > (p == STRANGER) for p in people))
     texts = [texts_of(bot, one)[-1] for one in people]
     assert sorted("Sign-up is closed" in text for text in texts) == [False, True, True, True]
-    assert [text for text in texts if "This is Pilot" in text]
-    assert await bot.kit.store.read(sign_up.people) == 1
+    assert [text for text in texts if "this is Pilot" in text]
+    assert await bot.kit.store.read(sign_up_rows.people) == 1
 
 
 @pytest.mark.parametrize("mode", CLOSED)
@@ -167,10 +165,10 @@ async def test_those_on_the_allow_list_may_start_and_are_the_first(bot: BotKit, 
     async with bot.running():
         bot.telegram.say("/start", by=STRANGER)
         await bot.telegram.message("Sign-up is closed", chat=STRANGER)
-        assert await bot.kit.store.read(sign_up.people) == 0
+        assert await bot.kit.store.read(sign_up_rows.people) == 0
         bot.telegram.say("/start", by=GUEST)
-        await bot.telegram.message("This is Pilot", chat=GUEST)
-    assert await bot.kit.store.read(sign_up.people) == 1
+        await bot.telegram.message("this is Pilot", chat=GUEST)
+    assert await bot.kit.store.read(sign_up_rows.people) == 1
 
 
 async def test_an_invite_in_a_link_lets_one_in_and_removal_out_again(bot: BotKit) -> None:
@@ -181,18 +179,18 @@ async def test_an_invite_in_a_link_lets_one_in_and_removal_out_again(bot: BotKit
         for bad in ("inv_nonsense", f"inv_{token[:-1]}", "inv_"):
             last = tg.say(f"/start {bad}", by=STRANGER)
         await handled(bot, last)
-        await tg.message("This invitation cannot be used", chat=STRANGER)
+        await tg.message("This invite doesn't work", chat=STRANGER)
         assert await rows(bot) == before
         tg.say(f"/start inv_{token}", by=GUEST)
-        await tg.message("You joined the workspace W as", chat=GUEST)
+        await tg.message("You've joined the workspace W as", chat=GUEST)
         tg.say(f"/start inv_{token}", by=STRANGER)
         tg.say("/status", by=GUEST)
         await tg.message("W", chat=GUEST)
         found = await rows(bot)
         assert (found["users"], found["workspaces"], found["workspace_members"]) == (2, 1, 2)
-        guest = await bot.deps.identity.of_telegram(GUEST)
+        guest = await bot.deps.memberships.of_telegram(GUEST)
         assert guest is not None
-        await bot.workspaces.remove(bot.kit.owner, guest.user_id)
+        await bot.members.remove(bot.kit.owner, guest.user_id)
         after = await rows(bot)
         tg.say("pay the rent", by=GUEST)
         tg.say("/start", by=GUEST)
@@ -201,8 +199,8 @@ async def test_an_invite_in_a_link_lets_one_in_and_removal_out_again(bot: BotKit
         await tg.message("Sign-up is closed", chat=GUEST)
         assert await rows(bot) == after
         tg.say(f"/start inv_{await invite(bot)}", by=GUEST)
-        await tg.until(lambda: sum("You joined" in text for text in texts_of(bot, GUEST)) == 2)
-    assert await bot.kit.store.read(sign_up.people) == 2
+        await tg.until(lambda: sum("You've joined" in text for text in texts_of(bot, GUEST)) == 2)
+    assert await bot.kit.store.read(sign_up_rows.people) == 2
 
 
 async def test_an_invite_is_no_way_in_where_only_the_first_may_come(bot: BotKit) -> None:
@@ -217,4 +215,4 @@ async def test_an_invite_is_no_way_in_where_only_the_first_may_come(bot: BotKit)
     rule(bot, SignUpMode.FIRST, telegram_ids=(GUEST,))
     async with bot.running():
         bot.telegram.say(f"/start inv_{token}", by=GUEST)
-        await bot.telegram.message("You joined the workspace W as", chat=GUEST)
+        await bot.telegram.message("You've joined the workspace W as", chat=GUEST)

@@ -37,4 +37,4 @@ async def test_a_task_from_chat_reaches_a_card_and_the_press_finishes_it(bot: Bo
         await tg.until(lambda: tg.answers)
     assert bot.deed.done
     assert len(bot.deed.done) == 1
-    assert [a["text"] for a in tg.answers] == ["Approved. The run goes on."]
+    assert [a["text"] for a in tg.answers] == ["Approved. The run continues."]

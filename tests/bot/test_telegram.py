@@ -5,7 +5,13 @@ from typing import Any
 import pytest
 
 from domain.ports import ToolCall
-from storage import outbox
+from simulator.faults import clear_faults
+from simulator.groups import add_group, upgrade
+from simulator.messages import delete
+from simulator.people import deactivate, forward_rich, say
+from simulator.presses import press
+from simulator.topics import open_topic
+from storage.outbox import outbox_rows
 from tests.bot.kit import BotKit
 from tests.bot.people import ADA
 from tests.kit import Script
@@ -24,7 +30,7 @@ def asks(bot: BotKit, text: str) -> None:
 
 
 async def drained(bot: BotKit) -> bool:
-    return await bot.kit.store.read(outbox.depth) == {}
+    return await bot.kit.store.read(outbox_rows.depth) == {}
 
 
 async def test_links_without_a_preview_stop_nobody(bot: BotKit, webhook: bool) -> None:
@@ -48,12 +54,12 @@ async def test_links_without_a_preview_stop_nobody(bot: BotKit, webhook: bool) -
 async def test_a_group_that_becomes_a_supergroup_gets_the_result_there(bot: BotKit) -> None:
     tg = bot.telegram
     asks(bot, "post the news")
-    group = tg.sim.telegram.add_group("Team", [ADA], basic=True)
+    group = add_group(tg.sim.telegram, "Team", [ADA], basic=True)
     async with bot.running():
         tg.say("@pilot_bot post the news", chat=group.id)
-        await tg.message("Waiting for an approval: post the news", chat=group.id)
+        await tg.message("Waiting for approval: post the news", chat=group.id)
         card = await tg.message("Approval needed")
-        new = tg.sim.telegram.upgrade(group.id)
+        new = upgrade(tg.sim.telegram, group.id)
         tg.tap(card, "Approve")
         await tg.message("all done", chat=new.id)
     assert not any("all done" in m["text"] for m in tg.in_chat(group.id))
@@ -62,13 +68,13 @@ async def test_a_group_that_becomes_a_supergroup_gets_the_result_there(bot: BotK
 async def test_what_was_asked_in_a_topic_is_answered_there(bot: BotKit) -> None:
     tg = bot.telegram
     bot.kit.scripts["Do it"] = Script([])
-    forum = tg.sim.telegram.add_group("Forum", [ADA], forum=True)
-    topic = tg.sim.telegram.open_topic(forum, "Launch", tg.sim.telegram.person(ADA))["message_thread_id"]
+    forum = add_group(tg.sim.telegram, "Forum", [ADA], forum=True)
+    topic = open_topic(tg.sim.telegram, forum, "Launch", tg.sim.telegram.person(ADA))["message_thread_id"]
     async with bot.running():
-        tg.sim.telegram.say(ADA, "@pilot_bot Do it", chat_id=forum.id, topic=topic)
+        say(tg.sim.telegram, ADA, "@pilot_bot Do it", chat_id=forum.id, topic=topic)
         result = await tg.message("all done", chat=forum.id)
         assert (result["message_thread_id"], result["is_topic_message"]) == (topic, True)
-        tg.sim.telegram.say(ADA, "/help", chat_id=forum.id, topic=topic)
+        say(tg.sim.telegram, ADA, "/help", chat_id=forum.id, topic=topic)
         shown = await tg.message("What I can do", chat=forum.id)
         assert shown.get("message_thread_id") == topic
 
@@ -77,7 +83,7 @@ async def test_a_message_deleted_at_once_is_answered_all_the_same(bot: BotKit) -
     tg = bot.telegram
     bot.kit.scripts["Do it"] = Script([])
     asked = tg.say("Do it")
-    tg.sim.telegram.delete(tg.private(ADA), asked["message"]["message_id"])
+    delete(tg.sim.telegram, tg.private(ADA), asked["message"]["message_id"])
     async with bot.running():
         result = await tg.message("all done")
         assert "reply_to_message" not in result
@@ -90,14 +96,17 @@ async def test_a_card_deleted_at_once_can_still_be_pressed(bot: BotKit, webhook:
         tg.fault("deleted", count=99)
         tg.say("Do it")
         gone = await tg.until(lambda: _gone(tg.private(ADA).gone, "Approval needed"))
-        tg.sim.telegram.clear_faults()
+        clear_faults(tg.sim.telegram)
         # on a client that still shows it; its content is not told to the bot any more
-        tg.sim.telegram.press(
-            ADA, gone["reply_markup"]["inline_keyboard"][0][0]["callback_data"], message_id=gone["message_id"]
+        press(
+            tg.sim.telegram,
+            ADA,
+            gone["reply_markup"]["inline_keyboard"][0][0]["callback_data"],
+            message_id=gone["message_id"],
         )
         await tg.message("all done")
         await tg.until(lambda: tg.answers)
-        assert tg.answers[0]["text"] == "Approved. The run goes on."
+        assert tg.answers[0]["text"] == "Approved. The run continues."
         await tg.until_async(lambda: _settled(bot))
     assert len(bot.deed.done) == 1
 
@@ -108,7 +117,7 @@ def _gone(messages: dict[int, dict[str, Any]], words: str) -> dict[str, Any] | N
 
 async def _settled(bot: BotKit) -> bool:
     """Nothing is sent over and over: what could not be edited is given up."""
-    return set(await bot.kit.store.read(outbox.depth)) <= {"failed"}
+    return set(await bot.kit.store.read(outbox_rows.depth)) <= {"failed"}
 
 
 async def test_who_blocks_or_deletes_the_account_at_once_disturbs_nobody(bot: BotKit, webhook: bool) -> None:
@@ -116,7 +125,7 @@ async def test_who_blocks_or_deletes_the_account_at_once_disturbs_nobody(bot: Bo
     tg.say("/start", by=50, name="Eve")
     tg.block(50)
     tg.say("/start", by=51, name="Zoe")
-    tg.sim.telegram.deactivate(51)
+    deactivate(tg.sim.telegram, 51)
     async with bot.running(webhook=webhook):
         tg.say("/help")
         await tg.message("What I can do")
@@ -142,6 +151,6 @@ async def test_a_rich_message_somebody_forwards_is_answered_and_holds_nobody_up(
     tg = bot.telegram
     rich = {"blocks": [{"type": "details", "summary": "More", "blocks": [{"type": "paragraph", "text": "words"}]}]}
     async with bot.running(webhook=webhook):
-        tg.sim.telegram.forward_rich(ADA, rich)
+        forward_rich(tg.sim.telegram, ADA, rich)
         tg.say("/help")
         await tg.message("What I can do")

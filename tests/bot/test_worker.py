@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from bot.worker import MAX_STARTS, Worker
+from domain.chat.updates import AT_ONCE, Arrived, InboxState, Received, Unreadable, arrived
 from domain.clock import utc_now
-from domain.updates import Arrived, InboxState, Unreadable, arrived
-from services.bus import Bus
-from services.inbox import InboxService
-from storage import inbox, tables
+from services.chat.inbox import InboxService
+from services.platform.bus import Bus
+from storage import tables
+from storage.chat import inbox_rows
 from storage.database import Store
-from storage.inbox import AT_ONCE, Received
 from tests.bot.dying import KILLER
 from tests.databases import fresh_url
 from tests.processes import ROOT
@@ -139,7 +139,7 @@ async def test_what_one_chat_sends_is_handled_in_order_and_completely(url: str) 
         async with asyncio.TaskGroup() as group:
             group.create_task(Worker(service, service.bus, handle=handle, give_up=give_up).run(stop))
             async with asyncio.timeout(60):
-                while await service.store.read(inbox.waits):
+                while await service.store.read(inbox_rows.waits):
                     await asyncio.sleep(0.02)
             stop.set()
         assert handled == list(range(1, 101))
@@ -154,7 +154,7 @@ async def test_rows_of_before_have_their_keys_found(url: str) -> None:
 
         def before(tx: object) -> None:
             for number, raw in enumerate((*odd, *(one.body.decode() for one in (update(20, 7), update(21, 7))))):
-                inbox.put(tx, update_id=number, raw=raw, now=now)  # type: ignore[arg-type]
+                inbox_rows.put(tx, update_id=number, raw=raw, now=now)  # type: ignore[arg-type]
 
         await service.store.write(before)
         first = await service.claim(limit=len(odd) + 1, in_hand={})

@@ -65,8 +65,8 @@ async def test_telegrams_own_buttons_decide_and_the_page_follows_the_run(
 async def test_a_task_typed_here_runs_live(mine: Server, request: pytest.FixtureRequest) -> None:
     async with phone() as page:
         await into(page, mine, request)
-        await page.get_by_label("What is to be done").fill("Typed here")
-        await page.get_by_label("In detail").fill(PLAYBOOK)
+        await page.get_by_label("What should be done?").fill("Typed here")
+        await page.get_by_label("Details or steps").fill(PLAYBOOK)
         # while something is typed Telegram asks before it closes the app
         assert (await events(page, "web_app_setup_closing_behavior"))[-1] == {"need_confirmation": True}
         await page.get_by_role("button", name="Create task").click()
@@ -95,13 +95,13 @@ async def test_edit_makes_a_new_version_and_the_old_buttons_are_dead(
         box = page.get_by_label("Arguments (JSON)")
         await box.fill("{broken")
         await page.get_by_role("button", name="Save as a new version").click()
-        await expect(page.get_by_role("alert").filter(has_text="not valid JSON")).to_be_visible()
+        await expect(page.get_by_role("alert").filter(has_text="aren't valid JSON")).to_be_visible()
         await expect(box).to_have_attribute("aria-invalid", "true")
         # another channel changes it meanwhile: what stands here is no longer what would run
         changed = {"to": "other@example.com", "subject": "Hello", "body": "x"}
         mine.send("PUT", f"/api/audit/approvals/{found['id']}/input", {"input": changed, "version": 1})
         await press(page, "main_button_pressed")
-        await expect(page.locator("#alert")).to_contain_text("changed meanwhile", timeout=TIMEOUT)
+        await expect(page.locator("#alert")).to_contain_text("has changed since you saw it", timeout=TIMEOUT)
         await expect(page.get_by_text("version 2")).to_be_visible()
         assert approval(mine, found)["status"] == "pending"
         # what was open stays open, with what would run now
@@ -119,7 +119,7 @@ async def test_edit_makes_a_new_version_and_the_old_buttons_are_dead(
     ("summary", "field", "button", "status"),
     [
         ("Deny with a reason", "Reason", "Deny", "rejected"),
-        ("Ask for changes", "What should be different", "Ask for changes", "changes_requested"),
+        ("Ask for changes", "What should change?", "Ask for changes", "changes_requested"),
     ],
 )
 async def test_answers_in_words(
@@ -144,15 +144,15 @@ async def test_allow_for_a_while_then_revoke(mine: Server, request: pytest.Fixtu
         await into(page, mine, request, f"approvals/{found['id']}")
         await page.locator("summary", has_text="Approve and allow for a while").click()
         await page.get_by_label("For how long").select_option("480")
-        await page.get_by_label("At most how many times").fill("3")
-        await page.get_by_label("In this task only").uncheck()
+        await page.get_by_label("Maximum number of calls").fill("3")
+        await page.get_by_label("Only in this task").uncheck()
         await page.get_by_role("button", name="Approve and allow").click()
         await expect(page.locator(".outcome")).to_be_visible(timeout=TIMEOUT)
         [grant] = mine.send("GET", "/api/grants")
         assert (grant["tool"], grant["maxUses"], grant["taskId"]) == ("email.send", 3, None)
         await page.evaluate("location.hash = '#/grants'")
         await page.get_by_role("button", name="Revoke").click()
-        await expect(page.get_by_text("No standing permissions.")).to_be_visible(timeout=TIMEOUT)
+        await expect(page.get_by_text("No temporary permissions.")).to_be_visible(timeout=TIMEOUT)
     assert mine.send("GET", "/api/grants") == []
 
 
@@ -177,15 +177,15 @@ async def test_kill_switch_and_mode(mine: Server, request: pytest.FixtureRequest
     async with phone() as page:
         await into(page, mine, request)
         await page.evaluate("window.__popup = 'no'")
-        await page.get_by_role("button", name="Freeze everything").click()
-        await expect(page.get_by_role("heading", name="Everything is frozen")).to_have_count(0)
+        await page.get_by_role("button", name="Stop everything").click()
+        await expect(page.get_by_role("heading", name="Everything is stopped")).to_have_count(0)
         await page.evaluate("window.__popup = 'yes'")
-        await page.get_by_role("button", name="Freeze everything").click()
-        await expect(page.get_by_role("heading", name="Everything is frozen")).to_be_visible(timeout=TIMEOUT)
+        await page.get_by_role("button", name="Stop everything").click()
+        await expect(page.get_by_role("heading", name="Everything is stopped")).to_be_visible(timeout=TIMEOUT)
         settings = mine.send("GET", f"/api/workspace/{mine.workspace}/settings")
         assert settings["policyConfig"]["killSwitch"] is True
-        await page.get_by_role("button", name="Let work go on").click()
-        await expect(page.get_by_role("heading", name="Everything is frozen")).to_have_count(0, timeout=TIMEOUT)
+        await page.get_by_role("button", name="Resume work").click()
+        await expect(page.get_by_role("heading", name="Everything is stopped")).to_have_count(0, timeout=TIMEOUT)
         await page.get_by_role("button", name="Launch", exact=True).click()
         await expect(page.get_by_role("button", name="Launch", exact=True)).to_have_attribute(
             "aria-pressed", "true", timeout=TIMEOUT
@@ -212,11 +212,11 @@ async def test_settings_name_the_field_that_is_wrong(mine: Server, request: pyte
         await rules.get_by_label("Rules (JSON)").fill("[]")
         await saved(rules.get_by_role("button", name="Save"))
         await turn_to(page, "budgets")
-        await page.get_by_label("A task").fill("900")
+        await page.get_by_label("Per task").fill("900")
         await page.get_by_role("button", name="Save").click()
-        await expect(page.get_by_label("A task")).to_have_attribute("aria-invalid", "true", timeout=TIMEOUT)
-        await page.get_by_label("A task").fill("7.5")
-        await page.get_by_label("Models a month").fill("40")
+        await expect(page.get_by_label("Per task")).to_have_attribute("aria-invalid", "true", timeout=TIMEOUT)
+        await page.get_by_label("Per task").fill("7.5")
+        await page.get_by_label("AI models per month").fill("40")
         await saved(page.get_by_role("button", name="Save"))
     settings = mine.send("GET", f"/api/workspace/{mine.workspace}/settings")
     assert settings["policyConfig"]["toolBlocklist"] == ["http.post"]
@@ -234,7 +234,7 @@ async def test_people_keys_operators_and_workspaces(mine: Server, request: pytes
     async with phone() as page:
         await into(page, mine, request, "members")
         await page.get_by_label("Role").select_option("partner")
-        await page.get_by_role("button", name="Make an invite").click()
+        await page.get_by_role("button", name="Create invite").click()
         await expect(page.locator("output")).to_contain_text("#invite=", timeout=TIMEOUT)
         link = await page.locator("output").inner_text()
         await turn_to(page, "keys")
@@ -250,7 +250,7 @@ async def test_people_keys_operators_and_workspaces(mine: Server, request: pytes
         await page.get_by_role("button", name="Create").click()
         await expect(page.get_by_role("heading", name="Nora")).to_be_visible(timeout=TIMEOUT)
         await page.get_by_role("button", name="Pause").click()
-        await expect(page.get_by_role("button", name="Activate")).to_be_visible(timeout=TIMEOUT)
+        await expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=TIMEOUT)
         await turn_to(page, "workspace")
         await page.locator("form", has_text="Create").get_by_label("Name").fill("Second place")
         await page.get_by_role("button", name="Create").click()
@@ -274,14 +274,14 @@ async def test_a_founder_brings_a_model_key(mine: Server, request: pytest.Fixtur
         await key.locator("summary").click()
         await key.get_by_label("Key").fill("sk-or-of-the-founder")
         await key.get_by_role("button", name="Save").click()
-        await expect(key.locator(".badge")).to_have_text("kept", timeout=TIMEOUT)
+        await expect(key.locator(".badge")).to_have_text("saved", timeout=TIMEOUT)
         [kept] = mine.send("GET", "/api/workspace/secrets")["secrets"]
         assert kept["kind"] == "openrouter"
         assert "sk-or-of-the-founder" not in await page.content()
         await key.locator("summary").click()
         assert await page.evaluate(FAULTS) == []
         await page.evaluate("window.__popup = 'yes'")
-        await key.get_by_role("button", name="Forget this key").click()
+        await key.get_by_role("button", name="Delete this key").click()
         await expect(key.locator(".badge")).to_have_text("none", timeout=TIMEOUT)
     assert mine.send("GET", "/api/workspace/secrets")["secrets"] == []
 
@@ -333,7 +333,7 @@ async def test_a_changed_receipt_is_seen_and_who_checked_is_said(mine: Server, r
         await page.route("**/api/governance/receipts/*", forge)
         await page.evaluate("location.hash = '#/home'")
         await page.evaluate(f"location.hash = '#/receipts/{receipt}'")
-        await expect(page.get_by_text("This receipt does not hold")).to_be_visible(timeout=TIMEOUT)
+        await expect(page.get_by_text("This receipt is NOT valid")).to_be_visible(timeout=TIMEOUT)
         # signature, hash and place in the log: each of them notices
         await expect(page.locator("#checks li.bad")).to_have_count(4)
         await page.unroute("**/api/governance/receipts/*")
@@ -455,10 +455,10 @@ async def test_what_is_sent_over_a_broken_line_says_so_in_the_language_of_the_pa
     """It showed the browser's own "Failed to fetch"."""
     async with phone(allow=("ERR_FAILED",)) as page:
         await into(page, mine, request)
-        await page.get_by_label("What is to be done").fill("Typed while the line is broken")
+        await page.get_by_label("What should be done?").fill("Typed while the line is broken")
         await page.route("**/api/tasks", lambda route: route.abort())
         await page.get_by_role("button", name="Create task").click()
-        await expect(page.locator("main .problem")).to_have_text("Pilot cannot be reached right now.", timeout=TIMEOUT)
+        await expect(page.locator("main .problem")).to_have_text("Pilot can't be reached right now.", timeout=TIMEOUT)
         # nothing typed is lost
         await page.unroute("**/api/tasks")
         await page.get_by_role("button", name="Create task").click()
@@ -468,10 +468,10 @@ async def test_what_is_sent_over_a_broken_line_says_so_in_the_language_of_the_pa
 async def test_a_plain_browser_logs_in_by_mail_and_stays(server: Server, request: pytest.FixtureRequest) -> None:
     async with phone() as page:
         await page.goto(f"{server.base}/app/")
-        await page.get_by_label("Mail address").fill("ada.browser@example.com")
-        await page.get_by_role("button", name="Send me a code").click()
-        hint = await page.get_by_text("Development: your code is").inner_text(timeout=TIMEOUT)
-        await page.get_by_label("Code from the mail").fill(hint[-6:])
+        await page.get_by_label("Email address").fill("ada.browser@example.com")
+        await page.get_by_role("button", name="Email me a code").click()
+        hint = await page.get_by_text("Development mode: your code is").inner_text(timeout=TIMEOUT)
+        await page.get_by_label("Code from the email").fill(hint[-6:])
         await page.get_by_role("button", name="Log in").click()
         await expect(page.get_by_role("heading", name="New task")).to_be_visible(timeout=TIMEOUT)
         # nothing that scripts can read holds the session; a reload keeps it
@@ -481,8 +481,8 @@ async def test_a_plain_browser_logs_in_by_mail_and_stays(server: Server, request
         )
         assert "helm_session" not in await page.evaluate("document.cookie")
         await page.reload()
-        await page.get_by_label("What is to be done").fill("From a browser")
-        await page.get_by_label("In detail").fill(PLAYBOOK)
+        await page.get_by_label("What should be done?").fill("From a browser")
+        await page.get_by_label("Details or steps").fill(PLAYBOOK)
         await page.get_by_role("button", name="Create task").click()
         await page.get_by_role("link", name="Decide", exact=True).click(timeout=TIMEOUT)
         # outside Telegram the page has the buttons itself
@@ -491,9 +491,9 @@ async def test_a_plain_browser_logs_in_by_mail_and_stays(server: Server, request
         await page.get_by_role("link", name="More").click()
         await page.get_by_role("button", name="Log out").click()
         await page.get_by_role("dialog").get_by_role("button", name="Continue").click()
-        await expect(page.get_by_label("Mail address")).to_be_visible(timeout=TIMEOUT)
+        await expect(page.get_by_label("Email address")).to_be_visible(timeout=TIMEOUT)
         await page.reload()
-        await expect(page.get_by_label("Mail address")).to_be_visible(timeout=TIMEOUT)
+        await expect(page.get_by_label("Email address")).to_be_visible(timeout=TIMEOUT)
 
 
 async def test_the_download_is_an_archive_that_verifies(
@@ -566,4 +566,4 @@ async def test_a_link_from_chat_opens_in_its_own_workspace(mine: Server, request
             query=f"in={mine.workspace}",
         )
         await expect(page.get_by_text("Pilot launched today.").first).to_be_visible(timeout=TIMEOUT)
-        await expect(page.get_by_text("Somebody else decides this.")).to_be_visible()
+        await expect(page.get_by_text("Other people decide this.")).to_be_visible()

@@ -34,7 +34,7 @@ async def test_a_browser_goes_to_telegram_and_comes_back(tmp_path: Path) -> None
                 await page.goto(f"{base}/app/")
                 button = page.get_by_role("button", name="Log in with Telegram")
                 await button.click()
-                await expect(page.get_by_text("Telegram did not let you in")).to_be_visible(timeout=TIMEOUT)
+                await expect(page.get_by_text("Telegram didn't log you in")).to_be_visible(timeout=TIMEOUT)
                 assert page.url == f"{base}/app/"
                 issuer.denies = False
                 await button.click()

@@ -20,16 +20,16 @@ PAGES = {
     "approvals": "Approvals",
     "receipts": "Receipts",
     "audit": "Audit log",
-    "violations": "Refused by policy",
+    "violations": "Denied by the policy",
     "more": "More",
     "policy": "Policy",
     "budgets": "Budgets",
     "usage": "Usage",
-    "model": "Model",
+    "model": "AI model",
     "members": "Members",
     "keys": "API keys",
     "sessions": "Logins",
-    "grants": "Standing permissions",
+    "grants": "Temporary permissions",
     "workspace": "Workspace",
     "language": "Language",
     "operators": "Operators",
@@ -179,7 +179,7 @@ async def test_long_titles_leave_room_for_the_rest(server: Server) -> None:
             assert await visit(page, route, title) == []
             row = page.locator("#rows li").filter(has_text="WWW")
             assert (await row.bounding_box() or {})["height"] < 160
-        await visit(page, "grants", "Standing permissions")
+        await visit(page, "grants", "Temporary permissions")
         cut = "() => { const h = document.querySelector('#title'); return [h.scrollWidth > h.clientWidth, h.scrollHeight > h.clientHeight + 2]; }"
         assert await page.evaluate(cut) == [False, False]
     server.send("POST", f"/api/tasks/{waits}/cancel")

@@ -40,9 +40,9 @@ async def test_an_invite_survives_the_way_to_telegram_and_back(tmp_path: Path) -
                 await page.goto(f"{base}/app/")
                 await page.get_by_role("button", name="Log in with Telegram").click()
                 await expect(page.get_by_text("Sign-up is closed here")).to_be_visible(timeout=TIMEOUT)
-                await page.get_by_label("Mail address").fill("eve@example.com")
-                await page.get_by_role("button", name="Send me a code").click()
-                await expect(page.get_by_label("Code from the mail")).to_be_visible(timeout=TIMEOUT)
+                await page.get_by_label("Email address").fill("eve@example.com")
+                await page.get_by_role("button", name="Email me a code").click()
+                await expect(page.get_by_label("Code from the email")).to_be_visible(timeout=TIMEOUT)
             async with phone() as page:
                 await page.goto(invite["inviteUrl"])
                 await page.get_by_role("button", name="Log in with Telegram").click()

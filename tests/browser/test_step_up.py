@@ -31,8 +31,8 @@ async def test_inside_telegram_the_app_is_opened_again(server: Server) -> None:
     for ago in (600, 0):
         async with phone(allow=("403",)) as page:
             await open_app(page, server.base, user_id=USER, start_param=f"apr_{found['id']}", ago=ago)
-            await expect(page.get_by_text("within five minutes of opening it")).to_be_visible(timeout=30_000)
-            await expect(page.get_by_text("Allow it for a while")).to_have_count(0)
+            await expect(page.get_by_text("within five minutes of opening the app")).to_be_visible(timeout=30_000)
+            await expect(page.get_by_text("Approve and allow for a while")).to_have_count(0)
             await press(page, "main_button_pressed")
             if ago:
                 await expect(page.locator("#alert")).to_contain_text("open it again from the chat", timeout=TIMEOUT)
@@ -55,13 +55,13 @@ async def test_in_a_browser_one_logs_in_again_and_is_back_at_the_question(server
     async with phone(allow=("403",)) as page:
 
         async def log_in() -> None:
-            await page.get_by_label("Mail address").fill(ADDRESS)
-            await page.get_by_role("button", name="Send me a code").click()
+            await page.get_by_label("Email address").fill(ADDRESS)
+            await page.get_by_role("button", name="Email me a code").click()
             hint = page.locator("[data-hint]")
             await expect(hint).to_have_text(re.compile(r"\d{6}"), timeout=TIMEOUT)
             code = re.search(r"\d{6}", await hint.inner_text())
             assert code is not None
-            await page.get_by_label("Code from the mail").fill(code[0])
+            await page.get_by_label("Code from the email").fill(code[0])
             await page.get_by_role("button", name="Log in", exact=True).click()
 
         await page.goto(f"{server.base}/app/#/approvals/{found['id']}")
@@ -75,7 +75,7 @@ async def test_in_a_browser_one_logs_in_again_and_is_back_at_the_question(server
         key = mine.send("POST", "/api/auth/apikey", {"name": "k"}, expect=201)
         mine.send("DELETE", f"/api/auth/apikeys/{key['id']}", expect=204)
         await approve.click()
-        await expect(page.locator("#alert")).to_contain_text("log in once more", timeout=TIMEOUT)
+        await expect(page.locator("#alert")).to_contain_text("log in again", timeout=TIMEOUT)
         await log_in()
         await expect(approve).to_be_visible(timeout=TIMEOUT)
         await approve.click()

@@ -51,7 +51,7 @@ async def test_the_story_in_chat_and_mini_app(tmp_path: Path, theme: str) -> Non
             problems = watched(page)
             await page.goto(f"{chat}/?theme={theme}")
             await page.get_by_role("button", name="START").click()
-            await expect(page.get_by_text("This is Pilot").first).to_be_visible(timeout=30_000)
+            await expect(page.get_by_text("this is Pilot").first).to_be_visible(timeout=30_000)
             await page.get_by_label("Message", exact=True).fill(playbook(f"{chat}/outside"))
             await page.get_by_role("button", name="Send").click()
             # the first card is decided in chat
@@ -69,7 +69,7 @@ async def test_the_story_in_chat_and_mini_app(tmp_path: Path, theme: str) -> Non
             await expect(app.get_by_text("live", exact=True)).to_be_visible()
             await picture(page, f"app-home-{theme}")
             await app.get_by_role("heading", name="email.send").click()
-            await expect(app.get_by_text("Exactly this")).to_be_visible()
+            await expect(app.get_by_text("What exactly would run")).to_be_visible()
             await picture(page, f"app-approval-{theme}")
             # Telegram's own bottom button decides it
             await page.locator("#main-button").click()
@@ -108,7 +108,7 @@ async def test_the_demo_goes_on_where_it_was_killed(tmp_path: Path) -> None:
             await ready(1)
             await page.goto(chat)
             await page.get_by_role("button", name="START").click()
-            await expect(page.get_by_text("This is Pilot").first).to_be_visible(timeout=15_000)
+            await expect(page.get_by_text("this is Pilot").first).to_be_visible(timeout=15_000)
             await page.get_by_role("button", name="Try an example task").click()
             await expect(page.get_by_text("Approval needed: http.post", exact=True)).to_be_visible(timeout=15_000)
             program.kill()
@@ -139,7 +139,7 @@ async def task_page(page: Page, app: FrameLocator, theme: str) -> None:
 
 async def receipt_page(page: Page, app: FrameLocator, theme: str) -> None:
     await app.get_by_role("link", name="decision receipt").nth(1).click()
-    await expect(app.get_by_text("The signature fits (Ed25519)")).to_be_visible(timeout=30_000)
+    await expect(app.get_by_text("The signature is valid (Ed25519)")).to_be_visible(timeout=30_000)
     await expect(app.locator("#checks li.bad, #checks li.ask")).to_have_count(0)
     await expect(app.get_by_text("Checked in this browser")).to_be_visible()
     await picture(page, f"app-receipt-{theme}")

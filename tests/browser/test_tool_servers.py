@@ -17,7 +17,7 @@ async def test_a_server_is_added_its_tool_gets_a_level_and_it_goes_again(
 ) -> None:
     async with phone(allow=("400",)) as page:
         await into(page, mine, request, "tool-servers")
-        await expect(page.get_by_text("No tool servers.")).to_be_visible()
+        await expect(page.get_by_text("No tool servers yet.")).to_be_visible()
         # a wrong wish is said at its field
         wrong = page.locator("#new-server")
         await wrong.get_by_label("Name").fill("inner")
@@ -32,18 +32,18 @@ async def test_a_server_is_added_its_tool_gets_a_level_and_it_goes_again(
         await expect(page.locator("#offered")).to_be_visible(timeout=30_000)
         [server] = mine.send("GET", "/api/mcp-servers")["servers"]
         tool = page.locator("#tool-1")
-        await expect(tool.locator(".badge")).to_have_text("not looked at")
+        await expect(tool.locator(".badge")).to_have_text("not reviewed")
         await tool.locator("summary").click()
         assert await page.evaluate(FAULTS) == []
-        await tool.get_by_label("Effect level").select_option("E1")
-        await tool.get_by_label("A repeated call does no harm").check()
+        await tool.get_by_label("Impact level").select_option("E1")
+        await tool.get_by_label("Safe to repeat").check()
         await tool.get_by_role("button", name="Save").click()
         await expect(tool.locator(".badge")).to_have_text("set", timeout=TIMEOUT)
         found = mine.send("GET", f"/api/mcp-servers/{server['id']}")["tools"][0]
         assert (found["name"], found["effectLevel"], found["idempotent"]) == ("read", "E1", True)
         await page.evaluate("window.__popup = 'yes'")
         await page.get_by_role("button", name="Remove").click()
-        await expect(page.get_by_text("No tool servers.")).to_be_visible(timeout=TIMEOUT)
+        await expect(page.get_by_text("No tool servers yet.")).to_be_visible(timeout=TIMEOUT)
     assert mine.send("GET", "/api/mcp-servers")["servers"] == []
 
 
@@ -53,6 +53,6 @@ async def test_a_server_nobody_can_reach_says_so(mine: Server, request: pytest.F
     async with phone() as page:
         await into(page, mine, request, "tool-servers")
         server = page.get_by_role("link", name="nowhere")
-        await expect(server.locator(".badge")).to_have_text("not reached")
+        await expect(server.locator(".badge")).to_have_text("unreachable")
         await server.click()
         await expect(page.locator(".alarm")).to_be_visible(timeout=TIMEOUT)

@@ -63,10 +63,10 @@ async def test_a_note_is_written_found_changed_and_removed(mine: Server, request
         await expect(page.locator("#rows li")).to_have_count(1, timeout=TIMEOUT)
         await page.get_by_label("Search").fill("nowhere")
         await page.get_by_label("Search").press("Enter")
-        await expect(page.get_by_text("Nothing fits these filters.")).to_be_visible(timeout=TIMEOUT)
+        await expect(page.get_by_text("No results for these filters.")).to_be_visible(timeout=TIMEOUT)
         await page.get_by_role("link", name="Show all").click()
         await page.get_by_role("link", name="Prices").click()
-        await page.get_by_role("button", name="Remove this note").click()
+        await page.get_by_role("button", name="Delete this note").click()
         await expect(page.get_by_text("No notes yet")).to_be_visible(timeout=TIMEOUT)
     assert mine.send("GET", "/api/knowledge/search") == []
 
@@ -103,10 +103,10 @@ async def test_a_task_gets_a_schedule(mine: Server, request: pytest.FixtureReque
         assert mine.send("GET", path)["schedule"]["at"].startswith("2031-0")
         await page.locator("[name=every]").select_option("never")
         await page.locator("#plan").get_by_role("button", name="Save").click()
-        await expect(page.get_by_text("It runs when somebody starts it.")).to_be_visible(timeout=TIMEOUT)
+        await expect(page.get_by_text("It runs when someone starts it.")).to_be_visible(timeout=TIMEOUT)
         # title and steps
         await page.get_by_text("Change title or steps").click()
-        await page.get_by_label("What is to be done").fill("Monthly report")
+        await page.get_by_label("What should be done?").fill("Monthly report")
         await page.locator("#change").get_by_role("button", name="Save").click()
         await expect(page.get_by_role("heading", name="Monthly report")).to_be_visible(timeout=TIMEOUT)
         await page.get_by_role("button", name="Delete this task").click()
@@ -232,11 +232,11 @@ async def test_the_policy_page_holds_every_rule(mine: Server, request: pytest.Fi
     async with phone(allow=("400",)) as page:
         await into(page, mine, number(request), "policy")
         tools = page.locator("#rules-for-tools")
-        await tools.get_by_label("Ask from this reach on").select_option("E2")
+        await tools.get_by_label("Ask me from this impact level").select_option("E2")
         await tools.get_by_label("Allowed hosts").fill("not a host")
         await tools.get_by_role("button", name="Save").click()
         await expect(tools.get_by_label("Allowed hosts")).to_have_attribute("aria-invalid", "true", timeout=TIMEOUT)
-        await expect(tools.get_by_label("Ask from this reach on")).to_have_value("E2")
+        await expect(tools.get_by_label("Ask me from this impact level")).to_have_value("E2")
         await tools.get_by_label("Allowed hosts").fill("api.example.com\n*.example.org")
         await tools.get_by_role("button", name="Save").click()
         await expect(page.locator("#tools .tool", has_text="note.create").locator(".badge")).to_have_text(
@@ -303,7 +303,7 @@ async def test_hand_over_leave_close_and_restore(mine: Server, request: pytest.F
         await page.get_by_text("Close this workspace", exact=True).first.click()
         await page.get_by_label("To confirm, type").fill("something else")
         await page.get_by_role("button", name="Close this workspace").click()
-        await expect(page.get_by_text("That is not what was to be typed")).to_be_visible()
+        await expect(page.get_by_text("That doesn't match")).to_be_visible()
         await page.get_by_label("To confirm, type").fill("Ada's Workspace")
         await page.get_by_role("button", name="Close this workspace").click()
         await expect(page.locator("main .mark")).to_have_attribute("data-live", "approval task run settings workspace")
@@ -315,8 +315,8 @@ async def test_hand_over_leave_close_and_restore(mine: Server, request: pytest.F
 async def test_a_person_is_erased(mine: Server, request: pytest.FixtureRequest) -> None:
     async with phone() as page:
         await into(page, mine, number(request), "person")
-        await expect(page.get_by_text("These workspaces are yours alone")).to_contain_text("Ada's Workspace")
-        await page.get_by_label("To confirm, type: erase").fill("erase")
+        await expect(page.get_by_text("These workspaces belong only to you")).to_contain_text("Ada's Workspace")
+        await page.get_by_label("To confirm, type erase").fill("erase")
         await page.get_by_role("button", name="Erase me").click()
         await expect(page.get_by_role("heading", name="Log in")).to_be_visible(timeout=TIMEOUT)
     mine.send("GET", "/api/me", expect=401)
@@ -331,7 +331,7 @@ async def test_a_policy_is_tried_before_it_is_saved(mine: Server, request: pytes
         tools = page.locator("#rules-for-tools")
         await tools.get_by_role("button", name="Try it on the last decisions").click()
         await expect(tools.get_by_role("status")).to_have_text(
-            "All of the last 3 decisions would come out the same.", timeout=TIMEOUT
+            "The last 3 decisions would all come out the same.", timeout=TIMEOUT
         )
         await tools.get_by_label("Tools that never run").fill("note.create")
         await tools.get_by_role("button", name="Try it on the last decisions").click()

@@ -11,9 +11,10 @@ from helm_sdk import EvaluateRequest, HelmApiError, HelmClient
 
 from connectors.helm import HelmSidecar
 from connectors.http import GuardedHttp
-from domain.governance import Effect, Opinion, Verdict
+from domain.policy.governance import ExternalDecision, Verdict
 from domain.receipts.signing import PublicKey
-from domain.tools import ToolSpec
+from domain.tools.effect import Effect
+from domain.tools.tool import ToolSpec
 from tests.helm_kernel import Kernel, check_chain, open_kernel
 
 ARGS = {"url": "https://example.com", "ratio": 0.5, "n": [1, None, "é"]}
@@ -38,7 +39,7 @@ def client_of(kernel: Kernel, **given: Any) -> HelmSidecar:
     )
 
 
-async def ask(sidecar: HelmSidecar, **given: Any) -> Opinion:
+async def ask(sidecar: HelmSidecar, **given: Any) -> ExternalDecision:
     return await sidecar.evaluate(
         **{"workspace_id": "w-1", "session_id": "run-1", "spec": tool(), "args": ARGS, **given}
     )

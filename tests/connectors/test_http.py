@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from connectors.http import Guard, GuardedHttp, is_public
-from domain.outside import OutsideError
+from connectors.guard import Guard, is_public
+from connectors.http import GuardedHttp
+from domain.outside import ExternalError
 
 Handler = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 LOOPBACK = ["127.0.0.0/8"]
@@ -54,8 +55,8 @@ def answer(status: str = "200 OK", body: bytes = b"", **headers: str) -> Handler
     return handle
 
 
-async def failure(http: GuardedHttp, method: str, url: str, **more: object) -> OutsideError:
-    with pytest.raises(OutsideError) as caught:
+async def failure(http: GuardedHttp, method: str, url: str, **more: object) -> ExternalError:
+    with pytest.raises(ExternalError) as caught:
         await http.request(method, url, **more)  # type: ignore[arg-type]
     return caught.value
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from connectors.mail import FileMailer, NoMailer, SmtpMailer, compose, parse_address
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 from domain.ports import Mail
 from storage import private
 from tests.connectors.smtp_server import Smtp, smtp_server
@@ -26,8 +26,8 @@ def mailer(smtp: Smtp, **more: object) -> SmtpMailer:
     return SmtpMailer(host="127.0.0.1", port=smtp.port, sender="Pilot <pilot@localhost>", **({"tls": "none"} | more))  # type: ignore[arg-type]
 
 
-async def failure(it: SmtpMailer, mail: Mail = MAIL) -> OutsideError:
-    with pytest.raises(OutsideError) as caught:
+async def failure(it: SmtpMailer, mail: Mail = MAIL) -> ExternalError:
+    with pytest.raises(ExternalError) as caught:
         await it.send(mail)
     return caught.value
 
@@ -122,7 +122,7 @@ async def test_no_server() -> None:
     ],
 )
 def test_headers_cannot_be_injected(to: str, subject: str, message_id: str) -> None:
-    with pytest.raises(OutsideError) as caught:
+    with pytest.raises(ExternalError) as caught:
         compose(Mail(to=to, subject=subject, text="t", message_id=message_id), sender="p@x.test", now=NOW)
     assert (caught.value.code, caught.value.sent) == ("bad_message", False)
 
@@ -167,11 +167,11 @@ async def test_mail_into_files(tmp_path: Path) -> None:
 
 async def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
-    with pytest.raises(OutsideError) as caught:
+    with pytest.raises(ExternalError) as caught:
         await FileMailer(folder=tmp_path / "file", sender="p@localhost", keep=private.keep).send(MAIL)
     assert caught.value.sent is False
 
 
 async def test_mail_switched_off_says_so() -> None:
-    with pytest.raises(OutsideError, match="switched off"):
+    with pytest.raises(ExternalError, match="switched off"):
         await NoMailer().send(MAIL)

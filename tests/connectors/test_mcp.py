@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from connectors.http import Guard
+from connectors.guard import Guard
 from connectors.mcp import McpConnector, parse_programs
-from domain.mcp import MAX_TOOLS, offered
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 from domain.ports import McpEndpoint
+from domain.tools.mcp import MAX_TOOLS, offered
 from tests.connectors.test_http import answer, serve
 from tests.cost import HOLDS_NOBODY, cpu, loop_pauses
 from tests.mcp_server import World, command, over_http, tool
@@ -36,8 +36,8 @@ def client(**more: float) -> McpConnector:
     return McpConnector(Guard(["127.0.0.1"]), **more)  # type: ignore[arg-type]
 
 
-async def failure(waiting: object) -> OutsideError:
-    with pytest.raises(OutsideError) as caught:
+async def failure(waiting: object) -> ExternalError:
+    with pytest.raises(ExternalError) as caught:
         await waiting  # type: ignore[misc]
     return caught.value
 

@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.governance import Effect
-from domain.playbooks import Call, End, Playbook, PlaybookError, StepResult, Stop, hint, next_step, parse
-from domain.tools import ToolSpec
+from domain.playbooks.errors import PlaybookError
+from domain.playbooks.lines import hint
+from domain.playbooks.model import Playbook
+from domain.playbooks.parsing import parse
+from domain.playbooks.running import Call, End, StepResult, Stop, next_step
+from domain.tools.effect import Effect
+from domain.tools.tool import ToolSpec
 from tests.cost import HOLDS_NOBODY, cpu
 
 

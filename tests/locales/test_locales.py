@@ -9,6 +9,9 @@ from fluent.syntax.visitor import Visitor
 
 import locales
 from bot.commands import COMMANDS
+from domain.identity.permissions import TABLE
+from domain.ledger.audit import AuditAction
+from locales.words import can, event, verdict_word, why_ended
 
 LANGUAGES = sorted(locales.languages())
 
@@ -113,3 +116,38 @@ def test_every_key_the_bot_uses_exists():
     for path in sorted(Path("bot").glob("*.py")):
         for key in re.findall(r"""\bt\(\s*"([a-z0-9_-]+)["]""", path.read_text(encoding="utf-8")):
             assert key in have, f"{path}: {key}"
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_a_refusal_says_in_every_language_what_only_others_can_do(code: str):
+    t = locales.load().of(code)
+    phrases = [rule.phrase for rule in TABLE.values()] + ["resolve approvals of E4"]
+    said = {phrase: can(t, phrase) for phrase in phrases}
+    assert [phrase for phrase in phrases if f"can-{phrase.lower().replace(' ', '-')}" not in messages(code)] == []
+    for phrase in phrases:
+        for role in ("owner", "partner", "member"):
+            assert said[phrase] in t("error-insufficient_role", action=said[phrase], role=role)
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_every_action_has_a_name_in_every_language_and_no_name_is_left_over(code: str):
+    t = locales.load().of(code)
+    names = {event(t, str(action)) for action in AuditAction}
+    assert not {name for name in names if ":" in name}
+    keys = {key for key, (file, _) in messages(code).items() if file == "events.ftl"}
+    assert keys == {"event-" + action.replace(":", "-") for action in AuditAction}
+    assert event(t, "http.post") == "http.post"
+    assert [verdict_word(t, said) for said in ("ALLOW", "deny")] == [t("app-verdict-allow"), t("app-verdict-deny")]
+    assert verdict_word(t, "other") == "other"
+
+
+@pytest.mark.parametrize("code", LANGUAGES)
+def test_why_a_run_ended_is_told_by_its_code_whatever_the_sentence_was(code: str):
+    t = locales.load().of(code)
+    for error in ("x", "No model is configured, so nobody can plan it.", ""):
+        assert why_ended(t, error, code="no_model") == t("ended-no-model")
+        assert why_ended(t, error, code="model_removed") == t("ended-model-removed")
+        assert why_ended(t, error, code="installation_budget_exceeded") == t("ended-installation-budget")
+        for other in (None, "dead_letter", "playbook_stopped"):
+            assert why_ended(t, error, code=other) == error
+    assert why_ended(t, "x\nLine 1 names a tool.", code="no_model") == f"{t('ended-no-model')} Line 1 names a tool."

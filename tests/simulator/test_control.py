@@ -11,6 +11,7 @@ import pytest
 from aiogram import Bot
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, MenuButtonWebApp, WebAppInfo
 
+from simulator.bots import bot_of_token
 from simulator.launch import TEST_PUBLIC_KEY
 from simulator.server import DEMO_USERS, create_simulator
 from simulator.simulated import SimulatedTelegram
@@ -186,4 +187,4 @@ def test_the_application_can_be_seeded() -> None:
     telegram = Telegram()
     create_simulator(telegram, seed_users=DEMO_USERS)
     assert [p["first_name"] for p in telegram.people.values()] == ["Ada", "Grace"]
-    assert telegram.bot(TOKEN).username == "pilot_demo_bot"
+    assert bot_of_token(telegram, TOKEN).username == "pilot_demo_bot"

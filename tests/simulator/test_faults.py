@@ -7,6 +7,7 @@ from aiogram import Bot
 from aiogram.exceptions import ClientDecodeError, TelegramNetworkError, TelegramRetryAfter, TelegramServerError
 
 from simulator.errors import WrongRequest
+from simulator.faults import clear_faults
 from simulator.simulated import SimulatedTelegram
 from tests.simulator.conftest import ADA
 
@@ -71,7 +72,7 @@ async def test_other_methods_are_left_alone_and_faults_can_be_taken_back(sim: Si
     fault = await sim.inject_fault("editMessageText", "5xx", count=9)
     await started.send_message(ADA, "x")
     assert fault.count == 9
-    sim.telegram.clear_faults(fault.number)
+    clear_faults(sim.telegram, fault.number)
     assert sim.telegram.faults == []
     with pytest.raises(WrongRequest, match="kind must be one of"):
         await sim.inject_fault("*", "earthquake")

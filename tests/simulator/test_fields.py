@@ -26,10 +26,14 @@ from aiogram.types import (
 )
 
 from simulator.errors import ApiError, WrongRequest
+from simulator.groups import upgrade
 from simulator.links import why_wrong
+from simulator.members import join, leave
+from simulator.people import deactivate
 from simulator.raw import lane_of
 from simulator.rich import LEVELS, received_rich, sent_rich
 from simulator.simulated import SimulatedTelegram
+from simulator.topics import open_topic
 from tests.simulator.conftest import ADA, GRACE, TOKEN
 from tests.simulator.kit import receiver
 
@@ -285,7 +289,7 @@ def test_formatting_of_rich_texts_has_limits_too() -> None:
 
 async def test_topics_of_a_forum(sim: SimulatedTelegram, api: Api, started: Bot) -> None:
     group = await sim.add_group("Team", [ADA, GRACE], forum=True)
-    sim.telegram.join(group.id, started.id, status="administrator")
+    join(sim.telegram, group.id, started.id, status="administrator")
     made = await api("createForumTopic", chat_id=group.id, name="Launch")
     thread = made["message_thread_id"]
     said = await sim.send_text(ADA, "in the topic", chat=group.id, topic=thread)
@@ -325,7 +329,7 @@ async def test_threads_elsewhere(sim: SimulatedTelegram, api: Api, started: Bot)
     refused = await api("createForumTopic", chat_id=group.id, name="x")
     assert refused["description"] == "Bad Request: the chat is not a forum"
     with pytest.raises(WrongRequest, match="no topics"):
-        sim.telegram.open_topic(group, "x", sim.telegram.person(ADA))
+        open_topic(sim.telegram, group, "x", sim.telegram.person(ADA))
 
 
 async def test_topics_of_a_private_chat(sim: SimulatedTelegram) -> None:
@@ -348,7 +352,7 @@ async def test_topics_of_a_private_chat(sim: SimulatedTelegram) -> None:
 async def test_a_group_that_was_upgraded_says_where_it_is(sim: SimulatedTelegram, started: Bot) -> None:
     group = await sim.add_group("Team", [ADA, GRACE], basic=True)
     await started.send_message(group.id, "before")
-    new = sim.telegram.upgrade(group.id)
+    new = upgrade(sim.telegram, group.id)
     with pytest.raises(TelegramMigrateToChat) as caught:
         await started.send_message(group.id, "after")
     assert caught.value.migrate_to_chat_id == new.id
@@ -364,14 +368,14 @@ async def test_a_group_that_was_upgraded_says_where_it_is(sim: SimulatedTelegram
     assert (await started.get_chat(group.id)).type == "group"
     for chat in (group, new):
         with pytest.raises(WrongRequest, match="no group that can be upgraded"):
-            sim.telegram.upgrade(chat.id)
+            upgrade(sim.telegram, chat.id)
     with pytest.raises(WrongRequest, match="not in chat"):
         await sim.send_text(ADA, "still here?", chat=group.id)
 
 
 async def test_the_error_names_the_new_chat_in_its_parameters(sim: SimulatedTelegram, api: Api) -> None:
     group = await sim.add_group("Team", [ADA], basic=True)
-    new = sim.telegram.upgrade(group.id)
+    new = upgrade(sim.telegram, group.id)
     assert await api("sendMessage", chat_id=group.id, text="x") == {
         "ok": False,
         "error_code": 400,
@@ -379,13 +383,13 @@ async def test_the_error_names_the_new_chat_in_its_parameters(sim: SimulatedTele
         "parameters": {"migrate_to_chat_id": new.id},
     }
     old = await sim.add_group("Old", [ADA], basic=True)
-    sim.telegram.leave(old.id, int(TOKEN.partition(":")[0]), kicked=True)
+    leave(sim.telegram, old.id, int(TOKEN.partition(":")[0]), kicked=True)
     said = await api("sendMessage", chat_id=old.id, text="x")
     assert said["description"] == "Forbidden: bot was kicked from the group chat"
 
 
 async def test_who_deleted_the_account_cannot_be_reached(sim: SimulatedTelegram, started: Bot) -> None:
-    sim.telegram.deactivate(ADA)
+    deactivate(sim.telegram, ADA)
     [update] = await started.get_updates()
     assert update.my_chat_member is not None
     assert update.my_chat_member.new_chat_member.status == "kicked"

@@ -9,6 +9,7 @@ from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError, Teleg
 from aiogram.types import InlineKeyboardButton, InlineKeyboardMarkup, Update
 
 from simulator.errors import WrongRequest
+from simulator.members import join, leave
 from simulator.simulated import SimulatedTelegram
 from tests.simulator.conftest import ADA, EVE, GRACE, bot_of
 
@@ -47,7 +48,7 @@ async def test_privacy_mode_lets_through_what_is_meant_for_the_bot(sim: Simulate
 async def test_an_admin_or_an_open_bot_hears_everything(sim: SimulatedTelegram, bot: Bot) -> None:
     await sim.add_bot(SECOND, username="open_bot", privacy=False)
     group = await sim.add_group("Team", [ADA])
-    sim.telegram.join(group.id, bot.id, status="administrator")
+    join(sim.telegram, group.id, bot.id, status="administrator")
     async with bot_of(sim, SECOND) as other:
         await fresh(bot)
         await fresh(other)
@@ -66,18 +67,18 @@ async def test_coming_and_going_is_told(sim: SimulatedTelegram, bot: Bot) -> Non
     )
     assert service.message is not None
     assert [u.id for u in service.message.new_chat_members or []] == [bot.id]
-    sim.telegram.join(group.id, EVE)
+    join(sim.telegram, group.id, EVE)
     [joined] = await fresh(bot)
     assert joined.message is not None
     assert [u.first_name for u in joined.message.new_chat_members or []] == ["Eve"]
     assert (await bot.get_chat_member(group.id, EVE)).status == "member"
     assert [m.user.id for m in await bot.get_chat_administrators(group.id)] == [ADA]
     assert await bot.get_chat_member_count(group.id) == 4
-    sim.telegram.leave(group.id, EVE)
+    leave(sim.telegram, group.id, EVE)
     assert (await bot.get_chat_member(group.id, EVE)).status == "left"
     with pytest.raises(WrongRequest, match="not in chat"):
         await sim.send_text(EVE, "am I here?", chat=group.id)
-    sim.telegram.leave(group.id, bot.id, kicked=True, by=ADA)
+    leave(sim.telegram, group.id, bot.id, kicked=True, by=ADA)
     assert [u.my_chat_member.new_chat_member.status for u in await fresh(bot) if u.my_chat_member] == ["kicked"]
     with pytest.raises(TelegramForbiddenError, match="bot was kicked from the supergroup chat"):
         await bot.send_message(group.id, "hello?")
@@ -121,7 +122,7 @@ async def test_reactions_reach_administrators_who_asked(sim: SimulatedTelegram, 
     message = await bot.send_message(group.id, "x")
     await sim.react(ADA, message.message_id, "👍", chat=group.id)
     assert [u for u in await fresh(bot) if u.message_reaction] == []
-    sim.telegram.join(group.id, bot.id, status="administrator")
+    join(sim.telegram, group.id, bot.id, status="administrator")
     await sim.react(ADA, message.message_id, "", chat=group.id)
     [update] = [u for u in await fresh(bot) if u.message_reaction]
     assert update.message_reaction is not None
@@ -142,7 +143,7 @@ async def test_chats_describe_themselves(sim: SimulatedTelegram, bot: Bot) -> No
 async def test_a_group_takes_twenty_messages_a_minute(sim: SimulatedTelegram, bot: Bot) -> None:
     group = await sim.add_group("Team", [ADA])
     sim.telegram.flood = True
-    sent = sim.telegram._sends.setdefault((bot.id, group.id), deque(maxlen=60))
+    sent = sim.telegram.sends.setdefault((bot.id, group.id), deque(maxlen=60))
     sent.extend([time.monotonic() - 30] * 20)
     with pytest.raises(TelegramRetryAfter) as caught:
         await bot.send_message(group.id, "x")

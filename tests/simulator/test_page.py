@@ -24,7 +24,10 @@ from aiogram.types import (
 from aiohttp import web
 from playwright.async_api import Page, expect
 
+from simulator.faults import clear_faults
+from simulator.messages import post
 from simulator.simulated import SimulatedTelegram
+from simulator.topics import open_topic
 from tests.browser.browser import open_browser, watched
 from tests.simulator.conftest import ADA, GRACE
 
@@ -314,7 +317,7 @@ async def test_people_groups_faults_and_the_log(sim: SimulatedTelegram, started:
         await page.get_by_role("button", name="Founders").click()
         await expect(page.locator(".m.me")).to_contain_text("Shall we launch?")
         # a bot's text is text, whatever it holds
-        sim.telegram.clear_faults()
+        clear_faults(sim.telegram)
         await started.send_message(group.id, '<img src=x onerror="document.title=1"> <script>1</script>')
         await expect(page.locator(".body", has_text="onerror")).to_be_visible()
         assert await page.locator(".body img, .body script").count() == 0
@@ -322,7 +325,7 @@ async def test_people_groups_faults_and_the_log(sim: SimulatedTelegram, started:
 
 async def test_rich_messages_topics_and_deleted_messages_show(sim: SimulatedTelegram, started: Bot) -> None:
     group = await sim.add_group("Forum", [ADA, GRACE], forum=True)
-    topic = sim.telegram.open_topic(group, "Launch", sim.telegram.person(GRACE))
+    topic = open_topic(sim.telegram, group, "Launch", sim.telegram.person(GRACE))
     await sim.send_text(GRACE, "where?", chat=group.id, topic=topic["message_thread_id"])
     inner = {"type": "details", "summary": "Why", "blocks": [{"type": "paragraph", "text": "because <b>"}]}
     cells = [[{"text": "cost", "is_header": True}, {"text": {"type": "bold", "text": "none"}}]]
@@ -338,7 +341,7 @@ async def test_rich_messages_topics_and_deleted_messages_show(sim: SimulatedTele
     }
     bot = sim.telegram.which_bot()
     chat = sim.telegram.private_chat(bot, ADA)
-    sim.telegram.post(chat, bot.user, {"rich_message": rich})
+    post(sim.telegram, chat, bot.user, {"rich_message": rich})
     async with opened(f"{sim.url}/?user={ADA}", theme="light", width=1280, height=800) as page:
         await expect(page.get_by_role("heading", name="Approval")).to_be_visible()
         await expect(page.locator(".blocks td b")).to_have_text("none")

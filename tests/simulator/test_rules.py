@@ -33,10 +33,14 @@ from aiogram.types import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from simulator.control import view
+from simulator.apps import send_app_data
+from simulator.bots import bot_of_token
+from simulator.control.views import view
 from simulator.errors import ApiError
-from simulator.methods import METHODS, call
+from simulator.messages import post
+from simulator.methods.call import METHODS, call
 from simulator.params import Params
+from simulator.people import add_person, say
 from simulator.simulated import SimulatedTelegram
 from simulator.telegram import Telegram
 from simulator.text import parse_html
@@ -252,7 +256,7 @@ async def test_a_reply_keyboard_opens_an_app_that_sends_data(sim: SimulatedTeleg
     app = KeyboardButton(text="Form", web_app=WebAppInfo(url="https://x.example/form"))
     await started.send_message(ADA, "x", reply_markup=ReplyKeyboardMarkup(keyboard=[[app]]))
     assert sim.telegram.chats_of(ADA)[0].keyboard is not None
-    sim.telegram.web_app_data(ADA, '{"a":1}', "Form")
+    send_app_data(sim.telegram, ADA, '{"a":1}', "Form")
     [update] = await started.get_updates()
     assert update.message is not None
     assert update.message.web_app_data is not None
@@ -560,10 +564,10 @@ async def test_every_refusal_is_an_answer_of_telegram(started: Bot) -> None:
 @settings(max_examples=400, deadline=None)
 def test_whatever_comes_is_carried_out_or_refused(method: str, params: dict[str, Any]) -> None:
     telegram = Telegram()
-    telegram.add_person(ADA, "Ada")
-    bot = telegram.bot(TOKEN)
-    telegram.say(ADA, "/start")
-    telegram.post(telegram.private_chat(bot, ADA), bot.user, {"text": "card"})
+    add_person(telegram, ADA, "Ada")
+    bot = bot_of_token(telegram, TOKEN)
+    say(telegram, ADA, "/start")
+    post(telegram, telegram.private_chat(bot, ADA), bot.user, {"text": "card"})
     refused = None
     try:
         call(telegram, bot, method, Params({"chat_id": ADA, **params}))

@@ -12,13 +12,23 @@ from aiogram.types import TelegramObject
 from pydantic import BaseModel, TypeAdapter
 
 from simulator import rich, text
+from simulator.apps import open_app, send_app_data
+from simulator.bots import register_bot
 from simulator.errors import ApiError, WrongRequest
+from simulator.files import keep_file
+from simulator.groups import add_group, upgrade
 from simulator.markup import ACTIONS as BUTTON_ACTIONS
-from simulator.methods import ACTIONS, METHODS, call
+from simulator.members import join, leave
+from simulator.messages import delete
+from simulator.methods.call import METHODS, call
+from simulator.methods.sending import ACTIONS
 from simulator.params import Params, Upload
+from simulator.people import add_person, block, deactivate, edit_own, forward_rich, react, say, unblock, upload
+from simulator.presses import press
 from simulator.raw import BY_CHAT, BY_PERSON
 from simulator.state import NOT_BY_DEFAULT, Bot
 from simulator.telegram import Telegram
+from simulator.topics import open_topic
 from tests.simulator.conftest import ADA, GRACE, TOKEN
 from tests.simulator.test_rules import PNG
 
@@ -86,21 +96,21 @@ class Scene:
     def __init__(self) -> None:
         self.telegram = Telegram()
         for user_id, name in ((ADA, "Ada"), (GRACE, "Grace")):
-            self.telegram.add_person(user_id, name)
-        self.bot: Bot = self.telegram.register_bot(TOKEN, topics=True)
-        self.telegram.say(ADA, "/start")
-        self.typed = self.telegram.say(ADA, "hello")["message_id"]
-        self.group = self.telegram.add_group("Team", [ADA, GRACE])
-        self.telegram.join(self.group.id, self.bot.id, status="administrator", by=ADA)
+            add_person(self.telegram, user_id, name)
+        self.bot: Bot = register_bot(self.telegram, TOKEN, topics=True)
+        say(self.telegram, ADA, "/start")
+        self.typed = say(self.telegram, ADA, "hello")["message_id"]
+        self.group = add_group(self.telegram, "Team", [ADA, GRACE])
+        join(self.telegram, self.group.id, self.bot.id, status="administrator", by=ADA)
         self.chat = self.telegram.private_chat(self.bot, ADA)
         keys = {"inline_keyboard": [[{"text": "Go", "callback_data": "go"}]]}
         card = call(self.telegram, self.bot, "sendMessage", Params({"chat_id": ADA, "text": "x", "reply_markup": keys}))
         self.card = card["message_id"]
-        self.query = self.telegram.press(ADA, "go")["id"]
+        self.query = press(self.telegram, ADA, "go")["id"]
         self.photo = call(self.telegram, self.bot, "sendPhoto", Params({"chat_id": ADA, "photo": Upload("p.png", PNG)}))
-        self.topic = self.telegram.open_topic(self.chat, "Launch", self.bot.user)["message_thread_id"]
-        self.file_id = self.telegram.keep_file(self.bot.id, "a.txt", b"abc", kind="documents")["file_id"]
-        self.telegram.open_app(ADA, url="https://x.example/", how="menu")
+        self.topic = open_topic(self.telegram, self.chat, "Launch", self.bot.user)["message_thread_id"]
+        self.file_id = keep_file(self.telegram, self.bot.id, "a.txt", b"abc", kind="documents")["file_id"]
+        open_app(self.telegram, ADA, url="https://x.example/", how="menu")
         self.web_query = next(iter(self.bot.web_app_queries))
 
     def params(self, name: str) -> dict[str, Any]:
@@ -204,26 +214,26 @@ def test_every_update_is_one_of_the_schema() -> None:
     telegram, group = scene.telegram, scene.group
     scene.bot.queue.clear()
     scene.bot.allowed = list(types.Update.model_fields)
-    linked = telegram.say(ADA, "see https://x.example @pilot_demo_bot #tag /help", topic=scene.topic)
-    telegram.edit_own(ADA, linked["message_id"], "changed")
-    telegram.say(ADA, "a reply", reply_to=scene.card)
-    telegram.upload(ADA, "a.txt", b"abc", caption="a caption")
-    telegram.forward_rich(ADA, everything_rich())
-    telegram.web_app_data(ADA, "data", "Form")
-    telegram.react(ADA, scene.card, "👍")
-    telegram.press(ADA, "go", message_id=scene.card)
-    telegram.delete(scene.chat, scene.card)
-    telegram.press(ADA, "go", message_id=scene.card)
-    telegram.say(GRACE, "in the group", chat_id=group.id)
-    telegram.leave(group.id, GRACE)
-    telegram.join(group.id, GRACE)
-    telegram.join(group.id, scene.bot.id)
-    old = telegram.add_group("Old", [ADA], basic=True)
-    telegram.upgrade(old.id)
-    telegram.leave(group.id, scene.bot.id, kicked=True)
-    telegram.block(ADA)
-    telegram.unblock(ADA)
-    telegram.deactivate(ADA)
+    linked = say(telegram, ADA, "see https://x.example @pilot_demo_bot #tag /help", topic=scene.topic)
+    edit_own(telegram, ADA, linked["message_id"], "changed")
+    say(telegram, ADA, "a reply", reply_to=scene.card)
+    upload(telegram, ADA, "a.txt", b"abc", caption="a caption")
+    forward_rich(telegram, ADA, everything_rich())
+    send_app_data(telegram, ADA, "data", "Form")
+    react(telegram, ADA, scene.card, "👍")
+    press(telegram, ADA, "go", message_id=scene.card)
+    delete(telegram, scene.chat, scene.card)
+    press(telegram, ADA, "go", message_id=scene.card)
+    say(telegram, GRACE, "in the group", chat_id=group.id)
+    leave(telegram, group.id, GRACE)
+    join(telegram, group.id, GRACE)
+    join(telegram, group.id, scene.bot.id)
+    old = add_group(telegram, "Old", [ADA], basic=True)
+    upgrade(telegram, old.id)
+    leave(telegram, group.id, scene.bot.id, kicked=True)
+    block(telegram, ADA)
+    unblock(telegram, ADA)
+    deactivate(telegram, ADA)
     kinds = set()
     for queued in scene.bot.queue:
         # a rich message of all kinds is not read by the library here: that takes it minutes
@@ -340,7 +350,7 @@ def test_every_kind_of_block_and_text_is_taken_and_shown_whole() -> None:
     shown = rich.received_rich(given)
     assert [block["type"] for block in shown["blocks"]] == [*rich.BLOCKS, "paragraph"]
     assert [one["type"] for one in shown["blocks"][-1]["text"]] == list(rich.TEXTS)
-    for block in shown["blocks"][:-1]:
-        read = TypeAdapter(types.RichBlockUnion).validate_python(block)
+    for one in shown["blocks"][:-1]:
+        read = TypeAdapter(types.RichBlockUnion).validate_python(one)
         # what a medium holds is not made here
-        assert "media" in rich.BLOCKS[block["type"]].values() or unknown_fields(read) == []
+        assert "media" in rich.BLOCKS[one["type"]].values() or unknown_fields(read) == []

@@ -18,6 +18,7 @@ from aiogram.filters import CommandObject, CommandStart
 from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message
 
 from simulator.errors import WrongRequest
+from simulator.presses import forge_press
 from simulator.simulated import SimulatedTelegram
 from tests.simulator.conftest import ADA, GRACE, TOKEN, bot_of, polled
 from tests.simulator.kit import receiver
@@ -294,7 +295,7 @@ async def test_a_press_can_be_made_up(sim: SimulatedTelegram, started: Bot) -> N
     button = InlineKeyboardButton(text="Go", callback_data="go")
     card = await started.send_message(ADA, "x", reply_markup=InlineKeyboardMarkup(inline_keyboard=[[button]]))
     message = (await sim.messages(ADA))[-1]
-    made = sim.telegram.forge_press(GRACE, message, "not a button of it")
+    made = forge_press(sim.telegram, GRACE, message, "not a button of it")
     [update] = await started.get_updates()
     assert update.callback_query is not None
     assert update.callback_query.message is not None

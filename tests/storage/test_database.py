@@ -8,7 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from storage import tables
-from storage.database import Store, Tx
+from storage.database import Store
+from storage.transaction import Tx
 
 
 def tick(name: str) -> dict[str, Any]:

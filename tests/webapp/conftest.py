@@ -41,7 +41,7 @@ class Reader:
 
 
 @dataclass
-class House:
+class Harness:
     """A running installation."""
 
     base: str
@@ -60,7 +60,7 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(kind: str, folder: Path) -> AsyncIterator[House]:
+async def open_house(kind: str, folder: Path) -> AsyncIterator[Harness]:
     settings = load_settings(
         _env_file=None,
         pilot_env="development",
@@ -77,12 +77,12 @@ async def open_house(kind: str, folder: Path) -> AsyncIterator[House]:
         assert process.failed is None
         assert process.gate.services is not None
         async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as http:
-            yield House(f"http://127.0.0.1:{process.port}", process.gate.services, http)
+            yield Harness(f"http://127.0.0.1:{process.port}", process.gate.services, http)
     finally:
         await process.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-async def house(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[House]:
+async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Harness]:
     async with open_house(request.param, tmp_path) as one:
         yield one

@@ -14,12 +14,12 @@ import sqlalchemy as sa
 
 from domain.clock import utc_now
 from domain.ids import new_id
-from services.ledger import Ledger
-from services.ledger_watch import LedgerWatch
+from services.ledger.append import Ledger
+from services.ledger.watch import LedgerWatch
 from storage import tables
-from storage.database import Tx
+from storage.transaction import Tx
 from storage.types import Json, UtcDateTime
-from tests.webapp.conftest import House, Reader, open_house
+from tests.webapp.conftest import Harness, Reader, open_house
 
 POST = 'note.create title="N"\nhttp.post url=http://127.0.0.1:9/ json={"amount": 9000}\nfinish summary="done"'
 MAIL = 'email.send to=a@example.com subject="S" body="B"\nfinish summary="done"'
@@ -87,7 +87,7 @@ WORDS = {
 class Story:
     """A workspace with something of everything; `rows` is one row of each table, by its key."""
 
-    house: House
+    harness: Harness
     ada: Reader
     task: str
     denied: str
@@ -108,17 +108,17 @@ class Story:
         return text
 
     async def write(self, statement: Any) -> None:
-        await self.house.services.store.write(lambda tx: tx.execute(statement))
+        await self.harness.services.store.write(lambda tx: tx.execute(statement))
 
     async def watch(self) -> bool:
         """Whether another process, which has seen nothing yet, finds that something is altered."""
-        kept = self.house.services.ledger
+        kept = self.harness.services.ledger
         ledger = Ledger(kept.signer, host="localhost", now=utc_now)
-        await LedgerWatch(self.house.services.store, ledger, rest=0.0).look()
+        await LedgerWatch(self.harness.services.store, ledger, rest=0.0).look()
         return bool(ledger.altered or ledger.damaged)
 
     async def health(self) -> Any:
-        async with self.house.http.get(f"{self.house.base}/health") as answer:
+        async with self.harness.http.get(f"{self.house.base}/health") as answer:
             return await answer.json()
 
 
@@ -139,8 +139,8 @@ async def ended(ada: Reader, task: str) -> dict[str, Any]:
     return dict((await until(look))[0])
 
 
-async def tell(house: House) -> Story:
-    ada = await house.reader("ada@example.com")
+async def tell(harness: Harness) -> Story:
+    ada = await harness.reader("ada@example.com")
     settings = f"/api/workspace/{ada.workspace}/settings"
     await ada.send("PUT", settings, {"policyConfig": {"toolBlocklist": ["email.send"]}})
     _, task = await ada.send("POST", "/api/tasks", {"title": "Pay", "description": POST, "autoRun": True})
@@ -159,7 +159,7 @@ async def tell(house: House) -> Story:
     await ended(ada, other["id"])  # type: ignore[index,call-overload]
     # a task that never ran; and somebody else, so that there is another workspace
     await ada.send("POST", "/api/tasks", {"title": "Idle"})
-    await house.reader("grace@example.com")
+    await harness.reader("grace@example.com")
     await ada.send("GET", "/api/governance/log/checkpoint")
     step = approval["stepId"]
 
@@ -184,9 +184,9 @@ async def tell(house: House) -> Story:
             "workspace_settings": one(tables.workspace_settings),
         }
 
-    found = await house.services.store.read(rows)
+    found = await harness.services.store.read(rows)
     return Story(
-        house=house,
+        harness=harness,
         ada=ada,
         task=task["id"],  # type: ignore[index,call-overload]
         denied=other["id"],  # type: ignore[index,call-overload]
@@ -200,8 +200,8 @@ async def tell(house: House) -> Story:
 
 @asynccontextmanager
 async def told(kind: str, folder: Path) -> AsyncIterator[Story]:
-    async with open_house(kind, folder) as house:
-        yield await tell(house)
+    async with open_house(kind, folder) as harness:
+        yield await tell(harness)
 
 
 # --- who reads it ---------------------------------------------------------------------------------
@@ -256,7 +256,7 @@ async def run_read(story: Story) -> bool:
 
 async def task_page(story: Story) -> bool:
     text = await story.part(f"task/{story.task}")
-    return "Not as it was signed" in text or (story.run not in text and story.step not in text)
+    return "Doesn&#39;t match what was signed" in text or (story.run not in text and story.step not in text)
 
 
 async def listed_approvals(story: Story) -> bool:
@@ -273,7 +273,7 @@ async def approval_read(story: Story) -> bool:
 async def approval_page(story: Story) -> bool:
     status, text = await story.ada.part(f"approval/{story.approval}")
     assert status in (200, 404)
-    return status == 404 or "Not as it was signed" in text
+    return status == 404 or "Doesn&#39;t match what was signed" in text
 
 
 async def listed_grants(story: Story) -> bool:
@@ -283,7 +283,7 @@ async def listed_grants(story: Story) -> bool:
 
 async def grants_page(story: Story) -> bool:
     text = await story.part("grants")
-    return "Not as it was signed" in text or "http.post" not in text
+    return "Doesn&#39;t match what was signed" in text or "http.post" not in text
 
 
 async def audit_read(story: Story) -> bool:
@@ -291,7 +291,7 @@ async def audit_read(story: Story) -> bool:
 
 
 async def audit_export(story: Story) -> bool:
-    async with story.house.http.get(
+    async with story.harness.http.get(
         f"{story.house.base}/api/audit/export?format=csv&action=approval:resolved",
         headers={"Authorization": f"Bearer {story.ada.token}", "X-Workspace-Id": story.ada.workspace},
     ) as answer:
@@ -300,7 +300,7 @@ async def audit_export(story: Story) -> bool:
 
 
 async def audit_page(story: Story) -> bool:
-    return "Not as it was signed" in await story.part("audit") + await story.part("audit?verdict=error")
+    return "Doesn&#39;t match what was signed" in await story.part("audit") + await story.part("audit?verdict=error")
 
 
 async def violations_read(story: Story) -> bool:
@@ -311,7 +311,7 @@ async def violations_read(story: Story) -> bool:
 
 async def violations_page(story: Story) -> bool:
     text = await story.part("violations?severity=warning") + await story.part("violations?severity=info")
-    return "Not as it was signed" in text or "email.send" not in text
+    return "Doesn&#39;t match what was signed" in text or "email.send" not in text
 
 
 async def settings_read(story: Story) -> bool:
@@ -319,7 +319,7 @@ async def settings_read(story: Story) -> bool:
 
 
 async def policy_page(story: Story) -> bool:
-    return "not the ones that were signed" in await story.part("policy")
+    return "t match what was signed" in await story.part("policy")
 
 
 async def watched(story: Story) -> bool:
@@ -405,7 +405,7 @@ async def test_each_column_changed_in_the_store_is_found_by_whoever_reads_it(kin
                 value = row[column.name]
                 new = WORDS.get((name, column.name)) or other(column, value)
                 if column.foreign_keys:
-                    new = await story.house.services.store.read(lambda tx, c=column, v=value: referred(tx, c, v))
+                    new = await story.harness.services.store.read(lambda tx, c=column, v=value: referred(tx, c, v))
                     assert new is not None, column
                 await story.write(sa.update(table).where(*key_of(table, row)).values({column.name: new}))
                 unread = NOT_READ.get((name, column.name), set())
@@ -434,7 +434,7 @@ async def test_rows_taken_out_of_the_store_are_missed(kind: str, tmp_path: Path)
 
         async def without(name: str, *readers: Callable[[Story], Awaitable[bool]]) -> None:
             table, row = tables.metadata.tables[name], story.rows[name]
-            held = await story.house.services.store.read(lambda tx: _with_children(tx, table, row))
+            held = await story.harness.services.store.read(lambda tx: _with_children(tx, table, row))
             await story.write(sa.delete(table).where(*key_of(table, row)))
             for look in readers:
                 assert await look(story), (name, look.__name__)
@@ -451,7 +451,7 @@ async def test_rows_taken_out_of_the_store_are_missed(kind: str, tmp_path: Path)
         await without("audit_log", audit_read, audit_page, watched)
         await without("workspace_settings", settings_read, policy_page, watched)
         # the last receipts, with the head and every checkpoint put back to before them
-        size = await story.house.services.store.read(
+        size = await story.harness.services.store.read(
             lambda tx: tx.scalar(
                 sa.select(tables.log_heads.c.size).where(tables.log_heads.c.workspace_id == story.ada.workspace)
             )

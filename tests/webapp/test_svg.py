@@ -21,7 +21,7 @@ def test_every_receipt_is_a_link_and_every_edge_a_line() -> None:
     }
     root = ET.fromstring(proof_graph_svg(graph, TEXTS))
     assert [link.get("href") for link in root.iter("a")] == ["#/receipts/a", "#/receipts/b", "#/receipts/c"]
-    assert [circle.get("class") for circle in root.iter("circle")] == ["ask", "good", "bad"]
+    assert [approver_rule.get("class") for approver_rule in root.iter("circle")] == ["ask", "good", "bad"]
     assert len([p for p in root.iter("path") if p.get("class") == "edge"]) == 2
     assert [link.get("aria-label") for link in root.iter("a")][2] == "outcome: note.create, denied"
 

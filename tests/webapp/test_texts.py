@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import locales
-from webapp.texts import SCRIPT_KEYS, script_texts
+from webapp.texts import SCRIPT_ERRORS, SCRIPT_KEYS, script_texts
 
 # keys made of a prefix and a value of a closed list
 FAMILIES = (
@@ -22,7 +22,9 @@ FAMILIES = (
     "every",
     "tool",
 )
-SOURCES = "".join(p.read_text() for folder in ("templates", "parts", ".") for p in Path("webapp", folder).glob("*.*"))
+SOURCES = "".join(
+    p.read_text() for folder in ("templates", "fragments", ".") for p in Path("webapp", folder).glob("*.*")
+)
 NAMED = set(re.findall(r"[\"'](app-[a-z0-9_-]*[a-z0-9_])[\"']", SOURCES))
 HAVE = set(re.findall(r"^(app-[\w-]+) =", Path("locales/en/miniapp.ftl").read_text(), re.MULTILINE))
 
@@ -40,4 +42,6 @@ def test_scripts_get_every_text_they_say() -> None:
     for code in locales.languages():
         texts = script_texts(locales.load().of(code))
         assert "{email}" in texts["code-sent"]
+        assert texts["error-stale_version"] == locales.load().of(code)("error-stale_version") != "error-stale_version"
+        assert set(texts.values()).isdisjoint(f"error-{name}" for name in SCRIPT_ERRORS)
         assert "{size}" in texts["checked-here"]

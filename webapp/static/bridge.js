@@ -162,7 +162,8 @@ export const bridge = {
       message: message.slice(0, 256),
       buttons: [
         {id: "yes", type: "destructive", text: yes},
-        {id: "no", type: "cancel", text: no},
+        // a button of type "cancel" would show Telegram's own word
+        {id: "no", type: "default", text: no},
       ],
     });
     return new Promise((resolve) => {

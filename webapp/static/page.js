@@ -61,12 +61,12 @@ export function notice(text, bad) {
 }
 for (const id of ["notice", "alert"]) $(id).onclick = () => ($(id).hidden = true);
 
-export function ask(text) {
-  if (bridge.inside) return bridge.popup(text, say("continue"), say("cancel"));
+export function ask(text, yes = say("continue"), no = say("cancel")) {
+  if (bridge.inside) return bridge.popup(text, yes, no);
   const box = $("ask");
   $("ask-text").textContent = text;
-  $("ask-yes").textContent = say("continue");
-  $("ask-no").textContent = say("cancel");
+  $("ask-yes").textContent = yes;
+  $("ask-no").textContent = no;
   box.returnValue = "no";
   box.showModal();
   return new Promise((resolve) =>
@@ -79,7 +79,7 @@ export function setUnsaved(there) {
   page.unsaved = there;
   bridge.unsaved(there);
 }
-export const mayLeave = async () => !page.unsaved || ask(say("leave"));
+export const mayLeave = async () => !page.unsaved || ask(say("leave"), say("leave-yes"), say("leave-no"));
 addEventListener("beforeunload", (event) => {
   if (page.unsaved && !bridge.inside) event.preventDefault();
 });

@@ -12,7 +12,7 @@ from typing import Any
 
 from domain.policy.overlay import Pack
 from domain.policy.rules import CustomRule
-from domain.settings_schema import PACKS, micros
+from domain.policy.settings_schema import PACKS, micros
 
 
 @lru_cache(maxsize=len(PACKS))

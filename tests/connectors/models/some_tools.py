@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from domain.governance import Effect
-from domain.tools import ToolSpec
+from domain.tools.effect import Effect
+from domain.tools.tool import ToolSpec
 
 TEXT = {"type": "string", "minLength": 1}
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from connectors.http import Guard
+from connectors.guard import Guard
 from connectors.models.factory import PlannerFactory, is_local
 from connectors.models.offline import OfflinePlanner
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 from domain.ports import PlanRequest
 from tests.connectors.models.some_tools import TOOLS
 from tests.connectors.openai_server import call, scripted_model
@@ -117,7 +117,7 @@ async def test_an_inner_address_of_a_workspace_is_refused() -> None:
     async with scripted_model([call("finish", summary="x")]) as server:
         config = {"provider": "openai", "model": "m", "baseUrl": server.base_url}
         factory = PlannerFactory(guard=Guard())
-        with pytest.raises(OutsideError) as caught:
+        with pytest.raises(ExternalError) as caught:
             await factory("w", config, "own").next(request("Find customers"))
         await factory.aclose()
     assert caught.value.code == "blocked_address"

@@ -9,7 +9,7 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.http import Guard
+from connectors.guard import Guard
 from connectors.models.choice import ModelChoice
 from connectors.models.clients import Clients
 from connectors.models.memory import KEPT_WHOLE, SHORT, Memory, size

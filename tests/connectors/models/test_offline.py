@@ -53,9 +53,7 @@ async def test_a_playbook_runs_to_its_end() -> None:
     assert third.call.args == {"url": "https://example.com/hook", "json": {"a": 1}}
     last = await step(STORY, third.history, done({"status": 201}))
     assert last.call is None
-    assert last.finished == (
-        "3 of 4 steps done.\n1. http.get: done\n2. note.create: done\n3. finish: not needed\n4. http.post: done"
-    )
+    assert last.finished == ("3/4 ✓\n1. http.get ✓\n2. note.create ✓\n3. finish –\n4. http.post ✓")
 
 
 async def test_asked_again_it_answers_the_same() -> None:
@@ -97,7 +95,7 @@ async def test_only_outputs_that_are_needed_are_kept() -> None:
 async def test_a_free_task_is_blocked_and_not_done() -> None:
     answer = await step("Find me ten customers", None)
     assert (answer.blocked_code, answer.call, answer.finished) == ("no_model", None, None)
-    assert "No model is configured" in str(answer.blocked)
+    assert "No AI model is set up" in str(answer.blocked)
     answer = await step("1. http.get https://example.com", None)
     assert "Line 1 names the tool http.get" in str(answer.blocked)
 
@@ -122,7 +120,7 @@ async def test_a_missing_value_at_run_time() -> None:
 
 
 async def test_a_run_of_a_model_cannot_go_on_without_one() -> None:
-    assert (await step(STORY, {"kind": "model"})).blocked_code == "no_model"
+    assert (await step(STORY, {"kind": "model"})).blocked_code == "model_removed"
 
 
 class Free:

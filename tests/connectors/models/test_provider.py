@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from connectors.http import Guard
+from connectors.guard import Guard
 from connectors.models.choice import ModelChoice
 from connectors.models.clients import Clients
 from connectors.models.offline import OfflinePlanner, PlaybooksFirst
 from connectors.models.prices import PerMillion
 from connectors.models.provider import ModelOptions, ModelPlanner
-from domain.outside import OutsideError
-from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, PaidForNothing, PlanAnswer, PlanRequest, Usage
+from domain.outside import ExternalError
+from domain.ports import OVER_BUDGET, OVER_INSTALLATION_BUDGET, BilledFailure, PlanAnswer, PlanRequest, Usage
 from tests.connectors.models.some_tools import TOOLS, tool
 from tests.connectors.openai_server import Script, ScriptedModel, Turn, call, scripted_model
 from tests.cost import HOLDS_NOBODY, loop_pauses
@@ -63,8 +63,8 @@ async def planning(
         await clients.aclose()
 
 
-async def outside(planner: ModelPlanner) -> OutsideError:
-    with pytest.raises(OutsideError) as caught:
+async def outside(planner: ModelPlanner) -> ExternalError:
+    with pytest.raises(ExternalError) as caught:
         await planner.next(request())
     return caught.value
 
@@ -456,7 +456,7 @@ async def test_an_answer_is_corrected_only_within_the_allowance() -> None:
 async def test_what_an_answer_of_no_use_cost_is_told_when_nobody_answers_after_it() -> None:
     async with planning([Turn(text="Let me think", usage=(500, 50)), Turn(status=503)]) as (planner, _):
         error = await outside(planner)
-    assert isinstance(error, PaidForNothing)
+    assert isinstance(error, BilledFailure)
     assert (error.code, error.retryable) == ("model_unavailable", True)
     assert (error.usage.tokens_in, error.usage.tokens_out, error.usage.calls) == (500, 50, 1)
 
@@ -599,7 +599,7 @@ async def test_anthropic_over_its_own_protocol() -> None:
     assert (first.usage.cost_micros, first.usage.guessed_micros) == (1000 + 500, 0)
     second = await planner.next(request(first.history, done("ok")))
     assert second.call is not None
-    with pytest.raises(OutsideError) as caught:
+    with pytest.raises(ExternalError) as caught:
         await planner.next(request(second.history, done("ok")))
     assert (caught.value.code, caught.value.retryable, caught.value.retry_after) == ("model_unavailable", True, 4.0)
     assert asked[1]["messages"][-1]["content"][0]["tool_use_id"] == "tu_1"
@@ -689,10 +689,10 @@ async def test_at_own_cost_no_model_is_asked_that_the_installation_pays_for() ->
         answer = await ModelPlanner(chain, clients=clients).next(request())
         assert answer.call is not None
         assert answer.usage.installation_micros == answer.usage.cost_micros > 0
-        with pytest.raises(OutsideError) as caught:
+        with pytest.raises(ExternalError) as caught:
             await ModelPlanner(chain, clients=clients).next(request(at_own_cost=True))
         assert caught.value.code == "model_unavailable"
-        with pytest.raises(OutsideError) as caught:
+        with pytest.raises(ExternalError) as caught:
             await ModelPlanner(chain[1:], clients=clients).next(request(at_own_cost=True))
         assert (caught.value.code, caught.value.retryable) == (OVER_INSTALLATION_BUDGET, False)
         assert len(theirs.requests) == 1
@@ -727,7 +727,7 @@ async def test_an_answer_without_bounds_is_no_answer(answer: bytes, heard: list[
         at = f"http://127.0.0.1:{runner.addresses[0][1]}/v1"
         asked = ModelChoice(provider="openai", model="gpt-4o-mini", base_url=at, api_key="sk-secret-key")
         await clients.warm("openai")
-        with loop_pauses() as pauses, pytest.raises(OutsideError) as caught:
+        with loop_pauses() as pauses, pytest.raises(ExternalError) as caught:
             await ModelPlanner([asked], clients=clients).next(request())
         assert caught.value.code == "model_bad_answer"
         assert pauses.longest < HOLDS_NOBODY, pauses.where
@@ -739,6 +739,6 @@ async def test_an_answer_without_bounds_is_no_answer(answer: bytes, heard: list[
 async def test_no_answer_calls_without_number() -> None:
     many = Turn(calls=[("http__get", {"url": str(n)}) for n in range(150)])
     async with planning([many]) as (planner, _):
-        with pytest.raises(OutsideError) as caught:
+        with pytest.raises(ExternalError) as caught:
             await planner.next(request())
     assert caught.value.code == "model_bad_answer"

@@ -8,9 +8,9 @@ import pytest
 
 from connectors.http import GuardedHttp
 from connectors.tools.http import HttpGet, HttpPost, _read
-from domain.outside import OutsideError
+from domain.outside import ExternalError
 from domain.ports import HttpAnswer
-from domain.tools import OutcomeStatus, ToolContext
+from domain.tools.tool import OutcomeStatus, ToolContext
 from tests.connectors.test_http import LOOPBACK, answer, serve
 from tests.cost import HOLDS_NOBODY, cpu, loop_pauses
 
@@ -139,7 +139,7 @@ async def test_a_post_that_may_have_arrived_goes_up() -> None:
         return
 
     async with serve(hang_up) as (port, seen):
-        with pytest.raises(OutsideError) as caught:
+        with pytest.raises(ExternalError) as caught:
             await HttpPost(HTTP).run(CONTEXT, {"url": f"http://127.0.0.1:{port}/", "json": 1})
     assert caught.value.sent is True
     assert len(seen) == 1

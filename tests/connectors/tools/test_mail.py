@@ -4,8 +4,8 @@ import pytest
 
 from connectors.mail import SmtpMailer
 from connectors.tools.mail import EmailSend
-from domain.outside import OutsideError
-from domain.tools import OutcomeStatus, ToolContext
+from domain.outside import ExternalError
+from domain.tools.tool import OutcomeStatus, ToolContext
 from tests.connectors.smtp_server import Smtp, smtp_server
 
 CONTEXT = ToolContext(workspace_id="w", task_id="t", run_id="r", step_id="s", user_id=None, idempotency_key="key 1>")
@@ -42,6 +42,6 @@ async def test_a_refusal_is_a_failure_with_the_servers_words() -> None:
 
 async def test_a_mail_that_may_have_been_taken_goes_up() -> None:
     async with smtp_server(fault="drop_data") as smtp:
-        with pytest.raises(OutsideError) as caught:
+        with pytest.raises(ExternalError) as caught:
             await tool(smtp).run(CONTEXT, ARGS)
     assert caught.value.sent is True

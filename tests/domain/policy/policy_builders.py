@@ -5,13 +5,13 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from connectors.cel import CelRules
-from domain.governance import Decision
 from domain.policy.decide import decide
 from domain.policy.effective import EffectivePolicy, effective
 from domain.policy.facts import CallFacts, GrantFacts
+from domain.policy.governance import Decision
 from domain.policy.packs import pack
 from domain.policy.rules import CustomRule
-from domain.settings_schema import PACKS, load
+from domain.policy.settings_schema import PACKS, load
 
 CEL = CelRules()
 BASE = effective(load({}, {}, {}))

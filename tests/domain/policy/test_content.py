@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from policy_builders import BASE, FACTS, verdict
 
-from domain.governance import Verdict
 from domain.policy.content import host_of, plain
+from domain.policy.governance import Verdict
 from tests.cost import HOLDS_NOBODY, cpu
 
 

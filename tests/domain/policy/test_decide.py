@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from policy_builders import BASE, CEL, FACTS, GRANT, rule, verdict
 
-from domain.governance import Verdict
+from domain.policy.governance import Verdict
 from domain.policy.replay import compare
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from policy_builders import BASE, FACTS, verdict
 
-from domain.governance import Verdict
 from domain.policy.effective import EffectivePolicy, effective
-from domain.settings_schema import load, merge
+from domain.policy.governance import Verdict
+from domain.policy.settings_schema import load, merge
 
 EMPTY = load({}, {}, {})
 

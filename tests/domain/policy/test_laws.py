@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_builders import BASE, CEL, FACTS, calls, policies, rule, rules, verdict
 
-from domain.governance import Verdict
-from domain.policy.decide import decide, explain, standing
+from domain.policy.decide import decide, explain, tool_verdict
 from domain.policy.effective import EffectivePolicy, effective
 from domain.policy.facts import CallFacts
+from domain.policy.governance import Verdict
 from domain.policy.packs import pack
 from domain.policy.replay import replay
 from domain.policy.rules import CustomRule
-from domain.settings_schema import PACKS, load
+from domain.policy.settings_schema import PACKS, load
 
 many = settings(max_examples=250, deadline=None)
 
@@ -46,13 +46,13 @@ def test_an_unknown_role_is_never_treated_better(policy: EffectivePolicy, facts:
 @given(policies, calls)
 def test_no_call_is_treated_better_than_what_is_said_of_its_tool(policy: EffectivePolicy, facts: CallFacts) -> None:
     bare = replace(facts, grants=(), approved=False, operator_role="")
-    said = standing(policy, tool=facts.tool, effect=facts.effect)
+    said = tool_verdict(policy, tool=facts.tool, effect=facts.effect)
     assert verdict(policy, bare).verdict.strictness >= said.strictness
 
 
 def test_what_is_said_of_a_tool() -> None:
     raised = replace(BASE, tool_effects={"crm.*": 3}, blocklist=("shell.*",))
-    said = {tool: standing(raised, tool=tool, effect=1) for tool in ("crm.write", "shell.run", "note.create")}
+    said = {tool: tool_verdict(raised, tool=tool, effect=1) for tool in ("crm.write", "shell.run", "note.create")}
     assert said == {"crm.write": Verdict.ESCALATE, "shell.run": Verdict.DENY, "note.create": Verdict.ALLOW}
 
 

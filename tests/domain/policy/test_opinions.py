@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from policy_builders import BASE, CEL, FACTS, rule
 
-from domain.governance import Verdict
 from domain.policy.decide import decide, explain
 from domain.policy.facts import CallFacts, OpinionFacts
+from domain.policy.governance import Verdict
 from domain.policy.replay import replay
 
 QUIET = replace(FACTS, effect=1)

@@ -8,11 +8,11 @@ import pytest
 from policy_builders import BASE, CEL, FACTS, GRANT, verdict
 
 import domain.policy.packs
-from domain.governance import Verdict
 from domain.policy.effective import effective
+from domain.policy.governance import Verdict
 from domain.policy.overlay import Pack
 from domain.policy.packs import pack, read
-from domain.settings_schema import PACKS, load
+from domain.policy.settings_schema import PACKS, load
 
 
 def test_there_is_one_for_each_role() -> None:

@@ -12,7 +12,7 @@ from policy_builders import BASE, CEL, FACTS, WHENS, calls, rule, verdict
 
 from connectors.cel import ALWAYS_TOO_COSTLY, TOO_COSTLY, CelRules
 from connectors.cel_cost import program_of, size_of
-from domain.governance import Verdict
+from domain.policy.governance import Verdict
 from domain.policy.rules import RULE_INPUT, RuleError
 from tests.cost import HOLDS_NOBODY, cpu
 
@@ -104,8 +104,8 @@ def test_a_rule_for_some_tools_is_silent_about_the_others() -> None:
 @given(st.lists(st.sampled_from([*WHENS, "false", "false // not now", "input.mode == 'x'"]), max_size=6), calls)
 def test_asked_together_they_answer_as_each_alone(whens: list[str], facts: Any) -> None:
     alone = [CEL.evaluate([when], facts.rule_input())[0] for when in whens]
-    together = CEL.evaluate(whens, facts.rule_input())
-    assert [str(a) for a in together] == [str(a) for a in alone]
+    partition = CEL.evaluate(whens, facts.rule_input())
+    assert [str(a) for a in partition] == [str(a) for a in alone]
 
 
 @pytest.mark.parametrize("loose", ["false) || (false", "false // (", "false)", "false, false"])

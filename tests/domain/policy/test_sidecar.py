@@ -9,9 +9,10 @@ import pytest
 from cel_expr_python import cel
 from policy_builders import BASE, FACTS, rule, verdict
 
-from domain.governance import Effect, Verdict
+from domain.policy.governance import Verdict
 from domain.policy.sidecar import PACK_NAME, TOML_NAME, sidecar_files, translate
-from domain.tools import ToolSpec
+from domain.tools.effect import Effect
+from domain.tools.tool import ToolSpec
 
 KERNEL = cel.NewEnv(variables={"input": cel.Type.DYN})
 TOOLS = [

@@ -20,8 +20,10 @@ from domain.receipts.canonical import canonical
 from domain.receipts.checkpoint import Checkpoint, sign_checkpoint
 from domain.receipts.errors import BadProof, LedgerError
 from domain.receipts.receipt import Kind, rotation_metadata
+from domain.receipts.report import CHECKS, Report
 from domain.receipts.signing import KeyRing, Signer
-from domain.receipts.verify import CHECKS, Report, limit_of, read_files, verify_archive
+from domain.receipts.unpack import limit_of, read_files
+from domain.receipts.verify import verify_archive
 
 PYTHON = [sys.executable, "-I", "-S"]
 

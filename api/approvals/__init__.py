@@ -1,0 +1,1 @@
+"""Routes of approvals, grants, and decisions asked for from outside."""

@@ -1,0 +1,1 @@
+"""Routes of login and sessions."""

@@ -1,0 +1,1 @@
+"""Routes of the installation: capabilities, health, usage, administration."""

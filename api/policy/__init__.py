@@ -1,0 +1,1 @@
+"""Routes of the policy and its simulation."""

@@ -1,0 +1,1 @@
+"""Routes of tools, tool servers and knowledge."""

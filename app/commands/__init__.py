@@ -1,0 +1,1 @@
+"""The commands of `pilot`. Nothing heavy is imported until one needs it."""

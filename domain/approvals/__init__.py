@@ -1,0 +1,1 @@
+"""Approvals, grants, absence of approvers, decisions asked for from outside."""

@@ -1,0 +1,1 @@
+"""What the log holds: entries, events, violations."""

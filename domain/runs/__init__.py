@@ -1,0 +1,1 @@
+"""Tasks, runs, steps: their states, schedules, delegation."""

@@ -1,0 +1,1 @@
+"""Tools, their effects and arguments, operators and what they know."""

@@ -1,0 +1,1 @@
+"""Approvals: who may decide, deciding, and questions of agents that are not ours."""

@@ -1,0 +1,1 @@
+"""What the bot needs: cards, conversations, the inbox of updates."""

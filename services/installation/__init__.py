@@ -1,0 +1,1 @@
+"""The installation as a whole: what it can do, what it uses, how it is."""

@@ -1,0 +1,1 @@
+"""The signed log: writing, reading, checking it."""

@@ -1,0 +1,1 @@
+"""The one room where a state is written."""

@@ -1,0 +1,1 @@
+"""What is allowed: decisions, budgets, simulation, the external policy service."""

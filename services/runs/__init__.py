@@ -1,0 +1,1 @@
+"""Runs of tasks: who plans and acts, one segment after the other."""

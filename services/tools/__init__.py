@@ -1,0 +1,1 @@
+"""Tools, tool servers, knowledge, and the operators that use them."""

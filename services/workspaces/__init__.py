@@ -1,0 +1,1 @@
+"""Workspaces: settings, members, secrets, their end."""

@@ -1,0 +1,1 @@
+"""Rows of approvals, grants and decisions asked for from outside."""

@@ -1,0 +1,1 @@
+"""Rows of conversations and of updates that came in."""

@@ -1,0 +1,1 @@
+"""Rows of the installation itself, and who holds its store."""

@@ -1,0 +1,1 @@
+"""Rows of what waits to be delivered, and to whom."""

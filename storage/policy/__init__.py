@@ -1,0 +1,1 @@
+"""Rows of settings and of the external policy's snapshots."""

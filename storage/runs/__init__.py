@@ -1,0 +1,1 @@
+"""Rows of tasks, runs, steps, and the job engine."""

@@ -1,0 +1,1 @@
+"""Rows of operators, notes and tool servers."""

@@ -1,0 +1,1 @@
+"""Rows of workspaces and their secrets, and the vault that seals them."""
