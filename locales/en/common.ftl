@@ -53,8 +53,6 @@ via-api = through the API
 via-cli = on the command line
 via-system = by Pilot
 
-yes = yes
-no = no
 open-app = Open Pilot
 
 # what a tool does, by its name with - for the point

@@ -53,8 +53,6 @@ via-api = por la API
 via-cli = en la línea de comandos
 via-system = por Pilot
 
-yes = sí
-no = no
 open-app = Abrir Pilot
 
 # what a tool does, by its name with - for the point

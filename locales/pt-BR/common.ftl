@@ -53,8 +53,6 @@ via-api = pela API
 via-cli = na linha de comando
 via-system = pelo Pilot
 
-yes = sim
-no = não
 open-app = Abrir o Pilot
 
 # what a tool does, by its name with - for the point

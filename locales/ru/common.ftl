@@ -53,8 +53,6 @@ via-api = через API
 via-cli = в командной строке
 via-system = самим Pilot
 
-yes = да
-no = нет
 open-app = Открыть Pilot
 
 # what a tool does, by its name with - for the point
