@@ -118,7 +118,7 @@ class Story:
         return bool(ledger.altered or ledger.damaged)
 
     async def health(self) -> Any:
-        async with self.harness.http.get(f"{self.house.base}/health") as answer:
+        async with self.harness.http.get(f"{self.harness.base}/health") as answer:
             return await answer.json()
 
 
@@ -292,7 +292,7 @@ async def audit_read(story: Story) -> bool:
 
 async def audit_export(story: Story) -> bool:
     async with story.harness.http.get(
-        f"{story.house.base}/api/audit/export?format=csv&action=approval:resolved",
+        f"{story.harness.base}/api/audit/export?format=csv&action=approval:resolved",
         headers={"Authorization": f"Bearer {story.ada.token}", "X-Workspace-Id": story.ada.workspace},
     ) as answer:
         text = await answer.text()
